@@ -1,0 +1,1 @@
+"""Where bytes come from, and what they say about a Xen's interrupts."""

@@ -1,0 +1,36 @@
+"""What can go wrong, said in one line: what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+
+class VtdpiError(Exception):
+    """The target, its symbols or a part of it could not be read. The command ends with exit status 3."""
+
+    exit_status = 3
+
+
+class UsageError(VtdpiError):
+    """The command's words are wrong. Exit status 2."""
+
+    exit_status = 2
+
+
+class TargetError(VtdpiError):
+    """A target cannot be opened, or was lost."""
+
+
+class NotReadable(VtdpiError):
+    """Physical memory that the target does not hold, or that it refuses to read.
+
+    `address` is the first byte of the request that could not be read, `size` how many bytes were asked for from there.
+    """
+
+    def __init__(self, address: int, size: int, why: str) -> None:
+        super().__init__(f"{size} bytes at physical address {address:#x} cannot be read: {why}")
+        self.address = address
+        self.size = size
+        self.why = why
+
+
+class NotHere(VtdpiError):
+    """This kind of target cannot tell (a dump holds no device registers, a snapshot no memory)."""

@@ -1,0 +1,94 @@
+"""A Target gives physical memory, CPU registers and, if it is alive, control. Nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from inspector.errors import NotHere, NotReadable
+
+
+@dataclass(frozen=True)
+class Range:
+    """Physical addresses `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A CPU's registers by gdb's names (`rip`, `rsp`, `cr3`, ...); only those that the target knows."""
+
+    index: int
+    registers: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class IoApic:
+    """One IO-APIC's registers: its id, version, and the 64-bit redirection table entries by pin."""
+
+    id: int
+    version: int
+    redirection: tuple[int, ...]
+
+
+class Target(ABC):
+    """A machine, running or dumped. Use as a context manager: leaving it leaves the machine as it was found."""
+
+    description: str
+    """What it is, for messages: `core /var/tmp/xen.core`, `QEMU at 127.0.0.1:1234`."""
+
+    @abstractmethod
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes of physical memory.
+
+        Raises:
+            NotReadable: any part of it is not there.
+            TargetError: the target was lost.
+        """
+
+    def read_parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | None]:
+        """Many reads `(address, size)` in one go: as `read`, but None where that would raise NotReadable."""
+        parts: list[bytes | None] = []
+        for address, size in wanted:
+            try:
+                parts.append(self.read(address, size))
+            except NotReadable:
+                parts.append(None)
+        return parts
+
+    def memory(self) -> Sequence[Range] | None:
+        """The ranges of physical memory worth scanning, ascending; None if a scan of this target is not affordable."""
+        return None
+
+    def cpus(self) -> Sequence[Cpu]:
+        """The CPUs whose registers are known, in order; may be empty."""
+        return ()
+
+    def ioapics(self) -> Sequence[IoApic]:
+        """The IO-APICs' registers.
+
+        Raises:
+            NotHere: they lie behind an index register, and this target cannot read them without a write.
+        """
+        raise NotHere(f"IO-APIC registers are not part of memory, and {self.description} holds nothing else")
+
+    def close(self) -> None:
+        """Leave the machine as it was found and release everything. Safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
