@@ -1,0 +1,21 @@
+"""A real Xen under a real QEMU with an emulated VT-d unit, from Debian's packages, to look at and to test against.
+
+`Lab.up` (inspector.lab.lab) starts one; it runs on when the program that started it ends, until `down`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inspector.errors import VtdpiError
+
+Say = Callable[[str], None]
+"""Where a step that takes time says what it is doing, one line at a time."""
+
+
+class LabError(VtdpiError):
+    """A lab cannot be started, found, asked or stopped."""
+
+
+def silent(line: str) -> None:
+    """A `Say` that says nothing."""

@@ -1,0 +1,103 @@
+"""Starting QEMU, and seeing on Xen's console that Xen is up."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from inspector.errors import TargetError
+from inspector.lab import LabError, Say
+from inspector.lab.console import last_lines
+from inspector.targets.qmp import Qmp
+
+DOM0_READY = "vtdpi lab: dom0 is ready"
+"""What the dom0's init prints when its devices are in use."""
+UP_WITH_DOM0 = re.compile(re.escape(DOM0_READY).encode())
+UP_ALONE = re.compile(rb"Could not (construct|set up|create) (domain 0|dom0).*?Manual reset required", re.DOTALL | re.I)
+PANIC = re.compile(rb"Panic on CPU \d+:\r?\n\(XEN\) ([^\r\n]*).*?(Manual reset required|Reboot in)", re.DOTALL)
+
+SIGN_OF_LIFE = 5.0
+"""Seconds between two lines that say what is awaited."""
+
+
+def spawn(words: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
+    """QEMU in `directory` and in a session of its own, where a Ctrl-C in this terminal does not reach it.
+
+    Raises:
+        LabError: the program cannot be run.
+    """
+    try:
+        with _output(directory).open("wb") as output:
+            return subprocess.Popen(
+                words, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+    except OSError as error:
+        raise LabError(f"{words[0]} cannot be run: {error.strerror}") from error
+
+
+def gdb_address(qemu: subprocess.Popen[bytes], control: Path, directory: Path, deadline: float) -> str:
+    """Where QEMU's gdb stub listens, `127.0.0.1:PORT`, the port being one that the kernel chose.
+
+    Raises:
+        LabError: QEMU ended, or does not answer by the deadline.
+    """
+    while True:
+        try:
+            with Qmp(control, timeout=1.0) as qmp:
+                devices = qmp.execute("query-chardev")
+            break
+        except TargetError as error:
+            _still_there(qemu, directory)
+            if time.monotonic() > deadline:
+                raise LabError(f"QEMU does not answer: {error}") from error
+            time.sleep(0.02)
+    found = re.search(r"tcp:(127\.0\.0\.1:\d+)", next((d["filename"] for d in devices if d["label"] == "gdb"), ""))
+    if not found:
+        raise LabError(f"QEMU names no address of its gdb stub among its character devices: {devices}")
+    return found[1]
+
+
+def wait_until_up(
+    qemu: subprocess.Popen[bytes], log: Path, directory: Path, dom0: bool, deadline: float, say: Say
+) -> None:
+    """Return when the console's log shows that Xen has set up interrupt remapping, and dom0 its devices.
+
+    Without a dom0 that is when Xen has given up and halted in a panic for want of one.
+
+    Raises:
+        LabError: QEMU ended, Xen panicked, or the deadline passed.
+    """
+    up = UP_WITH_DOM0 if dom0 else UP_ALONE
+    began = said = time.monotonic()
+    text = b""
+    with log.open("rb") as growing:
+        while True:
+            text += growing.read()
+            if up.search(text):
+                return
+            if panic := PANIC.search(text):
+                raise LabError(f"Xen panicked: {panic[1].decode(errors='replace')}")
+            _still_there(qemu, directory)
+            now = time.monotonic()
+            if now > deadline:
+                raise LabError(f"Xen is not up after {now - began:.0f} s; its last lines: {last_lines(log)}")
+            if now - said > SIGN_OF_LIFE:
+                said = now
+                say(f"still starting, {now - began:.0f} s: {last_lines(log, 1)}")
+            time.sleep(0.02)
+
+
+def _still_there(qemu: subprocess.Popen[bytes], directory: Path) -> None:
+    status = qemu.poll()
+    if status is not None:
+        raise LabError(
+            f"QEMU ended with status {status}: it said {last_lines(_output(directory), 2)}; "
+            f"the console's last lines: {last_lines(directory / 'console.log', 2)}"
+        )
+
+
+def _output(directory: Path) -> Path:
+    return directory / "qemu.log"

@@ -1,0 +1,142 @@
+"""The words of `vtdpi lab`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inspector.lab.lab import Lab
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the lab's own commands and their options."""
+    words = parser.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
+
+    up = words.add_parser("up", help="start a Xen and print how to attach", description=up_description())
+    up.add_argument("--xen", default="4.20", metavar="4.17|4.20", help="Debian's Xen of this release (default: 4.20)")
+    up.add_argument("--xen-image", type=Path, metavar="FILE", help="your own Xen instead, an ELF multiboot image")
+    up.add_argument("--symbols", type=Path, metavar="FILE", help="the xen-syms of --xen-image")
+    up.add_argument("--dom0", action="store_true", help="with a Debian Linux dom0 and devices with MSI-X (10 s)")
+    up.add_argument("--name", default="", help="the lab's name (default: made of what it runs)")
+    up.add_argument("--memory", type=int, default=0, metavar="MIB", help="RAM (default: 64, with --dom0 512)")
+    up.add_argument("--append", default="", metavar="OPTIONS", help="more options for Xen's command line")
+    up.add_argument("--stopped", action="store_true", help="leave the machine stopped before its first instruction")
+    up.add_argument("--eim", action="store_true", help="VT-d with 32-bit destinations (needs QEMU 9 or newer)")
+    up.add_argument(
+        "--qemu", default="system", metavar="WHICH", help="system, trixie (Debian 13's QEMU 10, downloaded) or a path"
+    )
+
+    words.add_parser("list", help="the labs that run")
+
+    keys = words.add_parser("keys", help="ask Xen's debug keys and print the answers")
+    keys.add_argument("keys", metavar="KEYS", help="one or more keys, such as V (interrupt remapping) or Vz")
+    keys.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
+
+    down = words.add_parser("down", help="end a lab and remove all it left")
+    down.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
+    down.add_argument("--all", action="store_true", help="every lab")
+
+
+def up_description() -> str:
+    """What `lab up` does, for its help."""
+    return (
+        "Start a real Xen under a real QEMU with an emulated VT-d unit, from Debian's packages, which are downloaded "
+        "once and need no root. It runs until `lab down`, and listens on 127.0.0.1 and unix sockets only."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the words say; the exit status.
+
+    Raises:
+        VtdpiError: it cannot be done.
+    """
+    commands = {"up": _up, "list": _list, "keys": _keys, "down": _down}
+    return commands[args.lab_command](args)
+
+
+def attach_line(lab: Lab) -> str:
+    """The command that attaches to a lab."""
+    import shlex
+
+    words = ["vtdpi", "live", lab.gdb, *(["--symbols", str(lab.symbols)] if lab.symbols else []), "--qmp", str(lab.qmp)]
+    return shlex.join(words)
+
+
+def _up(args: argparse.Namespace) -> int:
+    import signal
+
+    from inspector.lab.lab import Lab
+    from inspector.lab.machine import Recipe
+
+    # Asked to end, it takes down what it has started, as on Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    recipe = Recipe(
+        xen=args.xen,
+        image=args.xen_image,
+        symbols=args.symbols,
+        dom0=args.dom0,
+        name=args.name,
+        memory=args.memory,
+        append=args.append,
+        stopped=args.stopped,
+        eim=args.eim,
+        qemu=args.qemu,
+    )
+    lab = Lab.up(recipe, _say)
+    print(f"{lab.name} is up, its console in {lab.console}")
+    print(attach_line(lab))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from inspector.lab.lab import Lab
+
+    for lab in Lab.all():
+        print(f"{lab.name:20} process {lab.pid:<8} {attach_line(lab)}")
+    return 0
+
+
+def _keys(args: argparse.Namespace) -> int:
+    from inspector.lab.lab import Lab
+
+    lab = Lab.find(args.name)
+    for key in args.keys:
+        print(lab.keys(key), end="")
+    return 0
+
+
+def _down(args: argparse.Namespace) -> int:
+    from inspector.lab.lab import Lab
+
+    for lab in Lab.all() if args.all else [Lab.find(args.name)]:
+        lab.down()
+        print(f"{lab.name} is down")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"vtdpi lab: {line}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """`python -m inspector.lab.cli`: the lab's words alone."""
+    from inspector.errors import VtdpiError
+
+    parser = argparse.ArgumentParser(prog="vtdpi lab")
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args())
+    except VtdpiError as error:
+        print(f"vtdpi lab: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

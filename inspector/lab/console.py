@@ -1,0 +1,133 @@
+"""Xen's serial console: what it printed, kept in a file, and its debug keys, asked over a socket."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from inspector.lab import LabError
+
+SWITCH = b"\x01\x01\x01"
+"""Ctrl-A three times moves the console's input on, from dom0 to Xen and back (Xen's switch_serial_input)."""
+SWITCHED = re.compile(rb"\*\*\* Serial input to (\S+).*\n")
+
+# Xen runs its key handlers one after the other (handle_keypress, one tasklet): the first line of the answer to `h` is
+# the end of the answer before it.
+HELP = b"h"
+HELP_STARTS = re.compile(rb"[^\n]*'h' pressed -> showing installed handlers")
+HELP_ENDS = re.compile(rb" key 'z' \(ascii '7a'\)[^\n]*\n")
+
+STARTS_WITHIN = 1.0
+"""Seconds after which a key that has printed nothing is taken for one that prints nothing."""
+
+
+def last_lines(console: Path, count: int = 5) -> str:
+    """The end of what was printed, for messages, in one line."""
+    try:
+        lines = console.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return " | ".join([line.strip() for line in lines if line.strip()][-count:]) or "nothing"
+
+
+def ask(serial: Path, key: str, timeout: float = 10.0) -> str:
+    """What Xen prints for a debug key: whole lines as they stand on the console, those of dom0 left out.
+
+    Args:
+        serial: the unix socket of Xen's console.
+        key: one character, such as `V`.
+        timeout: seconds for the whole conversation.
+
+    Raises:
+        LabError: the key is not one printable character, or Xen does not answer in time.
+    """
+    if len(key) != 1 or not "!" <= key <= "~":
+        raise LabError(f"a debug key is one printable ASCII character, not {key!r}")
+    with _Conversation(serial, timeout) as talk:
+        found_in_xen = talk.switch() != b"Xen"
+        while found_in_xen and talk.switch() != b"Xen":
+            pass
+        text = talk.press(key.encode())
+        if not found_in_xen:
+            talk.switch()
+    return own_lines(text)
+
+
+def own_lines(text: bytes) -> str:
+    """The lines that Xen itself printed on a console shared with dom0, without its notes on who gets the input.
+
+    Xen's lines start with `(XEN) `, which may come after an unfinished line of dom0's.
+    """
+    lines = (line[line.find(b"(XEN) ") :] for line in text.replace(b"\r", b"").split(b"\n") if b"(XEN) " in line)
+    return "".join(line.decode(errors="replace") + "\n" for line in lines if b"*** Serial input to" not in line)
+
+
+class _Conversation:
+    def __init__(self, serial: Path, timeout: float) -> None:
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._heard = b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(str(serial))
+        except OSError as error:
+            self._socket.close()
+            raise LabError(f"the console's socket {serial} cannot be opened: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def switch(self) -> bytes:
+        """Move the input on; who gets it now, `Xen` or `DOM0`."""
+        self._send(SWITCH)
+        found = self._listen_for(SWITCHED)
+        self._heard = self._heard[found.end() :]
+        return found[1]
+
+    def press(self, key: bytes) -> bytes:
+        """Everything printed for a key, while Xen gets the input."""
+        self._send(key)
+        if key == HELP:
+            end = self._listen_for(HELP_ENDS).end()
+            return self._heard[:end]
+        # A key that comes before the handler of the last one has started takes its place.
+        self._listen(until=time.monotonic() + STARTS_WITHIN)
+        self._send(HELP)
+        end = self._listen_for(HELP_STARTS).start()
+        self._listen_for(HELP_ENDS)
+        return self._heard[:end]
+
+    def _send(self, keys: bytes) -> None:
+        try:
+            self._socket.sendall(keys)
+        except OSError as error:
+            raise LabError(f"the console was closed ({error.strerror}): QEMU is gone") from error
+
+    def _listen_for(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        while not (found := pattern.search(self._heard)):
+            if not self._listen(until=self._deadline):
+                raise LabError(f"Xen does not answer on its console within {self._timeout:g} s")
+        return found
+
+    def _listen(self, until: float) -> bool:
+        """Hear a little more; False if nothing came until then."""
+        self._socket.settimeout(max(min(until, self._deadline) - time.monotonic(), 0.001))
+        try:
+            more = self._socket.recv(1 << 16)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            raise LabError(f"the console was closed ({error.strerror}): QEMU is gone") from error
+        if not more:
+            raise LabError("the console was closed: QEMU is gone")
+        self._heard += more
+        return True

@@ -1,0 +1,54 @@
+"""What Xen is given to start as dom0: a Linux and its first root, or nothing but a file that is no kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inspector.lab import Say, cpio
+from inspector.lab.boot import DOM0_READY
+from inspector.lab.kernel import kernel
+
+# An interface that is up, and a disk that is read, have their MSI-X vectors in use. The messages go to Xen's console.
+INIT = f"""\
+#!/busybox sh
+/busybox mount -t proc proc /proc
+/busybox mount -t sysfs sys /sys
+/busybox mount -t devtmpfs dev /dev
+for module in /modules/*; do /busybox insmod $module; done
+for net in /sys/class/net/*; do /busybox ip link set ${{net##*/}} up; done
+for disk in /sys/block/vd*; do /busybox dd if=/dev/${{disk##*/}} of=/dev/null bs=4k count=1 2>/dev/null; done
+/busybox grep -i msi /proc/interrupts
+echo "{DOM0_READY}"
+while :; do /busybox sleep 86400; done
+"""
+
+
+def write(directory: Path, dom0: bool, say: Say) -> str:
+    """Put what dom0 needs into a lab's directory and return the value of QEMU's -initrd, with relative paths.
+
+    Without one, zeros stand in for the kernel: with no module at all, Xen gives up before it sets up the IOMMU.
+
+    Raises:
+        LabError: the kernel cannot be downloaded.
+    """
+    if not dom0:
+        (directory / "no-kernel").write_bytes(bytes(4096))
+        return "no-kernel"
+    parts = kernel(say)
+    (directory / "vmlinux").symlink_to(parts / "vmlinux")
+    (directory / "initrd").write_bytes(_root(parts))
+    (directory / "disk").write_bytes(bytes(1 << 20))
+    return "vmlinux console=hvc0 quiet panic=0,initrd"
+
+
+def _root(parts: Path) -> bytes:
+    modules = sorted((parts / "modules").iterdir())
+    return cpio.archive(
+        [
+            *map(cpio.directory, ("proc", "sys", "dev", "modules")),
+            cpio.character_device("dev/console", 5, 1),
+            cpio.file("init", INIT.encode(), 0o755),
+            cpio.file("busybox", (parts / "busybox").read_bytes(), 0o755),
+            *(cpio.file(f"modules/{module.name}", module.read_bytes()) for module in modules),
+        ]
+    )

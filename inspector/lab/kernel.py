@@ -1,0 +1,107 @@
+"""Debian's Linux as a dom0 kernel: the kernel proper out of its bzImage, and the modules for the lab's devices."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from inspector.lab import LabError, Say
+from inspector.lab.packages import Apt, tree
+
+RELEASE = "bookworm"
+MODULES = ("e1000e", "virtio_pci", "virtio_blk")
+"""Drivers of the devices that have MSI-X."""
+
+
+def kernel(say: Say) -> Path:
+    """A directory with `vmlinux`, `busybox`, and the modules to load as `modules/NUMBER-NAME.ko`, in loading order.
+
+    Raises:
+        LabError: it cannot be downloaded, or the packages are not as expected.
+    """
+    return tree("dom0-linux", RELEASE, [_newest, "busybox-static"], say, _finish)
+
+
+def _newest(apt: Apt) -> str:
+    """The package that Debian's linux-image-amd64 stands for: the one that holds the kernel."""
+    found = [name for name in apt.depends("linux-image-amd64") if name.startswith("linux-image-")]
+    if not found:
+        raise LabError("linux-image-amd64 of Debian names no kernel package")
+    return found[0]
+
+
+def _finish(root: Path) -> None:
+    images = list(root.glob("boot/vmlinuz-*"))
+    busybox = next((path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.is_file()), None)
+    if len(images) != 1 or not busybox:
+        raise LabError("Debian's kernel and busybox packages do not hold one boot/vmlinuz-* and a bin/busybox")
+    (root / "vmlinux").write_bytes(vmlinux(images[0].read_bytes()))
+    busybox.rename(root / "busybox")
+    (root / "modules").mkdir()
+    for number, path in enumerate(in_loading_order(MODULES, root.glob("**/kernel/**/*.ko"))):
+        path.rename(root / "modules" / f"{number:02}-{path.name}")
+    for rest in ("boot", "bin", "lib", "usr"):
+        shutil.rmtree(root / rest, ignore_errors=True)
+
+
+def vmlinux(image: bytes) -> bytes:
+    """The ELF kernel within a bzImage (Linux/x86 boot protocol 2.08, payload_offset and payload_length).
+
+    Unpacked here, since Xen would take seconds for it under an emulated CPU.
+
+    Raises:
+        LabError: it is no bzImage, or compressed in a way that is not known here.
+    """
+    if image[0x202:0x206] != b"HdrS" or int.from_bytes(image[0x206:0x208], "little") < 0x208:
+        raise LabError("the kernel is no bzImage of boot protocol 2.08 or newer")
+    start = ((image[0x1F1] or 4) + 1) * 512 + int.from_bytes(image[0x248:0x24C], "little")
+    payload = image[start : start + int.from_bytes(image[0x24C:0x250], "little")]
+    try:
+        if payload.startswith(b"\xfd7zXZ\0"):
+            unpacked = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
+        elif payload.startswith(b"\x1f\x8b"):
+            unpacked = gzip.decompress(payload)
+        else:
+            raise LabError(f"the kernel is compressed in an unknown way: it starts with {payload[:4].hex()}")
+    except (lzma.LZMAError, OSError, EOFError) as error:
+        raise LabError(f"the kernel cannot be decompressed: {error}") from error
+    if not unpacked.startswith(b"\x7fELF"):
+        raise LabError("what the bzImage holds is no ELF file")
+    return unpacked
+
+
+def in_loading_order(wanted: Iterable[str], files: Iterable[Path]) -> list[Path]:
+    """The files of the wanted modules and of all that they depend on, each after what it needs.
+
+    Raises:
+        LabError: a module is not there.
+    """
+    by_name = {_name(path.stem): path for path in files}
+    order: dict[str, Path] = {}
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name not in by_name:
+            raise LabError(f"Debian's kernel package has no module {name}")
+        for needed in _depends(by_name[name]):
+            visit(needed)
+        order[name] = by_name[name]
+
+    for name in wanted:
+        visit(_name(name))
+    return list(order.values())
+
+
+def _depends(module: Path) -> list[str]:
+    """What a module's .modinfo section says it depends on."""
+    found = re.search(rb"\0depends=([^\0]*)\0", module.read_bytes())
+    return [_name(name) for name in found[1].decode().split(",") if name] if found else []
+
+
+def _name(name: str) -> str:
+    return name.replace("-", "_")

@@ -1,0 +1,195 @@
+"""A running lab: start it, find it again, ask Xen's debug keys, take it down."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from inspector.errors import TargetError
+from inspector.lab import LabError, Say, boot, console, initrd, machine, process, qemu, silent, state, xen
+from inspector.lab.machine import Recipe
+from inspector.targets.qmp import Qmp
+
+ALONE_LIMIT = 60.0
+DOM0_LIMIT = 180.0
+"""Seconds after which a Xen that is not up never will be, also on a slow and busy machine."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A Xen in a QEMU that runs on its own. As a context manager it is taken down at the end.
+
+    Attributes:
+        name: what `find` and the command line know it by.
+        pid: QEMU's.
+        gdb: address of QEMU's gdb stub, `127.0.0.1:PORT`.
+        qmp: QEMU's QMP socket, free for one client; the lab itself uses `control`.
+        serial: the socket of Xen's console. All that Xen printed is in the file `console`.
+        image, symbols: the Xen that runs, and its xen-syms if there is one.
+        dom0: whether it has one.
+    """
+
+    name: str
+    pid: int
+    gdb: str
+    qmp: Path
+    control: Path
+    serial: Path
+    console: Path
+    image: Path
+    symbols: Path | None
+    dom0: bool
+
+    @classmethod
+    def up(cls, recipe: Recipe, say: Say = silent, timeout: float = 0.0) -> Self:
+        """Start a lab and wait until Xen (and its dom0) is up. If that fails, or is interrupted, nothing stays behind.
+
+        Args:
+            say: told about each step that takes time.
+            timeout: seconds to wait for Xen; 0 for what is plenty on a slow machine.
+
+        Raises:
+            LabError: something is missing, or Xen did not come up; the message ends with the console's last lines.
+        """
+        program = qemu.command(recipe.qemu, say)
+        build = xen.own(recipe.image, recipe.symbols) if recipe.image else xen.debian(recipe.xen, say)
+        deadline_after = timeout or (DOM0_LIMIT if recipe.dom0 else ALONE_LIMIT)
+        with state.claimed(recipe.name, build.name + ("-dom0" if recipe.dom0 else "")) as directory:
+            sockets = directory
+            running = None
+            try:
+                sockets = state.socket_directory(directory, "control")
+                lab = cls(
+                    name=directory.name,
+                    pid=0,
+                    gdb="",
+                    qmp=sockets / "qmp",
+                    control=sockets / "control",
+                    serial=sockets / "serial",
+                    console=directory / "console.log",
+                    image=build.image,
+                    symbols=build.symbols,
+                    dom0=recipe.dom0,
+                )
+                modules = initrd.write(directory, recipe.dom0, say)
+                say(f"starting {lab.name}")
+                deadline = time.monotonic() + deadline_after
+                running = boot.spawn(program + machine.command_line(recipe, lab, modules), directory)
+                lab = replace(lab, pid=running.pid)
+                lab._save()
+                lab = replace(lab, gdb=boot.gdb_address(running, lab.control, directory, deadline))
+                lab._save()
+                if not recipe.stopped:
+                    boot.wait_until_up(running, lab.console, directory, recipe.dom0, deadline, say)
+            except BaseException:
+                if running:
+                    running.kill()
+                    running.wait()
+                state.remove(directory, sockets)
+                raise
+        return lab
+
+    @classmethod
+    def all(cls) -> list[Self]:
+        """The running labs, by name. What dead ones left on disk is removed."""
+        labs = []
+        for directory in state.directories():
+            lab = cls._load(directory)
+            if lab and lab.is_running():
+                labs.append(lab)
+            elif not state.is_starting(directory):
+                state.remove(directory, lab.control.parent if lab else directory)
+        return labs
+
+    @classmethod
+    def find(cls, name: str = "") -> Self:
+        """The running lab of that name, or the only one.
+
+        Raises:
+            LabError: there is none, or no name was given and there are several.
+        """
+        labs = cls.all()
+        names = ", ".join(lab.name for lab in labs) or "none"
+        if not name and len(labs) > 1:
+            raise LabError(f"several labs are running: name one of {names}")
+        for lab in labs:
+            if name in ("", lab.name):
+                return lab
+        raise LabError(f"no lab {name} is running (running: {names})" if name else "no lab is running: `vtdpi lab up`")
+
+    def is_running(self) -> bool:
+        """Whether its QEMU is alive."""
+        return process.is_ours(self.pid, self.control)
+
+    def keys(self, key: str, timeout: float = 10.0) -> str:
+        """What Xen prints for a debug key (`V`: interrupt remapping), as whole console lines.
+
+        Raises:
+            LabError: Xen does not answer; the message says why, as far as one can tell.
+        """
+        if why := self._why_silent():
+            raise LabError(f"Xen cannot answer: {why}")
+        try:
+            return console.ask(self.serial, key, timeout)
+        except LabError as error:
+            raise LabError(f"{error}; its last lines: {console.last_lines(self.console)}") from error
+
+    def down(self) -> None:
+        """End its QEMU and remove what it has on disk.
+
+        Raises:
+            LabError: QEMU cannot be ended.
+        """
+        if self.is_running():
+            with suppress(TargetError), Qmp(self.control, timeout=1.0) as qmp:
+                qmp.execute("quit")
+        if not process.end(self.pid, self.control, grace=1.0):
+            raise LabError(f"QEMU (process {self.pid}) of the lab {self.name} does not end, even when killed")
+        state.remove(self.console.parent, self.control.parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.down()
+
+    @classmethod
+    def _load(cls, directory: Path) -> Self | None:
+        record = state.load(directory) or {}
+        try:
+            paths = {key: Path(record[key]) for key in ("qmp", "control", "serial", "console", "image")}
+            symbols = Path(record["symbols"]) if record["symbols"] else None
+            return cls(
+                name=directory.name,
+                pid=int(record["pid"]),
+                gdb=str(record["gdb"]),
+                symbols=symbols,
+                dom0=bool(record["dom0"]),
+                **paths,
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _save(self) -> None:
+        record = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        state.save(self.console.parent, record)
+
+    def _why_silent(self) -> str:
+        """Why Xen can answer no key, if one can tell."""
+        if not self.is_running():
+            return "its QEMU has ended"
+        with Qmp(self.control) as qmp:
+            status = qmp.execute("query-status")["status"]
+        if status != "running":
+            return f"the machine is stopped ({status}); continue it first"
+        if boot.PANIC.search(self.console.read_bytes()):
+            return "it has panicked and halted" + (
+                "" if self.dom0 else " for want of a dom0; use `vtdpi lab up --dom0`"
+            )
+        return ""

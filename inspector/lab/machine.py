@@ -1,0 +1,76 @@
+"""What machine a lab is: a recipe, and the QEMU command line that it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inspector.lab.lab import Lab
+
+ALONE_MIB = 64
+DOM0_MIB = 512
+DOM0_OWN_MIB = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to start.
+
+    Attributes:
+        xen: Debian's Xen of that release number, unless `image` names the user's own.
+        image, symbols: the user's own Xen and its xen-syms.
+        dom0: a Debian Linux dom0 and devices with MSI-X, instead of Xen alone, which halts for want of a dom0.
+        name: the lab's name; made up if empty.
+        memory: MiB of RAM; what is enough if 0.
+        append: options added to Xen's command line.
+        stopped: leave the machine stopped before its first instruction.
+        eim: the VT-d unit's extended interrupt mode, 32-bit destinations (QEMU 9 or newer under TCG).
+        qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, or a path.
+    """
+
+    xen: str = "4.20"
+    image: Path | None = None
+    symbols: Path | None = None
+    dom0: bool = False
+    name: str = ""
+    memory: int = 0
+    append: str = ""
+    stopped: bool = False
+    eim: bool = False
+    qemu: str = "system"
+
+
+def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
+    """QEMU's options for a recipe, `modules` being -initrd's value: the dom0 kernel and what follows it.
+
+    The lab gives the paths. Each QMP socket serves one client: `qmp` is for whoever attaches, `control` for the lab.
+    """
+    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else ALONE_MIB)
+    xen = ["console=com1", "com1=115200,8n1", "loglvl=all", "iommu=verbose,debug", "noreboot"]
+    if recipe.dom0:
+        xen.append(f"dom0_mem={min(DOM0_OWN_MIB, memory // 2)}M")
+    words = [
+        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", f"{memory}M"),
+        *("-nodefaults", "-display", "none", "-no-reboot"),
+        *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
+        # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.
+        *("-chardev", f"socket,id=console,path={_value(lab.serial)},server=on,wait=off,logfile={_value(lab.console)}"),
+        *("-serial", "chardev:console"),
+        *("-qmp", f"unix:{_value(lab.qmp)},server=on,wait=off"),
+        *("-qmp", f"unix:{_value(lab.control)},server=on,wait=off"),
+        *("-gdb", "tcp:127.0.0.1:0"),
+        *("-kernel", str(lab.image), "-append", " ".join([*xen, recipe.append]).strip(), "-initrd", modules),
+    ]
+    if recipe.dom0:
+        words += ["-netdev", "user,id=net,restrict=on", "-device", "e1000e,netdev=net"]
+        words += ["-drive", "if=none,id=disk,file=disk,format=raw", "-device", "virtio-blk-pci,drive=disk"]
+    if recipe.stopped:
+        words.append("-S")
+    return words
+
+
+def _value(path: Path) -> str:
+    """A path within a comma-separated option."""
+    return str(path).replace(",", ",,")

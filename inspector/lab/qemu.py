@@ -1,0 +1,40 @@
+"""Which QEMU to run: the system's, Debian 13's unpacked into the cache, or any other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from inspector.lab import LabError, Say
+from inspector.lab.packages import tree
+
+PROGRAM = "qemu-system-x86_64"
+
+
+def command(which: str, say: Say) -> list[str]:
+    """The words that start QEMU.
+
+    Args:
+        which: `system`, `trixie` or a path.
+
+    Raises:
+        LabError: it is not there, or cannot be downloaded.
+    """
+    if which == "trixie":
+        return _trixie(say)
+    found = shutil.which(PROGRAM if which == "system" else which)
+    if found:
+        return [str(Path(found).absolute())]
+    if which == "system":
+        raise LabError(f"{PROGRAM} is missing: install the package qemu-system-x86, or use --qemu trixie")
+    raise LabError(f"{which}: no such program; --qemu takes `system`, `trixie` or the path of a {PROGRAM}")
+
+
+def _trixie(say: Say) -> list[str]:
+    """Debian 13's QEMU with all its libraries, the C library included, run by its own dynamic loader."""
+    root = tree("qemu-trixie", "trixie", ["qemu-system-x86"], say, dependencies=True)
+    libraries = root / "usr/lib/x86_64-linux-gnu"
+    return [
+        *(str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(root / "usr/bin" / PROGRAM)),
+        *("-L", str(root / "usr/share/qemu"), "-L", str(root / "usr/share/seabios")),
+    ]

@@ -1,0 +1,73 @@
+"""Which Xen to start: Debian's builds by their release number, or the user's own files."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.lab import LabError, Say
+from inspector.lab.packages import NotOffered, tree
+
+
+@dataclass(frozen=True)
+class Build:
+    """A Xen: `image` is the ELF32 multiboot file that QEMU's -kernel takes, `symbols` its xen-syms, if there is one."""
+
+    name: str
+    image: Path
+    symbols: Path | None
+
+
+# The Debian release that has it, and the version whose layout the bundled profiles describe.
+DEBIAN = {
+    "4.17": ("bookworm", "4.17.5+72-g01140da4e8-1"),
+    "4.20": ("trixie", "4.20.3+127-gc42374a105-0+deb13u1"),
+}
+
+
+def debian(number: str, say: Say) -> Build:
+    """Debian's Xen `number` (a key of DEBIAN), or the release's newest if that version is gone from the mirrors.
+
+    Raises:
+        LabError: there is no such build, or it cannot be downloaded.
+    """
+    if number not in DEBIAN:
+        raise LabError(f"no Xen {number}: the lab knows {' and '.join(DEBIAN)}, or your own with --xen-image")
+    release, version = DEBIAN[number]
+    try:
+        root = tree(f"xen-{version}", release, _packages(number, f"={version}"), say, _finish)
+    except NotOffered:
+        say(f"Xen {version} is no longer in Debian {release}: taking its newest {number}, whose layout may differ")
+        root = tree(f"xen-{number}-newest", release, _packages(number, ""), say, _finish)
+    return Build(f"xen-{number}", root / "xen", root / "xen-syms")
+
+
+def own(image: Path, symbols: Path | None) -> Build:
+    """The user's own build; a gzipped image is fine, QEMU's loader wants it unpacked by `unpacked`.
+
+    Raises:
+        LabError: a file is not there.
+    """
+    for path in (image, symbols):
+        if path and not path.is_file():
+            raise LabError(f"{path}: no such file")
+    return Build("own-xen", image.absolute(), symbols.absolute() if symbols else None)
+
+
+def _packages(number: str, version: str) -> list[str]:
+    return [f"xen-hypervisor-{number}-amd64{version}", f"xen-hypervisor-{number}-amd64-dbg{version}"]
+
+
+def _finish(root: Path) -> None:
+    """Keep the image, gunzipped, and the symbols."""
+    images = [path for path in (root / "boot").glob("xen-*.gz") if not path.is_symlink()]
+    symbols = list((root / "usr/lib/debug/boot").glob("xen-syms-*-amd64"))
+    if len(images) != 1 or len(symbols) != 1:
+        raise LabError("Debian's Xen packages do not hold one boot/xen-*.gz and one xen-syms-*, as they used to")
+    with gzip.open(images[0]) as packed, (root / "xen").open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+    symbols[0].rename(root / "xen-syms")
+    shutil.rmtree(root / "boot")
+    shutil.rmtree(root / "usr/lib")
