@@ -1,0 +1,52 @@
+"""A file to the target that reads it, told by what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from inspector.errors import TargetError
+from inspector.targets.elf_core import MAGIC as ELF_MAGIC
+from inspector.targets.elf_core import ElfCore
+from inspector.targets.file import File, FileTarget
+from inspector.targets.kdump import MAGICS as KDUMP_MAGICS
+from inspector.targets.kdump import Kdump
+from inspector.targets.raw_image import RawImage
+
+_KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
+    (lambda head: head.startswith(ELF_MAGIC), ElfCore),
+    (lambda head: head.startswith(KDUMP_MAGICS), Kdump),
+)
+_NOT_READ = {
+    b"\x1f\x8b": "is compressed with gzip: unpack it first (gunzip)",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it first (zstd -d)",
+    b"\xfd7zXZ\x00": "is compressed with xz: unpack it first (xz -d)",
+    b"QEVM": "is a QEMU migration stream: restore it (-incoming) and use dump-guest-memory",
+    b"PAGEDU": "is a Windows crash dump (win-dmp): dump again as ELF or kdump-zlib",
+    b"QFI\xfb": "is a qcow2 disk image, not memory",
+    b"DISKDUMP": "is a dump of the old diskdump format; expected kdump, ELF or a raw image",
+}
+_HEAD = 4096
+_TEXT = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1b"))
+
+
+def open_file(path: str | os.PathLike[str]) -> FileTarget:
+    """The target for a dump: an ELF core, a kdump, or else a raw image of memory from address 0.
+
+    Raises:
+        TargetError: it is none of these, or too damaged; the message says what it is.
+    """
+    file = File(path)
+    try:
+        head = file.read(0, _HEAD)
+    finally:
+        file.close()
+    for recognises, target in _KINDS:
+        if recognises(head):
+            return target(file.path)
+    for magic, advice in _NOT_READ.items():
+        if head.startswith(magic):
+            raise TargetError(f"{file.path} {advice}")
+    if _TEXT.issuperset(head):
+        raise TargetError(f"{file.path} is a text file; expected a memory dump (ELF core, kdump or raw image)")
+    return RawImage(file.path)
