@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from structs.xen.profile import ProfileError
+
 
 class VtdpiError(Exception):
     """The target, its symbols or a part of it could not be read. The command ends with exit status 3."""
@@ -34,3 +36,7 @@ class NotReadable(VtdpiError):
 
 class NotHere(VtdpiError):
     """This kind of target cannot tell (a dump holds no device registers, a snapshot no memory)."""
+
+
+UNREADABLE = (VtdpiError, ProfileError)
+"""What a walker may raise for memory that is not there, or for what the profile does not tell."""

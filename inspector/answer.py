@@ -1,0 +1,57 @@
+"""What a command answers: a document for scripts, and blocks that a view turns into text. Plain data, no terminal codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column heads. `numeric` names the columns that are aligned to the right."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    numeric: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names with their values, one a line."""
+
+    rows: Sequence[tuple[str, str]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+Block = Table | Facts | Text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One command's answer.
+
+    Attributes:
+        document: what `--json` prints.
+        blocks: the same for a reader.
+        problems: what could not be read, a line each; with any, the exit status is 3.
+        notes: what the reader should know but is no failure, a line each.
+    """
+
+    document: dict[str, Any]
+    blocks: Sequence[Block]
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+
+    @property
+    def exit_status(self) -> int:
+        """0, or 3 if something could not be read."""
+        return 3 if self.problems else 0

@@ -1,0 +1,136 @@
+"""The command line: `vtdpi TARGET [OPTIONS] COMMAND [OPTIONS]`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from contextlib import suppress
+
+from inspector.errors import UsageError, VtdpiError
+
+COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit status (0 fine, 2 usage, 3 unreadable target, 130 interrupted)."""
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except VtdpiError as error:
+        return _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the target was left as it was found", 130)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; keep the interpreter from complaining about it at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(argv: list[str]) -> int:
+    parser = _parser()
+    words, command_words = _split(argv)
+    options = parser.parse_args(words)
+    if options.group == "lab":
+        from inspector.lab import cli as lab
+
+        return lab.run(options)
+    if options.group == "profile":
+        from inspector.xen import profile_cli
+
+        return profile_cli.run(options)
+    return _command(options, command_words or ["info"])
+
+
+def _command(options: Namespace, words: list[str]) -> int:
+    from inspector.commands import COMMANDS, command
+    from inspector.look import Look
+
+    name, *rest = words
+    if name not in COMMANDS:
+        raise UsageError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
+    module = command(name)
+    parser = ArgumentParser(f"vtdpi {options.group} ... {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
+    module.arguments(parser)
+    parser.add_argument("--json", action="store_true", default=options.json, help="one JSON document and nothing else")
+    command_options = parser.parse_args(rest)
+
+    from inspector.targets.open_target import open_target
+
+    with open_target(options) as target:
+        look = Look(target, symbols=options.symbols, profile=options.profile)
+        answer = module.run(look, command_options)
+    if command_options.json:
+        from inspector.views import json as view
+    else:
+        from inspector.views import text as view  # type: ignore[no-redef]
+    view.show(answer, sys.stdout)
+    for line in (*look.notes, *answer.notes):
+        print(f"note: {line}", file=sys.stderr)
+    for line in answer.problems:
+        _complain(line, 3)
+    return answer.exit_status
+
+
+def _parser() -> ArgumentParser:
+    from inspector.commands import COMMANDS
+
+    names = "\n".join(f"  {name:8} {summary}" for name, summary in COMMANDS.items())
+    parser = ArgumentParser(
+        "vtdpi",
+        description="Show, explain and check the interrupt-remapping and posted-interrupt state of a Xen hypervisor.",
+        epilog=COMMANDS_HELP.format(commands=names),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    groups = parser.add_subparsers(dest="group", metavar="TARGET", required=True)
+
+    live = groups.add_parser("live", help="a Xen running under QEMU, through gdb: [HOST:PORT] COMMAND")
+    live.add_argument("address", nargs="?", metavar="HOST:PORT", default="127.0.0.1:1234", help="QEMU's -gdb (default: its -s)")
+    live.add_argument("--qmp", metavar="SOCK", help="QEMU's -qmp unix socket: faster bulk reads")
+    live.add_argument("--gdb", default="gdb", help="the gdb to run (default: gdb)")
+    dump = groups.add_parser("dump", help="a memory dump: FILE COMMAND (ELF core, kdump, raw image)")
+    dump.add_argument("file", metavar="FILE")
+    for target in (live, dump):
+        target.add_argument("--symbols", metavar="XEN_SYMS", help="the xen-syms of this Xen (default: by build-id)")
+        target.add_argument("--profile", metavar="P", help="a profile: a file, a version, or the start of a build-id")
+        target.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+
+    from inspector.lab.cli import add_arguments as lab_arguments
+    from inspector.xen.profile_cli import add_arguments as profile_arguments
+
+    lab_arguments(groups.add_parser("lab", help="start and stop a real Xen under a real QEMU"))
+    profile_arguments(groups.add_parser("profile", help="make, list and show profiles of Xen builds"))
+    return parser
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """The words for the target, and the command's own: those from the command's name on.
+
+    A `live` target's first bare word is an address if it has a colon, a `dump` target's is always the file.
+    """
+    if not argv or argv[0] not in ("live", "dump"):
+        return argv, []
+    named = argv[0] == "live"
+    takes_value = False
+    for index, word in enumerate(argv[1:], 1):
+        if takes_value:
+            takes_value = False
+        elif word.startswith("-") and word != "-":
+            takes_value = word in ("--symbols", "--profile", "--qmp", "--gdb")
+        elif not named or (argv[0] == "live" and ":" in word):
+            named = True
+        else:
+            return argv[:index], argv[index:]
+    return argv, []
+
+
+def _complain(line: str, status: int) -> int:
+    print(f"vtdpi: {line}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

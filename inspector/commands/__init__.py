@@ -1,0 +1,45 @@
+"""The commands, one a module: the CLI, the REPL and the gdb plugin all show this one table.
+
+A command's module has `arguments(parser)`, which declares its options, and `run(look, options)`, which answers. The
+module's docstring is its help.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
+from typing import Protocol, cast
+
+from inspector.answer import Answer
+from inspector.look import Look
+
+COMMANDS = {
+    "info": "what is this target",
+    "irt": "the interrupt-remapping tables",
+    "irte": "one entry of them, bit by bit",
+    "pi": "one posted-interrupt descriptor, bit by bit",
+    "regs": "the VT-d registers",
+    "queue": "the invalidation queues",
+    "faults": "the fault status and records",
+    "dmar": "the ACPI DMAR table",
+    "ioapic": "the IO-APICs' redirection tables",
+}
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    __doc__: str
+
+    @staticmethod
+    def arguments(parser: ArgumentParser) -> None:
+        """Declare the command's options."""
+
+    @staticmethod
+    def run(look: Look, options: Namespace) -> Answer:
+        """Answer, from one look at the machine. Raises VtdpiError if nothing of it could be read."""
+
+
+def command(name: str) -> Command:
+    """The module of a command that stands in COMMANDS."""
+    return cast(Command, import_module(f"inspector.commands.{name}"))

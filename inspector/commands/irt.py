@@ -1,0 +1,117 @@
+"""The interrupt-remapping table of each unit: its present entries, who may use each, and who does.
+
+  vtdpi live irt                     every present entry
+  vtdpi live irt --posted            those in posted format
+  vtdpi live irt --device 00:03.0    those that this device may use
+  vtdpi dump FILE irt --json         for scripts
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from inspector.answer import Answer, Block, Table, Text
+from inspector.commands.arguments import add_unit, bdf_argument, choose
+from inspector.errors import UNREADABLE
+from inspector.look import Look
+from inspector.remapping import Entries, allowed, read
+from inspector.sources import Sources, in_words
+from inspector.units import Unit
+from structs.columns import Array
+from structs.irte import IRTE, REMAPPED, dst_apic_id, source_matches
+
+COLUMNS = ("INDEX", "FORMAT", "VECTOR", "DESTINATION", "DLM", "TM", "FLAGS", "ALLOWED", "SOURCE")
+FLAGS = ("fpd", "rh", "urg", "avail")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_unit(parser)
+    parser.add_argument("--posted", action="store_true", help="only entries in posted format")
+    parser.add_argument("--device", metavar="BDF", type=bdf_argument, help="only entries that this device may use")
+    parser.add_argument("--all", action="store_true", help="also the entries that are not present")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    units: list[dict[str, Any]] = []
+    blocks: list[Block] = []
+    problems: list[str] = []
+    notes: list[str] = []
+    for unit in choose(look, options):
+        try:
+            entries = read(unit)
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        table = entries.table
+        sources = Sources(look, unit)
+        rows = [row | {"source": sources.of(row)} for row in entries.decode(_chosen(entries, options)) if _wanted(row, options)]
+        units.append(
+            {
+                "index": unit.index,
+                "register_base": unit.register_base,
+                "irta": table.irta,
+                "base": table.base,
+                "size": table.entries,
+                "eime": table.eime,
+                "origin": table.origin,
+                "entries": rows,
+            }
+        )
+        blocks += [Text(_head(unit, entries)), Table(COLUMNS, [_row(row, table.eime) for row in rows])]
+        if entries.missing:
+            problems.append(f"unit {unit.index}: {entries.missing} bytes of the table at {table.base:#x} cannot be read")
+        if stale := entries.stale():
+            notes.append(f"unit {unit.index}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
+    return Answer({"units": units}, blocks, [*look.problems, *problems], notes)
+
+
+def _chosen(entries: Entries, options: Namespace) -> Array:
+    chosen = np.arange(len(entries.raw)) if options.all else entries.used()
+    if options.posted:
+        byte, bit = divmod(REMAPPED["im"].low, 8)
+        chosen = chosen[entries.raw[chosen, byte] >> bit & 1 == 1]
+    return chosen
+
+
+def _wanted(row: Mapping[str, Any], options: Namespace) -> bool:
+    return options.device is None or (row["svt"] != 0 and source_matches(row, options.device))
+
+
+def _head(unit: Unit, entries: Entries) -> str:
+    table = entries.table
+    mode = "x2APIC" if table.eime else "xAPIC"
+    return (
+        f"unit {unit.index} at {unit.register_base:#x}: IRTA {table.irta:#x} (from {table.origin}), {table.entries} entries "
+        f"at {table.base:#x}, EIME {table.eime} ({mode}); {len(entries.used())} present"
+    )
+
+
+def _row(row: Mapping[str, Any], eime: int) -> tuple[str, ...]:
+    flags = [name if row[name] == 1 else f"{name}={row[name]:#x}" for name in FLAGS if row.get(name)]
+    flags += [f"{name}={value:#x}!" for name, value in row.items() if name.startswith("rsvd")]
+    if not row["p"]:
+        flags.insert(0, "absent")
+    destination, delivery, trigger = f"PID {row['pda']:#x}" if "pda" in row else _destination(row, eime), "-", "-"
+    if "dlm" in row:
+        delivery = IRTE.cases[0]["dlm"].meanings.get(row["dlm"], f"reserved {row['dlm']}")
+        trigger = IRTE.cases[0]["tm"].meanings[row["tm"]]
+    return (
+        f"{row['index']:04x}",
+        row["format"],
+        f"{row['vector']:02x}",
+        destination,
+        delivery,
+        trigger,
+        " ".join(flags),
+        allowed(row),
+        in_words(row["source"]),
+    )
+
+
+def _destination(row: Mapping[str, Any], eime: int) -> str:
+    apic = dst_apic_id(row["dst"], x2apic=bool(eime))
+    return f"CPUs {apic:#x}" if row["dm"] else f"APIC {apic:#x}"

@@ -1,0 +1,52 @@
+"""One interrupt-remapping entry, bit by bit.
+
+  vtdpi live irte 0x18
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+
+from inspector import fields
+from inspector.answer import Answer, Text
+from inspector.commands.arguments import add_unit, choose, number
+from inspector.errors import UNREADABLE, NotReadable, UsageError
+from inspector.look import Look
+from inspector.remapping import allowed, read
+from inspector.sources import Sources, in_words
+from structs.irte import IRTE
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_unit(parser)
+    parser.add_argument("number", type=number, metavar="INDEX", help="the entry's index in the table")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    units = []
+    blocks = []
+    problems = []
+    for unit in choose(look, options):
+        try:
+            entries = read(unit)
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        if options.number >= entries.table.entries:
+            raise UsageError(
+                f"unit {unit.index}'s table has {entries.table.entries} entries; there is no index {options.number:#x}"
+            )
+        entry = entries.decode(np.array([options.number]))[0]
+        source = Sources(look, unit).of(entry)
+        raw = entries.raw[options.number].tobytes()
+        record = IRTE.record_of(raw)
+        address = entries.table.base + options.number * IRTE.size
+        title = f"unit {unit.index} entry {options.number:#x} at {address:#x}, {record.title}"
+        words = f"may be used by {allowed(entry)}; is used by {in_words(source)}"
+        units.append({"index": unit.index, "address": address, "entry": entry | {"source": source}})
+        blocks += [fields.table(record, dict(record.parse(raw)), title), Text(words)]
+        if entries.missing and not unit.target.read_parts([(address, IRTE.size)])[0]:
+            problems.append(str(NotReadable(address, IRTE.size, "this part of the table is not in memory")))
+    return Answer({"units": units}, blocks, [*look.problems, *problems])

@@ -1,0 +1,1 @@
+"""An answer -> terminal or JSON. The only part that knows about terminals."""

@@ -1,0 +1,78 @@
+"""Who uses which interrupt-remapping index, as Xen keeps it: IO-APIC pins and MSI descriptors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inspector.xen.xen import Xen
+
+IRQS_LIMIT = 1 << 16
+IOAPICS_LIMIT = 128
+PINS_LIMIT = 256
+NONE = (1 << 32) - 1
+
+# PCI capability ids, as `msi_attrib.type` holds them.
+MSI_KINDS = {0x05: "MSI", 0x11: "MSI-X"}
+
+
+@dataclass(frozen=True)
+class Msi:
+    """One message-signalled interrupt: Xen's `irq_desc` and the `msi_desc` that it points to.
+
+    `device` is seg << 16 | bus << 8 | devfn, None for a timer's (HPET). `gvec` and `pi_desc` (a virtual address) are
+    set while Xen posts it to a guest.
+    """
+
+    irq: int
+    index: int
+    kind: str
+    device: int | None
+    gvec: int
+    pi_desc: int
+
+
+def msis(xen: Xen) -> list[Msi]:
+    """Every MSI that Xen has given a remapping index. Source: `irq_desc[]`, `alloc_remap_entry`.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: the table of irqs cannot be read.
+    """
+    count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
+    irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc")
+    used = [irq for irq in irqs if irq["msi_desc"]]
+    members = ("remap_index", "msi_attrib.type", "dev", "gvec", "pi_desc")
+    descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], *members)
+    devices = {desc["dev"] for desc in descs if desc and desc["dev"]}
+    numbers = dict(zip(devices, xen.structs("pci_dev", list(devices), "sbdf.sbdf"), strict=True))
+    return [
+        Msi(
+            irq=irq["irq"],
+            index=desc["remap_index"],
+            kind=MSI_KINDS.get(desc["msi_attrib.type"], "MSI") if desc["dev"] else "HPET MSI",
+            device=device["sbdf.sbdf"] if (device := numbers.get(desc["dev"])) else None,
+            gvec=desc["gvec"],
+            pi_desc=desc["pi_desc"],
+        )
+        for irq, desc in zip(used, descs, strict=True)
+        if desc and desc["remap_index"] != NONE
+    ]
+
+
+def ioapic_pins(xen: Xen) -> dict[tuple[int, int], int]:
+    """Remapping index by (IO-APIC, pin), both counted from 0. Source: `apic_pin_2_ir_idx`.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: the arrays cannot be read.
+    """
+    count = min(xen.variable("nr_ioapics", 4), IOAPICS_LIMIT)
+    tables = xen.pointer("apic_pin_2_ir_idx")
+    if not count or not tables:
+        return {}
+    pins = [min(number, PINS_LIMIT) for number in xen.array("nr_ioapic_entries", 4, count)]
+    starts = xen.array_at(tables, 8, count)
+    return {
+        (apic, pin): index
+        for apic, (start, entries) in enumerate(zip(starts, pins, strict=True))
+        for pin, index in enumerate(xen.array_at(start, 4, entries))
+        if index != NONE
+    }
