@@ -1,0 +1,107 @@
+"""What QEMU's monitor prints for people, read strictly: a text that is not as expected gives None, never a guess.
+
+Source: QEMU `hmp_info_status`, `hmp_info_version`, `mtree_info_flatview`, `ioapic_print_redtbl` (7.2 and 10.0).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from inspector.targets.target import IoApic, Range
+
+_FLAT_RANGE = re.compile(r"  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ([a-z/ -]+)\): .*", re.ASCII)
+_IOAPIC = re.compile(r"ioapic\d*: ver=0x([0-9a-f]{1,8}) id=0x([0-9a-f]{1,2}) sel=0x[0-9a-f]+.*", re.ASCII)
+_PIN = re.compile(r"  pin (\d{1,3}) +0x([0-9a-f]{16}) .*", re.ASCII)
+MOST_PINS = 240
+PAGE = 1 << 12
+
+
+def status(text: str) -> str | None:
+    """The run state from `info status`: `running`, `paused`, or why it is paused (`prelaunch`, `shutdown`, ...)."""
+    match = re.fullmatch(r"VM status: (running|paused)(?: \(([a-z-]+)\))?(?: \(single step mode\))?\s*", text, re.ASCII)
+    return (match[2] or match[1]) if match else None
+
+
+def version(text: str) -> tuple[int, int, int] | None:
+    """QEMU's version from `info version`: `7.2.22Debian 1:7.2+dfsg-7` is (7, 2, 22)."""
+    match = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?!\d)", text, re.ASCII)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+@dataclass(frozen=True)
+class FlatView:
+    """What lies where in physical memory: disjoint `ranges`, ascending, with the kind of each (`ram`, `i/o`, ...)."""
+
+    ranges: tuple[Range, ...]
+    kinds: tuple[str, ...]
+
+    def first_hole(self, address: int, size: int) -> int | None:
+        """The first address of a piece that lies in a 4 KiB page with nothing in it; None if there is none."""
+        end = address + size
+        while address < end:
+            # The last range that starts in this page or before it.
+            at = bisect_right(self.ranges, address // PAGE * PAGE + PAGE - 1, key=lambda r: r.start) - 1
+            covered = -(-self.ranges[at].end // PAGE) * PAGE if at >= 0 else 0
+            if covered <= address:
+                return address
+            address = covered
+        return None
+
+    def in_ram(self, address: int, size: int) -> bool:
+        """Whether a piece lies in RAM (write-protected RAM included), where a read has no side effect."""
+        at = bisect_right(self.ranges, address, key=lambda r: r.start) - 1
+        return at >= 0 and address + size <= self.ranges[at].end and self.kinds[at] in ("ram", "rom", "nv-ram")
+
+    def ram(self) -> list[Range]:
+        """The ranges of RAM, write-protected ones left out."""
+        return [where for where, kind in zip(self.ranges, self.kinds, strict=True) if kind == "ram"]
+
+
+def flat_view(text: str) -> FlatView | None:
+    """Physical memory as `info mtree -f` shows it.
+
+    That is the flat view of the address space "memory", which the stub reads in its physical-memory mode.
+    """
+    lines = iter(_lines(text))
+    if not any(line.startswith(' AS "memory", root: ') for line in lines):
+        return None
+    ranges: list[Range] = []
+    kinds: list[str] = []
+    for line in lines:
+        match = _FLAT_RANGE.fullmatch(line)
+        if match:
+            start, last = int(match[1], 16), int(match[2], 16)
+            if last < start or (ranges and start < ranges[-1].end):
+                return None
+            ranges.append(Range(start, last + 1))
+            kinds.append(match[3])
+        elif not line.startswith(" "):
+            break
+        elif ranges or not line.startswith((" AS ", " Root memory region: ")):
+            return None
+    return FlatView(tuple(ranges), tuple(kinds)) if ranges else None
+
+
+def ioapics(text: str) -> list[IoApic] | None:
+    """The IO-APICs that `info pic` lists, in order, with their raw 64-bit redirection table entries."""
+    found: list[tuple[int, int, list[int]]] = []
+    for line in _lines(text):
+        if head := _IOAPIC.fullmatch(line):
+            found.append((int(head[2], 16), int(head[1], 16), []))
+        elif line.startswith("ioapic"):
+            return None
+        elif line.startswith("  pin"):
+            pin = _PIN.fullmatch(line)
+            if not pin or not found or int(pin[1]) != len(found[-1][2]) or int(pin[1]) >= MOST_PINS:
+                return None
+            found[-1][2].append(int(pin[2], 16))
+    if any(not entries for _, _, entries in found):
+        return None
+    return [IoApic(id, version, tuple(entries)) for id, version, entries in found]
+
+
+def _lines(text: str) -> list[str]:
+    """The monitor ends its lines with a carriage return and a line feed."""
+    return text.replace("\r\n", "\n").split("\n")
