@@ -17,5 +17,9 @@ class LabError(VtdpiError):
     """A lab cannot be started, found, asked or stopped."""
 
 
+class Missing(LabError):
+    """Something that a lab needs is not on this machine, and cannot be fetched."""
+
+
 def silent(line: str) -> None:
     """A `Say` that says nothing."""

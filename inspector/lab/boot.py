@@ -93,8 +93,9 @@ def wait_until_up(
 def _still_there(qemu: subprocess.Popen[bytes], directory: Path) -> None:
     status = qemu.poll()
     if status is not None:
+        how = f"ended with status {status}" if status else "ended: the machine reset itself or powered off"
         raise LabError(
-            f"QEMU ended with status {status}: it said {last_lines(_output(directory), 2)}; "
+            f"QEMU {how}; it said: {last_lines(_output(directory), 2)}; "
             f"the console's last lines: {last_lines(directory / 'console.log', 2)}"
         )
 

@@ -14,6 +14,8 @@ from inspector.lab import LabError, Say, boot, console, initrd, machine, process
 from inspector.lab.machine import Recipe
 from inspector.targets.qmp import Qmp
 
+CONSOLE = "console.log"
+"""The console's file in a lab's directory. Its path, given to no other program, tells a lab's QEMU from others."""
 ALONE_LIMIT = 60.0
 DOM0_LIMIT = 180.0
 """Seconds after which a Xen that is not up never will be, also on a slow and busy machine."""
@@ -57,52 +59,23 @@ class Lab:
         """
         program = qemu.command(recipe.qemu, say)
         build = xen.own(recipe.image, recipe.symbols) if recipe.image else xen.debian(recipe.xen, say)
-        deadline_after = timeout or (DOM0_LIMIT if recipe.dom0 else ALONE_LIMIT)
         with state.claimed(recipe.name, build.name + ("-dom0" if recipe.dom0 else "")) as directory:
-            sockets = directory
-            running = None
             try:
-                sockets = state.socket_directory(directory, "control")
-                lab = cls(
-                    name=directory.name,
-                    pid=0,
-                    gdb="",
-                    qmp=sockets / "qmp",
-                    control=sockets / "control",
-                    serial=sockets / "serial",
-                    console=directory / "console.log",
-                    image=build.image,
-                    symbols=build.symbols,
-                    dom0=recipe.dom0,
-                )
-                modules = initrd.write(directory, recipe.dom0, say)
-                say(f"starting {lab.name}")
-                deadline = time.monotonic() + deadline_after
-                running = boot.spawn(program + machine.command_line(recipe, lab, modules), directory)
-                lab = replace(lab, pid=running.pid)
-                lab._save()
-                lab = replace(lab, gdb=boot.gdb_address(running, lab.control, directory, deadline))
-                lab._save()
-                if not recipe.stopped:
-                    boot.wait_until_up(running, lab.console, directory, recipe.dom0, deadline, say)
+                return cls._start(directory, recipe, program, build, say, timeout)
             except BaseException:
-                if running:
-                    running.kill()
-                    running.wait()
-                state.remove(directory, sockets)
+                _clear(directory)
                 raise
-        return lab
 
     @classmethod
     def all(cls) -> list[Self]:
-        """The running labs, by name. What dead ones left on disk is removed."""
+        """The running labs, by name. What dead ones, or a start that was killed, left behind is removed."""
         labs = []
         for directory in state.directories():
             lab = cls._load(directory)
             if lab and lab.is_running():
                 labs.append(lab)
             elif not state.is_starting(directory):
-                state.remove(directory, lab.control.parent if lab else directory)
+                _clear(directory)
         return labs
 
     @classmethod
@@ -123,7 +96,7 @@ class Lab:
 
     def is_running(self) -> bool:
         """Whether its QEMU is alive."""
-        return process.is_ours(self.pid, self.control)
+        return process.is_given(self.pid, self.console)
 
     def keys(self, key: str, timeout: float = 10.0) -> str:
         """What Xen prints for a debug key (`V`: interrupt remapping), as whole console lines.
@@ -147,9 +120,8 @@ class Lab:
         if self.is_running():
             with suppress(TargetError), Qmp(self.control, timeout=1.0) as qmp:
                 qmp.execute("quit")
-        if not process.end(self.pid, self.control, grace=1.0):
-            raise LabError(f"QEMU (process {self.pid}) of the lab {self.name} does not end, even when killed")
-        state.remove(self.console.parent, self.control.parent)
+                process.end(self.pid, self.console, grace=2.0)
+        _clear(self.console.parent)
 
     def __enter__(self) -> Self:
         return self
@@ -158,6 +130,33 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.down()
+
+    @classmethod
+    def _start(
+        cls, directory: Path, recipe: Recipe, program: list[str], build: xen.Build, say: Say, timeout: float
+    ) -> Self:
+        sockets = state.socket_directory(directory, "control")
+        modules = initrd.write(directory, recipe.dom0, say)
+        lab = cls(
+            name=directory.name,
+            pid=0,
+            gdb="",
+            qmp=sockets / "qmp",
+            control=sockets / "control",
+            serial=sockets / "serial",
+            console=directory / CONSOLE,
+            image=build.image,
+            symbols=build.symbols,
+            dom0=recipe.dom0,
+        )
+        say(f"starting {lab.name}")
+        deadline = time.monotonic() + (timeout or (DOM0_LIMIT if recipe.dom0 else ALONE_LIMIT))
+        running = boot.spawn(program + machine.command_line(recipe, lab, modules), directory)
+        lab = replace(lab, pid=running.pid, gdb=boot.gdb_address(running, lab.control, directory, deadline))
+        lab._save()
+        if not recipe.stopped:
+            boot.wait_until_up(running, lab.console, directory, recipe.dom0, deadline, say)
+        return lab
 
     @classmethod
     def _load(cls, directory: Path) -> Self | None:
@@ -193,3 +192,12 @@ class Lab:
                 "" if self.dom0 else " for want of a dom0; use `vtdpi lab up --dom0`"
             )
         return ""
+
+
+def _clear(directory: Path) -> None:
+    """End what runs of a lab and remove all it has on disk."""
+    mark = directory / CONSOLE
+    for pid in process.given(mark):
+        if not process.end(pid, mark):
+            raise LabError(f"QEMU (process {pid}) of the lab {directory.name} does not end, even when killed")
+    state.remove(directory)

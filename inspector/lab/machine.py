@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.lab import LabError
+
 if TYPE_CHECKING:
     from inspector.lab.lab import Lab
 
 ALONE_MIB = 64
 DOM0_MIB = 512
 DOM0_OWN_MIB = 256
+"""Of which the dom0 gets so much, at most half of all."""
+DOM0_LEAST_MIB = 256
+"""With less, the dom0 kernel does not fit."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,22 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     """QEMU's options for a recipe, `modules` being -initrd's value: the dom0 kernel and what follows it.
 
     The lab gives the paths. Each QMP socket serves one client: `qmp` is for whoever attaches, `control` for the lab.
+
+    Raises:
+        LabError: too little memory.
     """
     memory = recipe.memory or (DOM0_MIB if recipe.dom0 else ALONE_MIB)
-    xen = ["console=com1", "com1=115200,8n1", "loglvl=all", "iommu=verbose,debug", "noreboot"]
+    least = DOM0_LEAST_MIB if recipe.dom0 else 1
+    if memory < least:
+        raise LabError(f"{memory} MiB of memory are too little: this lab needs {least}")
+    # Xen turns extended interrupt mode on together with x2APIC.
+    cpu = "qemu64,+x2apic" if recipe.eim else "qemu64"
+    # Interrupt 0: the UART is polled. On a slow machine Xen would at some point "switch to polling" and mask its pin.
+    xen = ["console=com1", "com1=115200,8n1,0x3f8,0", "loglvl=all", "iommu=verbose,debug", "noreboot"]
     if recipe.dom0:
         xen.append(f"dom0_mem={min(DOM0_OWN_MIB, memory // 2)}M")
     words = [
-        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", f"{memory}M"),
+        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", cpu, "-smp", "1", "-m", f"{memory}M"),
         *("-nodefaults", "-display", "none", "-no-reboot"),
         *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
         # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from inspector.lab import LabError, Say
+from inspector.lab import LabError, Missing, Say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = "https://deb.debian.org/debian"
@@ -47,7 +47,7 @@ Dir::State::status "/dev/null";
 """
 
 
-class NotOffered(LabError):
+class NotOffered(Missing):
     """The release has no such package, or not in that version."""
 
 
@@ -125,7 +125,7 @@ class Apt:
         self.mirror = ""
         for tool in ("apt-get", "dpkg-deb"):
             if not shutil.which(tool):
-                raise LabError(
+                raise Missing(
                     f"{tool} is missing: the lab takes Xen from Debian's packages; install apt and dpkg, "
                     "or name your own with --xen-image and --symbols"
                 )
@@ -166,7 +166,7 @@ class Apt:
         if only_if_old and stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < LISTS_LAST:
             return False
         if not KEYRING.exists():
-            raise LabError(f"{KEYRING} is missing, so packages cannot be verified: install debian-archive-keyring")
+            raise Missing(f"{KEYRING} is missing, so packages cannot be verified: install debian-archive-keyring")
         self.mirror = _mirror()
         for part in ("lists/partial", "archives/partial"):
             (self.home / part).mkdir(parents=True, exist_ok=True)
@@ -194,6 +194,6 @@ def _run(words: Sequence[str], failure: str, cwd: Path | None = None) -> str:
     if done.returncode:
         complaints = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "dpkg"))]
         said = complaints[0] if complaints else (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
-        kind = NotOffered if re.search(r"was not found|Unable to locate|has no installation", done.stderr) else LabError
+        kind = NotOffered if re.search(r"was not found|Unable to locate|has no installation", done.stderr) else Missing
         raise kind(f"{failure}: {words[0]} says: {said}")
     return done.stdout

@@ -1,4 +1,7 @@
-"""A lab's QEMU as a process that outlives the program that started it, and is never mistaken for another."""
+"""A lab's QEMU as a process that outlives the program that started it, and is never mistaken for another.
+
+It is known by a path that no other program was given: that path is in its command line.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,32 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def is_ours(pid: int, mark: Path) -> bool:
-    """Whether process `pid` runs and has `mark`, a path that only the lab's QEMU was given, in its command line."""
+def is_given(pid: int, path: Path) -> bool:
+    """Whether process `pid` runs and has the path in its command line."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return any(os.fsencode(mark) in word for word in words)
+    mark = b"=" + os.fsencode(path).replace(b",", b",,")
+    return any(word.endswith(mark) for word in words)
 
 
-def end(pid: int, mark: Path, grace: float) -> bool:
-    """Wait `grace` seconds for the process to end by itself, then kill it. True if it is gone.
+def given(path: Path) -> list[int]:
+    """The processes that have the path in their command line."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and is_given(int(name), path)]
 
-    A process that is not the lab's QEMU is never touched.
+
+def end(pid: int, path: Path, grace: float = 0.0) -> bool:
+    """Give the process `grace` seconds to end by itself, then kill it. True if it is gone.
+
+    A process that has not the path in its command line is never touched.
     """
     try:
         handle = os.pidfd_open(pid)
     except OSError:
         return True
     try:
-        if is_ours(pid, mark) and not _ended(handle, grace):
+        if is_given(pid, path) and not _ended(handle, grace):
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
             if not _ended(handle, 5.0):

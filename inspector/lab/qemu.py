@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from inspector.lab import LabError, Say
+from inspector.lab import LabError, Missing, Say
 from inspector.lab.packages import tree
 
 PROGRAM = "qemu-system-x86_64"
@@ -26,7 +26,7 @@ def command(which: str, say: Say) -> list[str]:
     if found:
         return [str(Path(found).absolute())]
     if which == "system":
-        raise LabError(f"{PROGRAM} is missing: install the package qemu-system-x86, or use --qemu trixie")
+        raise Missing(f"{PROGRAM} is missing: install the package qemu-system-x86, or use --qemu trixie")
     raise LabError(f"{which}: no such program; --qemu takes `system`, `trixie` or the path of a {PROGRAM}")
 
 

@@ -21,8 +21,10 @@ from inspector.lab import LabError
 RECORD = "lab.json"
 LONGEST_SOCKET_PATH = 107
 """Bytes of a unix socket's path (sockaddr_un.sun_path, less its NUL)."""
+SOCKETS = "sockets"
+"""A link to the directory that holds the sockets, if their paths would be too long in the lab's own."""
 SHORT = "vtdpi-"
-"""How the directories begin that hold nothing but sockets."""
+"""How the name of such a directory begins."""
 
 
 def state_home() -> Path:
@@ -70,7 +72,9 @@ def socket_directory(directory: Path, longest_name: str) -> Path:
         return directory
     for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):
         if base and os.path.isdir(base) and _fits(Path(base, SHORT + "12345678", longest_name)):
-            return Path(tempfile.mkdtemp(prefix=SHORT, dir=base))
+            short = Path(tempfile.mkdtemp(prefix=SHORT, dir=base))
+            (directory / SOCKETS).symlink_to(short)
+            return short
     raise LabError(f"{directory} is too long for a unix socket's path; set XDG_RUNTIME_DIR to a shorter one")
 
 
@@ -132,8 +136,9 @@ def _exclusive() -> Iterator[None]:
         os.close(lock)
 
 
-def remove(directory: Path, sockets: Path) -> None:
+def remove(directory: Path) -> None:
     """Everything that a lab has on disk."""
+    elsewhere = directory / SOCKETS
+    if elsewhere.is_symlink() and (short := elsewhere.readlink()).name.startswith(SHORT):
+        shutil.rmtree(short, ignore_errors=True)
     shutil.rmtree(directory, ignore_errors=True)
-    if sockets.name.startswith(SHORT):
-        shutil.rmtree(sockets, ignore_errors=True)
