@@ -9,18 +9,15 @@ from construct import ConstructError
 from inspector.errors import NotReadable, VtdpiError
 from inspector.targets.target import Target
 from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDP_ALIGNMENT, RSDT, XSDT, checksum
-from structs.dmar import DMAR
+from structs.dmar import DMAR, SIGNATURES
 
 PAGE = 0x1000
 EBDA_POINTER = 0x40E
 EBDA_SIZE = 0x400
 BIOS_AREA = (0xE0000, 0x20000)
-SIGNATURE = b"RSD PTR "
+RSDP_SIGNATURE = b"RSD PTR "
 RSDP_V1_SIZE = 20
 TABLE_LIMIT = 1 << 20
-
-# Xen renames the table once it has read it, so that dom0 leaves the units alone (acpi_dmar_zap).
-SIGNATURES = (b"DMAR", b"XMAR")
 
 
 def find_dmar(target: Target) -> tuple[int, Any]:
@@ -45,7 +42,7 @@ def _root(target: Target) -> dict[str, Any]:
     """Address and signature of the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred."""
     for start, area in _areas(target):
         for at in range(0, len(area) - RSDP_V1_SIZE + 1, RSDP_ALIGNMENT):
-            if area.startswith(SIGNATURE, at) and checksum(area[at : at + RSDP_V1_SIZE]) == 0:
+            if area.startswith(RSDP_SIGNATURE, at) and checksum(area[at : at + RSDP_V1_SIZE]) == 0:
                 try:
                     rsdp = RSDP.parse(area[at:])
                 except ConstructError as error:

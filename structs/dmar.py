@@ -1,10 +1,10 @@
 """The ACPI DMA remapping table (VT-d chapter 8): which remapping units there are, and which devices each serves.
 
-Xen renames the table it has read to "XMAR" so that dom0 does not find it; the signature is kept as it stands.
+Xen renames the table that it has read, so that dom0 does not find it (`SIGNATURES`); the signature is kept as it stands.
 
     >>> scope = {"type": 3, "enumeration_id": 0, "start_bus": 0xFF, "path": [{"device": 0, "function": 0}]}
     >>> unit = {"type": 0, "body": {"flags": {"include_pci_all": 1}, "base": 0xFED9_0000, "scopes": [scope]}}
-    >>> raw = DMAR.build({"signature": b"XMAR", "body": {**EMPTY_HEADER, "haw": 38, "structures": [unit]}})
+    >>> raw = DMAR.build({"signature": b"RMAD", "body": {**EMPTY_HEADER, "haw": 38, "structures": [unit]}})
     >>> body = DMAR.parse(raw)["body"]
     >>> NAMES[body["structures"][0]["type"]], hex(body["structures"][0]["body"]["base"]), body["rest"]
     ('DRHD', '0xfed90000', b'')
@@ -38,7 +38,7 @@ from construct import (
 from structs.acpi import EMPTY_HEADER, sized, table
 from structs.bits import BitRecord, field
 
-__all__ = ["DMAR", "EMPTY_HEADER", "NAMES", "SCOPE", "SCOPE_NAMES", "STRUCTURE"]
+__all__ = ["DMAR", "EMPTY_HEADER", "NAMES", "SCOPE", "SCOPE_NAMES", "SIGNATURES", "STRUCTURE"]
 
 TABLE_FLAGS = BitRecord(
     "DMAR flags",
@@ -120,6 +120,9 @@ STRUCTURE = Struct(
     "body" / sized(Int16ul, 4, Switch(this.type, _BODIES, default=GreedyBytes)),
 )
 """A remapping structure: type (`NAMES`) and body (bytes if the type is unknown). RMRR's `limit` is inclusive."""
+
+SIGNATURES = (b"DMAR", b"RMAD", b"XMAR")
+"""The table's own signature, and what Xen's `acpi_dmar_zap` makes of it: "RMAD" (seen in 4.17 and 4.20) or "XMAR"."""
 
 DMAR = table(
     "haw" / Int8ul,

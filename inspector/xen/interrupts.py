@@ -11,8 +11,9 @@ IOAPICS_LIMIT = 128
 PINS_LIMIT = 256
 NONE = (1 << 32) - 1
 
-# PCI capability ids, as `msi_attrib.type` holds them.
+# PCI capability ids, as `msi_attrib.type` holds them; for what is no PCI device's, `msi_attrib.pos` tells (MSI_TYPE_HPET).
 MSI_KINDS = {0x05: "MSI", 0x11: "MSI-X"}
+HPET = 1
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,15 @@ class Msi:
 def msis(xen: Xen) -> list[Msi]:
     """Every MSI that Xen has given a remapping index. Source: `irq_desc[]`, `alloc_remap_entry`.
 
+    A VT-d unit's own MSI, which is never remapped, has a `struct msi_desc` as well and is left out.
+
     Raises:
         NotMapped, NotReadable, ProfileError: the table of irqs cannot be read.
     """
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
     irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc")
     used = [irq for irq in irqs if irq["msi_desc"]]
-    members = ("remap_index", "msi_attrib.type", "dev", "gvec", "pi_desc")
+    members = ("remap_index", "msi_attrib.type", "msi_attrib.pos", "dev", "gvec", "pi_desc")
     descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], *members)
     devices = {desc["dev"] for desc in descs if desc and desc["dev"]}
     numbers = dict(zip(devices, xen.structs("pci_dev", list(devices), "sbdf.sbdf"), strict=True))
@@ -54,7 +57,7 @@ def msis(xen: Xen) -> list[Msi]:
             pi_desc=desc["pi_desc"],
         )
         for irq, desc in zip(used, descs, strict=True)
-        if desc and desc["remap_index"] != NONE
+        if desc and desc["remap_index"] != NONE and (desc["dev"] or desc["msi_attrib.pos"] == HPET)
     ]
 
 

@@ -10,10 +10,15 @@ from inspector.xen.xen import BrokenList, Xen
 ENTRIES = 1 << 16
 UNITS_LIMIT = 128
 
+# Before Xen sized the queue by the number of CPUs (4.16), it had 4 pages.
+QUEUE_SLOTS = 1024
+QUEUE_SLOTS_LIMIT = 1 << 15
+SLOT_SIZE = 16
+
 
 @dataclass(frozen=True)
 class XenUnit:
-    """A VT-d unit as Xen keeps it. `cap` and `ecap` are the register values that Xen read at boot."""
+    """A VT-d unit as Xen keeps it. `cap` and `ecap` are the register values that Xen read at boot, `queue_size` is in bytes."""
 
     index: int
     register_base: int
@@ -23,6 +28,7 @@ class XenUnit:
     table: int
     in_use: int
     queue: int
+    queue_size: int
 
 
 def units(xen: Xen) -> tuple[list[XenUnit], list[str]]:
@@ -47,6 +53,7 @@ def units(xen: Xen) -> tuple[list[XenUnit], list[str]]:
         for drhd, iommu in zip(found, iommus, strict=True)
         if iommu is None
     ]
+    slots = min(xen.variable("qi_entry_nr", 4), QUEUE_SLOTS_LIMIT) if xen.profile.has_symbol("qi_entry_nr") else QUEUE_SLOTS
     read = [(drhd, iommu) for drhd, iommu in zip(found, iommus, strict=True) if iommu]
     return [
         XenUnit(
@@ -58,6 +65,7 @@ def units(xen: Xen) -> tuple[list[XenUnit], list[str]]:
             table=iommu["intremap.maddr"],
             in_use=iommu["intremap.num"],
             queue=iommu["qinval_maddr"],
+            queue_size=slots * SLOT_SIZE,
         )
         for drhd, iommu in read
     ], problems

@@ -79,6 +79,7 @@ SYMBOLS = (
     "pfn_pdx_lookup",
     "pfn_top_mask",
     "pi_wakeup_vector",
+    "qi_entry_nr",
     "posted_intr_vector",
     "saved_cmdline",
     "x2apic_enabled",

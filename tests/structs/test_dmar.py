@@ -45,7 +45,7 @@ def test_a_real_table() -> None:
 
 
 def test_the_name_that_xen_gives_it_is_kept() -> None:
-    assert DMAR.parse(b"XMAR" + QEMU[4:]).signature == b"XMAR"
+    assert DMAR.parse(b"RMAD" + QEMU[4:]).signature == b"RMAD"
 
 
 DRHD = bytes.fromhex("0000 1000 01 01 0200 0000d0fe01000000")

@@ -1,0 +1,66 @@
+"""Each unit's fault status and fault records, with what the reason means and which interrupt it hit.
+
+  vtdpi live faults
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from inspector import fields
+from inspector.answer import Answer, Block, Table, Text
+from inspector.commands.arguments import add_unit, choose
+from inspector.errors import UNREADABLE
+from inspector.look import Look
+from inspector.remapping import bdf
+from inspector.units import Unit
+from structs.columns import columns, rows
+from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
+from structs.registers import BY_NAME
+
+COLUMNS = ("RECORD", "STATE", "SOURCE", "REASON", "INTERRUPT OR ADDRESS", "MEANING")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_unit(parser)
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    units: list[dict[str, Any]] = []
+    blocks: list[Block] = []
+    problems: list[str] = []
+    for unit in choose(look, options):
+        try:
+            status, value, records = unit.register("FSTS"), unit.raw_register("FSTS"), _records(unit)
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
+        set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
+        blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
+        if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
+            blocks.append(Table(COLUMNS, shown))
+    return Answer({"units": units}, blocks, [*look.problems, *problems])
+
+
+def _records(unit: Unit) -> list[dict[str, Any]]:
+    return [
+        {"record": number}
+        | record
+        | {"reason": reason.text if (reason := REASONS.get(record["fr"])) else None, "index": interrupt_index(record)}
+        for number, record in enumerate(rows(columns(FRCD, unit.fault_records)))
+    ]
+
+
+def _row(record: dict[str, Any]) -> tuple[str, ...]:
+    index = record["index"]
+    where = f"index {index:#x}" if index is not None else "-" if record["fr"] in INTERRUPT_REASONS else f"page {record['fi']:#x}"
+    return (
+        str(record["record"]),
+        "recorded" if record["f"] else "cleared",
+        bdf(record["sid"]),
+        f"{record['fr']:#04x}",
+        where,
+        record["reason"] or "no reason known here",
+    )

@@ -1,0 +1,116 @@
+"""What this target is: Xen's version and build-id, its CPUs, the VT-d units, and which interrupt features are on.
+
+  vtdpi live info
+  vtdpi dump FILE info
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from inspector.answer import Answer, Block, Facts, Table
+from inspector.errors import UNREADABLE
+from inspector.look import Look
+from inspector.units import Unit
+from inspector.xen.cpus import online
+from inspector.xen.xen import Xen
+
+FLAGS = ("iommu_intremap", "iommu_intpost", "x2apic_enabled")
+VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
+UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNOWN FROM")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """No options."""
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    ranges = look.target.memory()
+    memory = sum(known.size for known in ranges) if ranges else None
+    facts = [("target", look.target.description)]
+    if memory:
+        facts.append(("memory", f"{memory / (1 << 20):.1f} MiB in {len(ranges or ())} ranges"))
+    xen = _xen(look.xen, facts, look.problems) if look.xen else None
+    units, notes = _units(look)
+    blocks: list[Block] = [Facts(facts)]
+    if units:
+        blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
+    document = {"target": look.target.description, "memory": memory, "xen": xen, "units": units}
+    return Answer(document, blocks, look.problems, notes)
+
+
+def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[str, Any]:
+    facts += [
+        ("xen", f"{xen.profile.version}, build-id {xen.profile.build_id}"),
+        ("image", f"at physical {xen.phys_start:#x}, page tables at {xen.memory.root:#x}"),
+    ]
+    values: dict[str, Any] = {}
+    for name in (*FLAGS, *VECTORS):
+        try:
+            values[name] = xen.variable(name, 1)
+        except UNREADABLE as error:
+            values[name] = None
+            problems.append(f"{name}: {error}")
+    try:
+        cpus = [{"cpu": cpu, "apic_id": apic} for cpu, apic in online(xen).items()]
+        facts.append(("cpus", ", ".join(f"{cpu['cpu']} (APIC {cpu['apic_id']:#x})" for cpu in cpus)))
+    except UNREADABLE as error:
+        cpus = []
+        problems.append(f"online CPUs: {error}")
+    facts += [
+        ("interrupt remapping", _on(values["iommu_intremap"])),
+        ("interrupt posting", _on(values["iommu_intpost"])),
+        ("x2APIC", _on(values["x2apic_enabled"])),
+        ("notification vector", _vector(values["posted_intr_vector"])),
+        ("wakeup vector", _vector(values["pi_wakeup_vector"])),
+    ]
+    return {
+        "version": xen.profile.version,
+        "build_id": xen.profile.build_id,
+        "phys_start": xen.phys_start,
+        "page_table": xen.memory.root,
+        "cpus": cpus,
+        **values,
+    }
+
+
+def _on(value: int | None) -> str:
+    return "not readable" if value is None else "on" if value else "off"
+
+
+def _vector(value: int | None) -> str:
+    return "not readable" if value is None else f"{value:#x}" if value else "none (CPU-side posting is off)"
+
+
+def _units(look: Look) -> tuple[list[dict[str, Any]], list[str]]:
+    try:
+        return [_unit(unit) for unit in look.units], []
+    except UNREADABLE as error:
+        return [], [str(error)]
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    try:
+        table = {"irta": unit.table.irta, "base": unit.table.base, "size": unit.table.entries, "eime": unit.table.eime}
+        origin = unit.table.origin
+    except UNREADABLE:
+        table, origin = dict.fromkeys(("irta", "base", "size", "eime")), "registers not readable here"
+    try:
+        posting = unit.capabilities["pi"]
+    except UNREADABLE:
+        posting = None
+    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": posting, "origin": origin}
+
+
+def _row(unit: dict[str, Any]) -> tuple[str, ...]:
+    known = unit["base"] is not None
+    return (
+        str(unit["index"]),
+        f"{unit['register_base']:#x}",
+        f"{unit['base']:#x}" if known else "unknown",
+        str(unit["size"]) if known else "-",
+        str(unit["eime"]) if known else "-",
+        {None: "unknown", 0: "not supported", 1: "supported"}[unit["cap_pi"]],
+        unit["origin"],
+    )

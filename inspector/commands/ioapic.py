@@ -1,0 +1,79 @@
+"""The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
+
+The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor. A dump
+has no registers: there, Xen's own table tells which entry each pin uses.
+
+  vtdpi live ioapic
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from inspector.answer import Answer, Table
+from inspector.errors import NotHere
+from inspector.look import Look
+from structs.ioapic import RTE
+
+COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
+PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """No options."""
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    try:
+        ioapics = look.target.ioapics()
+    except NotHere as reason:
+        return _from_xen(look, reason)
+    described = []
+    blocks = []
+    for number, ioapic in enumerate(ioapics):
+        entries = [_entry(pin, value) for pin, value in enumerate(ioapic.redirection)]
+        described.append({"ioapic": number, "id": ioapic.id, "version": ioapic.version, "entries": entries})
+        title = f"IO-APIC {number}: id {ioapic.id}, version {ioapic.version:#x}, {len(entries)} pins"
+        blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"})))
+    return Answer({"ioapics": described}, blocks, look.problems)
+
+
+def _entry(pin: int, value: int) -> dict[str, Any]:
+    raw = value.to_bytes(RTE.size, "little")
+    record = RTE.record_of(raw)
+    values = record.parse(raw)
+    shown = {f.name: values[f.name] for f in record.fields if f.name != "format" and (values[f.name] or not f.reserved)}
+    return {"pin": pin, "value": value, "format": record.title, **shown}
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    remappable = entry["format"] == "remappable"
+    words = {name: RTE.records[0][name].meanings[entry[name]] for name in ("tm", "pol", "delivs")}
+    reserved = "".join(f" {name}={value:#x}!" for name, value in entry.items() if name.startswith("rsvd"))
+    return (
+        str(entry["pin"]),
+        entry["format"],
+        f"{entry['index']:04x}" if remappable else "-",
+        f"{entry['vector']:02x}",
+        "masked" if entry["mask"] else "",
+        words["tm"],
+        words["pol"],
+        str(entry["irr"]),
+        words["delivs"],
+        ("by its entry" if remappable else f"{'CPUs' if entry['dm'] else 'APIC'} {entry['dst']:#x}") + reserved,
+    )
+
+
+def _from_xen(look: Look, reason: NotHere) -> Answer:
+    """Which entry each pin uses, where only Xen tells. Raises NotHere if it does not either."""
+    if not look.xen_pins:
+        raise reason
+    pins = [{"ioapic": apic, "pin": pin, "index": index} for (apic, pin), index in sorted(look.xen_pins.items())]
+    described = [
+        {"ioapic": number, "entries": [{"pin": pin["pin"], "index": pin["index"]} for pin in pins if pin["ioapic"] == number]}
+        for number in sorted({pin["ioapic"] for pin in pins})
+    ]
+    rows = [(str(pin["ioapic"]), str(pin["pin"]), f"{pin['index']:04x}") for pin in pins]
+    table = Table(PIN_COLUMNS, rows, "from Xen's apic_pin_2_ir_idx", frozenset(PIN_COLUMNS[:2]))
+    return Answer({"ioapics": described}, [table], look.problems, [f"{reason}; shown is what Xen remembers"])

@@ -1,0 +1,58 @@
+"""The invalidation queue of each unit: what hardware has still to do, and what it did last.
+
+  vtdpi live queue                   descriptors between head and tail, and the 16 before them
+  vtdpi live queue --last 256
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from inspector import fields
+from inspector.answer import Answer, Block, Table, Text
+from inspector.commands.arguments import add_unit, choose, number
+from inspector.errors import UNREADABLE
+from inspector.look import Look
+from inspector.queue import read
+
+COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_unit(parser)
+    parser.add_argument("--last", type=number, default=16, metavar="N", help="how many executed ones to show (default: 16)")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    units: list[dict[str, Any]] = []
+    blocks: list[Block] = []
+    problems: list[str] = []
+    for unit in choose(look, options):
+        try:
+            queue = read(unit)
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        described = []
+        rows = []
+        for slot, state in queue.slots(options.last):
+            record, values = queue.descriptor(slot)
+            shown = {name: value for name, value in values.items() if value or not record[name].reserved}
+            described.append({"slot": slot, "state": state, "kind": record.title, **shown})
+            bad = " ".join(f"{name}={value:#x}!" for name, value in record.reserved(values).items())
+            text = fields.set_fields(record, {name: 0 if name in ("type", *record.reserved(values)) else v for name, v in values.items()})
+            rows.append((str(slot), state, record.title, f"{text} {bad}".strip()))
+        units.append(
+            {
+                "index": unit.index,
+                "base": queue.base,
+                "slots": queue.count,
+                "descriptor_size": queue.size,
+                "head": queue.head,
+                "tail": queue.tail,
+                "descriptors": described,
+            }
+        )
+        blocks += [Text(f"unit {unit.index}: {queue.in_words()}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
+    return Answer({"units": units}, blocks, [*look.problems, *problems])

@@ -1,0 +1,50 @@
+"""The VT-d registers of each unit.
+
+  vtdpi live regs                    all of them, the fields that are set
+  vtdpi live regs ecap               one register, field by field
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from inspector import fields
+from inspector.answer import Answer, Block, Table
+from inspector.commands.arguments import add_unit, choose
+from inspector.errors import UNREADABLE, UsageError
+from inspector.look import Look
+from structs.registers import BY_NAME, REGISTERS
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_unit(parser)
+    parser.add_argument("name", nargs="?", metavar="REGISTER", help="one register, by its mnemonic, such as ecap")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    if options.name and options.name.upper() not in BY_NAME:
+        raise UsageError(f"no register {options.name!r}; there are {' '.join(name.lower() for name in BY_NAME)}")
+    wanted = [BY_NAME[options.name.upper()]] if options.name else REGISTERS
+    units = []
+    blocks: list[Block] = []
+    problems = []
+    for unit in choose(look, options):
+        try:
+            values = {register.name: unit.register(register.name) for register in wanted}
+            raw = {register.name: unit.raw_register(register.name) for register in wanted}
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        registers = {name.lower(): {"value": raw[name], **values[name]} for name in values}
+        units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
+        title = f"unit {unit.index} at {unit.register_base:#x}"
+        if options.name:
+            title = f"{title}: {wanted[0].name} at offset {wanted[0].offset:#x} is {raw[wanted[0].name]:#x} ({wanted[0].record.source})"
+            blocks.append(fields.table(wanted[0].record, values[wanted[0].name], title))
+        else:
+            rows = [
+                (f"{r.offset:#04x}", r.name, f"{raw[r.name]:0{r.size * 2}x}", fields.set_fields(r.record, values[r.name]))
+                for r in wanted
+            ]
+            blocks.append(Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"})))
+    return Answer({"units": units}, blocks, [*look.problems, *problems])

@@ -1,0 +1,18 @@
+"""The words of the command line to the target that they name."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from inspector.targets.target import Target
+
+
+def open_target(options: Namespace) -> Target:
+    """Attach to, or open, what `options.group` and its options name. Raises TargetError."""
+    if options.group == "live":
+        from inspector.targets.gdb_mi import GdbMi
+
+        return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
+    from inspector.targets.open_file import open_file
+
+    return open_file(options.file)
