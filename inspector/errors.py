@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structs.xen.profile import ProfileError
+from structs.xen.errors import ProfileError
 
 
 class VtdpiError(Exception):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from inspector.answer import Answer
-from inspector.look import Look
+if TYPE_CHECKING:
+    from inspector.answer import Answer
+    from inspector.look import Look
 
 COMMANDS = {
     "info": "what is this target",

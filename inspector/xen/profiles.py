@@ -10,7 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from inspector.errors import VtdpiError
-from structs.xen.profile import Profile, ProfileError
+from structs.xen.errors import ProfileError
+from structs.xen.profile import Profile
 
 
 def cache_dir() -> Path:

@@ -24,12 +24,9 @@ from functools import lru_cache
 from typing import Any
 
 from structs.bits import BitRecord, Field, field
+from structs.xen.errors import ProfileError
 
 POINTER_SIZE = 8
-
-
-class ProfileError(LookupError):
-    """The profile lacks a symbol, a type or a member, or is no ISF document."""
 
 
 @dataclass(frozen=True)
