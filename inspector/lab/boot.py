@@ -11,6 +11,7 @@ from pathlib import Path
 from inspector.errors import TargetError
 from inspector.lab import LabError, Say
 from inspector.lab.console import last_lines
+from inspector.lab.process import is_given
 from inspector.targets.qmp import Qmp
 
 DOM0_READY = "vtdpi lab: dom0 is ready"
@@ -23,22 +24,33 @@ SIGN_OF_LIFE = 5.0
 """Seconds between two lines that say what is awaited."""
 
 
-def spawn(words: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
-    """QEMU in `directory` and in a session of its own, where a Ctrl-C in this terminal does not reach it.
+def spawn(words: Sequence[str], console: Path) -> int:
+    """QEMU in its console's directory and in a session of its own, where a Ctrl-C does not reach it; its pid.
 
     Raises:
         LabError: the program cannot be run.
     """
     try:
-        with _output(directory).open("wb") as output:
-            return subprocess.Popen(
-                words, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        with _output(console.parent).open("wb") as output:
+            qemu = subprocess.Popen(
+                words,
+                cwd=console.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
     except OSError as error:
         raise LabError(f"{words[0]} cannot be run: {error.strerror}") from error
+    # For a moment after its start the kernel shows no command line, by which it is known from here on.
+    while not is_given(qemu.pid, console) and qemu.poll() is None:
+        time.sleep(0.001)
+    # It may outlive this program, which Popen would complain about.
+    qemu.returncode = 0
+    return qemu.pid
 
 
-def gdb_address(qemu: subprocess.Popen[bytes], control: Path, directory: Path, deadline: float) -> str:
+def gdb_address(pid: int, control: Path, console: Path, deadline: float) -> str:
     """Where QEMU's gdb stub listens, `127.0.0.1:PORT`, the port being one that the kernel chose.
 
     Raises:
@@ -50,7 +62,7 @@ def gdb_address(qemu: subprocess.Popen[bytes], control: Path, directory: Path, d
                 devices = qmp.execute("query-chardev")
             break
         except TargetError as error:
-            _still_there(qemu, directory)
+            _still_there(pid, console)
             if time.monotonic() > deadline:
                 raise LabError(f"QEMU does not answer: {error}") from error
             time.sleep(0.02)
@@ -60,10 +72,8 @@ def gdb_address(qemu: subprocess.Popen[bytes], control: Path, directory: Path, d
     return found[1]
 
 
-def wait_until_up(
-    qemu: subprocess.Popen[bytes], log: Path, directory: Path, dom0: bool, deadline: float, say: Say
-) -> None:
-    """Return when the console's log shows that Xen has set up interrupt remapping, and dom0 its devices.
+def wait_until_up(pid: int, console: Path, dom0: bool, deadline: float, say: Say) -> None:
+    """Return when the console's file shows that Xen has set up interrupt remapping, and dom0 its devices.
 
     Without a dom0 that is when Xen has given up and halted in a panic for want of one.
 
@@ -73,30 +83,28 @@ def wait_until_up(
     up = UP_WITH_DOM0 if dom0 else UP_ALONE
     began = said = time.monotonic()
     text = b""
-    with log.open("rb") as growing:
+    with console.open("rb") as growing:
         while True:
             text += growing.read()
             if up.search(text):
                 return
             if panic := PANIC.search(text):
                 raise LabError(f"Xen panicked: {panic[1].decode(errors='replace')}")
-            _still_there(qemu, directory)
+            _still_there(pid, console)
             now = time.monotonic()
             if now > deadline:
-                raise LabError(f"Xen is not up after {now - began:.0f} s; its last lines: {last_lines(log)}")
+                raise LabError(f"Xen is not up after {now - began:.0f} s; its last lines: {last_lines(console)}")
             if now - said > SIGN_OF_LIFE:
                 said = now
-                say(f"still starting, {now - began:.0f} s: {last_lines(log, 1)}")
+                say(f"still starting, {now - began:.0f} s: {last_lines(console, 1)}")
             time.sleep(0.02)
 
 
-def _still_there(qemu: subprocess.Popen[bytes], directory: Path) -> None:
-    status = qemu.poll()
-    if status is not None:
-        how = f"ended with status {status}" if status else "ended: the machine reset itself or powered off"
+def _still_there(pid: int, console: Path) -> None:
+    if not is_given(pid, console):
         raise LabError(
-            f"QEMU {how}; it said: {last_lines(_output(directory), 2)}; "
-            f"the console's last lines: {last_lines(directory / 'console.log', 2)}"
+            f"QEMU ended; it said: {last_lines(_output(console.parent), 2)}; "
+            f"the console's last lines: {last_lines(console, 2)}"
         )
 
 

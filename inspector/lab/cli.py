@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--qemu", default="system", metavar="WHICH", help="system, trixie (Debian 13's QEMU 10, downloaded) or a path"
     )
 
-    words.add_parser("list", help="the labs that run")
+    listing = words.add_parser("list", help="the labs that run")
+    for parser in (up, listing):
+        parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
 
     keys = words.add_parser("keys", help="ask Xen's debug keys and print the answers")
     keys.add_argument("keys", metavar="KEYS", help="one or more keys, such as V (interrupt remapping) or Vz")
@@ -67,6 +69,8 @@ def attach_line(lab: Lab) -> str:
 
 
 def _up(args: argparse.Namespace) -> int:
+    import json
+    import shutil
     import signal
 
     from inspector.lab.lab import Lab
@@ -87,17 +91,34 @@ def _up(args: argparse.Namespace) -> int:
         eim=args.eim,
         qemu=args.qemu,
     )
-    lab = Lab.up(recipe, _say)
-    print(f"{lab.name} is up, its console in {lab.console}")
-    print(attach_line(lab))
+    try:
+        lab = Lab.up(recipe, _say)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was left behind")
+        return 130
+    if not shutil.which("gdb"):
+        _say("gdb is missing, which `vtdpi live` needs: install the package gdb")
+    if args.json:
+        print(json.dumps(lab.record()))
+    else:
+        print(f"{lab.name} is up, its console in {lab.console}")
+        print(attach_line(lab))
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
+    import json
+
     from inspector.lab.lab import Lab
 
-    for lab in Lab.all():
+    labs = Lab.all()
+    if args.json:
+        print(json.dumps({"labs": [lab.record() for lab in labs]}))
+        return 0
+    for lab in labs:
         print(f"{lab.name:20} process {lab.pid:<8} {attach_line(lab)}")
+    if not labs:
+        _say("no lab is running")
     return 0
 
 
@@ -121,22 +142,3 @@ def _down(args: argparse.Namespace) -> int:
 
 def _say(line: str) -> None:
     print(f"vtdpi lab: {line}", file=sys.stderr, flush=True)
-
-
-def main() -> int:
-    """`python -m inspector.lab.cli`: the lab's words alone."""
-    from inspector.errors import VtdpiError
-
-    parser = argparse.ArgumentParser(prog="vtdpi lab")
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except VtdpiError as error:
-        print(f"vtdpi lab: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,7 +23,7 @@ def kernel(say: Say) -> Path:
     Raises:
         LabError: it cannot be downloaded, or the packages are not as expected.
     """
-    return tree("dom0-linux", RELEASE, [_newest, "busybox-static"], say, _finish)
+    return tree(f"dom0-linux-{'-'.join(MODULES)}", RELEASE, [_newest, "busybox-static"], say, _finish)
 
 
 def _newest(apt: Apt) -> str:

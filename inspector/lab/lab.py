@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from inspector.errors import TargetError
 from inspector.lab import LabError, Say, boot, console, initrd, machine, process, qemu, silent, state, xen
@@ -94,9 +94,21 @@ class Lab:
                 return lab
         raise LabError(f"no lab {name} is running (running: {names})" if name else "no lab is running: `vtdpi lab up`")
 
+    def record(self) -> dict[str, Any]:
+        """The attributes as JSON has them."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
     def is_running(self) -> bool:
         """Whether its QEMU is alive."""
         return process.is_given(self.pid, self.console)
+
+    def wait(self, say: Say = silent, timeout: float = 0.0) -> None:
+        """Wait, as `up` does, for a lab that was started stopped and has been continued.
+
+        Raises:
+            LabError: Xen did not come up.
+        """
+        boot.wait_until_up(self.pid, self.console, self.dom0, self._deadline(timeout), say)
 
     def keys(self, key: str, timeout: float = 10.0) -> str:
         """What Xen prints for a debug key (`V`: interrupt remapping), as whole console lines.
@@ -145,17 +157,17 @@ class Lab:
             control=sockets / "control",
             serial=sockets / "serial",
             console=directory / CONSOLE,
-            image=build.image,
+            image=xen.loadable(build.image, directory),
             symbols=build.symbols,
             dom0=recipe.dom0,
         )
         say(f"starting {lab.name}")
-        deadline = time.monotonic() + (timeout or (DOM0_LIMIT if recipe.dom0 else ALONE_LIMIT))
-        running = boot.spawn(program + machine.command_line(recipe, lab, modules), directory)
-        lab = replace(lab, pid=running.pid, gdb=boot.gdb_address(running, lab.control, directory, deadline))
+        deadline = lab._deadline(timeout)
+        pid = boot.spawn(program + machine.command_line(recipe, lab, modules), lab.console)
+        lab = replace(lab, pid=pid, gdb=boot.gdb_address(pid, lab.control, lab.console, deadline))
         lab._save()
         if not recipe.stopped:
-            boot.wait_until_up(running, lab.console, directory, recipe.dom0, deadline, say)
+            boot.wait_until_up(pid, lab.console, lab.dom0, deadline, say)
         return lab
 
     @classmethod
@@ -175,9 +187,11 @@ class Lab:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def _deadline(self, timeout: float) -> float:
+        return time.monotonic() + (timeout or (DOM0_LIMIT if self.dom0 else ALONE_LIMIT))
+
     def _save(self) -> None:
-        record = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-        state.save(self.console.parent, record)
+        state.save(self.console.parent, self.record())
 
     def _why_silent(self) -> str:
         """Why Xen can answer no key, if one can tell."""

@@ -15,7 +15,7 @@ ALONE_MIB = 64
 DOM0_MIB = 512
 DOM0_OWN_MIB = 256
 """Of which the dom0 gets so much, at most half of all."""
-DOM0_LEAST_MIB = 256
+DOM0_LEAST_MIB = 384
 """With less, the dom0 kernel does not fit."""
 
 

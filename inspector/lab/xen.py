@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,13 @@ def debian(number: str, say: Say) -> Build:
     try:
         root = tree(f"xen-{version}", release, _packages(number, f"={version}"), say, _finish)
     except NotOffered:
-        say(f"Xen {version} is no longer in Debian {release}: taking its newest {number}, whose layout may differ")
+        say(f"Debian {release} no longer has Xen {version}: taking its newest {number}, whose layout may differ")
         root = tree(f"xen-{number}-newest", release, _packages(number, ""), say, _finish)
     return Build(f"xen-{number}", root / "xen", root / "xen-syms")
 
 
 def own(image: Path, symbols: Path | None) -> Build:
-    """The user's own build; a gzipped image is fine, QEMU's loader wants it unpacked by `unpacked`.
+    """The user's own build.
 
     Raises:
         LabError: a file is not there.
@@ -54,6 +55,33 @@ def own(image: Path, symbols: Path | None) -> Build:
         if path and not path.is_file():
             raise LabError(f"{path}: no such file")
     return Build("own-xen", image.absolute(), symbols.absolute() if symbols else None)
+
+
+def loadable(image: Path, directory: Path) -> Path:
+    """The image as QEMU's loader takes it: unpacked into `directory`, if it is gzipped as distributions ship it.
+
+    Raises:
+        LabError: it is no ELF file, unpacked or not.
+    """
+    try:
+        with image.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if packed:
+            unpacked = directory / "xen"
+            _gunzip(image, unpacked)
+            image = unpacked
+        with image.open("rb") as file:
+            magic = file.read(4)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LabError(f"{image} cannot be read: {error}") from error
+    if magic != b"\x7fELF":
+        raise LabError(f"{image} is no Xen that QEMU can start: not an ELF file, gzipped or not (xen.gz, not xen.efi)")
+    return image
+
+
+def _gunzip(packed: Path, unpacked: Path) -> None:
+    with gzip.open(packed) as source, unpacked.open("wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def _packages(number: str, version: str) -> list[str]:
@@ -66,8 +94,7 @@ def _finish(root: Path) -> None:
     symbols = list((root / "usr/lib/debug/boot").glob("xen-syms-*-amd64"))
     if len(images) != 1 or len(symbols) != 1:
         raise LabError("Debian's Xen packages do not hold one boot/xen-*.gz and one xen-syms-*, as they used to")
-    with gzip.open(images[0]) as packed, (root / "xen").open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
+    _gunzip(images[0], root / "xen")
     symbols[0].rename(root / "xen-syms")
     shutil.rmtree(root / "boot")
     shutil.rmtree(root / "usr/lib")

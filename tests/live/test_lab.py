@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 import shlex
@@ -31,7 +33,7 @@ class Cli:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(state)}
 
     def start(self, words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "inspector.lab.cli", *shlex.split(words)]
+        command = [sys.executable, "-m", "inspector.cli", "lab", *shlex.split(words)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
@@ -68,6 +70,9 @@ def test_up_list_attach_keys_down(cli: Cli) -> None:
     assert re.search(r"^rip +0xffff82", shown.stdout, re.MULTILINE), shown
     with Qmp(attach[6]) as qmp:
         assert qmp.execute("query-status")["running"]
+
+    status, listed, _ = cli("list --json")
+    assert [lab["gdb"] for lab in json.loads(listed)["labs"]] == [attach[2]]
 
     status, _, errors = cli("keys V first")
     assert status == 3
@@ -153,6 +158,19 @@ def test_two_clients_of_qmp_and_a_deep_state_directory(
     assert Lab.all() == []
 
 
+def test_ones_own_xen_gzipped(labs: object, cli: Cli, tmp_path: Path) -> None:
+    with Lab.up(Recipe(xen="4.17")) as lab:
+        packed = tmp_path / "xen.gz"
+        packed.write_bytes(gzip.compress(lab.image.read_bytes()))
+        status, output, errors = cli(f"up --xen-image {packed} --symbols {lab.symbols} --json")
+        assert status == 0, errors
+        record = json.loads(output)
+        assert record["symbols"] == str(lab.symbols)
+        assert "Remapping enabled" in Path(record["console"]).read_text()
+    assert cli("down")[0] == 0
+    assert cli.left() == []
+
+
 def test_xen_alone_is_ready_when_remapping_is_on(lab_xen: Lab) -> None:
     text = lab_xen.console.read_text()
     assert "Intel VT-d Interrupt Remapping enabled" in text
@@ -193,13 +211,13 @@ def test_qemu10_takes_32_bit_destinations(lab_qemu10: Lab) -> None:
     [
         ("up --xen 4.99", "no Xen 4.99: the lab knows 4.17 and 4.20"),
         ("up --xen-image /nonexistent", "/nonexistent: no such file"),
-        ("up --xen-image /etc/passwd", "QEMU"),
+        ("up --xen-image /etc/passwd", "/etc/passwd is no Xen that QEMU can start"),
         ("up --qemu /nonexistent", "/nonexistent: no such program"),
-        ("up --qemu /bin/false", "QEMU ended with status 1"),
+        ("up --qemu /bin/false", "QEMU ended; it said: nothing"),
         ("up --qemu /etc/passwd", "no such program"),
         ("up --name ../x", "a lab's name is made of"),
         ("up --memory 8", "Xen panicked: Not enough memory to relocate Xen"),
-        ("up --dom0 --memory 64", "64 MiB of memory are too little: this lab needs 256"),
+        ("up --dom0 --memory 64", "64 MiB of memory are too little: this lab needs 384"),
         ("keys V", "no lab is running"),
         ("keys V nosuch", "no lab nosuch is running"),
         ("down nosuch", "no lab nosuch is running"),

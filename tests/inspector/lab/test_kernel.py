@@ -1,0 +1,91 @@
+"""A kernel out of a bzImage, and modules in an order that loads."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspector.lab import LabError
+from inspector.lab.kernel import in_loading_order, vmlinux
+
+KERNEL = b"\x7fELF" + bytes(range(256)) * 40
+
+
+def image(payload: bytes, setup_sectors: int = 3, protocol: int = 0x20F) -> bytearray:
+    """A bzImage as the boot protocol describes it: set-up sectors, then the protected-mode part with the payload."""
+    head = bytearray((setup_sectors + 1) * 512)
+    head[0x1F1] = setup_sectors
+    head[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", head, 0x206, protocol)
+    struct.pack_into("<II", head, 0x248, 100, len(payload))
+    return head + bytes(100) + payload + b"what follows the payload"
+
+
+def xz(content: bytes) -> bytes:
+    """As the kernel's makefile does it: with the x86 filter and, behind it, the size."""
+    filters = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 1}]
+    packed = lzma.compress(content, lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=filters)
+    return packed + struct.pack("<I", len(content))
+
+
+@pytest.mark.parametrize("pack", [xz, gzip.compress])
+def test_the_kernel_is_found_and_unpacked(pack: Callable[[bytes], bytes]) -> None:
+    assert vmlinux(bytes(image(pack(KERNEL)))) == KERNEL
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (b"", "no bzImage"),
+        (bytes(4096), "no bzImage"),
+        (bytes(image(xz(KERNEL), protocol=0x207)), "2.08"),
+        (bytes(image(b"\x28\xb5\x2f\xfd" + bytes(99))), "unknown way"),
+        (bytes(image(xz(b"not a kernel"))), "no ELF"),
+        (bytes(image(b"\xfd7zXZ\0" + bytes(99))), "cannot be decompressed"),
+        (bytes(image(gzip.compress(KERNEL)[:200])), "cannot be decompressed"),
+    ],
+)
+def test_what_is_no_kernel_is_said(bad: bytes, said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        vmlinux(bad)
+
+
+def write_modules(place: Path, needs: dict[str, list[str]]) -> list[Path]:
+    """Files that say what they depend on, as .modinfo sections do."""
+    paths = []
+    for name, needed in needs.items():
+        path = place / f"{name.replace('_', '-')}.ko"
+        path.write_bytes(b"\x7fELF\0license=GPL\0depends=" + ",".join(needed).encode() + b"\0retpoline=Y\0")
+        paths.append(path)
+    return paths
+
+
+@given(data=st.data())
+def test_each_module_comes_after_what_it_needs(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    names = [f"mod_{number}" for number in range(8)]
+    needs = {
+        name: data.draw(st.lists(st.sampled_from(names[:number]), unique=True)) if number else []
+        for number, name in enumerate(names)
+    }
+    wanted = data.draw(st.lists(st.sampled_from(names), unique=True))
+    order = in_loading_order(wanted, write_modules(tmp_path_factory.mktemp("modules"), needs))
+    loaded: list[str] = []
+    for path in order:
+        name = path.stem.replace("-", "_")
+        assert set(needs[name]) <= set(loaded)
+        loaded.append(name)
+    assert len(set(loaded)) == len(loaded)
+    assert set(wanted) <= set(loaded)
+
+
+def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
+    files = write_modules(tmp_path, {"virtio_blk": ["virtio_ring"]})
+    with pytest.raises(LabError, match="no module virtio_ring"):
+        in_loading_order(["virtio_blk"], files)
