@@ -122,7 +122,7 @@ STRUCTURE = Struct(
 """A remapping structure: type (`NAMES`) and body (bytes if the type is unknown). RMRR's `limit` is inclusive."""
 
 SIGNATURES = (b"DMAR", b"RMAD", b"XMAR")
-"""The table's own signature, and what Xen's `acpi_dmar_zap` makes of it: "RMAD" (seen in 4.17 and 4.20) or "XMAR"."""
+"""The table's own signature, and what Xen's `acpi_dmar_zap` makes of it: "RMAD" since Xen 4.6, "XMAR" before."""
 
 DMAR = table(
     "haw" / Int8ul,

@@ -12,7 +12,7 @@ PINS_LIMIT = 256
 NONE = (1 << 32) - 1
 
 # PCI capability ids, as `msi_attrib.type` holds them; for what is no PCI device's, `msi_attrib.pos` tells (MSI_TYPE_HPET).
-MSI_KINDS = {0x05: "MSI", 0x11: "MSI-X"}
+MSI_KINDS: dict[int | None, str] = {0x05: "MSI", 0x11: "MSI-X"}
 HPET = 1
 
 
@@ -43,21 +43,21 @@ def msis(xen: Xen) -> list[Msi]:
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
     irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc")
     used = [irq for irq in irqs if irq["msi_desc"]]
-    members = ("remap_index", "msi_attrib.type", "msi_attrib.pos", "dev", "gvec", "pi_desc")
-    descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], *members)
+    kinds = [path for path in ("msi_attrib.type", "msi_attrib.pos") if xen.profile.has("msi_desc", path)]
+    descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], "remap_index", "dev", "gvec", "pi_desc", *kinds)
     devices = {desc["dev"] for desc in descs if desc and desc["dev"]}
     numbers = dict(zip(devices, xen.structs("pci_dev", list(devices), "sbdf.sbdf"), strict=True))
     return [
         Msi(
             irq=irq["irq"],
             index=desc["remap_index"],
-            kind=MSI_KINDS.get(desc["msi_attrib.type"], "MSI") if desc["dev"] else "HPET MSI",
+            kind=MSI_KINDS.get(desc.get("msi_attrib.type"), "MSI") if desc["dev"] else "HPET MSI",
             device=device["sbdf.sbdf"] if (device := numbers.get(desc["dev"])) else None,
             gvec=desc["gvec"],
             pi_desc=desc["pi_desc"],
         )
         for irq, desc in zip(used, descs, strict=True)
-        if desc and desc["remap_index"] != NONE and (desc["dev"] or desc["msi_attrib.pos"] == HPET)
+        if desc and desc["remap_index"] != NONE and (desc["dev"] or desc.get("msi_attrib.pos") == HPET)
     ]
 
 
