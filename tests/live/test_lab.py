@@ -158,6 +158,30 @@ def test_two_clients_of_qmp_and_a_deep_state_directory(
     assert Lab.all() == []
 
 
+def test_an_interrupted_download_and_two_at_once(cli: Cli, tmp_path: Path) -> None:
+    cli.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    cache = tmp_path / "cache" / "vtdpi" / "lab"
+    with cli.start("up --xen 4.17") as running:
+        assert running.stderr
+        while (line := running.stderr.readline()) and "downloading" not in line:
+            if "cannot be fetched" in line and "CI" not in os.environ:
+                pytest.skip(line)
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=20)
+    assert (running.returncode, "Traceback" in errors) == (130, False)
+    assert not list(cache.glob("xen-*"))
+    assert not list(cache.glob(".unpack-*"))
+
+    with cli.start("up --xen 4.17") as one, cli.start("up --xen 4.17") as other:
+        errors = [running.communicate(timeout=120)[1] for running in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), errors
+    assert sum("waiting for another vtdpi lab" in text for text in errors) == 1
+    assert len(list(cache.glob("xen-*"))) == 1
+    assert [line.split()[0] for line in cli("list")[1].splitlines()] == ["xen-4.17", "xen-4.17-2"]
+    assert cli("down --all")[0] == 0
+    assert cli.left() == []
+
+
 def test_ones_own_xen_gzipped(labs: object, cli: Cli, tmp_path: Path) -> None:
     with Lab.up(Recipe(xen="4.17")) as lab:
         packed = tmp_path / "xen.gz"
