@@ -1,0 +1,119 @@
+"""A machine's memory as a file, written byte by byte: VT-d registers, tables and ACPI, with no Xen in it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inspector.cli import main
+from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
+from structs.dmar import DMAR
+
+RAM = 16 << 20
+REGISTERS = 0xFED90000
+TABLE = 0x400000
+QUEUE = 0x300000
+DMAR_AT = 0x7E1000
+RSDT_AT = 0x7E0000
+RSDP_AT = 0xF5A80
+
+
+@dataclass
+class Image:
+    """A sparse raw image; `put` writes bytes at a physical address."""
+
+    path: Path
+
+    def put(self, address: int, content: bytes) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(address)
+            file.write(content)
+
+    def register(self, offset: int, value: int, size: int = 8) -> None:
+        self.put(REGISTERS + offset, value.to_bytes(size, "little"))
+
+    def entry(self, index: int, low: int, high: int) -> None:
+        self.put(TABLE + index * 16, struct.pack("<QQ", low, high))
+
+    def descriptor(self, slot: int, low: int, high: int = 0) -> None:
+        self.put(QUEUE + slot * 16, struct.pack("<QQ", low, high))
+
+
+def dmar(structures: bytes) -> bytes:
+    """A DMAR table with these raw structures."""
+    empty = DMAR.build({"signature": b"DMAR", "body": {**EMPTY_HEADER, "haw": 38, "flags": {"intr_remap": 1}, "structures": []}})
+    raw = bytearray(empty + structures)
+    raw[4:8] = len(raw).to_bytes(4, "little")
+    return with_checksum(bytes(raw))
+
+
+# DRHD at REGISTERS for all devices, with IOAPIC 0 at f0:1f.0 and HPET 0 at 00:0f.0.
+DRHD = struct.pack("<HHBBHQ", 0, 32, 1, 0, 0, REGISTERS) + bytes.fromhex("03080000 00f01f00") + bytes.fromhex("04080000 00000f00")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    """A machine with one unit: 65,536 entries at TABLE, a queue of 256 at QUEUE, no fault, nothing in either."""
+    made = Image(tmp_path / "machine.raw")
+    made.path.touch()
+    made.put(REGISTERS + 0xFFF, b"\0")
+    made.put(RSDP_AT, with_rsdp(RSDT_AT))
+    rsdt = RSDT.build({"signature": b"RSDT", "body": {**EMPTY_HEADER, "entries": [DMAR_AT]}})
+    made.put(RSDT_AT, with_checksum(rsdt))
+    made.put(DMAR_AT, dmar(DRHD))
+    for offset, value, size in (
+        (0x00, 0x10, 4),
+        (0x08, 0x08D2008C22260206, 8),
+        (0x10, 0xF00F5A, 8),
+        (0x1C, 0x47000000, 4),
+        (0x90, QUEUE, 8),
+        (0xB8, TABLE | 0xF, 8),
+    ):
+        made.register(offset, value, size)
+    return made
+
+
+def with_rsdp(rsdt: int) -> bytes:
+    """A revision 0 root pointer."""
+    raw = bytearray(b"RSD PTR \0VTDPI \0" + rsdt.to_bytes(4, "little"))
+    raw[8] = -sum(raw) & 0xFF
+    return bytes(raw)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command line printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line as a user does."""
+
+    def command(*words: object) -> Ran:
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as error:
+            status = int(error.code or 0)
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ran(status, printed.out, printed.err)
+
+    return command
