@@ -154,8 +154,8 @@ class ElfCore(FileTarget):
             lost = self._file.size - int(offsets.min()) - Extents(offsets, sizes, offsets).size
             if lost >= PAGE_SIZE:
                 self._warn(
-                    f"{lost >> 10} KiB of its memory belong to no segment, for no CPU maps them"
-                    " (the ACPI tables, as a rule); dump with paging=false to have them"
+                    f"{lost >> 10} KiB of its memory belong to no segment: with paging=true QEMU leaves out what no CPU"
+                    " maps, such as the ACPI tables; dump with paging=false to have them"
                 )
 
     def _warn(self, line: str) -> None:

@@ -81,14 +81,14 @@ def parse_notes(raw: bytes) -> tuple[list[Note], bool]:
 def cpus_of(notes: Sequence[Note]) -> list[Cpu]:
     """The CPUs that the notes describe, in the order of their notes.
 
-    Each CPU has up to three notes: NT_PRSTATUS (what gdb reads), QEMU's, which adds the control registers, and in a
-    crash dump of Xen's own its control registers.
+    Each CPU has up to three notes: QEMU's, its control registers in a crash dump of Xen's own, and NT_PRSTATUS. The last
+    is what gdb and crash read: where two notes differ, it is believed.
     """
     general = [_prstatus(n.data) for n in notes if (n.owner, n.type) == ("CORE", NT_PRSTATUS)]
     control = [_crash_regs(n.data) for n in notes if (n.owner, n.type) == ("Xen", XEN_ELFNOTE_CRASH_REGS)]
     whole = [_qemu_cpu_state(n.data) for n in notes if (n.owner, n.type) == ("QEMU", 0)]
     registers: list[dict[str, int]] = [{} for _ in range(max(len(general), len(control), len(whole)))]
-    for column in (general, control, whole):
+    for column in (whole, control, general):
         for of_cpu, found in zip(registers, column, strict=False):
             of_cpu.update(found)
     return [Cpu(index, of_cpu) for index, of_cpu in enumerate(registers)]

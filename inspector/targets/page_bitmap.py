@@ -45,7 +45,8 @@ class PageBitmap:
             clear = int(window.argmin()) if len(window) else 0
             if len(window) and not window[clear]:
                 return max(first, at) + clear
-        return max(first, len(self)) if last > len(self) else None
+        unknown = max(first, len(self))
+        return unknown if last > unknown else None
 
     def runs(self) -> list[tuple[int, int]]:
         """Runs of pages that are there, as (first, past the last), ascending."""
