@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inspector.errors import UNREADABLE, VtdpiError
 from inspector.targets.target import Target
+from inspector.targets.told import Told
 from inspector.units import Scope, Unit
 from inspector.xen import interrupts, iommu
 from inspector.xen.xen import Xen
 from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    from inspector.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -38,18 +42,37 @@ class Look:
         self.problems: list[str] = []
 
     @cached_property
-    def xen(self) -> Xen | None:
-        """The Xen in memory; None if there is none of a known build, or not the one the user's symbols belong to.
+    def snapshot(self) -> Snapshot:
+        """Everything about posted interrupts in one record: what the target was told, or else what its memory holds."""
+        if isinstance(self.target, Told):
+            return self.target.snapshot
+        from inspector.take import take
 
-        That is a problem if the user named symbols, else a note: registers and ACPI tell a lot without.
+        return take(self)
+
+    @cached_property
+    def xen(self) -> Xen | None:
+        """The Xen in memory; None if there is none of a known build.
+
+        That is no problem, only a note: registers and ACPI tell a lot without. It is one if the user named symbols and
+        they do not fit; a known profile then serves in their place.
         """
         from inspector.xen.find import find
 
+        named = self._symbols or self._profile
+        if named:
+            try:
+                return find(self.target, self.wanted)
+            except UNREADABLE as error:
+                self.problems.append(str(error))
         try:
-            return find(self.target, self.wanted)
+            xen = find(self.target)
         except UNREADABLE as error:
-            (self.problems if self._symbols or self._profile else self.notes).append(str(error))
+            self.notes += [] if named else [str(error)]
             return None
+        if named:
+            self.notes.append(f"going on with the known profile of Xen {xen.profile.version}, which this target holds")
+        return xen
 
     @property
     def wanted(self) -> Profile | None:

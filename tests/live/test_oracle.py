@@ -183,3 +183,35 @@ def test_without_symbols_registers_and_acpi_still_tell(lab_xen: Lab, ask: Ask, m
     assert ask("live", lab_xen.gdb, "queue")["units"][0]["descriptors"]
     assert ask("live", lab_xen.gdb, "dmar")["structures"]
     assert ask("live", lab_xen.gdb, "info")["xen"] is None
+
+
+def test_posted_entries_that_xen_wrote_equal_key_v(lab_posted: Any, ask: Ask) -> None:
+    """V shows PDA wrongly if its bit 31 is set; here RAM ends below, so that the two must agree."""
+    lab = lab_posted.lab
+    expected = irt_rows(lab.keys("V"))
+    answer = ask("live", lab.gdb, "irt")
+    assert shown(answer, expected) == expected
+    posted = ask("live", lab.gdb, "irt", "--posted")["units"][0]["entries"]
+    assert [(row["index"], row["vector"], row["pda"]) for row in posted] == [
+        (entry["index"], entry["vector"], entry["descriptor"]) for entry in lab_posted.entries
+    ]
+    for row, entry in zip(posted, lab_posted.entries, strict=True):
+        assert (row["source"]["gvec"], row["source"]["irq"]) == (entry["vector"], entry["irq"])
+        descriptor = ask("live", lab.gdb, "pi", hex(row["pda"]))
+        assert {name: descriptor[name] for name in ("pir", "on", "sn", "nv", "ndst")} == {
+            name: entry[name] for name in ("pir", "on", "sn", "nv", "ndst")
+        }
+
+
+def test_a_fault_that_qemu_recorded_is_decoded(lab_faulted: Any, ask: Ask) -> None:
+    unit = ask("live", lab_faulted.lab.gdb, "faults")["units"][0]
+    (record,) = [record for record in unit["records"] if record["fr"]]
+    assert (record["fr"], record["index"], record["sid"]) == (lab_faulted.reason, lab_faulted.index, lab_faulted.source)
+    assert "reserved" in record["reason"]
+
+
+def test_32_bit_destinations(lab_qemu10: Lab, ask: Ask) -> None:
+    unit = ask("live", lab_qemu10.gdb, "irt")["units"][0]
+    assert unit["eime"] == 1
+    expected = irt_rows(lab_qemu10.keys("V"))
+    assert shown({"units": [unit]}, expected) == expected
