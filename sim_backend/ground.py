@@ -35,7 +35,7 @@ class Ground:
 
     def virtual(self, physical: int) -> int:
         """Xen's own address of a byte of memory: in the image, or in the direct map."""
-        if PHYS_START <= physical < PHYS_START + self.image_size:
+        if PHYS_START + IMAGE_ALIGNMENT <= physical < PHYS_START + self.image_size:
             return self.image_start + physical - PHYS_START
         if 0 <= physical < self.memory.size:
             return DIRECT_MAP + physical
@@ -43,7 +43,7 @@ class Ground:
 
     def physical(self, virtual: int) -> int:
         """The inverse of `virtual`; the image's bytes are in the direct map as well."""
-        if self.image_start <= virtual < self.image_start + self.image_size:
+        if self.image_start + IMAGE_ALIGNMENT <= virtual < self.image_start + self.image_size:
             return PHYS_START + virtual - self.image_start
         if DIRECT_MAP <= virtual < DIRECT_MAP + self.memory.size:
             return virtual - DIRECT_MAP
