@@ -1,7 +1,8 @@
 """makedumpfile's flattened format: a file written as a list of (offset, bytes), so that it can go through a pipe.
 
-QEMU writes its kdump formats so. Source: makedumpfile.h (makedumpfile_header, makedumpfile_data_header); QEMU
-dump/dump.c (write_start_flat_header, write_buffer).
+QEMU writes kdump-zlib so; kdump-raw-zlib, which later versions have, is the plain file.
+Source: makedumpfile.h (makedumpfile_header, makedumpfile_data_header); QEMU dump/dump.c (write_start_flat_header,
+write_buffer).
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def parse_notes(raw: bytes) -> tuple[list[Note], bool]:
 def cpus_of(notes: Sequence[Note]) -> list[Cpu]:
     """The CPUs that the notes describe, in the order of their notes.
 
-    Each CPU has up to three notes: QEMU's, its control registers in a crash dump of Xen's own, and NT_PRSTATUS. The last
-    is what gdb and crash read: where two notes differ, it is believed.
+    Each CPU has up to three notes: QEMU's, its control registers in a crash dump of Xen's own, and NT_PRSTATUS. The
+    last is what gdb and crash read: where two notes differ, it is believed.
     """
     general = [_prstatus(n.data) for n in notes if (n.owner, n.type) == ("CORE", NT_PRSTATUS)]
     control = [_crash_regs(n.data) for n in notes if (n.owner, n.type) == ("Xen", XEN_ELFNOTE_CRASH_REGS)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from inspector.lab.lab import Lab
+from inspector.lab.machine import Recipe
 from inspector.targets.elf_core import ElfCore
 from inspector.targets.file import FileTarget
 from inspector.targets.kdump import Kdump
@@ -21,7 +22,9 @@ from inspector.targets.raw_image import RawImage
 pytestmark = pytest.mark.live
 
 MIB = 1 << 20
-KINDS = {"false.core": ElfCore, "true.core": ElfCore, "zlib.kdump": Kdump, "plain.kdump": Kdump, "raw": RawImage}
+KINDS = {"false.core": ElfCore, "true.core": ElfCore, "raw": RawImage}
+KINDS |= {"zlib.kdump": Kdump, "unflattened.kdump": Kdump, "raw-zlib.kdump": Kdump}
+RECIPES = (Recipe(xen="4.17"), Recipe(xen="4.20"), Recipe(xen="4.20", qemu="trixie"))
 
 
 class Dumps:
@@ -33,27 +36,30 @@ class Dumps:
             qmp.execute("stop")
             try:
                 self.registers = qmp.execute("human-monitor-command", {"command-line": "info registers"})
-                for name, how in (
+                ways: list[tuple[str, dict[str, bool | str]]] = [
                     ("false.core", {"paging": False}),
                     ("true.core", {"paging": True}),
                     ("zlib.kdump", {"paging": False, "format": "kdump-zlib"}),
-                ):
+                ]
+                if qmp.version >= (9, 0):
+                    ways.append(("raw-zlib.kdump", {"paging": False, "format": "kdump-raw-zlib"}))
+                for name, how in ways:
                     qmp.execute("dump-guest-memory", {"protocol": f"file:{directory / name}", **how}, timeout=60)
                 qmp.execute("pmemsave", {"val": 0, "size": self.ram, "filename": str(directory / "raw")}, timeout=60)
             finally:
                 qmp.execute("cont")
         if unflatten := shutil.which("makedumpfile"):
             with (directory / "zlib.kdump").open("rb") as flattened:
-                command = [unflatten, "-R", str(directory / "plain.kdump")]
+                command = [unflatten, "-R", str(directory / "unflattened.kdump")]
                 subprocess.run(command, stdin=flattened, check=True, capture_output=True)
         self.targets: dict[str, FileTarget] = {p.name: open_file(p) for p in sorted(directory.iterdir())}
 
 
-@pytest.fixture
-def dumps(lab_xen: Lab, tmp_path: Path) -> Iterator[Dumps]:
+@pytest.fixture(params=RECIPES, ids=lambda recipe: f"{recipe.xen}-{recipe.qemu}")
+def dumps(request: pytest.FixtureRequest, labs: Callable[[Recipe], Lab], tmp_path: Path) -> Iterator[Dumps]:
     directory = tmp_path / "dumps"
     directory.mkdir()
-    made = Dumps(directory, lab_xen)
+    made = Dumps(directory, labs(request.param))
     yield made
     for target in made.targets.values():
         target.close()
