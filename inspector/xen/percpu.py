@@ -1,0 +1,144 @@
+"""What each physical CPU does: the vCPU it runs, the one whose state it holds, guest mode, pending softirqs.
+
+Sources: `__per_cpu_offset`, `cpu_online_map`, `curr_vcpu`, `struct cpu_info` at the top of a CPU's stack, `irq_stat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+
+from inspector.errors import UNREADABLE
+from inspector.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
+from inspector.targets.target import Cpu as Registers
+from inspector.xen.cpus import CPUS_LIMIT
+from inspector.xen.paging import ADDRESS, PageTables
+from inspector.xen.xen import Xen, image_base
+from structs.pi_desc import vectors
+
+STACK_SIZE = 0x8000
+IRQ_STAT_SIZE = 128
+"""Of `irq_cpustat_t`, a cache line of Xen's (SMP_CACHE_BYTES); its first member is `__softirq_pending`."""
+
+BAD_APICID = (1 << 32) - 1
+MASK64 = (1 << 64) - 1
+
+
+def cpus(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Cpu]:
+    """Every CPU that is online, or is not and still has a per-CPU area, in order.
+
+    What cannot be read of one is None there, and a line in `problems`.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: not even which CPUs are online can be read.
+    """
+    count = min(xen.variable("nr_cpu_ids", 4), CPUS_LIMIT)
+    mask = int.from_bytes(xen.memory.read(xen.profile.symbol("cpu_online_map"), -(-count // 64) * 8), "little")
+    apics = xen.array("x86_cpu_to_apicid", 4, count)
+    offsets = [_offset(xen, offset) for offset in xen.array("__per_cpu_offset", 8, count)]
+    chosen = [cpu for cpu in range(count) if mask >> cpu & 1 or (offsets[cpu] is not None and apics[cpu] != BAD_APICID)]
+    found = [Cpu(cpu, apics[cpu], bool(mask >> cpu & 1), offsets[cpu]) for cpu in chosen]
+    for cpu in found:
+        if cpu.online and cpu.offset is None:
+            problems.append(f"CPU {cpu.cpu} is online and has no valid __per_cpu_offset")
+    idle = _idle(xen, count)
+    names = {**{vcpu.address: vcpu.name for vcpu in vcpus}, **dict.fromkeys(idle, IDLE)}
+    paravirtual = {vcpu.name for vcpu in vcpus if not vcpu.hvm}
+    registers = _registers(xen)
+    softirqs = _softirqs(xen, count)
+    loaded = _pointers(xen, "per_cpu__curr_vcpu", found)
+    scheduled = _scheduled(xen, found)
+    made = []
+    for cpu in found:
+        name = names.get(loaded.get(cpu.cpu, 0))
+        cpu = replace(cpu, softirqs=softirqs.get(cpu.cpu), loaded=name, current=names.get(scheduled.get(cpu.cpu, 0)))
+        made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual) if cpu.cpu in registers else cpu)
+    return made
+
+
+class _Running:
+    """A CPU's registers, whether it executes Xen, and its `struct cpu_info` if so."""
+
+    def __init__(self, xen: Xen, cpu: Registers) -> None:
+        self.index = cpu.index
+        self.registers = cpu.registers
+        self.in_xen = _in_xen(xen, cpu.registers)
+        self.current: int | None = None
+        if self.in_xen and "rsp" in cpu.registers:
+            top = (cpu.registers["rsp"] | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
+            if info := xen.structs("cpu_info", [top], "processor_id", "current_vcpu")[0]:
+                self.index, self.current = info["processor_id"], info["current_vcpu"]
+
+
+def _registers(xen: Xen) -> dict[int, _Running]:
+    """By Xen's CPU number: its own word for it where the CPU runs Xen, else the CPU's place in the target's order."""
+    running = [_Running(xen, cpu) for cpu in xen.memory.target.cpus() if cpu.registers.get("rip") is not None]
+    told = {cpu.index: cpu for cpu in running if cpu.current is not None}
+    return {**{cpu.index: cpu for cpu in running if cpu.current is None and cpu.index not in told}, **told}
+
+
+def _in_xen(xen: Xen, registers: Mapping[str, int]) -> bool:
+    """Whether the CPU executes Xen: its rip lies in Xen's image, and the page tables it uses map Xen there."""
+    rip, note = registers["rip"], xen.profile.symbol("__note_gnu_build_id_start")
+    if image_base(rip) != image_base(note):
+        return False
+    root = registers.get("cr3", 0) & ADDRESS
+    try:
+        return not root or PageTables(xen.memory.target, root).translate(note) == xen.memory.translate(note)
+    except UNREADABLE:
+        return False
+
+
+def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], paravirtual: Set[str]) -> Cpu:
+    current, mode = cpu.current, IN_XEN
+    if running.current is not None:
+        current = names.get(running.current)
+    elif not running.in_xen:
+        current = cpu.loaded if cpu.loaded not in (None, IDLE) else current
+        mode = IN_PV if current in paravirtual else IN_GUEST
+    registers = running.registers
+    irr, isr = (tuple(vectors(registers[name])) if name in registers else None for name in ("irr", "isr"))
+    return replace(cpu, mode=mode, rip=registers["rip"], current=current, irr=irr, isr=isr)
+
+
+def _offset(xen: Xen, offset: int) -> int | None:
+    """A per-CPU offset; None for the marker of a CPU without an area, whose addresses are not canonical."""
+    address = xen.profile.symbol("__per_cpu_start") + offset & MASK64
+    return offset if address >> 47 == 0x1FFFF else None
+
+
+def _pointers(xen: Xen, symbol: str, cpus: Sequence[Cpu]) -> dict[int, int]:
+    """A per-CPU pointer, by CPU."""
+    if not xen.profile.has_symbol(symbol):
+        return {}
+    start = xen.profile.symbol(symbol)
+    chosen = [cpu for cpu in cpus if cpu.offset is not None]
+    parts = xen.memory.read_parts([(start + (cpu.offset or 0) & MASK64, 8) for cpu in chosen])
+    return {cpu.cpu: int.from_bytes(part, "little") for cpu, part in zip(chosen, parts, strict=True) if part}
+
+
+def _scheduled(xen: Xen, cpus: Sequence[Cpu]) -> dict[int, int]:
+    """The vCPU that the scheduler has put on each CPU (`sched_resource.curr`), where a unit is one vCPU."""
+    try:
+        resources = _pointers(xen, "per_cpu__sched_res", cpus)
+        rows = xen.structs("sched_resource", list(resources.values()), "curr", "granularity")
+        units = {cpu: row["curr"] for cpu, row in zip(resources, rows, strict=True) if row and row["granularity"] == 1}
+        owners = xen.structs("sched_unit", list(units.values()), "vcpu_list")
+    except UNREADABLE:
+        return {}
+    return {cpu: row["vcpu_list"] for cpu, row in zip(units, owners, strict=True) if row}
+
+
+def _idle(xen: Xen, count: int) -> list[int]:
+    try:
+        return [vcpu for vcpu in xen.array("idle_vcpu", 8, count) if vcpu]
+    except UNREADABLE:
+        return []
+
+
+def _softirqs(xen: Xen, count: int) -> dict[int, int]:
+    try:
+        raw = xen.memory.read(xen.profile.symbol("irq_stat"), IRQ_STAT_SIZE * count)
+    except UNREADABLE:
+        return {}
+    return {cpu: int.from_bytes(raw[cpu * IRQ_STAT_SIZE :][:4], "little") for cpu in range(count)}
