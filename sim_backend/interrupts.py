@@ -10,9 +10,10 @@ from sim_backend.firmware import ioapic_sid
 from sim_backend.ground import Ground
 from sim_backend.memory import PAGE
 from sim_backend.vtd import ENTRIES, ENTRY_SIZE, VtdUnit, count_used, irte
+from structs.bits import BitRecord
 from structs.ioapic import REMAPPABLE as REMAPPABLE_RTE
 from structs.irte import POSTED, REMAPPED, dst_from_apic_id
-from structs.msi import REMAPPABLE_ADDRESS, REMAPPABLE_DATA
+from structs.msi import REMAPPABLE_ADDRESS
 from structs.xen.profile import POINTER_SIZE
 
 DEVICE_STATE = 1 << 52
@@ -178,9 +179,21 @@ def add_device(
     ground.put("pci_dev", address, {"sbdf.sbdf": sid})
     for member in ("alldevs_list", "domain_list", "msi_list"):
         ground.list_init(address + ground.member("pci_dev", member))
-    msis = tuple(_msi(ground, interrupts, unit, number, config, address, sid, which) for which in range(vectors))
+    entry = _number(REMAPPED, EDGE_PHYSICAL_FIXED | {"sid": sid, "dst": _destination(config, 0)})
+    desc = {"msi_attrib.type": MSIX_CAPABILITY, "irte_initialized": 1, "dev": ground.virtual(address)}
+    fields = _Message(_number(REMAPPABLE_ADDRESS, {"prefix": 0xFEE, "format": 1, "shv": 1}), entry, desc)
+    msis = tuple(_msi(ground, interrupts, unit, number, address, sid, which, fields) for which in range(vectors))
     device = interrupts.devices[sid] = Device(address, msis)
     return device
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What all vectors of a device have in common: MSI address, entry, members of `struct msi_desc`."""
+
+    address: int
+    entry: int
+    desc: dict[str, int]
 
 
 def _msi(
@@ -188,34 +201,21 @@ def _msi(
     interrupts: Interrupts,
     unit: VtdUnit,
     number: int,
-    config: LayoutConfig,
     device: int,
     sid: int,
     which: int,
+    common: _Message,
 ) -> Msi:
     index = _take_entry(ground, interrupts, unit, number)
     irq = interrupts.free_irqs.pop()
     vector = _vector(irq)
-    entry = EDGE_PHYSICAL_FIXED | {"sid": sid, "vector": vector, "dst": _destination(config, 0)}
-    ground.memory.write(irte(unit, index), REMAPPED.build(entry))
-    message = {"prefix": 0xFEE, "format": 1, "shv": 1, "handle": index}
-    address = int.from_bytes(REMAPPABLE_ADDRESS.build(message), "little")
-    data = int.from_bytes(REMAPPABLE_DATA.build({"subhandle": 0}), "little")
+    entry = REMAPPED["vector"].insert(common.entry, vector)
+    ground.memory.write(irte(unit, index), entry.to_bytes(ENTRY_SIZE, "little"))
+    # SHV=1 with subhandle 0, as Xen writes it.
+    address, data = REMAPPABLE_ADDRESS["handle"].insert(common.address, index), 0
     desc = ground.new("msi_desc")
-    ground.put(
-        "msi_desc",
-        desc,
-        {
-            "msi_attrib.type": MSIX_CAPABILITY,
-            "msi_attrib.entry_nr": which,
-            "irte_initialized": 1,
-            "dev": ground.virtual(device),
-            "irq": irq,
-            "remap_index": index,
-            "msg.address_lo": address,
-            "msg.data": data,
-        },
-    )
+    own = {"msi_attrib.entry_nr": which, "irq": irq, "remap_index": index, "msg.address_lo": address, "msg.data": data}
+    ground.put("msi_desc", desc, common.desc | own)
     ground.list_add_tail(device + ground.member("pci_dev", "msi_list"), desc + ground.member("msi_desc", "list"))
     ground.put("irq_desc", irq_desc(ground, irq), {"msi_desc": ground.virtual(desc), "arch.vector": vector})
     return Msi(sid, which, number, index, irq, vector, desc, address, data)
@@ -248,8 +248,8 @@ def give_device(ground: Ground, device: Device, domain: int | None) -> None:
 
 def post(ground: Ground, unit: VtdUnit, msi: Msi, descriptor: int, vector: int) -> None:
     """Make an MSI a posted one, at once: entry and `struct msi_desc` as `pi_update_irte` leaves them."""
-    entry = {"p": 1, "im": 1, "vector": vector, "pda": descriptor, "sid": msi.sid, "svt": 1}
-    ground.memory.write(irte(unit, msi.index), POSTED.build(entry))
+    entry = _number(POSTED, {"p": 1, "im": 1, "vector": vector, "pda": descriptor, "sid": msi.sid, "svt": 1})
+    ground.memory.write(irte(unit, msi.index), entry.to_bytes(ENTRY_SIZE, "little"))
     ground.put("msi_desc", msi.msi_desc, {"gvec": vector, "pi_desc": ground.virtual(descriptor)})
 
 
@@ -272,3 +272,11 @@ def _vector(irq: int) -> int:
 
 def _destination(config: LayoutConfig, cpu: int) -> int:
     return dst_from_apic_id(config.apics[cpu], config.x2apic)
+
+
+def _number(record: BitRecord, values: dict[str, int]) -> int:
+    """A record as an integer: much faster than to build its bytes, for there may be 65,536 of them."""
+    number = 0
+    for name, value in values.items():
+        number = record[name].insert(number, value)
+    return number

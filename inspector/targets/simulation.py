@@ -1,0 +1,59 @@
+"""The simulated machine, read as any other: its physical memory, its CPUs' registers, its IO-APICs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from inspector.errors import NotReadable
+from inspector.targets.target import Cpu, IoApic, Range, Target
+from sim_backend.errors import SimError
+from sim_backend.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
+from sim_backend.memory import PAGE
+from sim_backend.registers import Placed, registers
+
+
+class Simulation(Target):
+    """A simulated machine, which may move between reads.
+
+    Args:
+        machine: the machine; a `sim_backend.registers.Still` for a layout on which nothing moves.
+    """
+
+    def __init__(self, machine: Placed) -> None:
+        self.machine = machine
+        config = machine.layout.config
+        self.description = f"simulated machine with {config.cpus} CPUs and Xen {machine.layout.profile.version}"
+
+    def read(self, address: int, size: int) -> bytes:
+        """As Target.read; registers of VT-d units are memory here."""
+        try:
+            if address < 0 or address + size > DEVICE_STATE:
+                raise NotReadable(address, size, "physical addresses of this machine have 52 bits")
+            return self.machine.layout.memory.read(address, size)
+        except SimError:
+            missing = self._first_missing(address)
+            raise NotReadable(missing, address + size - missing, "no memory and no device is there") from None
+
+    def memory(self) -> Sequence[Range]:
+        """All of RAM."""
+        return [Range(0, self.machine.layout.memory.size)]
+
+    def cpus(self) -> Sequence[Cpu]:
+        """The CPUs that are online, as they stand."""
+        layout = self.machine.layout
+        online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
+        return [Cpu(cpu, registers(self.machine, cpu)) for cpu in online]
+
+    def ioapics(self) -> Sequence[IoApic]:
+        """The IO-APICs, as they stand."""
+        layout = self.machine.layout
+        tables = [
+            tuple(layout.memory.u64(layout.rte(number, pin)) for pin in range(IOAPIC_PINS))
+            for number in range(layout.config.ioapics)
+        ]
+        return [IoApic(number, IOAPIC_VERSION, table) for number, table in enumerate(tables)]
+
+    def _first_missing(self, address: int) -> int:
+        while self.machine.layout.memory.has(address, 1):
+            address = (address // PAGE + 1) * PAGE
+        return address
