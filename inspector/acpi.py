@@ -27,7 +27,9 @@ def find_dmar(target: Target) -> tuple[int, Any]:
         VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read or is not sound.
     """
     root = _root(target)
-    addresses = (XSDT if root["signature"] == b"XSDT" else RSDT).parse(_table(target, root["address"]))["body"]["entries"]
+    addresses = (XSDT if root["signature"] == b"XSDT" else RSDT).parse(_table(target, root["address"]))["body"][
+        "entries"
+    ]
     headers = target.read_parts([(address, HEADER_SIZE) for address in addresses])
     for address, header in zip(addresses, headers, strict=True):
         if header is not None and header[:4] in SIGNATURES:
@@ -46,7 +48,9 @@ def _root(target: Target) -> dict[str, Any]:
                 try:
                     rsdp = RSDP.parse(area[at:])
                 except ConstructError as error:
-                    raise VtdpiError(f"the ACPI root pointer at {start + at:#x} is not sound: {_first_line(error)}") from None
+                    raise VtdpiError(
+                        f"the ACPI root pointer at {start + at:#x} is not sound: {_first_line(error)}"
+                    ) from None
                 if rsdp["extended"] and rsdp["extended"]["xsdt_address"]:
                     return {"signature": b"XSDT", "address": rsdp["extended"]["xsdt_address"]}
                 return {"signature": b"RSDT", "address": rsdp["rsdt_address"]}

@@ -1,4 +1,4 @@
-"""What a command answers: a document for scripts, and blocks that a view turns into text. Plain data, no terminal codes."""
+"""What a command answers: a document for scripts, and blocks that a view turns into text. Plain data."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ def _command(options: Namespace, words: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
     module = command(name)
-    parser = ArgumentParser(f"vtdpi {options.group} ... {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = ArgumentParser(
+        f"vtdpi {options.group} ... {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
     module.arguments(parser)
     parser.add_argument("--json", action="store_true", default=options.json, help="one JSON document and nothing else")
     command_options = parser.parse_args(rest)
@@ -63,12 +65,13 @@ def _command(options: Namespace, words: list[str]) -> int:
     with open_target(options) as target:
         look = Look(target, symbols=options.symbols, profile=options.profile)
         answer = module.run(look, command_options)
+        warnings = target.warnings
     if command_options.json:
         from inspector.views import json as view
     else:
         from inspector.views import text as view  # type: ignore[no-redef]
     view.show(answer, sys.stdout)
-    for line in (*look.notes, *answer.notes):
+    for line in (*warnings, *look.notes, *answer.notes):
         print(f"note: {line}", file=sys.stderr)
     for line in answer.problems:
         _complain(line, 3)
@@ -88,7 +91,9 @@ def _parser() -> ArgumentParser:
     groups = parser.add_subparsers(dest="group", metavar="TARGET", required=True)
 
     live = groups.add_parser("live", help="a Xen running under QEMU, through gdb: [HOST:PORT] COMMAND")
-    live.add_argument("address", nargs="?", metavar="HOST:PORT", default="127.0.0.1:1234", help="QEMU's -gdb (default: its -s)")
+    live.add_argument(
+        "address", nargs="?", metavar="HOST:PORT", default="127.0.0.1:1234", help="QEMU's -gdb (default: its -s)"
+    )
     live.add_argument("--qmp", metavar="SOCK", help="QEMU's -qmp unix socket: faster bulk reads")
     live.add_argument("--gdb", default="gdb", help="the gdb to run (default: gdb)")
     dump = groups.add_parser("dump", help="a memory dump: FILE COMMAND (ELF core, kdump, raw image)")

@@ -37,7 +37,7 @@ def meaning(f: Field, value: int) -> str:
 
 
 def set_fields(record: BitRecord, values: Mapping[str, int]) -> str:
-    """The fields that are not zero, on one line: `ires irtps s=15`."""
+    """The fields that are not zero, on one line, reserved ones marked: `ires irtps s=0xf rsvd_22_0=1!`."""
     return " ".join(_set_fields(record, values))
 
 
@@ -45,4 +45,4 @@ def _set_fields(record: BitRecord, values: Mapping[str, int]) -> Iterator[str]:
     for f in reversed(record.fields):
         value = values[f.name]
         if value:
-            yield f.name if f.width == 1 else f"{f.name}={number(value)}"
+            yield (f.name if f.width == 1 else f"{f.name}={number(value)}") + ("!" if f.reserved else "")

@@ -12,7 +12,6 @@ from structs.invalidation import DESCRIPTOR, WIDE_DESCRIPTOR
 from structs.registers import descriptor_size, queue_size
 
 
-
 @dataclass(frozen=True)
 class Queue:
     """A ring of `count` descriptors of `size` bytes. `head` and `tail` are slots; None where no register tells."""
@@ -81,7 +80,11 @@ def read(unit: Unit) -> Queue:
     raw = _ring(unit, iqa["iqa"], queue_size(iqa))
     slots = len(raw) // size
     return Queue(
-        iqa["iqa"], raw, size, _slot(unit, "IQH", head["qh"] // size, slots), _slot(unit, "IQT", tail["qt"] // size, slots)
+        iqa["iqa"],
+        raw,
+        size,
+        _slot(unit, "IQH", head["qh"] // size, slots),
+        _slot(unit, "IQT", tail["qt"] // size, slots),
     )
 
 
@@ -90,11 +93,14 @@ def _ring(unit: Unit, base: int, size: int) -> bytes:
         return unit.target.read(base, size)
     except NotReadable as error:
         raise NotHere(
-            f"unit {unit.index}'s invalidation queue of {size} bytes at {base:#x} (IQA) is not in readable memory: {error.why}"
+            f"unit {unit.index}'s invalidation queue of {size} bytes at {base:#x} (IQA) "
+            f"is not in readable memory: {error.why}"
         ) from None
 
 
 def _slot(unit: Unit, name: str, slot: int, slots: int) -> int:
     if slot >= slots:
-        raise NotHere(f"unit {unit.index}: {name} is at slot {slot}, beyond the queue's {slots}; the registers make no sense")
+        raise NotHere(
+            f"unit {unit.index}: {name} is at slot {slot}, beyond the queue's {slots}; the registers make no sense"
+        )
     return slot

@@ -44,10 +44,8 @@ class Entries:
         decoded: dict[int, dict[str, int | str]] = {}
         for mode, record in IRTE.cases.items():
             here = modes == mode
-            visible = {f.name for f in record.fields if not f.reserved}
             for index, row in zip(indices[here].tolist(), rows(columns(record, chosen[here])), strict=True):
-                fields = {name: value for name, value in row.items() if value or name in visible}
-                decoded[index] = {"index": index, "format": record.title, **fields}
+                decoded[index] = {"index": index, "format": record.title, **record.visible(row)}
         return [decoded[index] for index in indices.tolist()]
 
 

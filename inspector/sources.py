@@ -21,14 +21,16 @@ class Sources:
         self.unit = unit
         self.pins: dict[int, list[tuple[int, int]]] = {}
         self.msis: dict[int, list[interrupts.Msi]] = {}
-        self.platform = {scope.sid: scope for scope in unit.scopes if scope.kind in (IOAPIC, HPET) and scope.sid is not None}
+        self.platform = {
+            scope.sid: scope for scope in unit.scopes if scope.kind in (IOAPIC, HPET) and scope.sid is not None
+        }
         for pin, index in look.xen_pins.items():
             self.pins.setdefault(index, []).append(pin)
         for msi in look.xen_msis:
             self.msis.setdefault(msi.index, []).append(msi)
 
     def of(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """What uses the entry, as plain data: `kind` (`ioapic`, `hpet`, `msi`, `device` or `any`) and what is known of it.
+        """What uses the entry: its `kind` (`ioapic`, `hpet`, `msi`, `device` or `any`) and what is known of it.
 
         A Xen with several units counts indices in each: a pin or MSI belongs to the entry only if its source-id passes.
         """

@@ -102,7 +102,7 @@ class Unit:
 
     @cached_property
     def table(self) -> RemappingTable:
-        """Where the interrupt-remapping table is: IRTA, else Xen's `intremap.maddr` with the size and EIME that Xen sets.
+        """Where the interrupt-remapping table is: IRTA, else Xen's `intremap.maddr`, with what Xen programs beside it.
 
         Raises:
             NotHere: neither can be read, or no table is set up.

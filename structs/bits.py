@@ -15,7 +15,8 @@ its fields. Masks, table columns (`structs.columns`), JSON keys and help texts a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from types import MappingProxyType
 from typing import Any
 
@@ -107,7 +108,7 @@ def field(
     help: str = "",
     meanings: Mapping[int, str] | None = None,
 ) -> Field:
-    """Declare a field; each of `where` is a bit, `(high, low)`, or `(high, low, at)` with `at` the value's lowest bit."""
+    """Declare a field; each of `where` is a bit, `(high, low)` or `(high, low, at)`: `at` is the value's lowest bit."""
     pieces = tuple(Piece(w, w) if isinstance(w, int) else Piece(*w) for w in where)
     return Field(name, pieces, help, MappingProxyType(dict(meanings or {})))
 
@@ -140,6 +141,10 @@ class BitRecord(Adapter):
         """The reserved fields of a parsed record that are not zero."""
         return {f.name: values[f.name] for f in self.fields if f.reserved and values[f.name]}
 
+    def visible(self, values: Mapping[str, int]) -> dict[str, int]:
+        """A parsed record without its reserved fields that are zero, as they should be."""
+        return {f.name: values[f.name] for f in self.fields if values[f.name] or not f.reserved}
+
     def _decode(self, obj: Mapping[str, int], context: Any, path: str) -> Container:
         return Container((f.name, sum(obj[_key(f, p)] << p.at for p in f.pieces)) for f in self.fields)
 
@@ -156,7 +161,7 @@ class BitRecord(Adapter):
 
 
 class Tagged(Construct):
-    """Same-sized records told apart by one field that all of them have (IRTE.IM, an MSI's format bit, a descriptor's type).
+    """Same-sized records told apart by a field that all of them have (IRTE.IM, a descriptor's type).
 
     Parses to the Container of the record that `cases[tag]` names, `default` for any other tag.
     """

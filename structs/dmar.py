@@ -1,6 +1,6 @@
 """The ACPI DMA remapping table (VT-d chapter 8): which remapping units there are, and which devices each serves.
 
-Xen renames the table that it has read, so that dom0 does not find it (`SIGNATURES`); the signature is kept as it stands.
+Xen renames the table that it has read, so that dom0 leaves it alone (`SIGNATURES`); the signature is kept as it stands.
 
     >>> scope = {"type": 3, "enumeration_id": 0, "start_bus": 0xFF, "path": [{"device": 0, "function": 0}]}
     >>> unit = {"type": 0, "body": {"flags": {"include_pci_all": 1}, "base": 0xFED9_0000, "scopes": [scope]}}

@@ -1,6 +1,6 @@
 """The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved.
 
-  vtdpi live dmar
+vtdpi live dmar
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Each unit's fault status and fault records, with what the reason means and which interrupt it hit.
 
-  vtdpi live faults
+vtdpi live faults
 """
 
 from __future__ import annotations
@@ -55,7 +55,13 @@ def _records(unit: Unit) -> list[dict[str, Any]]:
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
     index = record["index"]
-    where = f"index {index:#x}" if index is not None else "-" if record["fr"] in INTERRUPT_REASONS else f"page {record['fi']:#x}"
+    where = (
+        f"index {index:#x}"
+        if index is not None
+        else "-"
+        if record["fr"] in INTERRUPT_REASONS
+        else f"page {record['fi']:#x}"
+    )
     return (
         str(record["record"]),
         "recorded" if record["f"] else "cleared",

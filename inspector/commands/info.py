@@ -1,7 +1,7 @@
 """What this target is: Xen's version and build-id, its CPUs, the VT-d units, and which interrupt features are on.
 
-  vtdpi live info
-  vtdpi dump FILE info
+vtdpi live info
+vtdpi dump FILE info
 """
 
 from __future__ import annotations
@@ -91,16 +91,23 @@ def _units(look: Look) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _unit(unit: Unit) -> dict[str, Any]:
+    table: dict[str, Any]
     try:
-        table = {"irta": unit.table.irta, "base": unit.table.base, "size": unit.table.entries, "eime": unit.table.eime}
-        origin = unit.table.origin
+        found = unit.table
+        table = {
+            "irta": found.irta,
+            "base": found.base,
+            "size": found.entries,
+            "eime": found.eime,
+            "origin": found.origin,
+        }
     except UNREADABLE:
-        table, origin = dict.fromkeys(("irta", "base", "size", "eime")), "registers not readable here"
+        table = {"irta": None, "base": None, "size": None, "eime": None, "origin": "registers not readable here"}
     try:
         posting = unit.capabilities["pi"]
     except UNREADABLE:
         posting = None
-    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": posting, "origin": origin}
+    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": posting}
 
 
 def _row(unit: dict[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
 
-The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor. A dump
-has no registers: there, Xen's own table tells which entry each pin uses.
+The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
+A dump has no registers: there, Xen's own table tells which entry each pin uses.
 
   vtdpi live ioapic
 """
@@ -43,8 +43,7 @@ def _entry(pin: int, value: int) -> dict[str, Any]:
     raw = value.to_bytes(RTE.size, "little")
     record = RTE.record_of(raw)
     values = record.parse(raw)
-    shown = {f.name: values[f.name] for f in record.fields if f.name != "format" and (values[f.name] or not f.reserved)}
-    return {"pin": pin, "value": value, "format": record.title, **shown}
+    return {"pin": pin, "value": value, **record.visible(values), "format": record.title}
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -71,7 +70,10 @@ def _from_xen(look: Look, reason: NotHere) -> Answer:
         raise reason
     pins = [{"ioapic": apic, "pin": pin, "index": index} for (apic, pin), index in sorted(look.xen_pins.items())]
     described = [
-        {"ioapic": number, "entries": [{"pin": pin["pin"], "index": pin["index"]} for pin in pins if pin["ioapic"] == number]}
+        {
+            "ioapic": number,
+            "entries": [{"pin": pin["pin"], "index": pin["index"]} for pin in pins if pin["ioapic"] == number],
+        }
         for number in sorted({pin["ioapic"] for pin in pins})
     ]
     rows = [(str(pin["ioapic"]), str(pin["pin"]), f"{pin['index']:04x}") for pin in pins]

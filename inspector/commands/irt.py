@@ -1,9 +1,9 @@
 """The interrupt-remapping table of each unit: its present entries, who may use each, and who does.
 
-  vtdpi live irt                     every present entry
-  vtdpi live irt --posted            those in posted format
-  vtdpi live irt --device 00:03.0    those that this device may use
-  vtdpi dump FILE irt --json         for scripts
+vtdpi live irt                     every present entry
+vtdpi live irt --posted            those in posted format
+vtdpi live irt --device 00:03.0    those that this device may use
+vtdpi dump FILE irt --json         for scripts
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ def run(look: Look, options: Namespace) -> Answer:
             continue
         table = entries.table
         sources = Sources(look, unit)
-        rows = [row | {"source": sources.of(row)} for row in entries.decode(_chosen(entries, options)) if _wanted(row, options)]
+        rows = [
+            row | {"source": sources.of(row)}
+            for row in entries.decode(_chosen(entries, options))
+            if _wanted(row, options)
+        ]
         units.append(
             {
                 "index": unit.index,
@@ -63,7 +67,9 @@ def run(look: Look, options: Namespace) -> Answer:
         )
         blocks += [Text(_head(unit, entries)), Table(COLUMNS, [_row(row, table.eime) for row in rows])]
         if entries.missing:
-            problems.append(f"unit {unit.index}: {entries.missing} bytes of the table at {table.base:#x} cannot be read")
+            problems.append(
+                f"unit {unit.index}: {entries.missing} bytes of the table at {table.base:#x} cannot be read"
+            )
         if stale := entries.stale():
             notes.append(f"unit {unit.index}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
     return Answer({"units": units}, blocks, [*look.problems, *problems], notes)
@@ -85,8 +91,8 @@ def _head(unit: Unit, entries: Entries) -> str:
     table = entries.table
     mode = "x2APIC" if table.eime else "xAPIC"
     return (
-        f"unit {unit.index} at {unit.register_base:#x}: IRTA {table.irta:#x} (from {table.origin}), {table.entries} entries "
-        f"at {table.base:#x}, EIME {table.eime} ({mode}); {len(entries.used())} present"
+        f"unit {unit.index} at {unit.register_base:#x}: IRTA {table.irta:#x} (from {table.origin}), "
+        f"{table.entries} entries at {table.base:#x}, EIME {table.eime} ({mode}); {len(entries.used())} present"
     )
 
 

@@ -1,16 +1,17 @@
 """One interrupt-remapping entry, bit by bit.
 
-  vtdpi live irte 0x18
+vtdpi live irte 0x18
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 import numpy as np
 
 from inspector import fields
-from inspector.answer import Answer, Text
+from inspector.answer import Answer, Block, Text
 from inspector.commands.arguments import add_unit, choose, number
 from inspector.errors import UNREADABLE, NotReadable, UsageError
 from inspector.look import Look
@@ -25,9 +26,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(look: Look, options: Namespace) -> Answer:
-    units = []
-    blocks = []
-    problems = []
+    units: list[dict[str, Any]] = []
+    blocks: list[Block] = []
+    problems: list[str] = []
     for unit in choose(look, options):
         try:
             entries = read(unit)

@@ -1,6 +1,6 @@
 """One posted-interrupt descriptor, bit by bit, and what hardware would do with a post now.
 
-  vtdpi live pi 0x27bd2680           the descriptor at a physical address, such as a posted entry's PDA
+vtdpi live pi 0x27bd2680           the descriptor at a physical address, such as a posted entry's PDA
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run(look: Look, options: Namespace) -> Answer:
     x2apic = _x2apic(look)
     document = {
         "address": options.address,
-        **{name: value for name, value in values.items() if name != "pir" and (value or not PI_DESC[name].reserved)},
+        **PI_DESC.visible(values),
         "pir": pending,
         "apic_id": None if x2apic is None else ndst_apic_id(values["ndst"], x2apic),
     }
@@ -40,8 +40,16 @@ def run(look: Look, options: Namespace) -> Answer:
         ]
     )
     reserved = PI_DESC.reserved(values) or (x2apic is False and ndst_reserved_bits(values["ndst"], x2apic))
-    warning = [Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?")] if reserved else []
-    return Answer(document, [fields.table(PI_DESC, values, f"PI descriptor at {options.address:#x}"), facts, *warning], look.problems)
+    warning = (
+        [Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?")]
+        if reserved
+        else []
+    )
+    return Answer(
+        document,
+        [fields.table(PI_DESC, values, f"PI descriptor at {options.address:#x}"), facts, *warning],
+        look.problems,
+    )
 
 
 def after_a_post(values: Mapping[str, int]) -> str:
@@ -66,5 +74,6 @@ def _x2apic(look: Look) -> bool | None:
 
 def _destination(ndst: int, x2apic: bool | None) -> str:
     if x2apic is None:
-        return f"APIC {ndst_apic_id(ndst, True):#x} if x2APIC, {ndst_apic_id(ndst, False):#x} if xAPIC (the mode is not known here)"
+        wide, narrow = ndst_apic_id(ndst, x2apic=True), ndst_apic_id(ndst, x2apic=False)
+        return f"APIC {wide:#x} if x2APIC, {narrow:#x} if xAPIC (the mode is not known here)"
     return f"APIC {ndst_apic_id(ndst, x2apic):#x} ({'x2APIC' if x2apic else 'xAPIC'} form)"

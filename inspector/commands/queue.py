@@ -1,7 +1,7 @@
 """The invalidation queue of each unit: what hardware has still to do, and what it did last.
 
-  vtdpi live queue                   descriptors between head and tail, and the 16 before them
-  vtdpi live queue --last 256
+vtdpi live queue                   descriptors between head and tail, and the 16 before them
+vtdpi live queue --last 256
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from inspector.commands.arguments import add_unit, choose, number
 from inspector.errors import UNREADABLE
 from inspector.look import Look
 from inspector.queue import read
+from structs.bits import BitRecord
 
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
 
 
 def arguments(parser: ArgumentParser) -> None:
     add_unit(parser)
-    parser.add_argument("--last", type=number, default=16, metavar="N", help="how many executed ones to show (default: 16)")
+    parser.add_argument(
+        "--last", type=number, default=16, metavar="N", help="how many executed ones to show (default: 16)"
+    )
 
 
 def run(look: Look, options: Namespace) -> Answer:
@@ -38,11 +41,8 @@ def run(look: Look, options: Namespace) -> Answer:
         rows = []
         for slot, state in queue.slots(options.last):
             record, values = queue.descriptor(slot)
-            shown = {name: value for name, value in values.items() if value or not record[name].reserved}
-            described.append({"slot": slot, "state": state, "kind": record.title, **shown})
-            bad = " ".join(f"{name}={value:#x}!" for name, value in record.reserved(values).items())
-            text = fields.set_fields(record, {name: 0 if name in ("type", *record.reserved(values)) else v for name, v in values.items()})
-            rows.append((str(slot), state, record.title, f"{text} {bad}".strip()))
+            described.append({"slot": slot, "state": state, "kind": record.title, **record.visible(values)})
+            rows.append((str(slot), state, record.title, _in_words(record, values)))
         units.append(
             {
                 "index": unit.index,
@@ -56,3 +56,9 @@ def run(look: Look, options: Namespace) -> Answer:
         )
         blocks += [Text(f"unit {unit.index}: {queue.in_words()}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
     return Answer({"units": units}, blocks, [*look.problems, *problems])
+
+
+def _in_words(record: BitRecord, values: dict[str, int]) -> str:
+    granularity = record["g"].meanings.get(values["g"], "") if "g" in record.by_name else ""
+    rest = fields.set_fields(record, {name: 0 if name in ("type", "g") else value for name, value in values.items()})
+    return f"{granularity} {rest}".strip()

@@ -1,7 +1,7 @@
 """The VT-d registers of each unit.
 
-  vtdpi live regs                    all of them, the fields that are set
-  vtdpi live regs ecap               one register, field by field
+vtdpi live regs                    all of them, the fields that are set
+vtdpi live regs ecap               one register, field by field
 """
 
 from __future__ import annotations
@@ -35,16 +35,24 @@ def run(look: Look, options: Namespace) -> Answer:
         except UNREADABLE as error:
             problems.append(str(error))
             continue
-        registers = {name.lower(): {"value": raw[name], **values[name]} for name in values}
+        registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"unit {unit.index} at {unit.register_base:#x}"
         if options.name:
-            title = f"{title}: {wanted[0].name} at offset {wanted[0].offset:#x} is {raw[wanted[0].name]:#x} ({wanted[0].record.source})"
-            blocks.append(fields.table(wanted[0].record, values[wanted[0].name], title))
+            one = wanted[0]
+            title = f"{title}: {one.name} at offset {one.offset:#x} is {raw[one.name]:#x} ({one.record.source})"
+            blocks.append(fields.table(one.record, values[one.name], title))
         else:
             rows = [
-                (f"{r.offset:#04x}", r.name, f"{raw[r.name]:0{r.size * 2}x}", fields.set_fields(r.record, values[r.name]))
+                (
+                    f"{r.offset:#04x}",
+                    r.name,
+                    f"{raw[r.name]:0{r.size * 2}x}",
+                    fields.set_fields(r.record, values[r.name]),
+                )
                 for r in wanted
             ]
-            blocks.append(Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"})))
+            blocks.append(
+                Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"}))
+            )
     return Answer({"units": units}, blocks, [*look.problems, *problems])

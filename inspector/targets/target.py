@@ -47,6 +47,9 @@ class Target(ABC):
     description: str
     """What it is, for messages: `core /var/tmp/xen.core`, `QEMU at 127.0.0.1:1234`."""
 
+    warnings: Sequence[str] = ()
+    """What its reader should know of it, such as that a file is cut short; whole lines."""
+
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes of physical memory.
@@ -82,7 +85,7 @@ class Target(ABC):
         """
         raise NotHere(f"IO-APIC registers are not part of memory, and {self.description} holds nothing else")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most targets have nothing to put back
         """Leave the machine as it was found and release everything. Safe to call twice."""
 
     def __enter__(self) -> Self:

@@ -67,10 +67,14 @@ def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
             elf = ELFFile(file)
             note = elf.get_section_by_name(".note.gnu.build-id")
             if note is None:
-                raise VtdpiError(f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id")
+                raise VtdpiError(
+                    f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id"
+                )
             symtab, strtab = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".strtab")
             if symtab is None or strtab is None:
-                raise VtdpiError(f"{path}: no symbol table in it (stripped?); give the unstripped xen-syms of this build")
+                raise VtdpiError(
+                    f"{path}: no symbol table in it (stripped?); give the unstripped xen-syms of this build"
+                )
             rodata = elf.get_section_by_name(".rodata")
             version = VERSION.search(rodata.data()) if rodata is not None else None
             return (

@@ -76,7 +76,9 @@ def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
     note = profile.symbol("__note_gnu_build_id_start")
     root = profile.symbol("idle_pg_table")
     ranges = target.memory() or (PROBED_WITHOUT_A_MAP,)
-    starts = sorted({start for known in ranges for start in range(known.start // ALIGNMENT * ALIGNMENT, known.end, ALIGNMENT)})
+    starts = sorted(
+        {start for known in ranges for start in range(known.start // ALIGNMENT * ALIGNMENT, known.end, ALIGNMENT)}
+    )
     places = [start + note - image_base(note) for start in starts]
     parts = target.read_parts([(place, NOTE_SIZE) for place in places])
     # From the top: Xen moves itself up at boot and leaves the copy that was loaded behind.
@@ -86,7 +88,7 @@ def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
 
 
 def _roots_by_scan(target: Target) -> Iterator[int]:
-    """Physical addresses of all level-4 tables that map themselves in Xen's slot for it; nothing if a scan costs too much."""
+    """Physical addresses of all level-4 tables that map themselves as Xen's do; none where a scan costs too much."""
     for known in target.memory() or ():
         for start in range(known.start + PAGE - 1 & ~(PAGE - 1), known.end - PAGE + 1, SCAN_BYTES):
             size = min(SCAN_BYTES, known.end - start) & ~(PAGE - 1)
@@ -97,14 +99,16 @@ def _roots_by_scan(target: Target) -> Iterator[int]:
 
 
 def _why_not(target: Target, roots: Sequence[int], wanted: Profile | None, candidates: Sequence[Profile]) -> str:
-    found = next(filter(None, (_identify(PageTables(target, root)) for root in (*roots, *_roots_by_scan(target)))), None)
+    found = next(
+        filter(None, (_identify(PageTables(target, root)) for root in (*roots, *_roots_by_scan(target)))), None
+    )
     if wanted is None:
         if found is None:
             return f"no Xen found in {target.description}; if one is there, give its xen-syms with --symbols"
         return f"the Xen {found} in {target.description} is of no known build; give its xen-syms with --symbols"
     given = f"the symbols are of Xen {wanted.version}, build-id {wanted.build_id}"
     if found is None:
-        return f"{given}, but {target.description} holds no such Xen; give the xen-syms of its Xen, or none to search all known"
+        return f"{given}, but {target.description} holds no such Xen; give its own xen-syms, or none to try all known"
     return f"{given}, but {target.description} holds Xen {found}; give the xen-syms of that build"
 
 

@@ -18,7 +18,7 @@ SLOT_SIZE = 16
 
 @dataclass(frozen=True)
 class XenUnit:
-    """A VT-d unit as Xen keeps it. `cap` and `ecap` are the register values that Xen read at boot, `queue_size` is in bytes."""
+    """A VT-d unit as Xen keeps it. `cap` and `ecap` are what Xen read at boot, `queue_size` is in bytes."""
 
     index: int
     register_base: int
@@ -53,7 +53,9 @@ def units(xen: Xen) -> tuple[list[XenUnit], list[str]]:
         for drhd, iommu in zip(found, iommus, strict=True)
         if iommu is None
     ]
-    slots = min(xen.variable("qi_entry_nr", 4), QUEUE_SLOTS_LIMIT) if xen.profile.has_symbol("qi_entry_nr") else QUEUE_SLOTS
+    slots = (
+        min(xen.variable("qi_entry_nr", 4), QUEUE_SLOTS_LIMIT) if xen.profile.has_symbol("qi_entry_nr") else QUEUE_SLOTS
+    )
     read = [(drhd, iommu) for drhd, iommu in zip(found, iommus, strict=True) if iommu]
     return [
         XenUnit(

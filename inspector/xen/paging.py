@@ -59,7 +59,7 @@ class PageTables:
         return b"".join(part for part in parts if part is not None)
 
     def read_parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | None]:
-        """Many reads `(address, size)` in one go: as `read`, but None where that would raise NotMapped or NotReadable."""
+        """Many reads `(address, size)` in one go: as `read`, but None where that would raise."""
         plans: list[list[tuple[int, int]] | None] = []
         for address, size in wanted:
             try:

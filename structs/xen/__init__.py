@@ -1,1 +1,1 @@
-"""Layouts of Xen's own structures, as data: one profile a build, in the Intermediate Symbol Format (ISF) of volatility3."""
+"""Layouts of Xen's own structures, as data: one profile a build, in the Intermediate Symbol Format of volatility3."""

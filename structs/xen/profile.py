@@ -114,7 +114,9 @@ class Profile:
                 raise ProfileError(f"struct {struct}: {path} leads into a {current['kind']} before {step}")
             found = self._find(current["name"], step)
             if found is None:
-                raise ProfileError(f"struct {struct} of Xen {self.version} has no member {path}, as far as its profile tells")
+                raise ProfileError(
+                    f"struct {struct} of Xen {self.version} has no member {path}, as far as its profile tells"
+                )
             offset += found[0]
             current = found[1]
         return Member(offset, self._sizeof(current), current)

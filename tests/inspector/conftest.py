@@ -47,14 +47,20 @@ class Image:
 
 def dmar(structures: bytes) -> bytes:
     """A DMAR table with these raw structures."""
-    empty = DMAR.build({"signature": b"DMAR", "body": {**EMPTY_HEADER, "haw": 38, "flags": {"intr_remap": 1}, "structures": []}})
+    empty = DMAR.build(
+        {"signature": b"DMAR", "body": {**EMPTY_HEADER, "haw": 38, "flags": {"intr_remap": 1}, "structures": []}}
+    )
     raw = bytearray(empty + structures)
     raw[4:8] = len(raw).to_bytes(4, "little")
     return with_checksum(bytes(raw))
 
 
 # DRHD at REGISTERS for all devices, with IOAPIC 0 at f0:1f.0 and HPET 0 at 00:0f.0.
-DRHD = struct.pack("<HHBBHQ", 0, 32, 1, 0, 0, REGISTERS) + bytes.fromhex("03080000 00f01f00") + bytes.fromhex("04080000 00000f00")
+DRHD = (
+    struct.pack("<HHBBHQ", 0, 32, 1, 0, 0, REGISTERS)
+    + bytes.fromhex("03080000 00f01f00")
+    + bytes.fromhex("04080000 00000f00")
+)
 
 
 @pytest.fixture

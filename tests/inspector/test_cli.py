@@ -69,9 +69,13 @@ def test_a_pipe_gets_no_colour_and_may_close_early(image):
     printed = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
     assert "\x1b" not in printed.stdout
     assert all(line == line.rstrip() for line in printed.stdout.splitlines())
-    closed = subprocess.run(f"{' '.join(words)} | head -1", env=environment, shell=True, capture_output=True, check=True, text=True)
+    closed = subprocess.run(
+        f"{' '.join(words)} | head -1", env=environment, shell=True, capture_output=True, check=True, text=True
+    )
     assert len(closed.stdout.splitlines()) == 1
     assert "Traceback" not in closed.stderr
     assert "BrokenPipe" not in closed.stderr
-    coloured = subprocess.run(words, env={**environment, "FORCE_COLOR": "1"}, capture_output=True, check=True, text=True)
+    coloured = subprocess.run(
+        words, env={**environment, "FORCE_COLOR": "1"}, capture_output=True, check=True, text=True
+    )
     assert "\x1b[1" in coloured.stdout

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -149,5 +148,3 @@ def test_qemu_killed_in_the_middle(spoilt: Lab) -> None:
         assert len([line for line in errors.splitlines() if line.startswith("vtdpi:")]) == 1
     else:
         assert "65536 entries" in output
-
-

@@ -68,8 +68,7 @@ def ioapic_rows(text: str) -> list[dict[str, int]]:
 def shown(answer: dict[str, Any], like: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Our entries, with the fields that the other side has."""
     return [
-        {name: entry[name] for name in other}
-        for entry, other in zip(answer["units"][0]["entries"], like, strict=True)
+        {name: entry[name] for name in other} for entry, other in zip(answer["units"][0]["entries"], like, strict=True)
     ]
 
 
@@ -104,7 +103,16 @@ def test_ioapic_equals_keys_v_and_z(lab_dom0: Lab, ask: Ask) -> None:
     for pin, rest in pins:
         rte = ours[int(pin, 16)]
         irte = entries[rte["index"]]
-        expected_row = [rte["mask"], rte["tm"], rte["irr"], rte["pol"], rte["delivs"], irte["dm"], irte["dlm"], irte["vector"]]
+        expected_row = [
+            rte["mask"],
+            rte["tm"],
+            rte["irr"],
+            rte["pol"],
+            rte["delivs"],
+            irte["dm"],
+            irte["dlm"],
+            irte["vector"],
+        ]
         destination, *printed = (int(word, 16) for word in rest.split())
         assert printed == expected_row
         assert destination == irte["dst"] >> 8
@@ -119,7 +127,9 @@ def test_dumps_hold_the_same_entries(lab_dom0: Lab, ask: Ask, tmp_path: Path) ->
         finally:
             live = ask("live", lab_dom0.gdb, "irt")["units"][0]
             dmar = ask("live", lab_dom0.gdb, "dmar")
-            pins = [(entry["pin"], entry["index"]) for entry in ask("live", lab_dom0.gdb, "ioapic")["ioapics"][0]["entries"]]
+            pins = [
+                (entry["pin"], entry["index"]) for entry in ask("live", lab_dom0.gdb, "ioapic")["ioapics"][0]["entries"]
+            ]
             qmp.execute("cont")
     for name in DUMPS:
         assert ask("dump", tmp_path / name, "irt")["units"] == [live | {"origin": "Xen's struct vtd_iommu"}]
@@ -170,7 +180,12 @@ def test_registers_equal_the_monitors_view(lab_dom0: Lab, ask: Ask) -> None:
     assert len(faults["records"]) == registers["cap"]["nfr"] + 1
     queue = ask("live", lab_dom0.gdb, "queue", "--last", "4")["units"][0]
     assert queue["head"] == queue["tail"] == registers["iqt"]["qt"] // 16
-    assert {descriptor["kind"] for descriptor in queue["descriptors"]} <= {"wait", "interrupt entry cache", "IOTLB", "context cache"}
+    assert {descriptor["kind"] for descriptor in queue["descriptors"]} <= {
+        "wait",
+        "interrupt entry cache",
+        "IOTLB",
+        "context cache",
+    }
     assert "wait" in {descriptor["kind"] for descriptor in queue["descriptors"]}
 
 

@@ -37,7 +37,9 @@ def test_reserved_bits_and_stale_entries_are_reported(table, run):
     assert answer.status == 0
     assert "rsvd_13_12=0x3!" in answer.out
     assert "1 entries are not present (P=0) and yet not zero" in answer.err
-    assert [row["index"] for row in run("dump", table.path, "irt", "--all", "--json").json["units"][0]["entries"]] == list(range(65536))
+    assert [
+        row["index"] for row in run("dump", table.path, "irt", "--all", "--json").json["units"][0]["entries"]
+    ] == list(range(65536))
 
 
 def test_filters(table, run):

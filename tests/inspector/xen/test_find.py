@@ -47,7 +47,9 @@ def test_found_in_a_real_capture_and_every_descriptor_read(golden, data, name):
         for vcpu, fields in zip(expected["vcpus"], decoded, strict=True):
             ours = {"pir": vectors(fields["pir"]), **{key: fields[key] for key in ("on", "sn", "nv", "ndst")}}
             assert ours == {key: vcpu["pi"][key] for key in ours}
-        assert columns(PI_DESC, b"".join(raw), ["nv"])["nv"].tolist() == [vcpu["pi"]["nv"] for vcpu in expected["vcpus"]]
+        assert columns(PI_DESC, b"".join(raw), ["nv"])["nv"].tolist() == [
+            vcpu["pi"]["nv"] for vcpu in expected["vcpus"]
+        ]
 
 
 def test_the_same_descriptor_through_xens_own_page_tables(golden, data):

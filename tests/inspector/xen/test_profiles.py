@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,9 @@ def test_a_damaged_profile_is_an_error_if_named_and_passed_over_if_not(content, 
     assert len(list(profiles.known())) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"text", b"\x7fELF\x02\x01\x01" + bytes(100), b"\x7fELF\x02\x01\x01" + b"\xff" * 300])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF", b"text", b"\x7fELF\x02\x01\x01" + bytes(100), b"\x7fELF\x02\x01\x01" + b"\xff" * 300]
+)
 def test_what_is_no_xen_syms_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "xen-syms"
     path.write_bytes(content)
@@ -79,5 +82,5 @@ def test_a_missing_xen_syms(tmp_path):
 
 
 def test_an_elf_image_without_symbols_is_refused():
-    with pytest.raises(VtdpiError, match="no build-id note|no symbol table"):
-        dwarf.make(__import__("pathlib").Path("/bin/true").resolve())
+    with pytest.raises(VtdpiError, match=r"no build-id note|no symbol table"):
+        dwarf.make(Path("/bin/true").resolve())
