@@ -1,0 +1,67 @@
+"""The ELF core: `vtdpi dump` reads what was laid out."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.look import Look
+from inspector.remapping import read
+from inspector.targets.elf_core import ElfCore
+from inspector.xen.cpus import online
+from inspector.xen.find import find
+from sim_backend.core import write_core
+from sim_backend.errors import SimError
+from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.registers import GUEST, Still
+
+
+class FirstInGuest(Still):
+    """CPU 0 runs a guest."""
+
+    def where(self, cpu):
+        return super().where(cpu) if cpu else GUEST
+
+
+@pytest.fixture(params=["4.20", "4.17"])
+def layout(request):
+    domains = (DomainConfig(1, 3),)
+    return Layout(LayoutConfig(request.param, cpus=2, domains=domains, devices=(DeviceConfig(0x0018, 2),), units=2))
+
+
+@pytest.mark.parametrize("machine", [Still, FirstInGuest])
+def test_a_core_is_read_back(layout, machine, tmp_path):
+    path = tmp_path / "core"
+    write_core(machine(layout), path)
+    with ElfCore(path) as core:
+        assert core.read(0, layout.memory.size) == layout.memory.read(0, layout.memory.size)
+        assert core.read(layout.units[1].registers, 4096) == layout.memory.read(layout.units[1].registers, 4096)
+        roots = [cpu.registers["cr3"] for cpu in core.cpus()]
+        assert roots == [
+            0 if machine is FirstInGuest else layout.symbol("idle_pg_table"),
+            layout.symbol("idle_pg_table"),
+        ]
+        assert core.cpus()[1].registers["rip"] == layout.profile.symbol("default_idle")
+        assert online(find(core)) == {0: 0, 1: 1}
+        look = Look(core)
+        assert [len(read(unit).used()) for unit in look.units] == [0, 26]
+        assert not look.problems
+        assert not core.warnings
+
+
+def test_a_cpu_that_is_offline_is_not_in_it(layout, tmp_path):
+    layout.offline(1)
+    write_core(Still(layout), tmp_path / "core")
+    with ElfCore(tmp_path / "core") as core:
+        assert len(core.cpus()) == 1
+
+
+def test_zeros_take_no_room(layout, tmp_path):
+    path = tmp_path / "core"
+    write_core(Still(layout), path)
+    assert path.stat().st_size > layout.memory.size
+    assert path.stat().st_blocks * 512 < 2 << 20
+
+
+def test_a_file_that_cannot_be_written_is_named(layout, tmp_path):
+    with pytest.raises(SimError, match=f"{tmp_path} cannot be written"):
+        write_core(Still(layout), tmp_path)
