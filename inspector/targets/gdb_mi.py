@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -93,6 +94,7 @@ class GdbMi(Target):
         self._found: rsp.Found | None = None
         self._attached = False
         self._closed = False
+        self._physical: bool | None = None
         self._qmp: Qmp | None = None
         self._bulk = -1
         self._cache: dict[tuple[int, int], bytes] = {}
@@ -127,7 +129,7 @@ class GdbMi(Target):
         at_exit = AT_EXIT % (self._found.physical, "detach" if self._resume else "disconnect")
         # A gdb without Python, or too old for this event, refuses: then close alone puts things back.
         self._gdb.try_all([f"python exec({at_exit!r})"])
-        self._set_physical(True)
+        self._ready()
 
     def read(self, address: int, size: int) -> bytes:
         """As Target.read. A device's registers: ask 4 or 8 aligned bytes a register."""
@@ -147,7 +149,7 @@ class GdbMi(Target):
 
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
-        self._stopped()
+        self._ready()
         if self._register_names is None:
             self._register_names = list(self._ask("-data-list-register-names")[0].payload["register-names"])
         numbers = {str(self._register_names.index(n)): n for n in REGISTERS if n in self._register_names}
@@ -165,7 +167,7 @@ class GdbMi(Target):
         Raises:
             NotHere: the stub has no such monitor command, or its text is not understood.
         """
-        self._stopped()
+        self._ready()
         text = self._monitor("info pic")
         found = None if text is None else qemu_text.ioapics(text)
         if found is None:
@@ -184,6 +186,8 @@ class GdbMi(Target):
             self._cache.clear()
             self._cached = 0
             self._view_known = False
+            # While it runs, the death of this process or of gdb must not find the mode changed.
+            self._set_physical(self._found is not None and self._found.physical)
             self._ask("-exec-continue")
 
     def close(self) -> None:
@@ -192,24 +196,33 @@ class GdbMi(Target):
         Raises:
             TargetError: the machine is still there but could not be put back as it was.
         """
+        try:
+            with _uninterrupted():
+                self._close()
+        except KeyboardInterrupt:
+            # It came before the block was entered.
+            with _uninterrupted():
+                self._close()
+            raise
+
+    def _close(self) -> None:
         if self._closed:
             return
-        with _uninterrupted():
-            self._closed = True
-            try:
-                restored = self._attached and self._restore_through_gdb()
-            finally:
-                self._gdb.close()
-                if self._qmp:
-                    self._qmp.close()
-                if self._bulk >= 0:
-                    os.close(self._bulk)
-            if self._found and not restored:
-                self._restore_without_gdb(self._found)
+        self._closed = True
+        try:
+            restored = self._attached and self._restore_through_gdb()
+        finally:
+            self._gdb.close()
+            if self._qmp:
+                self._qmp.close()
+            if self._bulk >= 0:
+                os.close(self._bulk)
+        if self._found and not restored:
+            self._restore_without_gdb(self._found)
 
     def _restore_through_gdb(self) -> bool:
         """Put everything back; False if gdb or the stub does not do it."""
-        if not self._found or self._gdb.lost:
+        if not self._found or self._gdb.lost or self._gdb.unfinished:
             return False
         try:
             if self._gdb.running:
@@ -234,7 +247,7 @@ class GdbMi(Target):
             ) from error
 
     def _parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | NotReadable]:
-        self._stopped()
+        self._ready()
         problems = [self._unreadable(address, size) for address, size in wanted]
         blocks = [self._block(address, size) for address, size in wanted]
         read: dict[tuple[int, int], bytes | NotReadable] = {}
@@ -275,6 +288,8 @@ class GdbMi(Target):
     def _fetch(self, requests: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes | NotReadable]:
         """Read from the machine."""
         fetched: dict[tuple[int, int], bytes | NotReadable] = {}
+        if not requests:
+            return fetched
         pieces: list[tuple[int, int]] = []
         for request in requests:
             bulk = self._read_bulk(*request)
@@ -282,8 +297,6 @@ class GdbMi(Target):
                 fetched[request] = bulk
             else:
                 pieces += _pieces(*request)
-        if not pieces:
-            return fetched
         memory, path = self._gdb.memory, self._gdb.memory_file
         os.ftruncate(memory, 0)
         replies = self._try(*(f"append binary memory {path} {a:#x} {a + size:#x}" for a, size in pieces))
@@ -351,14 +364,19 @@ class GdbMi(Target):
     def _set_physical(self, on: bool, timeout: float | None = None) -> None:
         # Once is enough: a stub serves one debugger at a time, so that nobody else can change it while gdb is attached.
         packet = f"Qqemu.PhyMemMode:{on:d}"
+        self._physical = None
         if 'received: "OK"' not in self._gdb.ask(f"maintenance packet {packet}", timeout).output:
             raise TargetError(f"the gdb stub at {self.address} does not do {packet}")
+        self._physical = on
 
-    def _stopped(self) -> None:
+    def _ready(self) -> None:
+        """Make sure that the machine can be read."""
         if self._closed:
             raise TargetError(f"{self.description} is closed")
         if self._gdb.running:
             raise TargetError(f"{self.description} is running: `stop` it to read it")
+        if not self._physical:
+            self._set_physical(True)
 
     def _ask(self, *commands: str) -> list[Reply]:
         replies = self._try(*commands)
@@ -391,8 +409,15 @@ def _pieces(address: int, size: int) -> Iterator[tuple[int, int]]:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until the end of this block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread is ever interrupted.
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)

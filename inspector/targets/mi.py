@@ -19,7 +19,7 @@ from pygdbmi.gdbmiparser import parse_response
 
 from inspector.errors import TargetError
 
-LONGEST_OUTPUT = 1 << 26
+LONGEST_OUTPUT = 1 << 22
 # What would make gdb talk to others, speak another language or load another Python.
 UNWANTED_ENVIRONMENT = {"DEBUGINFOD_URLS", "PYTHONHOME", "PYTHONPATH", "LANGUAGE"}
 
@@ -50,6 +50,7 @@ class Gdb:
 
     `memory_file` names a file in memory that gdb and this process share, for `dump binary memory` and its like: nothing
     of it can be left behind. `running` and `lost` follow what gdb reports of the target: it was set going, it is gone.
+    `unfinished`: gdb's answers were not awaited, for an interrupt or its silence; what it is asked next has to wait.
     """
 
     def __init__(self, program: str = "gdb", timeout: float = 10.0) -> None:
@@ -65,11 +66,11 @@ class Gdb:
         self.timeout = timeout
         self.running = False
         self.lost = False
+        self.unfinished = False
         self._token = 0
-        self._unparsed = bytearray()
+        self._unparsed: list[bytes] = []
         self._output: list[str] = []
         self._last_words = ""
-        self._unfinished = False
         self.memory = os.memfd_create("vtdpi-gdb")
         self.memory_file = f"/proc/self/fd/{self.memory}"
         try:
@@ -132,8 +133,8 @@ class Gdb:
         text = "".join(f"{token}{command}\n" for token, command in enumerate(commands, first))
         replies: list[Reply] = []
         # An exchange that an exception cut short may have left half a command in the pipe: end that line first.
-        send = memoryview((("\n" if self._unfinished else "") + text).encode())
-        self._unfinished = True
+        send = memoryview((("\n" if self.unfinished else "") + text).encode())
+        self.unfinished = True
         for record in self._records(send, timeout, lambda: len(replies) == len(commands)):
             if record["type"] in ("console", "target"):
                 self._output.append(record["payload"] or "")
@@ -142,7 +143,7 @@ class Gdb:
                 if record["token"] == first + len(replies):
                     replies.append(Reply(record["message"], record["payload"] or {}, "".join(self._output)))
                 self._output.clear()
-        self._unfinished = False
+        self.unfinished = False
         return replies
 
     def wait_until_stopped(self, timeout: float | None = None) -> None:
@@ -187,34 +188,43 @@ class Gdb:
             for fd, _ in ready:
                 if fd == self._in:
                     with suppress(BlockingIOError, BrokenPipeError):
-                        send = send[os.write(self._in, send[: 1 << 12]) :]
+                        send = send[os.write(self._in, send[: 1 << 16]) :]
                     if not send:
                         poll.unregister(self._in)
                     continue
                 data = os.read(self._out, 1 << 20)
                 if not data:
-                    self._process.wait()
                     raise TargetError(f"{self.program} ended ({self._how_it_ended()})")
                 deadline = time.monotonic() + silence
-                size += len(data)
-                self._unparsed += data
-                if size > LONGEST_OUTPUT:
-                    raise TargetError(f"{self.program} prints more than {LONGEST_OUTPUT} bytes for one request")
                 # Only whole lines: pygdbmi never returns from half a list.
-                *lines, rest = self._unparsed.split(b"\n")
-                self._unparsed = rest
-                for line in lines:
-                    if record := self._record(line):
-                        yield record
+                head, newline, rest = data.rpartition(b"\n")
+                size += len(data)
+                if size > LONGEST_OUTPUT:
+                    raise TargetError(f"{self.program} prints more than {LONGEST_OUTPUT} bytes for one command")
+                if newline:
+                    lines = b"".join((*self._unparsed, head)).split(b"\n")
+                    self._unparsed = [rest]
+                    for line in lines:
+                        if record := self._record(line):
+                            size *= record["type"] != "result"
+                            yield record
+                else:
+                    self._unparsed.append(rest)
 
-    def _record(self, line: bytearray) -> dict[str, Any] | None:
+    def _record(self, line: bytes) -> dict[str, Any] | None:
+        """One line as pygdbmi's dictionary; None for what says nothing (an echoed command, the prompt, or no MI)."""
         text = line.decode("utf-8", "backslashreplace").rstrip("\r")
-        if not text or text.startswith(("&", "(gdb)")):
+        if text.startswith(("~", "@")):
+            # pygdbmi takes quadratic time for what follows the last escape of such a string: let one end it.
+            record: dict[str, Any] = parse_response(text.removesuffix('"') + '\\n"')
+            record["payload"] = record["payload"][:-1]
+            return record
+        if not text.startswith(("^", "*", "=", *"0123456789")):
+            if text and not text.startswith(("&", "(gdb)")):
+                self._last_words = text[:200]
             return None
-        record: dict[str, Any] = parse_response(text)
-        if record["type"] == "output":
-            self._last_words = text[:200]
-        elif record["type"] == "result":
+        record = parse_response(text)
+        if record["type"] == "result":
             # The notification of the same comes later, perhaps too late for a stop that follows at once.
             self.running |= record["message"] == "running"
         elif record["type"] == "notify":
@@ -223,6 +233,10 @@ class Gdb:
         return record
 
     def _how_it_ended(self) -> str:
-        code = self._process.returncode
+        try:
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         return f"{how}: {self._last_words}" if self._last_words else how
