@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument("--xen", default="4.20", metavar="4.17|4.20", help="Debian's Xen of this release (default: 4.20)")
     up.add_argument("--xen-image", type=Path, metavar="FILE", help="your own Xen instead, an ELF multiboot image")
     up.add_argument("--symbols", type=Path, metavar="FILE", help="the xen-syms of --xen-image")
+    up.add_argument(
+        "--capture", type=Path, metavar="DUMP", help="a dump as the RAM of a stopped machine, no Xen started"
+    )
     up.add_argument("--dom0", action="store_true", help="with a Debian Linux dom0 and devices with MSI-X (10 s)")
     up.add_argument("--name", default="", help="the lab's name (default: made of what it runs)")
     up.add_argument("--memory", type=int, default=0, metavar="MIB", help="RAM (default: 64, with --dom0 512)")
@@ -83,6 +86,7 @@ def _up(args: argparse.Namespace) -> int:
         xen=args.xen,
         image=args.xen_image,
         symbols=args.symbols,
+        capture=args.capture,
         dom0=args.dom0,
         name=args.name,
         memory=args.memory,

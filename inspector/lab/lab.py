@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from inspector.errors import TargetError
-from inspector.lab import LabError, Say, boot, console, initrd, machine, process, qemu, silent, state, xen
+from inspector.lab import LabError, Say, boot, capture, console, initrd, machine, process, qemu, silent, state, xen
 from inspector.lab.machine import Recipe
 from inspector.targets.qmp import Qmp
 
@@ -31,7 +31,7 @@ class Lab:
         gdb: address of QEMU's gdb stub, `127.0.0.1:PORT`.
         qmp: QEMU's QMP socket, free for one client; the lab itself uses `control`.
         serial: the socket of Xen's console. All that Xen printed is in the file `console`.
-        image, symbols: the Xen that runs, and its xen-syms if there is one.
+        image, symbols: the Xen that runs, and its xen-syms if there is one; for a capture, its file and none.
         dom0: whether it has one.
     """
 
@@ -58,7 +58,7 @@ class Lab:
             LabError: something is missing, or Xen did not come up; the message ends with the console's last lines.
         """
         program = qemu.command(recipe.qemu, say)
-        build = xen.own(recipe.image, recipe.symbols) if recipe.image else xen.debian(recipe.xen, say)
+        build = xen.chosen(recipe, say)
         with state.claimed(recipe.name, build.name + ("-dom0" if recipe.dom0 else "")) as directory:
             try:
                 return cls._start(directory, recipe, program, build, say, timeout)
@@ -148,7 +148,6 @@ class Lab:
         cls, directory: Path, recipe: Recipe, program: list[str], build: xen.Build, say: Say, timeout: float
     ) -> Self:
         sockets = state.socket_directory(directory, "control")
-        modules = initrd.write(directory, recipe.dom0, say)
         lab = cls(
             name=directory.name,
             pid=0,
@@ -157,16 +156,21 @@ class Lab:
             control=sockets / "control",
             serial=sockets / "serial",
             console=directory / CONSOLE,
-            image=xen.loadable(build.image, directory),
+            image=build.image if recipe.capture else xen.loadable(build.image, directory),
             symbols=build.symbols,
             dom0=recipe.dom0,
         )
+        if recipe.capture:
+            memory = capture.expand(recipe.capture, directory)
+            words = machine.capture_line(recipe, lab, directory / capture.RAM, memory)
+        else:
+            words = machine.command_line(recipe, lab, initrd.write(directory, recipe.dom0, say))
         say(f"starting {lab.name}")
         deadline = lab._deadline(timeout)
-        pid = boot.spawn(program + machine.command_line(recipe, lab, modules), lab.console)
+        pid = boot.spawn(program + words, lab.console)
         lab = replace(lab, pid=pid, gdb=boot.gdb_address(pid, lab.control, lab.console, deadline))
         lab._save()
-        if not recipe.stopped:
+        if not (recipe.stopped or recipe.capture):
             boot.wait_until_up(pid, lab.console, lab.dom0, deadline, say)
         return lab
 

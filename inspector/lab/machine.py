@@ -26,6 +26,7 @@ class Recipe:
     Attributes:
         xen: Debian's Xen of that release number, unless `image` names the user's own.
         image, symbols: the user's own Xen and its xen-syms.
+        capture: no Xen is started; a dump of one becomes the RAM of a machine that stays stopped.
         dom0: a Debian Linux dom0 and devices with MSI-X, instead of Xen alone, which halts for want of a dom0.
         name: the lab's name; made up if empty.
         memory: MiB of RAM; what is enough if 0.
@@ -38,6 +39,7 @@ class Recipe:
     xen: str = "4.20"
     image: Path | None = None
     symbols: Path | None = None
+    capture: Path | None = None
     dom0: bool = False
     name: str = ""
     memory: int = 0
@@ -48,7 +50,7 @@ class Recipe:
 
 
 def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
-    """QEMU's options for a recipe, `modules` being -initrd's value: the dom0 kernel and what follows it.
+    """QEMU's options for a recipe that starts a Xen; `modules`: -initrd's value, the dom0 kernel and what follows it.
 
     The lab gives the paths. Each QMP socket serves one client: `qmp` is for whoever attaches, `control` for the lab.
 
@@ -66,15 +68,8 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     if recipe.dom0:
         xen.append(f"dom0_mem={min(DOM0_OWN_MIB, memory // 2)}M")
     words = [
-        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", cpu, "-smp", "1", "-m", f"{memory}M"),
-        *("-nodefaults", "-display", "none", "-no-reboot"),
-        *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
-        # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.
-        *("-chardev", f"socket,id=console,path={_value(lab.serial)},server=on,wait=off,logfile={_value(lab.console)}"),
-        *("-serial", "chardev:console"),
-        *("-qmp", f"unix:{_value(lab.qmp)},server=on,wait=off"),
-        *("-qmp", f"unix:{_value(lab.control)},server=on,wait=off"),
-        *("-gdb", "tcp:127.0.0.1:0"),
+        *_any_machine(recipe, lab),
+        *("-cpu", cpu, "-m", f"{memory}M"),
         *("-kernel", str(lab.image), "-append", " ".join([*xen, recipe.append]).strip(), "-initrd", modules),
     ]
     if recipe.dom0:
@@ -83,6 +78,26 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     if recipe.stopped:
         words.append("-S")
     return words
+
+
+def capture_line(recipe: Recipe, lab: Lab, ram: Path, memory: int) -> list[str]:
+    """QEMU's options for a machine whose RAM, `memory` MiB of it, is a file, and which stays stopped."""
+    backend = f"memory-backend-file,id=ram,size={memory}M,mem-path={_value(ram)},share=off"
+    return [*_any_machine(recipe, lab), "-m", f"{memory}M", "-object", backend, "-machine", "memory-backend=ram", "-S"]
+
+
+def _any_machine(recipe: Recipe, lab: Lab) -> list[str]:
+    return [
+        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-smp", "1"),
+        *("-nodefaults", "-display", "none", "-no-reboot"),
+        *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
+        # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.
+        *("-chardev", f"socket,id=console,path={_value(lab.serial)},server=on,wait=off,logfile={_value(lab.console)}"),
+        *("-serial", "chardev:console"),
+        *("-qmp", f"unix:{_value(lab.qmp)},server=on,wait=off"),
+        *("-qmp", f"unix:{_value(lab.control)},server=on,wait=off"),
+        *("-gdb", "tcp:127.0.0.1:0"),
+    ]
 
 
 def _value(path: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError, Say
+from inspector.lab.machine import Recipe
 from inspector.lab.packages import NotOffered, tree
 
 
@@ -26,6 +27,17 @@ DEBIAN = {
     "4.17": ("bookworm", "4.17.5+72-g01140da4e8-1"),
     "4.20": ("trixie", "4.20.3+127-gc42374a105-0+deb13u1"),
 }
+
+
+def chosen(recipe: Recipe, say: Say) -> Build:
+    """The Xen of a recipe. A capture holds its own, whose build-id tells which it is.
+
+    Raises:
+        LabError: it cannot be had.
+    """
+    if recipe.capture:
+        return Build("capture", recipe.capture.absolute(), None)
+    return own(recipe.image, recipe.symbols) if recipe.image else debian(recipe.xen, say)
 
 
 def debian(number: str, say: Say) -> Build:
