@@ -1,0 +1,194 @@
+"""Blocked vCPUs: can a posted interrupt still wake them?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspector.audit.evidence import destination, hooked, named, pending_at, quiet, settled, state, why
+from inspector.audit.rule import Found, rule
+from inspector.snapshot import MARKER, Snapshot
+from structs.pi_desc import ndst_apic_id
+
+
+@rule("D1", "blocked-vector", "a blocked vCPU is not notified by the wakeup vector")
+def blocked_vector(snapshot: Snapshot) -> Iterator[Found]:
+    """A blocked vCPU waits for the wakeup vector: its handler looks through the list and wakes whom a post is for. With
+    any other NV, a device's interrupt sets ON and PIR and sends a vector whose handler wakes nobody.
+
+    How it comes about: `vmx_vcpu_block` was not called when the vCPU blocked (it blocked before the hooks were
+    installed), or NV was overwritten later. Xen 4.7 and 4.8 installed the hooks in an unsafe order (fixed by commit
+    17ee5853e2, 4.9).
+
+    Look next at: when the domain's first device was assigned; `pi dXvY`; whether the vCPU is on a list (`blocked`).
+    """
+    for vcpu, pi in settled(snapshot):
+        if snapshot.pi_wakeup_vector and pi.nv != snapshot.pi_wakeup_vector:
+            yield Found(
+                vcpu.name,
+                f"is blocked, but NV is {pi.nv:#x} and not the wakeup vector {snapshot.pi_wakeup_vector:#x}: "
+                "a posted interrupt does not wake it",
+            )
+
+
+@rule("D2", "unlisted", "a blocked vCPU is on no list")
+def unlisted(snapshot: Snapshot) -> Iterator[Found]:
+    """The handler of the wakeup vector finds the vCPUs to wake on its CPU's list. One that is on no list is not found.
+
+    How it comes about: it blocked before the hooks were installed; or a list was set up anew while vCPUs were on it.
+    For an instant it is legal: the wakeup handler takes a vCPU off before it wakes it.
+
+    Look next at: other rules about lists (D9, D12); whether the machine slept or CPUs went offline.
+    """
+    for vcpu, _ in settled(snapshot):
+        if not vcpu.lock and vcpu.blocking_list is None:
+            yield Found(
+                vcpu.name,
+                f"is blocked and on no CPU's list: the wakeup handler cannot find it ({why(snapshot)})",
+                quiet(snapshot),
+                state(vcpu),
+            )
+
+
+@rule("D3", "wrong-list", "a blocked vCPU's notifications go to another CPU than the one whose list it is on")
+def wrong_list(snapshot: Snapshot) -> Iterator[Found]:
+    """The wakeup vector arrives at the CPU that NDST names, and its handler looks at that CPU's list only. If the
+    vCPU is on another list it is not woken; ON stays 1, so no further notification is sent.
+
+    How it comes about: NDST was not brought up to date before the vCPU blocked. Known: Xen 4.7 and 4.8 installed the
+    hooks for vCPUs that had moved since they were created (fixed by commit 17ee5853e2, 4.9). The scheduler may move a
+    blocked vCPU: its processor may differ, list and NDST may not. For an instant it is legal while a CPU goes offline
+    (`vmx_pi_desc_fixup`).
+
+    Look next at: `blocked`, `pi dXvY`; whether ON is set (then a notification is lost already).
+    """
+    for vcpu, pi in settled(snapshot):
+        owner = snapshot.by_cpu.get(vcpu.blocking_list) if vcpu.blocking_list is not None else None
+        if owner is None or snapshot.x2apic is None:
+            continue
+        apic = ndst_apic_id(pi.ndst, snapshot.x2apic)
+        if apic != owner.apic_id:
+            yield Found(
+                vcpu.name,
+                f"is blocked on the list of CPU {owner.cpu} (APIC {owner.apic_id:#x}), but NDST sends to APIC "
+                f"{apic:#x}: the wakeup vector arrives where nobody looks for it ({why(snapshot)})",
+                quiet(snapshot),
+                state(vcpu),
+            )
+
+
+@rule("D4", "unanswered", "a blocked vCPU has an outstanding notification that nobody answers")
+def unanswered(snapshot: Snapshot) -> Iterator[Found]:
+    """ON=1 says that the wakeup vector is on its way. Until its handler has run, the unit sends no other: if the
+    vector is not pending at the destination either, the vCPU sleeps on, whatever is posted.
+
+    How it comes about: the vector went to a CPU that does not have the vCPU on its list (D3), that is offline (D16), or
+    was sent as the notification vector, which wakes nobody (D1). For an instant it is legal: from the post until the
+    handler has looked through its list.
+
+    Known bugs that end so: commits 17ee5853e2 and 92fc8d10f5 (both 4.9). In the model, also a store of NV that is seen
+    late by the hardware; nobody has confirmed that on a real machine.
+
+    Look next at: `pi dXvY`, `blocked`, and a second snapshot (`audit --again 1`).
+    """
+    for vcpu, pi in settled(snapshot):
+        cpu = destination(snapshot, pi.ndst)
+        pending = pending_at(cpu, pi.nv)
+        if not pi.on or pending:
+            continue
+        where = (
+            "pending at no CPU, for NDST names none that is known" if cpu is None else f"not pending at CPU {cpu.cpu}"
+        )
+        doubt = "" if pending is False else ", as far as is known (a suspicion: local APICs cannot be read here)"
+        waits = f"; {named(pi.pir)} waits" if pi.pir else ""
+        certain = pending is False and quiet(snapshot)
+        message = f"is blocked with ON=1, and vector {pi.nv:#x} is {where}{doubt}{waits}: nothing wakes it"
+        yield Found(vcpu.name, message, certain, state(vcpu))
+
+
+@rule("D5", "stranded-vector", "a posted vector that nothing will deliver")
+def stranded_vector(snapshot: Snapshot) -> Iterator[Found]:
+    """PIR holds a vector, ON=0 and SN=0: no notification is outstanding, and none was suppressed. Before a VM entry Xen
+    looks at PIR only if ON is set (`vmx_sync_pir_to_irr`); the processor, only when it is notified. So the vector waits
+    for the next post of another vector. If the vCPU is blocked, its wake-up is lost.
+
+    How it comes about: the vector was posted while SN=1 (preempted), and SN was cleared without a look at PIR. VT-d
+    5.2.5 asks for that look; Linux got it with commit c112b5f50232 (2019). In the model, Xen from 4.7 on can come here;
+    no maintainer has confirmed it. Also: Xen's own posting takes two steps, PIR then ON, so the state is legal for
+    nanoseconds.
+
+    Known bug that ends so: hooks dropped from a preempted vCPU, whose SN then stays 1 (commit 7c00de1756, 4.9).
+
+    Look next at: a second snapshot (`audit --again 1`, or `audit --with LATER`): a vCPU that did not run in between,
+    with the same PIR, has lost a wake-up.
+    """
+    for vcpu, pi in hooked(snapshot):
+        if not pi.pir or pi.on or pi.sn or not (vcpu.is_running or vcpu.blocked):
+            continue
+        what = f"{named(pi.pir)} posted in PIR with ON=0 and SN=0"
+        if vcpu.blocked and not vcpu.is_running:
+            doubt = (
+                why(snapshot) if quiet(snapshot) else "a suspicion: a CPU in Xen may be between the two steps of a post"
+            )
+            message = f"is blocked with {what}: its wake-up is lost until something else is posted ({doubt})"
+            yield Found(vcpu.name, message, quiet(snapshot), state(vcpu))
+        else:
+            message = (
+                f"runs with {what}: not delivered until something else is posted (a suspicion: it may be in progress)"
+            )
+            yield Found(vcpu.name, message, False, state(vcpu))
+
+
+@rule("D13", "blocked-suppressed", "a blocked vCPU's notifications are suppressed")
+def blocked_suppressed(snapshot: Snapshot) -> Iterator[Found]:
+    """SN=1 records posts in PIR and notifies nobody. A blocked vCPU with SN=1 is never woken by a device.
+
+    How it comes about: `vmx_pi_switch_from` leaves SN alone if the vCPU is blocked, so SN was set some other way. For
+    an instant it is legal: `vmx_pi_desc_fixup` sets SN while it moves the vCPUs of an offline CPU.
+
+    Look next at: whether a CPU is going offline; `pi dXvY`.
+    """
+    for vcpu, pi in settled(snapshot):
+        if pi.sn:
+            message = f"is blocked with SN=1: posts are recorded and wake nobody ({why(snapshot)})"
+            yield Found(vcpu.name, message, quiet(snapshot), state(vcpu))
+
+
+@rule("D16", "nobody-there", "notifications go to a CPU that is not online")
+def nobody_there(snapshot: Snapshot) -> Iterator[Found]:
+    """A notification to an APIC ID that no online CPU has is lost, without a fault. ON stays 1, so the unit sends no
+    other.
+
+    How it comes about: a CPU went offline with blocked vCPUs on its list; since commit 92fc8d10f5 (4.9),
+    `vmx_pi_desc_fixup` moves them, so for an instant it is legal. Before, they stayed, on a list in freed memory. Or
+    the ID was written in the other APIC mode's form. A preempted vCPU's NDST may be stale; nothing is sent while
+    SN=1.
+
+    From 4.9 on, a new vCPU's NDST is 0xffffffff until a hook sees it; no posted entry may refer to such a vCPU.
+
+    Look next at: `info` for the online CPUs, `blocked` for their lists.
+    """
+    referred = _referred(snapshot)
+    for vcpu, pi in hooked(snapshot):
+        if pi.ndst == MARKER:
+            if pi.address in referred:
+                yield Found(
+                    vcpu.name, "is referred to by a posted entry, and its NDST is 0xffffffff: no CPU is notified"
+                )
+            continue
+        if pi.sn or vcpu.is_running or not vcpu.blocked or snapshot.x2apic is None or not snapshot.online:
+            continue
+        cpu = destination(snapshot, pi.ndst)
+        if cpu is None or not cpu.online:
+            apic = ndst_apic_id(pi.ndst, snapshot.x2apic)
+            going = cpu is not None and cpu.offset is not None
+            doubt = " (a suspicion: that CPU may be going offline just now)" if going else ""
+            message = (
+                f"is blocked, and NDST sends to APIC {apic:#x}, which no online CPU has: notifications are lost{doubt}"
+            )
+            yield Found(vcpu.name, message, not going, state(vcpu))
+
+
+def _referred(snapshot: Snapshot) -> set[int]:
+    from inspector.audit.entries import posted
+
+    return {pda for unit in snapshot.units for pda in posted(unit)["pda"].tolist()}

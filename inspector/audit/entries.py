@@ -1,0 +1,220 @@
+"""Interrupt-remapping entries against Xen's own records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from inspector.audit.evidence import quiet, why
+from inspector.audit.rule import WARNING, Found, rule
+from inspector.remapping import bdf
+from inspector.snapshot import Domain, Snapshot, VtdUnit
+from inspector.xen.interrupts import Msi
+from structs.columns import Array, columns, records
+from structs.irte import POSTED, REMAPPED, dst_reserved_bits, source_matches
+
+EXAMPLES = 16
+"""Of entries of one table that break a rule alike, how many are told one by one."""
+
+
+@lru_cache(maxsize=32)
+def decoded(unit: VtdUnit) -> dict[str, Array]:
+    """Columns of the present entries: `index`, `im`, and the remapped format's fields, which hold for the common
+    part."""
+    table = columns(REMAPPED, records(REMAPPED, unit.raw))
+    return {"index": np.array(unit.indices, "<u4"), **table}
+
+
+@lru_cache(maxsize=32)
+def posted(unit: VtdUnit) -> dict[str, Array]:
+    """Columns of the present entries in posted format, with `index`."""
+    raw = records(REMAPPED, unit.raw)
+    chosen = columns(REMAPPED, raw, ["im"])["im"] == 1
+    return {"index": np.array(unit.indices, "<u4")[chosen], **columns(POSTED, raw[chosen])}
+
+
+def chosen(table: dict[str, Array], which: Array) -> Iterator[dict[str, int]]:
+    """The rows that a mask selects, as plain integers; at most EXAMPLES."""
+    for at in np.flatnonzero(which)[:EXAMPLES].tolist():
+        yield {name: int(column[at]) for name, column in table.items()}
+
+
+def subject(unit: VtdUnit, index: int) -> str:
+    """How findings name an entry."""
+    return f"unit {unit.index} entry {index:#x}"
+
+
+@rule("D17", "stray-entry", "a posted entry leads to no vCPU, or to one of another domain")
+def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
+    """The hardware sets a bit in whatever memory a posted entry's PDA names. It must be the descriptor of a live
+    vCPU, of the domain that owns the device.
+
+    How it comes about: the entry outlived its vCPU (commits a5e25908d1, 4.9, and 8c97eb6551, 4.11), or a change of
+    affinity overwrote a posted entry with remapped fields (Xen 4.7 and 4.8; commit a5e25908d1, 4.9).
+
+    Look next at: `route irte N`, `irte N`, `faults` (0x27, 0x28).
+    """
+    if not snapshot.vcpus:
+        return
+    owners = {device: domain for domain in snapshot.domains for device in domain.devices}
+    live = np.array(sorted(snapshot.by_descriptor), "<u8")
+    for unit in snapshot.units:
+        table = posted(unit)
+        known = np.isin(table["pda"], live)
+        for row in chosen(table, ~known):
+            message = f"is posted to {row['pda']:#x}, which is no live vCPU's descriptor: hardware writes there"
+            yield Found(subject(unit, row["index"]), message)
+        for at in np.flatnonzero(known).tolist():
+            sid, svt, pda = (int(table[name][at]) for name in ("sid", "svt", "pda"))
+            owner = _owner(owners, unit, sid) if svt == 1 else None
+            vcpu = snapshot.by_descriptor[pda]
+            if owner and owner.domain != vcpu.domain:
+                message = f"is posted to {vcpu.name}, but its device {bdf(sid)} belongs to d{owner.domain}"
+                yield Found(subject(unit, int(table["index"][at])), message)
+
+
+@rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9))
+def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
+    """Since 4.9 `struct msi_desc` records what was asked for: a descriptor and a guest vector for a posted entry,
+    none for a remapped one; `gmsi.posted` records whether the guest's MSI is posted at all. The table must agree.
+
+    How it comes about: an update that failed was taken for done (commit cb587f620a, 4.21, in 4.18 to 4.20); a guest
+    gave its MSI several destinations and the entry stayed posted to the old one (Xen 4.7 and 4.8; commit 220e0b033d,
+    4.9); an entry stayed posted after its MSI was unbound (commit a5e25908d1, 4.9). For an instant, between the
+    record and the write of the entry, it is legal.
+
+    Look next at: `irte N`, `route irte N`; a second snapshot.
+    """
+    bindings = {binding.irq: binding for domain in snapshot.domains for binding in domain.bindings or ()}
+    for unit in snapshot.units:
+        users = _users(snapshot, unit)
+        table = decoded(unit)
+        rows = {int(index): at for at, index in enumerate(table["index"].tolist()) if index in users}
+        post = posted(unit)
+        places = {int(index): at for at, index in enumerate(post["index"].tolist()) if index in users}
+        for index, msi in sorted(users.items()):
+            if index not in rows or not source_matches(_row(table, rows[index]), (msi.device or 0) & 0xFFFF):
+                continue
+            entry = _row(post, places[index]) if index in places else None
+            binding = bindings.get(msi.irq)
+            wrong = _differs(entry, msi)
+            if not wrong and entry and binding and not binding.posted:
+                wrong = f"is posted, but Xen has bound irq {msi.irq} of the guest as not posted"
+            elif not wrong and entry and binding and binding.gvec != entry["vector"]:
+                wrong = (
+                    f"posts vector {entry['vector']:#x}, but irq {msi.irq} is bound to guest vector {binding.gvec:#x}"
+                )
+            if wrong:
+                state = (wrong,)
+                yield Found(subject(unit, index), f"{wrong} ({why(snapshot)})", quiet(snapshot), state)
+
+
+@rule("D19", "malformed-entry", "a present entry has reserved bits set")
+def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
+    """An interrupt through an entry with a reserved bit set is a fault (0x24) and is lost. In a posted entry, bits 7:2
+    are where a remapped one has DM, RH, TM and DLM.
+
+    How it comes about: a change of affinity wrote remapped fields into a posted entry (Xen 4.7 and 4.8; commit
+    a5e25908d1, 4.9). In xAPIC mode all of DST but bits 15:8 is reserved.
+
+    Look next at: `irte N`, `faults` (0x24).
+    """
+    for unit in snapshot.units:
+        for table, record, formats in ((posted(unit), POSTED, 1), (decoded(unit), REMAPPED, 0)):
+            if not len(table["index"]):
+                continue
+            mine = np.ones(len(table["index"]), bool) if formats else table["im"] == 0
+            names = [f.name for f in record.fields if f.reserved]
+            bad = mine & np.logical_or.reduce([table[name] != 0 for name in names])
+            for row in chosen(table, bad):
+                fields = ", ".join(f"{name}={row[name]:#x}" for name in names if row[name])
+                hint = " (DM, RH, TM, DLM of a remapped entry?)" if formats and row["rsvd_7_2"] else ""
+                yield Found(subject(unit, row["index"]), f"is {record.title} with reserved bits set: {fields}{hint}")
+            if not formats and not unit.eime:
+                for row in chosen(
+                    table, mine & ~bad & (table["dst"] & np.uint32(dst_reserved_bits(0xFFFFFFFF, False)) != 0)
+                ):
+                    message = f"is remapped, and DST {row['dst']:#x} has bits set that are reserved in xAPIC mode"
+                    yield Found(subject(unit, row["index"]), message)
+
+
+@rule("D20", "unchecked-source", "a present entry may be used by anyone")
+def unchecked_source(snapshot: Snapshot) -> Iterator[Found]:
+    """With SVT=0 the source-id is not checked: any device that can write an MSI can raise this interrupt. Xen sets
+    SVT in every entry.
+
+    How it comes about: Xen did not find out who the source is, and left the entry so (commits a22223ae44 and
+    07d2320427, 4.21).
+
+    Look next at: `irte N`; the device's type and bridges.
+    """
+    for unit in snapshot.units:
+        table = decoded(unit)
+        for row in chosen(table, table["svt"] == 0):
+            yield Found(subject(unit, row["index"]), "has SVT=0: any device may raise this interrupt")
+
+
+@rule("D21", "posting-unsupported", "a posted entry in a unit that cannot post")
+def posting_unsupported(snapshot: Snapshot) -> Iterator[Found]:
+    """With CAP.PI=0, IM is a reserved bit: an interrupt through the entry is a fault (0x24). (QEMU's unit, which
+    never has CAP.PI, takes the entry for a remapped one.)
+
+    Look next at: `regs`, `irte N`.
+    """
+    for unit in snapshot.units:
+        table = posted(unit)
+        if unit.cap_pi == 0 and len(table["index"]):
+            for row in chosen(table, table["index"] >= 0):
+                yield Found(subject(unit, row["index"]), "is posted, but the unit cannot post (CAP.PI=0)")
+
+
+@rule("D24", "entry-count", "Xen counts other entries than there are", severity=WARNING)
+def entry_count(snapshot: Snapshot) -> Iterator[Found]:
+    """`intremap.num` counts the entries that Xen has allocated. Xen's debug key `V` warns as well if it is not the
+    number of present ones. An entry that is allocated and not written yet counts already.
+
+    Look next at: `irt --all`.
+    """
+    for unit in snapshot.units:
+        if unit.in_use is not None and unit.base is not None and unit.in_use != len(unit.indices):
+            message = f"{len(unit.indices)} entries are present, and Xen counts {unit.in_use}"
+            yield Found(f"unit {unit.index}", message, False, (unit.in_use, len(unit.indices)))
+
+
+@rule("D29", "urgent-entry", "a posted entry is urgent", severity=WARNING)
+def urgent_entry(snapshot: Snapshot) -> Iterator[Found]:
+    """Xen never sets URG: somebody else wrote the entry. It defeats SN: the unit notifies for a preempted vCPU too.
+
+    Look next at: `irte N`.
+    """
+    for unit in snapshot.units:
+        table = posted(unit)
+        for row in chosen(table, table["urg"] == 1):
+            yield Found(subject(unit, row["index"]), "has URG=1, which Xen never sets")
+
+
+def _owner(owners: dict[int, Domain], unit: VtdUnit, sid: int) -> Domain | None:
+    """The domain that owns a source; functions of one device that only differ in the function are told apart."""
+    return owners.get(unit.segment << 16 | sid)
+
+
+def _users(snapshot: Snapshot, unit: VtdUnit) -> dict[int, Msi]:
+    return {msi.index: msi for msi in snapshot.msis if msi.device is None or msi.device >> 16 == unit.segment}
+
+
+def _row(table: dict[str, Array], at: int) -> dict[str, int]:
+    return {name: int(column[at]) for name, column in table.items()}
+
+
+def _differs(entry: dict[str, int] | None, msi: Msi) -> str | None:
+    if entry is None:
+        return f"is remapped, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}" if msi.pi_desc else None
+    if not msi.pi_desc:
+        return f"is posted to {entry['pda']:#x}, but Xen has irq {msi.irq} as not posted"
+    if entry["pda"] != msi.pi_desc:
+        return f"is posted to {entry['pda']:#x}, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}"
+    if entry["vector"] != msi.gvec:
+        return f"posts vector {entry['vector']:#x}, but Xen has irq {msi.irq} as guest vector {msi.gvec:#x}"
+    return None

@@ -1,0 +1,63 @@
+"""What several rules ask of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from inspector.snapshot import BLOCK, IN_XEN, MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from structs.pi_desc import ndst_apic_id
+
+
+def described(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
+    """The vCPUs that have a descriptor."""
+    return ((vcpu, vcpu.pi) for vcpu in snapshot.vcpus if vcpu.pi)
+
+
+def hooked(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
+    """Those whose domain has the hooks: a device is, or is being, assigned."""
+    return ((vcpu, pi) for vcpu, pi in described(snapshot) if BLOCK in vcpu.hooks)
+
+
+def settled(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
+    """The hooked ones that are blocked, and no CPU runs them any more."""
+    return ((vcpu, pi) for vcpu, pi in hooked(snapshot) if vcpu.blocked and vcpu.is_running is False)
+
+
+def quiet(snapshot: Snapshot) -> bool:
+    """Whether no CPU executes Xen: then nothing in Xen is half done. False if that is not known."""
+    return bool(snapshot.online) and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.cpus)
+
+
+def why(snapshot: Snapshot) -> str:
+    """What a message adds about `quiet`."""
+    if quiet(snapshot):
+        return "no CPU executes Xen, so nothing is half done"
+    return "a suspicion: a CPU may be in the middle of changing this"
+
+
+def state(vcpu: Vcpu) -> tuple[Any, ...]:
+    """What stays the same of a vCPU that has not moved: if a later snapshot has it too, nothing was in progress."""
+    assert vcpu.pi
+    pi = vcpu.pi
+    return vcpu.since, vcpu.runstate, vcpu.pause_flags, vcpu.lock, pi.pir, pi.on, pi.sn, pi.nv, pi.ndst
+
+
+def destination(snapshot: Snapshot, ndst: int) -> Cpu | None:
+    """The CPU, online or not, that an NDST names; None if none, or if the APIC mode is not known."""
+    if snapshot.x2apic is None or ndst == MARKER:
+        return None
+    apic = ndst_apic_id(ndst, snapshot.x2apic)
+    return next((cpu for cpu in snapshot.cpus if cpu.apic_id == apic), None)
+
+
+def pending_at(cpu: Cpu | None, vector: int | None) -> bool | None:
+    """Whether a vector is pending or in service in a CPU's local APIC; None if that cannot be told."""
+    if cpu is None or cpu.irr is None or cpu.isr is None:
+        return None
+    return vector in cpu.irr or vector in cpu.isr
+
+
+def named(vectors: tuple[int, ...]) -> str:
+    """Vectors for a reader: `vector 0x52`, `vectors 0x31, 0x52`."""
+    return ("vector " if len(vectors) == 1 else "vectors ") + ", ".join(f"{vector:#x}" for vector in vectors)

@@ -1,0 +1,54 @@
+"""The VT-d units' registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspector.audit.rule import WARNING, Found, rule
+from inspector.remapping import bdf
+from inspector.snapshot import Snapshot
+from structs.faults import REASONS
+from structs.registers import BY_NAME
+
+FSTS = BY_NAME["FSTS"].record
+QUEUE_ERRORS = ("iqe", "ice", "ite")
+
+
+@rule("D22", "apic-mode", "the unit and Xen disagree about x2APIC")
+def apic_mode(snapshot: Snapshot) -> Iterator[Found]:
+    """IRTA.EIME decides how hardware reads destinations (NDST, DST); Xen writes them by `x2apic_enabled`. If the two
+    differ, interrupts go to wrong APIC IDs, or fault on reserved bits.
+
+    Look next at: `regs`, `info`.
+    """
+    for unit in snapshot.units:
+        if unit.origin == "IRTA" and snapshot.x2apic is not None and bool(unit.eime) != snapshot.x2apic:
+            xen = "x2APIC" if snapshot.x2apic else "xAPIC"
+            yield Found(f"unit {unit.index}", f"has EIME={unit.eime}, but Xen is in {xen} mode")
+
+
+@rule("D25", "hardware-trouble", "a unit reports trouble", severity=WARNING)
+def hardware_trouble(snapshot: Snapshot) -> Iterator[Found]:
+    """The fault status is not clear, a fault record is pending, or the invalidation queue has not been worked off. An
+    error of the queue stops it: stale entries may stay cached. A queue that is not empty is legal for an instant.
+
+    Known bugs of the queue's kind: commits 7c893abc4e and cbfa62bb14 (4.16; XSA-373).
+
+    Look next at: `faults`, `queue`, `regs`.
+    """
+    for unit in snapshot.units:
+        subject = f"unit {unit.index}"
+        if unit.fsts:
+            status = dict(FSTS.parse(unit.fsts.to_bytes(FSTS.size, "little")))
+            errors = [name for name in QUEUE_ERRORS if status.get(name)]
+            what = f"the invalidation queue has stopped ({', '.join(errors)})" if errors else "faults are recorded"
+            yield Found(subject, f"FSTS is {unit.fsts:#x}: {what}")
+        for fault in unit.faults:
+            if fault.pending:
+                reason = REASONS.get(fault.reason)
+                words = f": {reason.text}" if reason else ""
+                message = f"fault {fault.reason:#x} of {bdf(fault.sid)} is pending{words}"
+                yield Found(subject, message)
+        if unit.iqh is not None and unit.iqt is not None and unit.iqh != unit.iqt:
+            message = f"the invalidation queue is not empty: head {unit.iqh:#x}, tail {unit.iqt:#x}"
+            yield Found(subject, message, False, (unit.iqh, unit.iqt))

@@ -1,0 +1,104 @@
+"""What a rule of the audit is, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Any
+
+from inspector.snapshot import Snapshot
+
+BUG, WARNING, INFO = "bug", "warning", "info"
+SEVERITIES = (BUG, WARNING, INFO)
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a check found: who, what is wrong, whether this snapshot alone proves it, and the state that shows it.
+
+    A state that may be legal for an instant is not `certain`: it is a suspicion until a later snapshot shows the same
+    `state` of the same subject.
+    """
+
+    subject: str
+    message: str
+    certain: bool = True
+    state: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that a machine breaks. `suspicion` is one that a later snapshot could confirm."""
+
+    rule: str
+    severity: str
+    subject: str
+    message: str
+    suspicion: bool = False
+    state: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check.
+
+    Attributes:
+        id, name: `D5`, `stranded-vector`.
+        title: what is wrong, in a few words.
+        severity: of a finding that is certain.
+        since, before: the Xen versions it holds for: from `since` on, up to and without `before`.
+        explanation: what it means, how it comes about, known bugs of the kind, what to look at next.
+    """
+
+    id: str
+    name: str
+    title: str
+    severity: str
+    since: Version | None
+    before: Version | None
+    explanation: str
+    check: Callable[[Snapshot], Iterator[Found]]
+
+    def holds_for(self, snapshot: Snapshot) -> bool:
+        """Whether the rule says anything about this Xen; it does if the version is not known."""
+        release = snapshot.release
+        if release is None:
+            return True
+        return (self.since is None or release >= self.since) and (self.before is None or release < self.before)
+
+    def findings(self, snapshot: Snapshot) -> Iterator[Finding]:
+        """What breaks the rule in one snapshot."""
+        if not self.holds_for(snapshot):
+            return
+        for found in self.check(snapshot):
+            severity = self.severity if found.certain or self.severity == INFO else WARNING
+            suspicion = not found.certain and self.severity == BUG
+            yield Finding(self.id, severity, found.subject, found.message, suspicion, found.state)
+
+    @property
+    def versions(self) -> str:
+        """The versions it holds for, in words."""
+        start = "Xen " + (".".join(map(str, self.since)) if self.since else "4.7")
+        return (
+            f"{start} and later" if self.before is None else f"{start} up to before {'.'.join(map(str, self.before))}"
+        )
+
+
+RULES: dict[str, Rule] = {}
+"""All rules, by id."""
+
+
+def rule(
+    id: str, name: str, title: str, severity: str = BUG, since: Version | None = None, before: Version | None = None
+) -> Callable[[Callable[[Snapshot], Iterator[Found]]], Callable[[Snapshot], Iterator[Found]]]:
+    """Register a check; its docstring is the rule's explanation."""
+
+    def register(check: Callable[[Snapshot], Iterator[Found]]) -> Callable[[Snapshot], Iterator[Found]]:
+        assert id not in RULES
+        RULES[id] = Rule(id, name, title, severity, since, before, cleandoc(check.__doc__ or ""), check)
+        return check
+
+    return register
