@@ -59,6 +59,9 @@ gdb.events.gdb_exiting.connect(restore)
 """
 
 
+AFTERWARDS = "it runs from here on, as after any gdb session; name its QMP socket with --qmp to leave it as found"
+
+
 class GdbMi(Target):
     """A machine behind QEMU's gdb stub (or any other x86-64 stub that has QEMU's physical-memory mode).
 
@@ -121,6 +124,8 @@ class GdbMi(Target):
             self.found_running = self._found.running if running is None else running
             if self._resume is None:
                 self._resume = self.found_running is not False
+                if self.found_running is None:
+                    self.warnings = [f"{self.description} does not tell gdb whether it was running; {AFTERWARDS}"]
         self._attached = True
         try:
             self._gdb.ask(f"-target-select remote {self.address}")
