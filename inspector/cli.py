@@ -7,8 +7,12 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from inspector.errors import UsageError, VtdpiError
+from inspector.errors import VtdpiError
+
+if TYPE_CHECKING:
+    from inspector.targets.target import Target
 
 COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
 
@@ -42,40 +46,28 @@ def _run(argv: list[str]) -> int:
         from inspector.xen import profile_cli
 
         return profile_cli.run(options)
-    return _command(options, command_words or ["info"])
+    return _session(options, command_words or ["info"])
 
 
-def _command(options: Namespace, words: list[str]) -> int:
-    from inspector.commands import COMMANDS, command
-    from inspector.look import Look
+def _session(options: Namespace, words: list[str]) -> int:
+    from inspector.session import Session
 
-    name, *rest = words
-    if name not in COMMANDS:
-        raise UsageError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
-    module = command(name)
-    parser = ArgumentParser(
-        f"vtdpi {options.group} ... {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter
-    )
-    module.arguments(parser)
-    parser.add_argument("--json", action="store_true", default=options.json, help="one JSON document and nothing else")
-    command_options = parser.parse_args(rest)
+    def open_target() -> Target:
+        from inspector.targets.open_target import open_target
 
-    from inspector.targets.open_target import open_target
+        return open_target(options)
 
-    with open_target(options) as target:
-        look = Look(target, symbols=options.symbols, profile=options.profile)
-        answer = module.run(look, command_options)
-        warnings = target.warnings
-    if command_options.json:
-        from inspector.views import json as view
-    else:
-        from inspector.views import text as view  # type: ignore[no-redef]
-    view.show(answer, sys.stdout)
-    for line in (*warnings, *look.notes, *answer.notes):
-        print(f"note: {line}", file=sys.stderr)
-    for line in answer.problems:
-        _complain(line, 3)
-    return answer.exit_status
+    with Session(
+        open_target,
+        prefix=f"vtdpi {options.group} ... ",
+        symbols=options.symbols,
+        profile=options.profile,
+        json=options.json,
+    ) as session:
+        answered = session.ask(words)
+    answered.show(sys.stdout)
+    answered.tell(sys.stderr)
+    return answered.status
 
 
 def _parser() -> ArgumentParser:

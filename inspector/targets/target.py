@@ -50,6 +50,9 @@ class Target(ABC):
     warnings: Sequence[str] = ()
     """What its reader should know of it, such as that a file is cut short; whole lines."""
 
+    moved: int = 0
+    """Grows whenever the machine may have run: what was read before is then of the past."""
+
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes of physical memory.

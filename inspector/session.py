@@ -1,0 +1,124 @@
+"""A session with one target: each command is asked of a look at the machine as it now stands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from inspector import request
+from inspector.targets.target import Target
+
+if TYPE_CHECKING:
+    from inspector.answer import Answer
+    from inspector.look import Look
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A command's answer, how it is to be shown, and what there is to say besides, a line each."""
+
+    answer: Answer
+    json: bool
+    notes: Sequence[str] = ()
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        return self.answer.exit_status
+
+    def show(self, out: TextIO) -> None:
+        """Print the answer."""
+        if self.json:
+            from inspector.views import json as view
+        else:
+            from inspector.views import text as view  # type: ignore[no-redef]
+        view.show(self.answer, out)
+
+    def tell(self, err: TextIO) -> None:
+        """Print what there is to say besides."""
+        for line in self.notes:
+            print(f"note: {line}", file=err)
+        for line in dict.fromkeys(self.answer.problems):
+            print(f"vtdpi: {line}", file=err)
+
+
+class Session:
+    """A target, opened when first needed, and the commands that it is asked. A context manager: leaving closes it.
+
+    Attributes:
+        name: of the target, short, for a prompt.
+        prefix: what stands before a command's name in its help.
+        lock: held while the target is asked; take it to read the look from another thread.
+    """
+
+    def __init__(
+        self,
+        open_target: Callable[[], Target],
+        *,
+        name: str = "vtdpi",
+        prefix: str = "",
+        symbols: str | None = None,
+        profile: str | None = None,
+        json: bool = False,
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.json = json
+        self.lock = threading.RLock()
+        self._open_target = open_target
+        self._symbols = symbols
+        self._profile = profile
+        self._target: Target | None = None
+        self._look: Look | None = None
+        self._moved = 0
+        self._told: set[str] = set()
+
+    @property
+    def target(self) -> Target:
+        """The open target. Raises TargetError if it cannot be opened."""
+        if self._target is None:
+            self._target = self._open_target()
+        return self._target
+
+    @property
+    def look(self) -> Look:
+        """The look at the machine as it stands: a new one if it has run since the last."""
+        from inspector.look import Look
+
+        target = self.target
+        if self._look is None or self._moved != target.moved:
+            self._moved = target.moved
+            self._look = Look(target, symbols=self._symbols, profile=self._profile)
+        return self._look
+
+    def ask(self, words: Sequence[str]) -> Answered:
+        """Run one command. What has been noted once in this session is not noted again.
+
+        Raises:
+            VtdpiError: the words are wrong, or the target could not be read.
+            SystemExit: help was asked for and printed.
+        """
+        wanted = request.parse(words, self.prefix, self.json)
+        with self.lock:
+            look = self.look
+            answer = wanted.module.run(look, wanted.options)
+            lines = dict.fromkeys((*look.target.warnings, *look.notes, *answer.notes))
+        notes = [line for line in lines if line not in self._told]
+        self._told.update(notes)
+        return Answered(answer, wanted.options.json, notes)
+
+    def close(self) -> None:
+        """Leave the target as it was found. Safe to call twice."""
+        if self._target is not None:
+            self._target.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
