@@ -7,9 +7,9 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from inspector.errors import VtdpiError
+from inspector.errors import UsageError, VtdpiError
 
 if TYPE_CHECKING:
     from inspector.targets.target import Target
@@ -46,7 +46,9 @@ def _run(argv: list[str]) -> int:
         from inspector.xen import profile_cli
 
         return profile_cli.run(options)
-    return _session(options, command_words or ["info"])
+    if command_words and options.batch:
+        raise UsageError(f"{command_words[0]!r} stands beside -c or --script; expected one or the other")
+    return _session(options, command_words)
 
 
 def _session(options: Namespace, words: list[str]) -> int:
@@ -64,7 +66,11 @@ def _session(options: Namespace, words: list[str]) -> int:
         profile=options.profile,
         json=options.json,
     ) as session:
-        answered = session.ask(words)
+        if options.batch:
+            from inspector import script
+
+            return script.run(session, options.batch)
+        answered = session.ask(words or ["info"])
     answered.show(sys.stdout)
     answered.tell(sys.stderr)
     return answered.status
@@ -72,6 +78,7 @@ def _session(options: Namespace, words: list[str]) -> int:
 
 def _parser() -> ArgumentParser:
     from inspector.commands import COMMANDS
+    from inspector.script import CommandLine, ScriptFile
 
     names = "\n".join(f"  {name:8} {summary}" for name, summary in COMMANDS.items())
     parser = ArgumentParser(
@@ -94,6 +101,13 @@ def _parser() -> ArgumentParser:
         target.add_argument("--symbols", metavar="XEN_SYMS", help="the xen-syms of this Xen (default: by build-id)")
         target.add_argument("--profile", metavar="P", help="a profile: a file, a version, or the start of a build-id")
         target.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+        batch: dict[str, Any] = {"dest": "batch", "action": "append"}
+        target.add_argument(
+            "-c", metavar="LINE", type=CommandLine, help="run this command line; may be repeated", **batch
+        )
+        target.add_argument(
+            "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
+        )
 
     from inspector.lab.cli import add_arguments as lab_arguments
     from inspector.xen.profile_cli import add_arguments as profile_arguments
@@ -116,7 +130,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
         if takes_value:
             takes_value = False
         elif word.startswith("-") and word != "-":
-            takes_value = word in ("--symbols", "--profile", "--qmp", "--gdb")
+            takes_value = word in ("--symbols", "--profile", "--qmp", "--gdb", "-c", "--script")
         elif not named or (argv[0] == "live" and ":" in word):
             named = True
         else:

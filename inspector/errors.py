@@ -17,6 +17,12 @@ class UsageError(VtdpiError):
     exit_status = 2
 
 
+class ExpectationFailed(VtdpiError):
+    """A command answered something else than a script expects. Exit status 1."""
+
+    exit_status = 1
+
+
 class TargetError(VtdpiError):
     """A target cannot be opened, or was lost."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from inspector.errors import UsageError
+from inspector.errors import NotHere, UsageError
 from inspector.look import Look
+from inspector.targets.control import Control
 from inspector.units import Unit
 
 BDF = re.compile(r"(?:[0-9a-f]{1,4}:)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
@@ -43,3 +44,11 @@ def choose(look: Look, options: Namespace) -> list[Unit]:
     if not chosen:
         raise UsageError(f"no unit {options.unit}; there are {', '.join(str(unit.index) for unit in look.units)}")
     return chosen
+
+
+def control(look: Look) -> Control:
+    """The target as one that can run. Raises NotHere if it cannot."""
+    target: object = look.target
+    if not isinstance(target, Control):
+        raise NotHere(f"{look.target.description} stands still for good: only a live machine is stopped and continued")
+    return target

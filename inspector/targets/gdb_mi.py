@@ -179,6 +179,11 @@ class GdbMi(Target):
             raise NotHere(f"the monitor behind {self.address} does not tell the IO-APICs (`info pic`)")
         return found
 
+    @property
+    def running(self) -> bool:
+        """Whether the machine runs now."""
+        return self._gdb.running
+
     def stop(self) -> None:
         """Stop the machine, if it runs."""
         if self._gdb.running:
@@ -188,6 +193,7 @@ class GdbMi(Target):
     def cont(self) -> None:
         """Let the machine run until `stop`; what has been read is forgotten."""
         if not self._gdb.running:
+            self.moved += 1
             self._cache.clear()
             self._cached = 0
             self._view_known = False

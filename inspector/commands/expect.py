@@ -1,0 +1,69 @@
+"""Fail unless a command answers as expected: its JSON, a path in it, and a value.
+
+The path is that of jq: `.units[0].size`; `[key=value,...]` selects the one element of a list that has these values,
+`[#]` is how many elements a list has. The value is JSON; what is none is taken as text. `!=` expects another value.
+If it fails, both values are printed, and the exit status is 1.
+
+vtdpi dump FILE expect irt '.units[0].entries[#]' == 24
+vtdpi dump FILE expect irt --posted '.units[index=0].entries[index=25].vector' == 81
+vtdpi dump FILE expect info .xen.version == 4.20.3
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from inspector import request
+from inspector.answer import Answer, Text
+from inspector.document import PathError, at
+from inspector.errors import ExpectationFailed, UsageError
+from inspector.look import Look
+
+FORM = "expected COMMAND [OPTIONS] PATH == VALUE, such as: irt .units[0].size == 65536"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("words", nargs=REMAINDER, metavar="COMMAND ... PATH == VALUE", help="what is expected")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    if len(options.words) < 4 or options.words[-2] not in ("==", "!=") or options.words[0] == "expect":
+        raise UsageError(FORM)
+    *words, path, sign, value = options.words
+    wanted = request.parse(words)
+    expected = _value(value)
+    name = f"{path} of `{' '.join(words)}`"
+    answer = wanted.module.run(look, wanted.options)
+    try:
+        found = at(json.loads(json.dumps(answer.document)), path)
+    except PathError as error:
+        raise ExpectationFailed(f"expected {name} {sign} {_text(expected)}, found {error}") from None
+    if _same(found, expected) != (sign == "=="):
+        raise ExpectationFailed(f"expected {name} {sign} {_text(expected)}, found {_text(found)}")
+    document = {"command": words, "path": path, "found": found, "expected": expected, "sign": sign}
+    return Answer(document, [Text(f"as expected: {name} {sign} {_text(expected)}")], answer.problems)
+
+
+def _value(word: str) -> object:
+    try:
+        value: object = json.loads(word)
+    except ValueError:
+        pass
+    else:
+        return value
+    try:
+        return int(word, 0)
+    except ValueError:
+        return word
+
+
+def _same(found: object, expected: object) -> bool:
+    # As JSON has it: 1, 1.0 and true are three things only to the reader of the text.
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    return found == expected
+
+
+def _text(value: object) -> str:
+    return json.dumps(value)

@@ -1,0 +1,20 @@
+"""Targets that can run: what stops them and lets them go on."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Control(Protocol):
+    """A target that runs or stands still. It can be read while it stands still."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+
+    def stop(self) -> None:
+        """Stop it, if it runs. Raises TargetError if it was lost."""
+
+    def cont(self) -> None:
+        """Let it run, if it stands still. Raises TargetError if it was lost."""
