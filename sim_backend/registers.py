@@ -28,7 +28,8 @@ class Placed(Protocol):
     layout: Layout
 
     def where(self, cpu: int) -> str:
-        """`guest`, `idle`, or the name of the function of Xen that the CPU runs."""
+        """`guest`, `idle`, or the function of Xen that the CPU is about to begin (`vmx_vcpu_block`) or is in, with the
+        number of steps that it has done (`vmx_vcpu_block+3`)."""
 
 
 class Still:
@@ -57,10 +58,14 @@ def registers(machine: Placed, cpu: int) -> dict[str, int]:
     }
 
 
-def address_of(layout: Layout, function: str) -> int:
-    """The virtual address of a function of Xen, or of the one that the compiler put it into; else Xen's first."""
+def address_of(layout: Layout, place: str) -> int:
+    """The virtual address of a function of Xen, or of the one that the compiler put it into; else Xen's first.
+
+    A step is no instruction: within a function the address tells only that its beginning has been left.
+    """
+    function, _, done = place.partition("+")
     name = "default_idle" if function == IDLE else function
     for candidate in (name, HOSTS.get(name, name), "_stext"):
         if layout.profile.has_symbol(candidate):
-            return layout.profile.symbol(candidate)
+            return layout.profile.symbol(candidate) + int(done or 0)
     raise AssertionError("every profile has _stext")
