@@ -29,6 +29,8 @@ LEGACY_IRQS = 16
 UNASSIGNED = -1
 
 MSIX_CAPABILITY = 0x11
+PCIE_ENDPOINT = 1
+"""DEV_TYPE_PCIe_ENDPOINT, for which Xen lets nobody but the device itself use its entries (SVT=1, SQ=0)."""
 EDGE_PHYSICAL_FIXED = {"p": 1, "svt": 1}
 FIRST_VECTOR, LAST_VECTOR = 0x20, 0xDF
 
@@ -176,7 +178,7 @@ def add_device(
             f"{vectors} vectors: only {len(interrupts.free_irqs)} irqs are free; lay the machine out with more"
         )
     address = ground.new("pci_dev")
-    ground.put("pci_dev", address, {"sbdf.sbdf": sid})
+    ground.put("pci_dev", address, {"sbdf.sbdf": sid, "type": PCIE_ENDPOINT})
     for member in ("alldevs_list", "domain_list", "msi_list"):
         ground.list_init(address + ground.member("pci_dev", member))
     entry = _number(REMAPPED, EDGE_PHYSICAL_FIXED | {"sid": sid, "dst": _destination(config, 0)})
