@@ -44,14 +44,16 @@ class Answer:
         blocks: the same for a reader.
         problems: what could not be read, a line each; with any, the exit status is 3.
         notes: what the reader should know but is no failure, a line each.
+        bug: whether a bug was found in the target; then the exit status is 1.
     """
 
     document: dict[str, Any]
     blocks: Sequence[Block]
     problems: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
+    bug: bool = False
 
     @property
     def exit_status(self) -> int:
-        """0, or 3 if something could not be read."""
-        return 3 if self.problems else 0
+        """0, 1 if a bug was found, or else 3 if something could not be read."""
+        return 1 if self.bug else 3 if self.problems else 0

@@ -41,6 +41,19 @@ class Look:
         self.notes: list[str] = []
         self.problems: list[str] = []
 
+    def again(self) -> Look:
+        """A look at the same target, which has run since."""
+        return Look(self.target, self._symbols, self._profile)
+
+    def of_file(self, path: str) -> Look:
+        """A look at a dump of the same machine, which is closed again. Raises TargetError if it cannot be opened."""
+        from inspector.targets.open_file import open_file
+
+        with open_file(path) as target:
+            look = Look(target, self._symbols, self._profile)
+            look.snapshot  # noqa: B018 - read while the file is open
+        return look
+
     @cached_property
     def snapshot(self) -> Snapshot:
         """Everything about posted interrupts in one record: what the target was told, or else what its memory holds."""

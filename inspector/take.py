@@ -36,7 +36,7 @@ def take(look: Look) -> Snapshot:
             msis=tuple(_physical(look.xen, msi) for msi in look.xen_msis),
             pins=tuple(Pin(apic, pin, index) for (apic, pin), index in look.xen_pins.items()),
         )
-    units = _attempt("VT-d units", lambda: look.units, look.notes) or []
+    units = _quietly(lambda: look.units) or []
     found = tuple(_unit(unit, problems) for unit in units)
     return replace(snapshot, units=found, problems=(*look.problems, *problems))
 

@@ -18,12 +18,22 @@ COMMANDS = {
     "info": "what is this target",
     "irt": "the interrupt-remapping tables",
     "irte": "one entry of them, bit by bit",
-    "pi": "one posted-interrupt descriptor, bit by bit",
+    "vcpus": "every vCPU: run state, descriptor, blocking list, situation",
+    "pi": "one posted-interrupt descriptor, and what a post does now",
+    "blocked": "the per-CPU lists of blocked vCPUs",
+    "route": "one interrupt end to end: entry, descriptor, vCPU, list",
+    "audit": "what is wrong with it",
+    "explain": "what a rule of the audit means",
+    "save": "all of it to a file",
+    "diff": "what changed between two",
     "regs": "the VT-d registers",
     "queue": "the invalidation queues",
     "faults": "the fault status and records",
     "dmar": "the ACPI DMAR table",
     "ioapic": "the IO-APICs' redirection tables",
+    "stop": "stop the machine, so that it can be read",
+    "cont": "let the machine run",
+    "expect": "fail unless a command answers as expected",
 }
 
 

@@ -1,79 +1,106 @@
-"""One posted-interrupt descriptor, bit by bit, and what hardware would do with a post now.
+"""One posted-interrupt descriptor: every field, what hardware would do with a post now, and why.
 
-vtdpi live pi 0x27bd2680           the descriptor at a physical address, such as a posted entry's PDA
+vtdpi live pi d1v2                 a vCPU's
+vtdpi live pi 0x27bd2680           the one at a physical address, such as a posted entry's PDA
+vtdpi live pi d1v2 --bytes         also its 64 bytes, and which field is where
 """
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
 
 from inspector import fields
-from inspector.answer import Answer, Facts, Text
+from inspector.answer import Answer, Block, Facts, Table, Text
+from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import number
-from inspector.errors import UNREADABLE, UsageError
+from inspector.errors import NotHere, UsageError
 from inspector.look import Look
-from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, vectors
+from inspector.posting import effect
+from inspector.situation import situation
+from inspector.snapshot import Descriptor, Snapshot, Vcpu
+from inspector.targets.told import Told
+from inspector.xen.domains import decode_descriptors
+from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
+
+ROW = 16
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("address", type=number, metavar="ADDRESS", help="its physical address, a multiple of 64")
+    parser.add_argument("which", type=_which, metavar="dXvY|ADDRESS", help="a vCPU, or a physical address")
+    parser.add_argument("--bytes", action="store_true", help="also the 64 bytes, and which field is where")
 
 
 def run(look: Look, options: Namespace) -> Answer:
-    if options.address % PI_DESC.size:
-        raise UsageError(f"{options.address:#x} is no descriptor's address: it must be a multiple of {PI_DESC.size}")
-    values = dict(PI_DESC.parse(look.target.read(options.address, PI_DESC.size)))
-    pending = vectors(values["pir"])
-    x2apic = _x2apic(look)
-    document = {
-        "address": options.address,
-        **PI_DESC.visible(values),
-        "pir": pending,
-        "apic_id": None if x2apic is None else ndst_apic_id(values["ndst"], x2apic),
+    vcpu, pi = _find(look, options.which)
+    snapshot = look.snapshot
+    values = {"pir": pir_of(list(pi.pir)), "on": pi.on, "sn": pi.sn, "nv": pi.nv, "ndst": pi.ndst}
+    values |= {f.name: f.extract(pi.reserved) for f in PI_DESC.fields if f.reserved}
+    happens = effect(snapshot, pi, vcpu)
+    where = situation(snapshot, vcpu) if vcpu else None
+    document: dict[str, Any] = {
+        **(words.descriptor(pi) or {}),
+        **{name: value for name, value in values.items() if PI_DESC[name].reserved and value},
+        "apic_id": None if snapshot.x2apic is None else ndst_apic_id(pi.ndst, snapshot.x2apic),
+        "vcpu": vcpu.name if vcpu else None,
+        "situation": where.id if where else None,
+        "post": happens,
     }
-    facts = Facts(
-        [
-            ("pending", ", ".join(f"{vector:#x}" for vector in pending) or "none"),
-            ("notifies", f"vector {values['nv']:#x} at {_destination(values['ndst'], x2apic)}"),
-            ("a post now", after_a_post(values)),
-        ]
-    )
-    reserved = PI_DESC.reserved(values) or (x2apic is False and ndst_reserved_bits(values["ndst"], x2apic))
-    warning = (
-        [Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?")]
-        if reserved
-        else []
-    )
-    return Answer(
-        document,
-        [fields.table(PI_DESC, values, f"PI descriptor at {options.address:#x}"), facts, *warning],
-        look.problems,
-    )
+    facts = [("pending", ", ".join(f"{vector:#x}" for vector in pi.pir) or "none")]
+    facts.append(("notifies", f"vector {words.vector_name(snapshot, pi.nv)} at {words.destination(snapshot, pi.ndst)}"))
+    if vcpu and where:
+        facts.append((vcpu.name, f"{where.id}, {where.title}: {'; '.join(where.evidence)}"))
+    facts += [("a post now", happens[0]), *(("", line) for line in happens[1:])]
+    whose = f" of {vcpu.name}" if vcpu else ""
+    blocks: list[Block] = [fields.table(PI_DESC, values, f"PI descriptor{whose} at {pi.address:#x}"), Facts(facts)]
+    if options.bytes:
+        raw = PI_DESC.build(values)
+        document["bytes"] = raw.hex()
+        blocks += _layout(raw)
+    if pi.reserved or (snapshot.x2apic is False and ndst_reserved_bits(pi.ndst, False)):
+        blocks.append(Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?"))
+    return Answer(document, blocks, snapshot.problems)
 
 
-def after_a_post(values: Mapping[str, int]) -> str:
-    """What the VT-d unit would do with a non-urgent post now (VT-d 5.2.3)."""
-    if values["on"]:
-        return "sets its PIR bit and sends nothing, for ON says that a notification is already on its way"
-    if values["sn"]:
-        return "sets its PIR bit only: SN suppresses the notification, and ON stays 0 (an urgent one would notify)"
-    return f"sets its PIR bit and ON, and sends vector {values['nv']:#x}"
-
-
-def _x2apic(look: Look) -> bool | None:
-    """Whether NDST is in x2APIC form: by the units' EIME, where any can tell."""
+def _which(word: str) -> str | int:
     try:
-        modes = {unit.table.eime for unit in look.units}
-    except UNREADABLE:
-        modes = set()
-    if not modes and look.xen:
-        modes = {look.xen.variable("x2apic_enabled", 1)}
-    return bool(modes.pop()) if len(modes) == 1 else None
+        return words.vcpu_argument(word)
+    except ArgumentTypeError:
+        pass
+    try:
+        return number(word)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(
+            f"{word!r} is neither a vCPU, such as d1v0, nor an address, such as 0x27bd2680"
+        ) from None
 
 
-def _destination(ndst: int, x2apic: bool | None) -> str:
-    if x2apic is None:
-        wide, narrow = ndst_apic_id(ndst, x2apic=True), ndst_apic_id(ndst, x2apic=False)
-        return f"APIC {wide:#x} if x2APIC, {narrow:#x} if xAPIC (the mode is not known here)"
-    return f"APIC {ndst_apic_id(ndst, x2apic):#x} ({'x2APIC' if x2apic else 'xAPIC'} form)"
+def _find(look: Look, which: str | int) -> tuple[Vcpu | None, Descriptor]:
+    """The vCPU, if one is known, and its descriptor as it is in memory."""
+    if isinstance(which, str):
+        vcpu = words.choose(words.snapshot_of(look), which)
+        if vcpu.pi is None:
+            why = "its descriptor is not known here" if vcpu.hvm else "it is paravirtualised"
+            raise UsageError(f"{vcpu.name} has no posted-interrupt descriptor: {why}")
+        return vcpu, vcpu.pi
+    if which % PI_DESC.size:
+        raise UsageError(f"{which:#x} is no descriptor's address: it must be a multiple of {PI_DESC.size}")
+    snapshot: Snapshot = look.snapshot
+    known = snapshot.by_descriptor.get(which)
+    if known and known.pi:
+        return known, known.pi
+    if isinstance(look.target, Told):
+        raise NotHere(f"{look.target.description} tells of no descriptor at {which:#x}")
+    return None, decode_descriptors([(which, look.target.read(which, PI_DESC.size))])[0]
+
+
+def _layout(raw: bytes) -> list[Block]:
+    rows = [
+        (f"{at:02x}", raw[at : at + ROW].hex(" "), ", ".join(f.name for f in PI_DESC.fields if _within(f.mask, at)))
+        for at in range(0, len(raw), ROW)
+    ]
+    return [Table(("BYTE", "HEX", "FIELDS"), rows)]
+
+
+def _within(mask: int, at: int) -> bool:
+    return bool(mask >> at * 8 & (1 << ROW * 8) - 1)

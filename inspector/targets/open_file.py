@@ -12,6 +12,8 @@ from inspector.targets.file import File, FileTarget
 from inspector.targets.kdump import MAGICS as KDUMP_MAGICS
 from inspector.targets.kdump import Kdump
 from inspector.targets.raw_image import RawImage
+from inspector.targets.saved import saved
+from inspector.targets.target import Target
 
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
     (lambda head: head.startswith(ELF_MAGIC), ElfCore),
@@ -30,8 +32,8 @@ _HEAD = 4096
 _TEXT = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1b"))
 
 
-def open_file(path: str | os.PathLike[str]) -> FileTarget:
-    """The target for a dump: an ELF core, a kdump, or else a raw image of memory from address 0.
+def open_file(path: str | os.PathLike[str]) -> Target:
+    """The target for a dump: an ELF core, a kdump, a saved snapshot, or else a raw image of memory from address 0.
 
     Raises:
         TargetError: it is none of these, or too damaged; the message says what it is.
@@ -47,6 +49,8 @@ def open_file(path: str | os.PathLike[str]) -> FileTarget:
     for magic, advice in _NOT_READ.items():
         if head.startswith(magic):
             raise TargetError(f"{file.path} {advice}")
+    if head.lstrip().startswith(b"{"):
+        return saved(file.path)
     if _TEXT.issuperset(head):
         raise TargetError(f"{file.path} is a text file; expected a memory dump (ELF core, kdump or raw image)")
     return RawImage(file.path)

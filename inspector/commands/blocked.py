@@ -1,0 +1,70 @@
+"""The per-CPU lists of blocked vCPUs, in list order, and whether they are whole.
+
+vtdpi live blocked                 all CPUs
+vtdpi live blocked 1               CPU 1's, node by node
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from inspector.answer import Answer, Block, Table, Text
+from inspector.audit import audit
+from inspector.commands import vcpu_words as words
+from inspector.commands.arguments import number
+from inspector.errors import UsageError
+from inspector.look import Look
+from inspector.snapshot import BlockingList, Snapshot
+
+RULES = ("D9", "D10", "D11", "D12", "D27")
+SHOWN = 64
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("cpu", nargs="?", type=number, metavar="CPU", help="only this CPU's, node by node")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    snapshot = words.snapshot_of(look)
+    lists = [of_cpu for of_cpu in snapshot.lists if options.cpu in (None, of_cpu.cpu)]
+    if options.cpu is not None and not lists:
+        known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"
+        raise UsageError(f"no list of a CPU {options.cpu}; there are those of CPUs {known}")
+    rows = [_row(snapshot, of_cpu) for of_cpu in lists]
+    blocks: list[Block] = [Table(("CPU", "STATE", "VCPUS", "LOCK", "INTEGRITY"), rows, numeric=frozenset({"CPU"}))]
+    if options.cpu is not None:
+        nodes = [
+            (node.vcpu or "no vCPU's", f"{node.address:#x}", f"{node.following:#x}", f"{node.preceding:#x}")
+            for node in lists[0].nodes[:SHOWN]
+        ]
+        blocks.append(Table(("VCPU", "NODE", "NEXT", "PREV"), nodes, f"head {lists[0].head:#x}"))
+    concerned = [finding for finding in audit(snapshot) if finding.rule in RULES]
+    blocks += [Text(f"{f.rule} {f.severity}: {f.subject}: {f.message}") for f in concerned]
+    return Answer({"lists": [_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, snapshot.problems)
+
+
+def _document(snapshot: Snapshot, of_cpu: BlockingList) -> dict[str, Any]:
+    cpu = snapshot.by_cpu.get(of_cpu.cpu)
+    return {
+        "cpu": of_cpu.cpu,
+        "online": cpu.online if cpu else None,
+        "head": of_cpu.head,
+        "locked": of_cpu.locked,
+        "vcpus": [node.vcpu for node in of_cpu.nodes],
+        "nodes": [node.address for node in of_cpu.nodes],
+        "broken": of_cpu.broken,
+    }
+
+
+def _row(snapshot: Snapshot, of_cpu: BlockingList) -> tuple[str, ...]:
+    cpu = snapshot.by_cpu.get(of_cpu.cpu)
+    shown = " ".join(node.vcpu or f"{node.address:#x}?" for node in of_cpu.nodes[:SHOWN])
+    more = f" and {len(of_cpu.nodes) - SHOWN} more" if len(of_cpu.nodes) > SHOWN else ""
+    return (
+        str(of_cpu.cpu),
+        "offline" if cpu and not cpu.online else "online",
+        shown + more or "-",
+        "held" if of_cpu.locked else "free",
+        f"BROKEN: {of_cpu.broken}" if of_cpu.broken else "whole",
+    )

@@ -1,0 +1,162 @@
+"""One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU: who raises it, the remapping entry, the
+descriptor, the vCPU, its list, and what happens if it fires now.
+
+  vtdpi live route 03:00.0           every interrupt of a device
+  vtdpi live route irte 0x18         of an entry
+  vtdpi live route ioapic 4          of an IO-APIC's pin (1:4 for pin 4 of the second IO-APIC)
+  vtdpi live route d1v2              everything that is posted to a vCPU
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from typing import Any
+
+from inspector.answer import Answer, Block, Facts, Text
+from inspector.commands import vcpu_words as words
+from inspector.commands.arguments import bdf_argument, number
+from inspector.errors import UNREADABLE, NotHere, UsageError, VtdpiError
+from inspector.look import Look
+from inspector.posting import effect
+from inspector.route import Entry, Route, routes, usable_by
+from inspector.situation import situation
+from inspector.snapshot import Snapshot, Vcpu, VtdUnit
+from inspector.targets.told import Told
+from structs.irte import POSTED, REMAPPED
+
+EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN` or a vCPU (d1v2)"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("what", nargs="+", metavar="BDF|irte N|ioapic PIN|dXvY", help="where to start")
+    parser.add_argument("--unit", type=number, metavar="N", help="only through this VT-d unit")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    snapshot = look.snapshot
+    select, vcpu, nothing = _selection(look, snapshot, options.what)
+    document: dict[str, Any] = {}
+    blocks: list[Block] = []
+    notes: list[str] = []
+    if vcpu and vcpu.pi:
+        document["vcpu"] = words.document(snapshot, vcpu) | {"post": effect(snapshot, vcpu.pi, vcpu)}
+        blocks.append(Facts([*_chain(snapshot, vcpu), *_lines("a post now", document["vcpu"]["post"])], vcpu.name))
+    if not any(unit.base is not None for unit in snapshot.units):
+        if not blocks:
+            raise VtdpiError(_no_table(look, snapshot))
+        notes.append(_no_table(look, snapshot))
+    found = routes(
+        snapshot,
+        lambda unit, entry: options.unit in (None, unit.index) and select(unit, entry),
+        posted_only=vcpu is not None,
+    )
+    document["routes"] = [_document(snapshot, route) for route in found]
+    blocks += [_facts(snapshot, route) for route in found] or [Text(nothing)]
+    return Answer(document, blocks, snapshot.problems, notes)
+
+
+def _no_table(look: Look, snapshot: Snapshot) -> str:
+    if isinstance(look.target, Told):
+        return f"{look.target.description} tells of no interrupt-remapping table"
+    reasons = list(snapshot.problems)
+    try:
+        reasons += [f"unit {unit.index} has none that can be read" for unit in look.units]
+    except UNREADABLE as error:
+        reasons.append(str(error))
+    return f"no interrupt-remapping table can be read here: {reasons[0]}"
+
+
+Selection = tuple[Callable[[VtdUnit, Entry], bool], Vcpu | None, str]
+
+
+def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
+    """Which entries, the vCPU if it is all that is posted to one, and what to say if there is none."""
+    try:
+        match what:
+            case ["irte", index]:
+                chosen = number(index)
+                if not any(chosen < unit.size for unit in snapshot.units) and any(u.size for u in snapshot.units):
+                    raise UsageError(f"no table has an index {chosen:#x}")
+                return lambda unit, entry: entry["index"] == chosen, None, f"entry {chosen:#x} is not present (P=0)"
+            case ["ioapic", pin]:
+                used = _index(look, snapshot, pin)
+                return lambda unit, entry: entry["index"] == used, None, f"entry {used:#x} is not present (P=0)"
+            case [name] if words.VCPU.fullmatch(name):
+                vcpu = words.choose(snapshot, words.vcpu_argument(name))
+                place = vcpu.pi.address if vcpu.pi else None
+                return lambda unit, entry: entry.get("pda") == place, vcpu, f"nothing is posted to {vcpu.name}"
+            case [device]:
+                sid = bdf_argument(device)
+                return lambda unit, entry: usable_by(entry, sid), None, f"no present entry is for {device}"
+    except ArgumentTypeError as error:
+        raise UsageError(f"route: {error}") from None
+    raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
+
+
+def _index(look: Look, snapshot: Snapshot, word: str) -> int:
+    """The remapping index of an IO-APIC's pin: from Xen's table, or else from the redirection table itself."""
+    first, _, second = word.rpartition(":")
+    apic, pin = number(first or "0"), number(second)
+    known = {(at.ioapic, at.pin): at.index for at in snapshot.pins}
+    if (apic, pin) in known:
+        return known[apic, pin]
+    from structs.ioapic import RTE
+
+    try:
+        ioapics = look.target.ioapics()
+    except UNREADABLE as error:
+        raise NotHere(f"IO-APIC {apic} pin {pin}: Xen has no remapping index for it, and {error}") from None
+    if apic >= len(ioapics) or pin >= len(ioapics[apic].redirection):
+        raise UsageError(f"there is no pin {pin} of an IO-APIC {apic}")
+    rte = RTE.parse(ioapics[apic].redirection[pin].to_bytes(8, "little"))
+    if "index" not in rte:
+        raise UsageError(f"IO-APIC {apic} pin {pin} is not remapped: its redirection entry is in compatibility format")
+    return int(rte["index"])
+
+
+def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
+    record = POSTED if route.entry["im"] else REMAPPED
+    fields = {
+        name: value for name, value in route.entry.items() if name == "index" or value or not record[name].reserved
+    }
+    return {
+        "unit": route.unit.index,
+        "entry": {"format": record.title, **fields},
+        "source": route.source,
+        "vcpu": words.document(snapshot, route.vcpu) if route.vcpu else None,
+        "fires": route.fires,
+    }
+
+
+def _facts(snapshot: Snapshot, route: Route) -> Facts:
+    rows = [("source", route.source), ("entry", _entry(route))]
+    if route.vcpu:
+        rows += _chain(snapshot, route.vcpu)
+    return Facts(
+        [*rows, *_lines("if it fires", route.fires)], f"unit {route.unit.index} entry {route.entry['index']:#x}"
+    )
+
+
+def _chain(snapshot: Snapshot, vcpu: Vcpu) -> list[tuple[str, str]]:
+    """Descriptor, vCPU and list."""
+    pi, where = vcpu.pi, situation(snapshot, vcpu)
+    if pi is None or where is None:
+        return []
+    state = f"PIR {words.vectors(pi.pir)}, ON={pi.on} SN={pi.sn}, NV {words.vector_name(snapshot, pi.nv)}"
+    return [
+        ("descriptor", f"{pi.address:#x}: {state}, NDST {words.destination(snapshot, pi.ndst)}"),
+        ("vcpu", f"{vcpu.name}, {vcpu.runstate}: {where.id} {where.title}"),
+        ("list", "on none" if vcpu.blocking_list is None else f"on CPU {vcpu.blocking_list}'s"),
+    ]
+
+
+def _lines(name: str, sentences: list[str]) -> list[tuple[str, str]]:
+    return [(name, sentences[0]), *(("", sentence) for sentence in sentences[1:])]
+
+
+def _entry(route: Route) -> str:
+    entry = route.entry
+    if entry["im"]:
+        return f"posted, guest vector {entry['vector']:#x}, to the descriptor at {entry['pda']:#x}"
+    return f"remapped, vector {entry['vector']:#x}"

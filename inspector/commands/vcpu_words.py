@@ -1,0 +1,96 @@
+"""How commands name, choose and describe vCPUs."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from typing import Any
+
+from inspector.errors import UsageError, VtdpiError
+from inspector.look import Look
+from inspector.situation import situation
+from inspector.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from structs.pi_desc import ndst_apic_id
+
+VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
+
+
+def vcpu_argument(word: str) -> str:
+    """A vCPU's name, `d1v2`."""
+    match = VCPU.fullmatch(word)
+    if not match:
+        raise ArgumentTypeError(f"{word!r} is no vCPU; expected one such as d1v0")
+    return f"d{int(match[1])}v{int(match[2])}"
+
+
+def snapshot_of(look: Look) -> Snapshot:
+    """The snapshot of a machine whose Xen is known. Raises VtdpiError, with the reason, if there is none."""
+    snapshot = look.snapshot
+    if snapshot.version is None and not snapshot.vcpus and not snapshot.cpus:
+        reasons = [*look.problems, *snapshot.problems, *look.notes] or [f"no Xen found in {snapshot.target}"]
+        look.notes.clear()
+        raise VtdpiError(reasons[0])
+    return snapshot
+
+
+def choose(snapshot: Snapshot, name: str) -> Vcpu:
+    """The vCPU of that name. Raises UsageError if there is none."""
+    if name not in snapshot.by_name:
+        known = ", ".join(list(snapshot.by_name)[:20]) or "none"
+        raise UsageError(f"there is no vCPU {name}; those that were found: {known}")
+    return snapshot.by_name[name]
+
+
+def descriptor(pi: Descriptor | None) -> dict[str, Any] | None:
+    """A descriptor as the documents have it."""
+    if pi is None:
+        return None
+    return {"address": pi.address, "pir": list(pi.pir), "on": pi.on, "sn": pi.sn, "nv": pi.nv, "ndst": pi.ndst}
+
+
+def document(snapshot: Snapshot, vcpu: Vcpu) -> dict[str, Any]:
+    """A vCPU as the documents have it."""
+    where = situation(snapshot, vcpu)
+    return {
+        "domain": vcpu.domain,
+        "vcpu": vcpu.vcpu,
+        "processor": vcpu.processor,
+        "runstate": vcpu.runstate,
+        "blocked": vcpu.blocked,
+        "pi": descriptor(vcpu.pi),
+        "blocking_list": vcpu.blocking_list,
+        "situation": where.id if where else None,
+        "evidence": list(where.evidence) if where else [],
+        "is_running": vcpu.is_running,
+        "in_guest_mode": vcpu.in_guest,
+        "pause_flags": vcpu.pause_flags,
+        "pause_count": vcpu.pause_count,
+        "hooks": list(vcpu.hooks),
+    }
+
+
+def vectors(pir: tuple[int, ...]) -> str:
+    """Vectors for a reader."""
+    return " ".join(f"{vector:02x}" for vector in pir) or "-"
+
+
+def vector_name(snapshot: Snapshot, nv: int) -> str:
+    """A notification vector with what Xen uses it for."""
+    if nv and nv == snapshot.posted_intr_vector:
+        return f"{nv:02x} notify"
+    if nv and nv == snapshot.pi_wakeup_vector:
+        return f"{nv:02x} wakeup"
+    return f"{nv:02x}"
+
+
+def destination(snapshot: Snapshot, ndst: int) -> str:
+    """An NDST as the CPU that it names, else as the APIC ID, else as it stands."""
+    if ndst == MARKER:
+        return "none yet"
+    if snapshot.x2apic is None:
+        return f"{ndst:#x}"
+    apic = ndst_apic_id(ndst, snapshot.x2apic)
+    known: Cpu | None = next((cpu for cpu in snapshot.cpus if cpu.apic_id == apic), None)
+    if known is None:
+        return f"APIC {apic:#x}?"
+    return f"CPU {known.cpu}" + ("" if known.online else " offline")

@@ -1,0 +1,81 @@
+"""Every vCPU: run state, posted-interrupt descriptor, blocking list, where it stands, and what the audit says of it.
+
+vtdpi live vcpus
+vtdpi dump FILE vcpus d1v2          one, with the evidence
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inspector.answer import Answer, Block, Facts, Table
+from inspector.audit import INFO, Finding, audit
+from inspector.commands import vcpu_words as words
+from inspector.look import Look
+from inspector.posting import effect
+from inspector.situation import SITUATIONS
+from inspector.snapshot import Snapshot, Vcpu
+
+COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("vcpu", nargs="?", type=words.vcpu_argument, metavar="dXvY", help="only this one, in detail")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    snapshot = words.snapshot_of(look)
+    chosen = [words.choose(snapshot, options.vcpu)] if options.vcpu else list(snapshot.vcpus)
+    said: dict[str, list[Finding]] = {}
+    for finding in audit(snapshot):
+        if finding.severity != INFO:
+            said.setdefault(finding.subject, []).append(finding)
+    entries = [
+        words.document(snapshot, vcpu) | {"findings": [finding.rule for finding in said.get(vcpu.name, ())]}
+        for vcpu in chosen
+    ]
+    rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in zip(chosen, entries, strict=True)]
+    blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}))]
+    if options.vcpu:
+        blocks.append(_details(snapshot, chosen[0], entries[0], said.get(options.vcpu, ())))
+    return Answer({"vcpus": entries}, blocks, snapshot.problems)
+
+
+def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> tuple[str, ...]:
+    state = vcpu.runstate + (" in guest" if vcpu.in_guest else "")
+    start = (vcpu.name, state, "-" if vcpu.processor is None else str(vcpu.processor))
+    situation = f"{entry['situation']} {SITUATIONS[entry['situation']]}" if entry["situation"] else "paravirtualised"
+    if not entry["situation"] and vcpu.hvm:
+        situation = "descriptor not known"
+    listed = "-" if vcpu.blocking_list is None else f"CPU {vcpu.blocking_list}"
+    verdict = " ".join(f"{finding.rule} {finding.severity}" for finding in said) or "ok"
+    if vcpu.pi is None:
+        return (*start, "-", "-", "-", "-", "-", "-", listed, situation, "-" if verdict == "ok" else verdict)
+    return (
+        *start,
+        f"{vcpu.pi.address:#x}",
+        words.vectors(vcpu.pi.pir),
+        str(vcpu.pi.on),
+        str(vcpu.pi.sn),
+        words.vector_name(snapshot, vcpu.pi.nv),
+        words.destination(snapshot, vcpu.pi.ndst),
+        listed,
+        situation,
+        verdict,
+    )
+
+
+def _details(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> Facts:
+    facts = [
+        ("pause_flags", f"{vcpu.pause_flags:#x}, paused {vcpu.pause_count} times"),
+        ("hooks", ", ".join(vcpu.hooks) or "none"),
+        ("evidence", "; ".join(entry["evidence"]) or "none"),
+    ]
+    if vcpu.pi:
+        facts.append(("a post now", "; ".join(effect(snapshot, vcpu.pi, vcpu))))
+    if vcpu.irr is not None and vcpu.isr is not None:
+        facts.append(("virtual APIC", f"IRR {words.vectors(vcpu.irr)}, ISR {words.vectors(vcpu.isr)}"))
+    facts += [(f"{finding.rule} {finding.severity}", finding.message) for finding in said]
+    return Facts(facts)
