@@ -14,14 +14,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sim_backend import cpus, domains, firmware, image, interrupts, vtd
+from sim_backend import cpus, devices, domains, firmware, image, interrupts, vtd
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.cpus import Cpus
+from sim_backend.devices import Device, Msi
 from sim_backend.domains import Domain, find_vcpu, new_descriptors
 from sim_backend.errors import SimError
 from sim_backend.ground import MIB, Ground
 from sim_backend.heap import Heap
-from sim_backend.interrupts import Device, Interrupts, Msi
+from sim_backend.interrupts import Interrupts
 from sim_backend.memory import PAGE, Memory
 from sim_backend.profiles import bundled
 from sim_backend.vtd import VtdUnit
@@ -51,6 +52,7 @@ class Layout(Ground):
         self._cpus = Cpus()
         self.interrupts = Interrupts(config.units)
         self.domains: dict[int, Domain] = {}
+        self.devices: dict[int, Device] = {}
         self._descriptors = new_descriptors(
             config.posted_intr_vector, config.apics, config.x2apic, config.ndst_at_creation
         )
@@ -104,9 +106,9 @@ class Layout(Ground):
     def destroy_domain(self, domain_id: int) -> None:
         """Unlink a domain and free its pages; their bytes stay until they are used again. Its devices have no owner."""
         address = self.domain(domain_id)
-        for device in self.interrupts.devices.values():
+        for device in self.devices.values():
             if self.get("pci_dev", device.address, "domain") == self.virtual(address):
-                interrupts.give_device(self, device, None)
+                devices.give_device(self, device, None)
         domains.unlink(self, address)
         domains.release(self, self.domains.pop(domain_id))
 
@@ -167,26 +169,32 @@ class Layout(Ground):
     def add_device(self, bdf: int, vectors: int, unit: int | None = None) -> tuple[Msi, ...]:
         """A new device, owned by nobody, its vectors remapped to CPU 0. `bdf` is bus << 8 | devfn."""
         number = self.unit_of(bdf) if unit is None else unit
-        return interrupts.add_device(self, self.interrupts, self.units[number], number, self.config, bdf, vectors).msis
+        if bdf in self.devices:
+            raise SimError(f"there already is a device {name_of(bdf)}")
+        unit_of_device = self.units[number]
+        device = devices.add_device(self, self.interrupts, unit_of_device, number, self.config, bdf, vectors)
+        self.devices[bdf] = device
+        return device.msis
 
     def remove_device(self, bdf: int) -> None:
         """Take a device away, and free its entries and irqs."""
-        interrupts.remove_device(self, self.interrupts, self.units, bdf)
+        devices.remove_device(self, self.interrupts, self.units, self.device(bdf))
+        del self.devices[bdf]
 
     def device(self, bdf: int) -> Device:
         """A device that is there."""
         try:
-            return self.interrupts.devices[bdf]
+            return self.devices[bdf]
         except KeyError:
-            raise SimError(f"there is no device {bdf >> 8:02x}:{bdf >> 3 & 31:02x}.{bdf & 7}") from None
+            raise SimError(f"there is no device {name_of(bdf)}") from None
 
     def give_device(self, bdf: int, domain_id: int | None) -> None:
         """Make a domain the owner of a device, or nobody: `pci_dev.domain` and `domain.pdev_list`."""
-        interrupts.give_device(self, self.device(bdf), None if domain_id is None else self.domain(domain_id))
+        devices.give_device(self, self.device(bdf), None if domain_id is None else self.domain(domain_id))
 
     def post_msi(self, msi: Msi, domain_id: int, vcpu_id: int, vector: int) -> None:
         """Make an MSI a posted one for a vCPU's vector, at once: entry and `struct msi_desc`."""
-        interrupts.post(self, self.units[msi.unit], msi, self.pi_desc(domain_id, vcpu_id), vector)
+        devices.post(self, self.units[msi.unit], msi, self.pi_desc(domain_id, vcpu_id), vector)
 
     # The whole.
 
@@ -199,6 +207,7 @@ class Layout(Ground):
         other._cpus = self._cpus.copy()
         other.interrupts = self.interrupts.copy()
         other.domains = self.domains.copy()
+        other.devices = self.devices.copy()
         return other
 
     def state(self) -> dict[str, Any]:
@@ -212,7 +221,7 @@ class Layout(Ground):
             "units": [asdict(unit) for unit in self.units],
             "free_irqs": self.interrupts.free_irqs,
             "first_free": self.interrupts.first_free,
-            "devices": [[bdf, d.address, [asdict(m) for m in d.msis]] for bdf, d in self.interrupts.devices.items()],
+            "devices": [[bdf, d.address, [asdict(m) for m in d.msis]] for bdf, d in self.devices.items()],
         }
 
     @classmethod
@@ -247,9 +256,14 @@ class Layout(Ground):
         self.units = [VtdUnit(**unit) for unit in state["units"]]
         self.interrupts = Interrupts(0)
         self.interrupts.free_irqs, self.interrupts.first_free = list(state["free_irqs"]), list(state["first_free"])
-        self.interrupts.devices = {
+        self.devices = {
             bdf: Device(address, tuple(Msi(**msi) for msi in msis)) for bdf, address, msis in state["devices"]
         }
+
+
+def name_of(bdf: int) -> str:
+    """A device as people write it: `bus:device.function`, in hex."""
+    return f"{bdf >> 8:02x}:{bdf >> 3 & 31:02x}.{bdf & 7}"
 
 
 def _needed(profile: Profile, config: LayoutConfig) -> int:

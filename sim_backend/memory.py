@@ -83,19 +83,17 @@ class Memory:
 
     def write(self, address: int, data: bytes) -> None:
         """Store bytes at a physical address, as one store. Nothing is written if part of it is nowhere."""
-        end = address + len(data)
-        for page in range(address >> SHIFT, end + OFFSET >> SHIFT):
-            self._page(page << SHIFT)
-        old = self.read(address, len(data)) if self.observer is not None else b""
-        done = 0
-        while done < len(data):
-            place = address + done
-            at = place & OFFSET
-            part = data[done : done + PAGE - at]
-            self._writable(place)[at : at + len(part)] = part
-            done += len(part)
+        size, at = len(data), address & OFFSET
+        for page in range(address >> SHIFT, address + size + OFFSET >> SHIFT):
+            if page not in self._pages:
+                raise self._nowhere(page << SHIFT)
+        old = self.read(address, size) if self.observer is not None else b""
+        if at + size <= PAGE:
+            self._writable(address)[at : at + size] = data
+        else:
+            self._write_pages(address, data)
         if self.observer is not None:
-            self.observer(address, len(data), int.from_bytes(old, "little"), int.from_bytes(data, "little"))
+            self.observer(address, size, int.from_bytes(old, "little"), int.from_bytes(data, "little"))
 
     def u8(self, address: int) -> int:
         """The byte at a physical address."""
@@ -242,9 +240,22 @@ class Memory:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _write_pages(self, address: int, data: bytes) -> None:
+        done = 0
+        while done < len(data):
+            place = address + done
+            at = place & OFFSET
+            part = data[done : done + PAGE - at]
+            self._writable(place)[at : at + len(part)] = part
+            done += len(part)
+
+    @staticmethod
+    def _nowhere(address: int) -> SimError:
+        return SimError(f"there is no memory and no device at physical address {address:#x}")
+
     def _no_number(self, address: int, size: int, value: int = 0) -> SimError:
         if not self.has(address, size):
-            return SimError(f"there is no memory and no device at physical address {address:#x}")
+            return self._nowhere(address)
         if not 0 <= value < 1 << 8 * size:
             return SimError(f"{value:#x} does not fit the {size} bytes at physical address {address:#x}")
         return SimError(f"{size} bytes at physical address {address:#x} cross a page: read or write them as bytes")
@@ -253,7 +264,7 @@ class Memory:
         try:
             return self._pages[address >> SHIFT]
         except KeyError:
-            raise SimError(f"there is no memory and no device at physical address {address:#x}") from None
+            raise self._nowhere(address) from None
 
     def _writable(self, address: int) -> bytearray:
         number = address >> SHIFT
@@ -261,7 +272,7 @@ class Memory:
         if type(page) is bytearray:
             return page
         if page is None:
-            raise SimError(f"there is no memory and no device at physical address {address:#x}")
+            raise self._nowhere(address)
         own = self._pages[number] = bytearray(page)
         self._own.add(number)
         self._stale.add(number)

@@ -213,7 +213,7 @@ def test_a_full_table_takes_no_more():
     layout = Layout(LayoutConfig(irqs=70000))
     layout.memory.write(layout.irte(0, 24), b"\1" * (65536 - 25) * 16)
     assert layout.add_device(NIC, 1)[0].index == 65535
-    with pytest.raises(SimError, match="in use"):
+    with pytest.raises(SimError, match="no 1 free"):
         layout.add_device(DISK, 1)
 
 
@@ -279,3 +279,14 @@ def test_pointers_outside_are_refused(layout):
         layout.virtual(layout.memory.size)
     assert layout.physical(layout.virtual(PHYS_START)) == PHYS_START
     assert bundled("ea92b6").version.startswith("4.20.3")
+
+
+def test_a_device_that_does_not_fit_changes_nothing(layout):
+    digest, state = layout.memory.digest(), json.dumps(layout.state())
+    for vectors in (1000, 70000):
+        with pytest.raises(SimError, match="irqs"):
+            layout.add_device(0x0400, vectors)
+    with pytest.raises(SimError, match="already"):
+        layout.add_device(NIC, 1)
+    assert layout.memory.digest() == digest
+    assert json.dumps(layout.state()) == state
