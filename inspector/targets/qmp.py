@@ -40,10 +40,7 @@ class Qmp:
                 self._socket.connect(self.path)
             except (OSError, ValueError) as error:
                 raise TargetError(f"QMP socket {self.path}: {getattr(error, 'strerror', None) or error}") from error
-            greeting = self._message(
-                time.monotonic() + timeout,
-                "it says nothing; QEMU serves one QMP client at a time, is another connected?",
-            )
+            greeting = self._greeting(time.monotonic() + timeout)
             try:
                 found = greeting["QMP"]["version"]["qemu"]
                 self.version = (int(found["major"]), int(found["minor"]), int(found["micro"]))
@@ -86,6 +83,13 @@ class Qmp:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+    def _greeting(self, deadline: float) -> dict[str, Any]:
+        """The first message that is no event: QEMU may send one to whoever connects at that moment, before it greets."""
+        silence = "it says nothing; QEMU serves one QMP client at a time, is another connected?"
+        while "event" in (message := self._message(deadline, silence)):
+            pass
+        return message
 
     def _message(self, deadline: float, silence: str) -> dict[str, Any]:
         while b"\n" not in self._rest:

@@ -9,6 +9,5 @@ from inspector.answer import Answer
 
 
 def show(answer: Answer, out: TextIO) -> None:
-    """Print the document, and nothing else."""
-    json.dump(answer.document, out, indent=1)
-    out.write("\n")
+    """Print the document, and nothing else: on one line, but for a person at a terminal indented."""
+    out.write(json.dumps(answer.document, indent=1 if out.isatty() else None) + "\n")

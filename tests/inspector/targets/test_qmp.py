@@ -70,6 +70,12 @@ def test_a_peer_that_is_not_qmp(serve: Serve, text: bytes, said: str) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_an_event_may_come_before_the_greeting(serve: Serve) -> None:
+    greeting = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}}}}\n'
+    with Qmp(serve(b'{"event": "STOP"}\n' + greeting + b'{"return": {}}\n'), timeout=2.0) as qmp:
+        assert qmp.version == (7, 2, 22)
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="No such file"):
         Qmp(tmp_path / "nobody")
