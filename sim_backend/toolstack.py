@@ -1,0 +1,179 @@
+"""What the control domain asks for: devices come and go, CPUs go offline and come back, domains end.
+
+In a real machine these are hypercalls of the control domain, on one of the CPUs. Here they have an actor of their own,
+which runs beside the CPUs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim_backend.errors import SimError
+from sim_backend.pi_logic import (
+    msi_msg_write_remap_rte,
+    vmx_pi_desc_fixup,
+    vmx_pi_hooks_assign,
+    vmx_pi_hooks_deassign,
+    vmx_pi_update_irte,
+)
+from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.scheduler import SCHEDULE_SOFTIRQ, domain_pause, start_migration
+from sim_backend.world import CPU, DEVICE
+
+SID, DOMAIN_ID, NUMBER = range(FIRST, FIRST + 3)
+
+assign_device = Procedure("assign_device", "sid", "domain", "number")
+
+
+@assign_device.step("installs the hooks, if it is the domain's first device")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    if w.owner(f[SID]) is not None:
+        raise SimError(f"device {w.device_name(f[SID])} is assigned already")
+    if not w.devices_of(f[DOMAIN_ID]):
+        a.call(vmx_pi_hooks_assign, w.layout.domain(f[DOMAIN_ID]))
+
+
+@assign_device.step("gives the device to the domain")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.give(f[SID], f[DOMAIN_ID])
+    w.effect = (DEVICE, f[SID], "domain", -1, f[DOMAIN_ID])
+
+
+@assign_device.step("binds the next of its interrupts to a vCPU of the guest")
+def bind(w: Any, a: Actor, f: Frame) -> Any:
+    msis = w.layout.device(f[SID]).msis
+    if f[NUMBER] >= len(msis):
+        return None
+    msi = msis[f[NUMBER]]
+    vcpu, vector = w.bind(msi, f[DOMAIN_ID])
+    if w.posting():
+        w.compose_message(msi)
+        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.message_buffer)
+    f[NUMBER] += 1
+    return bind
+
+
+deassign_device = Procedure("deassign_device", "sid", "domain", "number")
+
+
+@deassign_device.step("unbinds the next of its interrupts")
+def unbind(w: Any, a: Actor, f: Frame) -> Any:
+    msis = w.layout.device(f[SID]).msis
+    if f[NUMBER] >= len(msis):
+        return None
+    msi = msis[f[NUMBER]]
+    w.unbind(msi)
+    if w.posting() and w.version.unbind_restores:
+        w.compose_message(msi)
+        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.message_buffer)
+    f[NUMBER] += 1
+    return unbind
+
+
+@deassign_device.step("takes the device from the domain, and resets it")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.reset_device(f[SID])
+    w.give(f[SID], None)
+    w.effect = (DEVICE, f[SID], "domain", f[DOMAIN_ID], -1)
+
+
+@deassign_device.step("removes the hooks, if it was the domain's last device")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    if not w.devices_of(f[DOMAIN_ID]):
+        a.call(vmx_pi_hooks_deassign, w.layout.domain(f[DOMAIN_ID]))
+
+
+destroy_domain = Procedure("domain_kill", "domain")
+
+
+@destroy_domain.step("pauses the domain for good")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    a.call(domain_pause, w.layout.domain(f[FIRST]))
+
+
+@destroy_domain.step("takes the next device from it")
+def next_device(w: Any, a: Actor, f: Frame) -> Any:
+    devices = w.devices_of(f[FIRST])
+    if not devices:
+        return None
+    a.call(deassign_device, devices[0], f[FIRST])
+    return next_device
+
+
+@destroy_domain.step("frees its vCPUs")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.forget_domain(f[FIRST])
+
+
+cpu_down = Procedure("cpu_down", "cpu", "number")
+
+
+@cpu_down.step("takes the CPU from the scheduler")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    if f[FIRST] not in w.active:
+        return DONE
+    w.active.remove(f[FIRST])
+    w.effect = (CPU, f[FIRST], "schedulable", 1, 0)
+    return None
+
+
+@cpu_down.step("moves the next vCPU away from it")
+def move_away(w: Any, a: Actor, f: Frame) -> Any:
+    there = [v for v in w.names if w.memory.u32(v + w.o.processor) == f[FIRST]]
+    if not there:
+        return None
+    waiting = [v for v in there if v not in w.migrating]
+    if not waiting:
+        return WAIT
+    a.call(start_migration, waiting[0], w.active[w.below(len(w.active))])
+    return move_away
+
+
+@cpu_down.step("has it stop itself, in a tasklet")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.leaving = f[FIRST]
+    w.tasklets[f[FIRST]] += 1
+    w.cpu_raise_softirq(a, f[FIRST], SCHEDULE_SOFTIRQ)
+
+
+@cpu_down.step("waits until it is dead")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    return None if w.is_dead(f[FIRST]) else WAIT
+
+
+@cpu_down.step("directs the next interrupt that went there to another CPU")
+def redirect(w: Any, a: Actor, f: Frame) -> Any:
+    msis = [msi for device in w.layout.devices.values() for msi in device.msis]
+    while f[FIRST + 1] < len(msis):
+        msi = msis[f[FIRST + 1]]
+        f[FIRST + 1] += 1
+        if w.targets.get(w.msi_key(msi), 0) == f[FIRST]:
+            w.targets[w.msi_key(msi)] = w.active[0]
+            w.compose_message(msi)
+            a.call(msi_msg_write_remap_rte, msi.msi_desc, w.message_buffer)
+            return redirect
+    return None
+
+
+@cpu_down.step("moves those who are blocked there")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    a.call(vmx_pi_desc_fixup, f[FIRST])
+
+
+@cpu_down.step("frees its per-CPU area")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.layout.free_percpu(f[FIRST])
+    w.refresh()
+    w.effect = (CPU, f[FIRST], "per-CPU area", 1, 0)
+
+
+cpu_up = Procedure("cpu_up", "cpu")
+
+
+@cpu_up.step("brings the CPU up, with an empty blocking list")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    if f[FIRST] in w.online:
+        return DONE
+    w.bring_up(f[FIRST])
+    w.effect = (CPU, f[FIRST], "online", 0, 1)
+    return None
