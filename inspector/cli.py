@@ -42,6 +42,11 @@ def _run(argv: list[str]) -> int:
         from inspector.lab import cli as lab
 
         return lab.run(options)
+    if options.group == "config":
+        from inspector.repl import config
+
+        print(config.default(), end="")
+        return 0
     if options.group == "profile":
         from inspector.xen import profile_cli
 
@@ -61,6 +66,7 @@ def _session(options: Namespace, words: list[str]) -> int:
 
     with Session(
         open_target,
+        name=options.address if options.group == "live" else os.path.basename(options.file),
         prefix=f"vtdpi {options.group} ... ",
         symbols=options.symbols,
         profile=options.profile,
@@ -70,7 +76,11 @@ def _session(options: Namespace, words: list[str]) -> int:
             from inspector import script
 
             return script.run(session, options.batch)
-        answered = session.ask(words or ["info"])
+        if not words:
+            from inspector.repl.start import start
+
+            return start(session)
+        answered = session.ask(words)
     answered.show(sys.stdout)
     answered.tell(sys.stderr)
     return answered.status
@@ -113,6 +123,7 @@ def _parser() -> ArgumentParser:
     from inspector.xen.profile_cli import add_arguments as profile_arguments
 
     lab_arguments(groups.add_parser("lab", help="start and stop a real Xen under a real QEMU"))
+    groups.add_parser("config", help="print the default configuration of the prompt, with what each setting means")
     profile_arguments(groups.add_parser("profile", help="make, list and show profiles of Xen builds"))
     return parser
 

@@ -8,7 +8,7 @@ exit status.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,10 @@ from inspector.errors import UsageError, VtdpiError
 
 if TYPE_CHECKING:
     from inspector.session import Session
+
+
+class Leave(Exception):
+    """A line asks to leave."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile]) -> int:
     status = 0
     for where, text in lines:
         try:
-            status = run_line(session, text) or status
+            ended = run_line(session, text)
+            status = status or ended
+        except Leave:
+            break
         except VtdpiError as error:
             failed = VtdpiError(f"{where}: {error}")
             failed.exit_status = status or error.exit_status
@@ -70,18 +77,40 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile]) -> int:
     return status
 
 
-def run_line(session: Session, text: str) -> int:
-    """Run one line; its exit status. Raises VtdpiError."""
-    from inspector import line, output
+def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str, str] | None = None) -> int:
+    """Run one line; its exit status.
 
-    parsed = line.parse(text)
+    Args:
+        session: the target.
+        text: the line.
+        pager: what shows an answer that is longer than the screen; nothing if empty.
+        aliases: words that stand for the beginning of a line.
+
+    Raises:
+        VtdpiError: it failed.
+        Leave: it says so.
+    """
+    from inspector import help, line, output
+    from inspector.session import Answered
+
+    parsed = line.parse(_expanded(text, aliases or {}))
     if not parsed.words:
         return 0
+    if parsed.words[0] in ("quit", "exit"):
+        raise Leave
     try:
-        answered = session.ask(parsed.words)
+        if parsed.words[0] == "help":
+            answered = Answered(help.answer(parsed.words[1:], aliases), json="--json" in parsed.words)
+        else:
+            answered = session.ask(parsed.words)
     except SystemExit:
         return 0
-    with output.to(parsed) as out:
+    with output.to(parsed, pager) as out:
         answered.show(out)
     answered.tell(sys.stderr)
     return answered.status
+
+
+def _expanded(text: str, aliases: Mapping[str, str]) -> str:
+    word, space, rest = text.strip().partition(" ")
+    return f"{aliases[word]}{space}{rest}" if word in aliases else text

@@ -187,6 +187,7 @@ class GdbMi(Target):
     def stop(self) -> None:
         """Stop the machine, if it runs."""
         if self._gdb.running:
+            self.moved += 1
             self._ask("-exec-interrupt")
             self._gdb.wait_until_stopped()
 

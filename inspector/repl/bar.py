@@ -1,0 +1,50 @@
+"""The bar below the prompt: running or stopped, Xen's version, posted vectors, findings, and the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from inspector.targets.control import Control
+from inspector.targets.target import Target
+
+if TYPE_CHECKING:
+    from inspector.look import Look
+
+
+def version(look: Look) -> str:
+    """Which Xen it is."""
+    return f"Xen {look.xen.profile.version.partition('-')[0]}" if look.xen else "no Xen known"
+
+
+def posted(look: Look) -> str:
+    """How many vectors wait in descriptors."""
+    described = [vcpu.pi for vcpu in look.snapshot.vcpus if vcpu.pi]
+    if not described:
+        return "no PI descriptors"
+    count = sum(len(pi.pir) for pi in described)
+    return f"{count} posted {'vector' if count == 1 else 'vectors'}"
+
+
+def findings(look: Look) -> str:
+    """What the audit finds."""
+    from inspector.audit import BUG, WARNING, audit
+
+    severities = [finding.severity for finding in audit(look.snapshot)]
+    counts = [(severities.count(BUG), "bug"), (severities.count(WARNING), "warning")]
+    return ", ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count) or "no findings"
+
+
+READERS: dict[str, Callable[[Look], str]] = {"version": version, "posted": posted, "findings": findings}
+"""What the bar shows, each as it is read from a look."""
+
+
+def is_running(target: Target) -> bool:
+    """Whether the target runs now."""
+    return isinstance(target, Control) and target.running
+
+
+def text(target: Target, known: Mapping[str, Any], reading: bool) -> str:
+    """The bar's text, from what is known by now."""
+    parts = ["running" if is_running(target) else "stopped", *filter(None, known.values())]
+    return " " + " │ ".join([*parts, *(["reading…"] if reading else []), target.description])

@@ -1,0 +1,107 @@
+"""The user's configuration: a TOML file in the XDG place, and its commented default."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inspector import xdg
+from inspector.errors import UsageError
+
+DEFAULT = """\
+# The configuration of vtdpi's prompt, as it is without this file: {path}
+
+# What shows an answer that is longer than the screen; "" for nothing.
+pager = "less -RX"
+
+# When the menu of completions opens: "typing", or "tab" for the Tab key only.
+completion = "typing"
+
+# Suggest the rest of a line from the history; the right arrow key takes it.
+suggestions = true
+
+# The keys: "emacs" or "vi".
+keys = "emacs"
+
+# The bar below the prompt: target, running or stopped, Xen's version, posted vectors.
+bar = true
+
+# Words of your own that stand for the beginning of a line.
+[aliases]
+# posted = "irt --posted"
+
+# Colours, as prompt_toolkit writes styles: https://python-prompt-toolkit.readthedocs.io/en/stable/pages/advanced_topics/styling.html
+[colors]
+prompt = "bold"
+command = "bold ansigreen"
+unknown = "underline ansired"
+option = "ansicyan"
+value = ""
+string = "ansiyellow"
+pipe = "ansimagenta"
+comment = "italic"
+"""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the user has set; see DEFAULT for what each means."""
+
+    pager: str
+    completion: str
+    suggestions: bool
+    keys: str
+    bar: bool
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
+
+
+CHOICES = {"completion": ("typing", "tab"), "keys": ("emacs", "vi")}
+
+
+def path() -> Path:
+    """Where the file is."""
+    return xdg.config() / "config.toml"
+
+
+def default() -> str:
+    """The commented default."""
+    return DEFAULT.format(path=path())
+
+
+def load() -> Config:
+    """The configuration of this user, the default where it says nothing.
+
+    Raises:
+        UsageError: the file is no TOML, or says what is no setting.
+    """
+    settings = tomllib.loads(DEFAULT)
+    try:
+        text = path().read_text("utf-8")
+    except FileNotFoundError:
+        return Config(**settings)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path()} cannot be read: {error}") from None
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path()} is no TOML: {error}; `vtdpi config` prints one that is") from None
+    return Config(**_merged(settings, said, ""))
+
+
+def _merged(settings: dict[str, Any], said: dict[str, Any], table: str) -> dict[str, Any]:
+    for name, value in said.items():
+        known: Any = "" if table == "aliases" else settings.get(name)
+        if known is None:
+            raise UsageError(f"{path()}: there is no setting {table}{'.' * bool(table)}{name}; see `vtdpi config`")
+        if type(value) is not type(known) or value not in CHOICES.get(name, (value,)):
+            expected = " or ".join(map(repr, CHOICES.get(name, ()))) or f"a {_KINDS[type(known)]}"
+            raise UsageError(f"{path()}: {name} is {value!r}; expected {expected}")
+        settings[name] = _merged({**known}, value, name) if isinstance(value, dict) else value
+    return settings
+
+
+_KINDS = {str: "string", bool: "boolean, true or false,", dict: "table"}

@@ -1,0 +1,96 @@
+"""What the prompt knows of the target: read behind the user's back, so that no key press waits for it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from inspector.errors import UNREADABLE
+
+if TYPE_CHECKING:
+    from inspector.look import Look
+    from inspector.session import Session
+
+
+class Knowledge:
+    """Facts by name, each read once a look by a thread, when first asked for and the target is not otherwise in use.
+
+    Args:
+        session: whose look they are of.
+        readers: how each fact is read; None, or an error, is what cannot be read.
+        changed: called, in that thread, whenever something new is known.
+    """
+
+    def __init__(
+        self, session: Session, readers: Mapping[str, Callable[[], Any]], changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self.changed = changed
+        self._session = session
+        self._readers = readers
+        self._known: dict[str, Any] = {}
+        self._asked: set[str] = set()
+        self._look: Look | None = None
+        self._jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._free = threading.Event()
+        self._free.set()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="vtdpi knowledge", daemon=True)
+        self._thread.start()
+
+    def get(self, name: str) -> Any | None:
+        """A fact; None if it is not known, or not yet. Never waits."""
+        if name not in self._asked and not self._closed:
+            self._asked.add(name)
+            self._jobs.put(name)
+        return self._known.get(name)
+
+    @property
+    def reading(self) -> bool:
+        """Whether more will be known soon."""
+        return any(name not in self._known for name in tuple(self._asked))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The target is in use: nothing is read meanwhile. Afterwards, what is of the past is forgotten."""
+        self._free.clear()
+        try:
+            yield
+            self._forget()
+        finally:
+            self._free.set()
+
+    def close(self) -> None:
+        """Read nothing more. Waits for what is being read."""
+        self._closed = True
+        self._free.set()
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _forget(self) -> None:
+        with self._session.lock:
+            look = self._session.look
+            if look is not self._look:
+                self._look = look
+                self._known.clear()
+            # What could not be read while the machine ran can perhaps be read now.
+            self._known = {name: value for name, value in self._known.items() if value is not None}
+            self._asked &= set(self._known)
+
+    def _work(self) -> None:
+        while (name := self._jobs.get()) is not None:
+            self._free.wait()
+            if self._closed:
+                return
+            with self._session.lock:
+                value = self._read(name) if name in self._asked else None
+                self._known[name] = value
+            self.changed()
+
+    def _read(self, name: str) -> Any:
+        try:
+            return self._readers[name]()
+        except UNREADABLE:
+            return None

@@ -1,0 +1,43 @@
+"""Plain lines: from a pipe, or from a terminal that can do no more than print."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from inspector.errors import VtdpiError
+from inspector.repl.config import Config
+from inspector.script import Leave, run_line
+
+if TYPE_CHECKING:
+    from inspector.session import Session
+
+
+def run(session: Session, config: Config) -> int:
+    """Run the lines of stdin, going on after one that fails; the exit status of the first that did, else 0.
+
+    A prompt is printed if somebody types, none if a pipe brings the lines.
+    """
+    typed = sys.stdin.isatty()
+    status = 0
+    while True:
+        try:
+            if typed:
+                print(f"{session.name}> ", end="", flush=True)
+            text = sys.stdin.readline()
+            if not text:
+                return status
+            ended = run_line(session, text, aliases=config.aliases)
+        except Leave:
+            return status
+        except VtdpiError as error:
+            sys.stdout.flush()
+            print(f"vtdpi: {error}", file=sys.stderr)
+            ended = error.exit_status
+        except KeyboardInterrupt:
+            if not typed:
+                raise
+            print("\nvtdpi: interrupted", file=sys.stderr)
+            ended = 0
+        sys.stdout.flush()
+        status = status or ended

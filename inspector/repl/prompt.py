@@ -1,0 +1,143 @@
+"""The prompt itself: a line is read, run, and the target stays as it is until the next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.styles import Style
+
+from inspector import xdg
+from inspector.errors import VtdpiError
+from inspector.repl import bar, objects
+from inspector.repl.colors import LineLexer
+from inspector.repl.completer import LineCompleter
+from inspector.repl.config import Config
+from inspector.repl.knowledge import Knowledge
+from inspector.script import Leave, run_line
+
+if TYPE_CHECKING:
+    from inspector.look import Look
+    from inspector.repl.grammar import Grammar
+    from inspector.session import Session
+
+GRAMMAR = "the commands' syntax"
+
+
+class Prompt:
+    """Reads lines from a terminal and runs them, until Ctrl-D.
+
+    Args:
+        session: the target, open.
+        config: what the user has set.
+    """
+
+    def __init__(self, session: Session, config: Config) -> None:
+        self._session = session
+        self._config = config
+        self._ready = False
+        of_look = {kind: objects.known(kind) for kind in objects.KINDS} | bar.READERS
+        readers: dict[str, Callable[[], Any]] = {name: partial(self._read, read) for name, read in of_look.items()}
+        self._knowledge = Knowledge(session, readers | {GRAMMAR: _grammar}, self._changed)
+        self._completer = LineCompleter(self._syntax, self._knowledge.get, config.aliases)
+        self._terminal: PromptSession[str] = PromptSession(
+            self._message,
+            history=_history(),
+            auto_suggest=AutoSuggestFromHistory() if config.suggestions else None,
+            completer=self._completer,
+            complete_in_thread=True,
+            complete_while_typing=config.completion == "typing",
+            lexer=LineLexer(self._syntax, config.aliases),
+            bottom_toolbar=self._bar if config.bar else None,
+            style=Style([("bottom-toolbar", "noreverse reverse"), *config.colors.items()]),
+            editing_mode=EditingMode.VI if config.keys == "vi" else EditingMode.EMACS,
+            enable_open_in_editor=True,
+        )
+        self._terminal.app.after_render += self._shown
+
+    def run(self) -> int:
+        """Read and run lines until the end; 0."""
+        print(f"{self._session.target.description}: `help` lists the commands, Ctrl-D leaves it as found")
+        try:
+            while True:
+                try:
+                    self._line(self._terminal.prompt())
+                except KeyboardInterrupt:
+                    continue
+        except (EOFError, Leave):
+            return 0
+        finally:
+            self._knowledge.close()
+
+    def _line(self, text: str) -> None:
+        with self._knowledge.held():
+            try:
+                run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
+            except VtdpiError as error:
+                print(f"vtdpi: {error}", file=sys.stderr)
+            except KeyboardInterrupt:
+                print("vtdpi: interrupted; nothing of the target was changed", file=sys.stderr)
+
+    def _shown(self, app: Application[Any]) -> None:
+        # Only once the prompt is there: what is wanted soon is read while the user thinks.
+        if not self._ready:
+            self._ready = True
+            self._knowledge.get(GRAMMAR)
+            app.invalidate()
+
+    def _read(self, read: Callable[[Look], Any]) -> Any:
+        """A fact of the look; None while the machine runs, for then there is nothing to look at."""
+        return None if bar.is_running(self._session.target) else read(self._session.look)
+
+    def _syntax(self) -> Grammar | None:
+        return self._knowledge.get(GRAMMAR)
+
+    def _message(self) -> StyleAndTextTuples:
+        state = " (running)" if bar.is_running(self._session.target) else ""
+        return [("class:prompt", f"{self._session.name}{state}> ")]
+
+    def _bar(self) -> str:
+        known = {name: self._knowledge.get(name) for name in bar.READERS} if self._ready else {}
+        return bar.text(self._session.target, known, self._knowledge.reading)
+
+    def _changed(self) -> None:
+        app = self._terminal.app
+        app.invalidate()
+        if self._completer.missed and app.loop and app.is_running:
+            self._completer.missed = False
+            with suppress(RuntimeError):  # the loop may end at this moment
+                app.loop.call_soon_threadsafe(self._complete_again)
+
+    def _complete_again(self) -> None:
+        buffer = self._terminal.default_buffer
+        if buffer.complete_state and buffer.complete_state.current_completion:
+            # The user is choosing.
+            return
+        buffer.cancel_completion()
+        buffer.start_completion()
+
+
+def _grammar() -> Grammar:
+    from inspector.repl.grammar import Grammar
+
+    return Grammar()
+
+
+def _history() -> History:
+    file = xdg.state() / "history"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+    except OSError as error:
+        print(f"note: no history is kept: {file}: {error.strerror}", file=sys.stderr)
+        return InMemoryHistory()
+    return FileHistory(str(file))

@@ -1,0 +1,30 @@
+"""Which prompt it is: one with all its parts on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from inspector.repl import config
+
+if TYPE_CHECKING:
+    from inspector.session import Session
+
+
+def start(session: Session) -> int:
+    """Read lines and run them until the end; the exit status.
+
+    Raises:
+        UsageError: the user's configuration makes no sense.
+        TargetError: the target cannot be opened.
+    """
+    settings = config.load()
+    session.target  # noqa: B018 - opens it
+    if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from inspector.repl.prompt import Prompt
+
+        return Prompt(session, settings).run()
+    from inspector.repl import plain
+
+    return plain.run(session, settings)
