@@ -24,17 +24,28 @@ from sim_backend.registers import Placed, address_of, registers
 PACKET_SIZE = 0x1000
 LONGEST_READ = PACKET_SIZE // 2
 CONSOLE_PIECE = 1000
-INTERRUPTED, TRAPPED = 2, 5
+INTERRUPTED, TRAPPED, ABORTED = 2, 5, 6
 
 BAD, FAULT, REFUSED = "E16", "E0e", "E01"
 """EINVAL: the packet makes no sense; EFAULT: no such memory; EPERM: this stub does not do that."""
 
 
+class Happened(Protocol):
+    """One step."""
+
+    @property
+    def actor(self) -> str:
+        """Who did it; a CPU is called `CPU 0`."""
+
+
 class Driven(Placed, Protocol):
     """A machine that moves when it is told to."""
 
-    def step(self) -> object:
-        """Do one atomic step; what is falsy means that there is nothing left to do."""
+    crashed: str | None
+    """Why it cannot go on, if so."""
+
+    def step(self) -> Happened | None:
+        """Do one atomic step; None if there is nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,7 @@ class Stub:
         return hit or self.stop_reply(TRAPPED)
 
     def run(self, count: int) -> tuple[str | None, bool]:
-        """Do up to `count` steps: the stop reply if one hit something, and whether there is more to do.
-
-        Raises SimError if the machine cannot go on.
-        """
+        """Do up to `count` steps: the stop reply if one hit something or it crashed; whether there is more to do."""
         for _ in range(count):
             more, hit = self._watched_step()
             if hit or not more:
@@ -138,20 +146,28 @@ class Stub:
 
             memory.observer = observe
         try:
-            more = bool(machine.step())
+            happened = machine.step()
         finally:
             if self._watches:
                 memory.observer = others
+        if happened is None:
+            return False, self.stop_reply(ABORTED) if machine.crashed else None
         for cpu, place in enumerate(self._places() if self._breaks else []):
             if place != before[cpu] and "+" not in place and (kind := self._break_at(place)):
                 self._cpu = cpu
-                return more, self.stop_reply(TRAPPED, kind)
+                return True, self.stop_reply(TRAPPED, kind)
         for watch in self._watches.values():
             for address, size in stores:
                 if address < watch.physical + watch.size and watch.physical < address + size:
                     where = watch.named + max(address - watch.physical, 0)
-                    return more, self.stop_reply(TRAPPED, f"watch:{where:x};")
-        return more, None
+                    self._cpu = self._cpu_called(happened.actor)
+                    return True, self.stop_reply(TRAPPED, f"watch:{where:x};")
+        return True, None
+
+    def _cpu_called(self, actor: str) -> int:
+        """The CPU of this name; a store by something else is told of the CPU that was looked at."""
+        kind, _, number = actor.partition(" ")
+        return int(number) if kind == "CPU" and number.isdecimal() else self._cpu
 
     def _places(self) -> list[str]:
         return [self.machine.where(cpu) for cpu in range(self.machine.layout.config.cpus)]

@@ -62,7 +62,7 @@ class GdbServer:
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def serve(self) -> None:
-        """Serve one debugger after the other, until `stop`. Raises SimError if the machine cannot go on."""
+        """Serve one debugger after the other, until `stop`."""
         while not self._done:
             if self._readable(self._listener, self.running):
                 connection, _ = self._listener.accept()
@@ -131,10 +131,16 @@ class GdbServer:
             if more:
                 hit, more = self._stub.run(STEPS_AT_ONCE)
                 if hit:
+                    self._tell_why(line)
                     return hit
             if self._readable(line.connection, more) and line.interrupted():
                 break
         return self._stub.stop_reply(INTERRUPTED)
+
+    def _tell_why(self, line: _Line) -> None:
+        """Show in gdb why the machine cannot go on, if so."""
+        if why := self._stub.machine.crashed:
+            line.send("O" + f"the simulated machine cannot go on: {why}\n".encode().hex())
 
 
 class _Line:

@@ -24,6 +24,10 @@ class Simulation(Target):
         config = machine.layout.config
         self.description = f"simulated machine with {config.cpus} CPUs and Xen {machine.layout.profile.version}"
 
+    def touched(self) -> None:
+        """Say that the machine has moved, or was told to: what was read before is of the past."""
+        self.moved += 1
+
     def read(self, address: int, size: int) -> bytes:
         """As Target.read; registers of VT-d units are memory here."""
         try:

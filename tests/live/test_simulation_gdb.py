@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
+from typing import NamedTuple
 
 import pytest
 
@@ -23,6 +24,10 @@ from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 pytestmark = pytest.mark.live
 
 
+class Happened(NamedTuple):
+    actor: str
+
+
 class Blocker:
     """CPU 0 blocks d1v0 again and again: NV := wakeup vector in vmx_vcpu_block, and back before VM entry."""
 
@@ -32,6 +37,7 @@ class Blocker:
         self.layout.post_msi(self.layout.device(0x0018).msis[0], 1, 0, 0x61)
         self.nv = self.layout.pi_desc(1, 0) + 34
         self.done = 0
+        self.crashed = None
 
     def where(self, cpu):
         return "guest" if cpu else ("idle", "vmx_vcpu_block", "vmx_vcpu_block+1", "vmx_pi_do_resume")[self.done % 4]
@@ -41,7 +47,7 @@ class Blocker:
         if number in (1, 3):
             self.layout.memory.set_u8(self.nv, config.pi_wakeup_vector if number == 1 else config.posted_intr_vector)
         self.done += 1
-        return True
+        return Happened("CPU 0")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import pytest
 
@@ -10,6 +11,10 @@ from sim_backend.gdbserver import GdbServer
 from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 
 PIR, ON, NV = 0, 256, 34
+
+
+class Happened(NamedTuple):
+    actor: str
 
 
 class Blocker:
@@ -23,6 +28,7 @@ class Blocker:
             LayoutConfig(cpus=2, domains=(DomainConfig(1, 2),), devices=(DeviceConfig(0x0018, 1, domain=1),))
         )
         self.rounds = rounds
+        self.crashed = None
         self.done = 0
 
     @property
@@ -45,12 +51,18 @@ class Blocker:
         elif number == 3:
             memory.set_u8(self.descriptor + NV, self.layout.config.posted_intr_vector)
         self.done += 1
-        return number + 1
+        return Happened("CPU 0" if number != 2 else "VT-d unit 0")
 
 
 @pytest.fixture
 def blocker():
     return Blocker()
+
+
+@pytest.fixture(scope="session")
+def resting():
+    """A machine with nothing to do."""
+    return Blocker(0)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 
@@ -245,26 +246,30 @@ def test_damaged_packets_are_asked_for_again(line):
     )
 )
 @settings(max_examples=200, deadline=None)
-def test_no_packet_is_a_traceback(packet):
-    stub = Stub(STILL)
+def test_no_packet_is_a_traceback(resting, packet):
+    stub = Stub(resting)
     sent = []
     assert isinstance(stub.answer(packet, sent.append), str)
     assert stub.resume(packet) in (None, True, False)
 
 
-class _Still:
-    from sim_backend.layout import Layout
-
-    layout = Layout()
-
-    def where(self, cpu):
-        return "idle"
-
-    def step(self):
-        return None
+def test_a_crash_is_told(connect, blocker):
+    blocker.rounds, blocker.crashed = 1, "CPU 0: vcpu_block: a pointer leads nowhere"
+    line = connect(blocker)
+    assert "pointer leads nowhere" in bytes.fromhex(line.ask("c")[1:]).decode()
+    assert line.receive() == "T06thread:01;"
 
 
-STILL = _Still()
+def test_random_bytes_end_at_most_their_own_connection(serve, blocker):
+    server = serve(blocker)
+    generator = random.Random(1)
+    for _ in range(30):
+        line = Line(server)
+        line.socket.sendall(generator.randbytes(generator.randrange(1, 60000)))
+        line.socket.close()
+    line = Line(server)
+    assert line.ask("qqemu.PhyMemMode") in ("0", "1")
+    line.socket.close()
 
 
 def test_only_loopback_addresses_are_served(blocker):
