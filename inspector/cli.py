@@ -14,6 +14,9 @@ from inspector.errors import UsageError, VtdpiError
 if TYPE_CHECKING:
     from inspector.targets.target import Target
 
+TAKE_VALUE = frozenset(
+    "--symbols --profile --qmp --gdb -c --script --scenario --seed --version --load --steps --serve".split()
+)
 COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
 
 
@@ -51,6 +54,10 @@ def _run(argv: list[str]) -> int:
         from inspector.xen import profile_cli
 
         return profile_cli.run(options)
+    if options.group == "sim" and options.serve:
+        from inspector.targets.simulation import serve
+
+        return serve(options)
     if command_words and options.batch:
         raise UsageError(f"{command_words[0]!r} stands beside -c or --script; expected one or the other")
     return _session(options, command_words)
@@ -99,6 +106,15 @@ def _parser() -> ArgumentParser:
     )
     groups = parser.add_subparsers(dest="group", metavar="TARGET", required=True)
 
+    sim = groups.add_parser("sim", help="the built-in simulated machine: COMMAND (what `vtdpi` alone opens)")
+    sim.add_argument("--scenario", metavar="F", help="a bundled scenario or a TOML file (default: one-device)")
+    sim.add_argument("--seed", type=int, default=0, metavar="N", help="of the order in which things happen (default: 0)")
+    sim.add_argument("--version", default="current", metavar="V", help="the logic of Xen 4.7 (seed) or 4.20 (current)")
+    sim.add_argument("--profile", dest="build", metavar="P", help="which Xen's layout: a bundled version or build-id")
+    sim.add_argument("--load", metavar="FILE", help="go on with a saved machine")
+    sim.add_argument("--steps", type=int, default=0, metavar="N", help="let it take N steps first")
+    sim.add_argument("--serve", metavar="ADDRESS", help="serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C")
+    sim.set_defaults(symbols=None, profile=None)
     live = groups.add_parser("live", help="a Xen running under QEMU, through gdb: [HOST:PORT] COMMAND")
     live.add_argument(
         "address", nargs="?", metavar="HOST:PORT", default="127.0.0.1:1234", help="QEMU's -gdb (default: its -s)"
@@ -110,6 +126,7 @@ def _parser() -> ArgumentParser:
     for target in (live, dump):
         target.add_argument("--symbols", metavar="XEN_SYMS", help="the xen-syms of this Xen (default: by build-id)")
         target.add_argument("--profile", metavar="P", help="a profile: a file, a version, or the start of a build-id")
+    for target in (sim, live, dump):
         target.add_argument("--json", action="store_true", help="one JSON document and nothing else")
         batch: dict[str, Any] = {"dest": "batch", "action": "append"}
         target.add_argument(
@@ -133,15 +150,17 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 
     A `live` target's first bare word is an address if it has a colon, a `dump` target's is always the file.
     """
-    if not argv or argv[0] not in ("live", "dump"):
+    if not argv:
+        return ["sim"], []
+    if argv[0] not in ("sim", "live", "dump"):
         return argv, []
-    named = argv[0] == "live"
+    named = argv[0] != "dump"
     takes_value = False
     for index, word in enumerate(argv[1:], 1):
         if takes_value:
             takes_value = False
         elif word.startswith("-") and word != "-":
-            takes_value = word in ("--symbols", "--profile", "--qmp", "--gdb", "-c", "--script")
+            takes_value = word in TAKE_VALUE
         elif not named or (argv[0] == "live" and ":" in word):
             named = True
         else:

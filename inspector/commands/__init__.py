@@ -31,6 +31,7 @@ COMMANDS = {
     "faults": "the fault status and records",
     "dmar": "the ACPI DMAR table",
     "ioapic": "the IO-APICs' redirection tables",
+    "core": "(sim) its memory as an ELF core",
     "stop": "stop the machine, so that it can be read",
     "cont": "let the machine run",
     "expect": "fail unless a command answers as expected",

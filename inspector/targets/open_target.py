@@ -9,6 +9,10 @@ from inspector.targets.target import Target
 
 def open_target(options: Namespace) -> Target:
     """Attach to, or open, what `options.group` and its options name. Raises TargetError."""
+    if options.group == "sim":
+        from inspector.targets.simulation import simulated
+
+        return simulated(options)
     if options.group == "live":
         from inspector.targets.gdb_mi import GdbMi
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from inspector.errors import NotReadable
+from inspector.errors import NotReadable, TargetError, UsageError
 from inspector.targets.target import Cpu, IoApic, Range, Target
 from sim_backend.errors import SimError
 from sim_backend.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
@@ -48,6 +51,15 @@ class Simulation(Target):
         online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
         return [Cpu(cpu, registers(self.machine, cpu)) for cpu in online]
 
+    def write_core(self, path: Path) -> None:
+        """Write the machine as an ELF core. Raises TargetError if that fails."""
+        from sim_backend.core import write_core
+
+        try:
+            write_core(self.machine, path)
+        except (OSError, SimError) as error:
+            raise TargetError(f"{path}: cannot be written: {error}") from None
+
     def ioapics(self) -> Sequence[IoApic]:
         """The IO-APICs, as they stand."""
         layout = self.machine.layout
@@ -61,3 +73,40 @@ class Simulation(Target):
         while self.machine.layout.memory.has(address, 1):
             address = (address // PAGE + 1) * PAGE
         return address
+
+
+def simulated(options: Namespace) -> Simulation:
+    """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
+    from sim_backend.machine import Machine
+    from sim_backend.scenario import DEFAULT, load
+
+    try:
+        if options.load:
+            machine = Machine.load(options.load)
+        else:
+            scenario = load(options.scenario or DEFAULT)
+            if options.build:
+                scenario = replace(scenario, layout=replace(scenario.layout, profile=options.build))
+            machine = Machine(scenario, version=options.version, seed=options.seed)
+        machine.run(options.steps)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+    return Simulation(machine)
+
+
+def serve(options: Namespace) -> int:
+    """Serve the machine to gdb until Ctrl-C. Raises UsageError if the address or the machine is none."""
+    from sim_backend.gdbserver import GdbServer
+
+    host, _, port = options.serve.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"--serve {options.serve}: expected HOST:PORT on a loopback address, such as 127.0.0.1:1234")
+    try:
+        with GdbServer(simulated(options).machine, host or "127.0.0.1", int(port)) as server:
+            print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
+            server.serve()
+    except (OSError, SimError) as error:
+        raise UsageError(f"--serve {options.serve}: {error}") from None
+    except KeyboardInterrupt:
+        pass
+    return 0
