@@ -18,7 +18,7 @@ def effect(snapshot: Snapshot, pi: Descriptor, vcpu: Vcpu | None) -> list[str]:
         ]
     if pi.sn:
         return [
-            "the unit sets the vector's bit in PIR, leaves ON at 0 and sends nothing: SN=1 suppresses the notification "
+            "the unit sets the vector's bit in PIR, leaves ON at 0 and sends nothing: SN suppresses the notification "
             "(an urgent one, URG=1, would be sent)",
             "PIR holds the vector until something looks at it after the vCPU runs again",
         ]

@@ -99,7 +99,8 @@ class Cpu:
         softirqs: its pending softirqs, a bit each.
         current: the vCPU that it runs, `idle`, or None if not known.
         loaded: the vCPU whose state it holds (`curr_vcpu`), which a lazy switch leaves behind.
-        mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv` (a paravirtualised guest).
+        mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv`
+            (a paravirtualised guest), `idle`.
         irr, isr: vectors in its local APIC.
     """
 

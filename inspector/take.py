@@ -38,6 +38,9 @@ def take(look: Look) -> Snapshot:
         )
     units = _quietly(lambda: look.units) or []
     found = tuple(_unit(unit, problems) for unit in units)
+    modes = {bool(unit.eime) for unit in found if unit.base is not None}
+    if snapshot.x2apic is None and len(modes) == 1:
+        snapshot = replace(snapshot, x2apic=modes.pop())
     return replace(snapshot, units=found, problems=(*look.problems, *problems))
 
 

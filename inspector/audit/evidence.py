@@ -25,8 +25,8 @@ def settled(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
 
 
 def quiet(snapshot: Snapshot) -> bool:
-    """Whether no CPU executes Xen: then nothing in Xen is half done. False if that is not known."""
-    return bool(snapshot.online) and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.cpus)
+    """Whether no online CPU executes Xen: then nothing in Xen is half done. False if that is not known."""
+    return bool(snapshot.online) and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.online)
 
 
 def why(snapshot: Snapshot) -> str:

@@ -1,5 +1,6 @@
-"""One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU: who raises it, the remapping entry, the
-descriptor, the vCPU, its list, and what happens if it fires now.
+"""One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU.
+
+Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
 
   vtdpi live route 03:00.0           every interrupt of a device
   vtdpi live route irte 0x18         of an entry

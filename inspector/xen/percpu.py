@@ -20,6 +20,9 @@ STACK_SIZE = 0x8000
 IRQ_STAT_SIZE = 128
 """Of `irq_cpustat_t`, a cache line of Xen's (SMP_CACHE_BYTES); its first member is `__softirq_pending`."""
 
+IDLE_SIZE = 0x40
+"""What of `default_idle` is surely its own: it was longer in every build seen."""
+
 BAD_APICID = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 
@@ -52,7 +55,7 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Cpu]:
     for cpu in found:
         name = names.get(loaded.get(cpu.cpu, 0))
         cpu = replace(cpu, softirqs=softirqs.get(cpu.cpu), loaded=name, current=names.get(scheduled.get(cpu.cpu, 0)))
-        made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual) if cpu.cpu in registers else cpu)
+        made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual, xen) if cpu.cpu in registers else cpu)
     return made
 
 
@@ -89,7 +92,7 @@ def _in_xen(xen: Xen, registers: Mapping[str, int]) -> bool:
         return False
 
 
-def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], paravirtual: Set[str]) -> Cpu:
+def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], paravirtual: Set[str], xen: Xen) -> Cpu:
     current, mode = cpu.current, IN_XEN
     if running.current is not None:
         current = names.get(running.current)
@@ -97,8 +100,15 @@ def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], parav
         current = cpu.loaded if cpu.loaded not in (None, IDLE) else current
         mode = IN_PV if current in paravirtual else IN_GUEST
     registers = running.registers
+    if current == IDLE and xen_idles(xen, registers["rip"]):
+        mode = IDLE
     irr, isr = (tuple(vectors(registers[name])) if name in registers else None for name in ("irr", "isr"))
     return replace(cpu, mode=mode, rip=registers["rip"], current=current, irr=irr, isr=isr)
+
+
+def xen_idles(xen: Xen, rip: int) -> bool:
+    """Whether an address lies in `default_idle`, where a CPU waits and has nothing half done."""
+    return xen.profile.has_symbol("default_idle") and 0 <= rip - xen.profile.symbol("default_idle") < IDLE_SIZE
 
 
 def _offset(xen: Xen, offset: int) -> int | None:

@@ -1,0 +1,92 @@
+"""The audit of real captures: silent about what is legal, and the lost wake-ups named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inspector.audit import audit, confirm
+from inspector.look import Look
+from inspector.situation import situation
+from inspector.snapshot import Snapshot
+from inspector.targets.open_file import open_file
+
+GOLDEN = Path(__file__).parents[2] / "data/golden"
+EXPECTED = {
+    path.name.removeprefix("xen-4.20.3-").removesuffix(".expected.json"): json.loads(path.read_text())
+    for path in sorted(GOLDEN.glob("*.expected.json"))
+}
+HEALTHY = [name for name, expected in EXPECTED.items() if expected["bug"] is False]
+
+Take = Callable[[str], Snapshot]
+
+
+@pytest.fixture
+def take(golden: Callable[[str], Path]) -> Take:
+    """Call it with a capture's name for its snapshot."""
+
+    def taken(name: str) -> Snapshot:
+        with open_file(golden(name)) as target:
+            return Look(target).snapshot
+
+    return taken
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_bug_is_found_where_there_is_none(take: Take, name: str) -> None:
+    assert len(HEALTHY) == 7
+    assert [finding for finding in audit(take(name)) if finding.severity == "bug"] == []
+
+
+@pytest.mark.parametrize("name", [name for name in HEALTHY if name != "cpu-offline-before-fixup"])
+def test_nor_is_there_a_suspicion(take: Take, name: str) -> None:
+    assert [finding for finding in audit(take(name)) if finding.severity == "warning"] == []
+
+
+def test_a_cpu_that_goes_offline_is_a_suspicion_until_its_list_was_moved(take: Take) -> None:
+    before, after = take("cpu-offline-before-fixup"), take("cpu-offline-after-fixup")
+    assert {finding.rule for finding in audit(before)} == {"D16", "D27"}
+    assert confirm([before, after]) == []
+
+
+@pytest.mark.parametrize("name", ["lost-wakeup", "linux-guest-hung", "post-in-progress-or-stranded"])
+def test_what_is_stranded_is_named(take: Take, name: str) -> None:
+    snapshot = take(name)
+    (finding,) = [finding for finding in audit(snapshot) if finding.severity != "info"]
+    (vcpu,) = EXPECTED[name]["stranded"]
+    (vector,) = snapshot.by_name[vcpu].pi.pir  # type: ignore[union-attr]
+    assert (finding.rule, finding.subject) == ("D5", vcpu)
+    assert f"{vector:#x}" in finding.message
+    in_xen = not all(cpu["in_guest_mode"] for cpu in EXPECTED[name]["cpus"])
+    assert (finding.severity, finding.suspicion) == (("warning", True) if in_xen else ("bug", False))
+
+
+def test_a_second_capture_confirms(take: Take) -> None:
+    found = confirm([take("lost-wakeup"), take("lost-wakeup-1s-later")])
+    assert [(f.rule, f.severity, f.subject) for f in found] == [("D5", "bug", "d1v2")]
+
+
+SITUATIONS = {
+    "two-in-guest": "S1 S8 S1 S4 S8 S8",
+    "woken-still-listed": "S1 S4 S1 S4 S8 S8",
+    "post-in-progress-or-stranded": "S2 S8 S8 S4 S8 S8",
+    "blocking-in-progress": "S4 S7 S3 S4 S8 S8",
+    "lost-wakeup": "S4 S8 S8 S1 S1 S8",
+    "linux-guest-hung": "S8 S8 S2 S1",
+    "hooks-not-installed": "S13 S13 S13 S13 S13 S13",
+    "xapic-4-cpus": "S1 S11 S9 S2 S8 S8",
+    "cpu-offline-before-fixup": "S4 S12 S12 S4 S8 S8",
+    "cpu-offline-after-fixup": "S1 S8 S4 S4 S8 S8",
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_where_each_vcpu_stands(take: Take, name: str) -> None:
+    snapshot = take(name)
+    found = [situation(snapshot, vcpu) for vcpu in snapshot.vcpus if vcpu.hvm]
+    assert " ".join(where.id if where else "?" for where in found) == SITUATIONS[name]
+    assert all(where and where.evidence for where in found)
+    assert all(situation(snapshot, vcpu) is None for vcpu in snapshot.vcpus if not vcpu.hvm)
