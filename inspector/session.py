@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from inspector import request
+from inspector.errors import TargetError
+from inspector.targets.control import is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ class Session:
         wanted = request.parse(words, self.prefix, self.json)
         with self.lock:
             look = self.look
+            if is_running(look.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
+                raise TargetError(f"{look.target.description} is running: `stop` it to read it")
             answer = wanted.module.run(look, wanted.options)
             lines = dict.fromkeys((*look.target.warnings, *look.notes, *answer.notes))
         notes = [line for line in lines if line not in self._told]

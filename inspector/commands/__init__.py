@@ -1,7 +1,7 @@
 """The commands, one a module: the CLI, the REPL and the gdb plugin all show this one table.
 
 A command's module has `arguments(parser)`, which declares its options, and `run(look, options)`, which answers. The
-module's docstring is its help.
+module's docstring is its help. `WHILE_RUNNING = True` if it needs no machine that stands still.
 """
 
 from __future__ import annotations

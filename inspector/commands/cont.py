@@ -11,6 +11,8 @@ from inspector.answer import Answer, Text
 from inspector.commands.arguments import control
 from inspector.look import Look
 
+WHILE_RUNNING = True
+
 
 def arguments(parser: ArgumentParser) -> None:
     """No options."""

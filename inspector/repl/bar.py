@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from inspector.targets.control import Control
+from inspector.targets.control import is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ def findings(look: Look) -> str:
 
 READERS: dict[str, Callable[[Look], str]] = {"version": version, "posted": posted, "findings": findings}
 """What the bar shows, each as it is read from a look."""
-
-
-def is_running(target: Target) -> bool:
-    """Whether the target runs now."""
-    return isinstance(target, Control) and target.running
 
 
 def text(target: Target, known: Mapping[str, Any], reading: bool) -> str:

@@ -24,6 +24,7 @@ from inspector.repl.completer import LineCompleter
 from inspector.repl.config import Config
 from inspector.repl.knowledge import Knowledge
 from inspector.script import Leave, run_line
+from inspector.targets.control import is_running
 
 if TYPE_CHECKING:
     from inspector.look import Look
@@ -96,13 +97,13 @@ class Prompt:
 
     def _read(self, read: Callable[[Look], Any]) -> Any:
         """A fact of the look; None while the machine runs, for then there is nothing to look at."""
-        return None if bar.is_running(self._session.target) else read(self._session.look)
+        return None if is_running(self._session.target) else read(self._session.look)
 
     def _syntax(self) -> Grammar | None:
         return self._knowledge.get(GRAMMAR)
 
     def _message(self) -> StyleAndTextTuples:
-        state = " (running)" if bar.is_running(self._session.target) else ""
+        state = " (running)" if is_running(self._session.target) else ""
         return [("class:prompt", f"{self._session.name}{state}> ")]
 
     def _bar(self) -> str:

@@ -18,3 +18,8 @@ class Control(Protocol):
 
     def cont(self) -> None:
         """Let it run, if it stands still. Raises TargetError if it was lost."""
+
+
+def is_running(target: object) -> bool:
+    """Whether a target runs now; one that cannot does not."""
+    return isinstance(target, Control) and target.running
