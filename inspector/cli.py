@@ -73,7 +73,7 @@ def _session(options: Namespace, words: list[str]) -> int:
 
     with Session(
         open_target,
-        name=options.address if options.group == "live" else os.path.basename(options.file),
+        name=options.address if options.group == "live" else os.path.basename(getattr(options, "file", "sim")),
         prefix=f"vtdpi {options.group} ... ",
         symbols=options.symbols,
         profile=options.profile,
