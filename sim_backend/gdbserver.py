@@ -52,7 +52,7 @@ class GdbServer:
             if not ipaddress.ip_address(host).is_loopback:
                 raise SimError(f"{host} is not a loopback address, and a debugger may do anything; use 127.0.0.1")
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._listener = socket.create_server((host, port), family=family, backlog=1)
+            self._listener = socket.create_server((host, port), family=family, backlog=8)
         except (OSError, OverflowError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise SimError(f"{host}:{port} cannot be listened on: {why}; choose another port") from None
