@@ -7,6 +7,7 @@ from typing import Any
 from sim_backend.hardware import interrupt_request, invalidate_next
 from sim_backend.pi_logic import VPF_BLOCKED, vcpu_kick, vmx_deliver_posted_intr
 from sim_backend.program import BY_NUMBER, Actor, Frame
+from sim_backend.scenario import OUT_OF
 from sim_backend.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, vcpu_pause, vcpu_unpause
 from sim_backend.world import CPU, VCPU
 
@@ -87,6 +88,7 @@ class Toolstack(Beside):
     def begin(self, w: Any) -> bool:
         """Start the next one."""
         if not self.queue:
+            w.background = False
             return False
         self.stack.append(self.queue.pop(0))
         return True
@@ -105,9 +107,12 @@ class Outside(Beside):
         load = w.workload
         if not load.busy:
             return False
+        draw = w.below(OUT_OF)
         for name, rate in load.outside:
-            if w.chance(rate) and getattr(self, f"_{name}")(w):
-                return True
+            if draw < rate:
+                done: bool = getattr(self, f"_{name}")(w)
+                return done
+            draw -= rate
         return False
 
     def _timer(self, w: Any) -> bool:

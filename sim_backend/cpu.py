@@ -200,10 +200,10 @@ def idle(w: Any, a: Actor, f: Frame) -> Any:
         return dead
     if w.tasklets[a.cpu]:
         return tasklet
-    if w.softirq_pending(a.cpu):
-        a.call(do_softirq)
-        return idle
-    return WAIT
+    if not w.memory.u32(w.softirqs[a.cpu]):
+        return WAIT
+    a.call(do_softirq)
+    return idle
 
 
 @idle_loop.step("saves the state of the vCPU that it interrupted, before a tasklet runs")

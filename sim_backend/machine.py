@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy as shallow_copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from sim_backend import toolstack
 from sim_backend.actors import Beside, Device, Outside, Toolstack, Unit, is_blocked, raise_event
 from sim_backend.config import LayoutConfig
 from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI, Cpu, idle_loop, vmx_do_vmentry
+from sim_backend.devices import Msi
 from sim_backend.domains import BLOCKED
 from sim_backend.errors import SimError
 from sim_backend.hardware import Remapping, flush_entry
-from sim_backend.devices import Msi
 from sim_backend.layout import Layout
 from sim_backend.pi_logic import IRR, LOCAL_IRQ_COUNT, VPF_BLOCKED, vmx_deliver_posted_intr
 from sim_backend.program import BY_NUMBER, Actor, Procedure
@@ -45,7 +45,8 @@ from sim_backend.scheduler import (
     vcpu_unpause,
     wake,
 )
-from sim_backend.versions import Version, version as version_of
+from sim_backend.versions import Version
+from sim_backend.versions import version as version_of
 from sim_backend.world import CPU, DEVICE, DOMAIN, ENTRY, UNIT, VCPU, World
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
 
@@ -57,6 +58,10 @@ BROADCAST = {False: 0xFF, True: 0xFFFF_FFFF}
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
 IPI_VECTOR = 0xFD
 SETTLED = 100_000
+
+
+VcpuName = str | tuple[int, int] | int
+"""`d1v0`, (1, 0), or the physical address of its `struct vcpu`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ class Event:
         line = f"{self.actor}: {self.function}: {self.action}"
         if self.field is None or self.before is None or self.after is None:
             return line
-        return f"{line} | {self.subject} {self.field} {_value(self.field, self.before)} -> {_value(self.field, self.after)}"
+        before, after = _value(self.field, self.before), _value(self.field, self.after)
+        return f"{line} | {self.subject} {self.field} {before} -> {after}"
 
 
 def _value(field: str, value: int) -> str:
@@ -129,6 +135,17 @@ class Machine(World):
         self.scheduled = list(self.curr)
         self._boot()
 
+    @classmethod
+    def resumed(cls, scenario: Scenario, version: Version, layout: Layout) -> Machine:
+        """A machine around a layout that has run before; its other state is to be set by the caller."""
+        machine = cls.__new__(cls)
+        World.__init__(machine, layout, version)
+        machine.scenario, machine.workload = scenario, scenario.workload
+        machine.random = 0
+        machine._plain_state()
+        machine._actors()
+        return machine
+
     def _plain_state(self) -> None:
         """What is no memory, for a machine that is switched on."""
         config = self.layout.config
@@ -137,6 +154,7 @@ class Machine(World):
         self.entered: tuple[str, str] | None = None
         self.words: tuple[str, str] | None = None
         self.begun = ("", "")
+        self.moving: Any = None
         self.reserved_first = False
         self.online = list(range(config.cpus))
         self.active = list(self.online)
@@ -146,6 +164,7 @@ class Machine(World):
         self.flush_locked = 0
         self.flush_mask = 0
         self.leaving = -1
+        self.background = False
         self.lost = 0
         self.events: dict[int, int] = {}
         self.migrating: dict[int, int] = {}
@@ -170,7 +189,7 @@ class Machine(World):
         """Compute again what follows from the layout: addresses, and who there is."""
         layout = self.layout
         cpus = range(layout.config.cpus)
-        self.actors: list[Any] = [*self.cpus, *self.devices.values(), *self.units, self.toolstack, self.outside]
+        self._line_up()
         self.idle = [layout.idle_vcpu(cpu) for cpu in cpus]
         self.remapping = [Remapping(layout, unit) for unit in range(len(layout.units))]
         self.softirqs = [layout.irq_stat(cpu) for cpu in cpus]
@@ -190,6 +209,11 @@ class Machine(World):
         self.irrs = {v: self.physical(self.memory.u64(v + self.o.regs)) + IRR for v in self.names}
         self.schedulable = list(self.names)
         self._units_of = {v: self.physical(layout.get("vcpu", v, "sched_unit")) for v in everyone}
+
+    def _line_up(self) -> None:
+        """All actors; those who most often have nothing to do stand last, and are drawn only while `background`."""
+        self.actors: list[Any] = [*self.cpus, *self.devices.values(), self.outside, self.toolstack, *self.units]
+        self.foreground = len(self.cpus) + len(self.devices) + 1
 
     def has_area(self, cpu: int) -> bool:
         """Whether a CPU has a per-CPU area."""
@@ -223,14 +247,14 @@ class Machine(World):
 
     def step(self) -> Event | None:
         """Do one atomic action; None if nothing can happen unless it is asked for, or the machine has crashed."""
-        before = [(len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors]
-        self.words = self.effect = None
-        moved = self._advance()
-        if moved is None:
+        before = {
+            id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors
+        }
+        self.words = self.effect = self.entered = None
+        if not self.run(1):
             return None
-        actor = self.actors[moved]
-        depth, place = before[moved]
-        self.entered = None
+        actor = self.moving
+        depth, place = before[id(actor)]
         if len(actor.stack) > depth:
             self.entered = (actor.name, BY_NUMBER[actor.stack[-1][0]].name)
         if self.words is not None:
@@ -244,11 +268,25 @@ class Machine(World):
 
     def run(self, steps: int) -> int:
         """Do up to so many atomic actions; returns how many there were before nothing could happen any more."""
-        advance = self._advance
-        for done in range(steps):
-            if advance() is None:
-                return done
-        return steps
+        if self.crashed is not None:
+            return 0
+        done = 0
+        try:
+            while done < steps:
+                before = self.random
+                self.random = random = (before * MULTIPLIER + INCREMENT) & U64
+                chosen = (random >> 33) % (len(self.actors) if self.background else self.foreground)
+                # Whoever was drawn; if that one has to wait, those after it in turn.
+                self.moving = actor = self.actors[chosen]
+                if actor.turn(self) or self._another(chosen):
+                    done += 1
+                else:
+                    self.random = before
+                    break
+        except SimError as error:
+            self._crash(error)
+        self.steps += done
+        return done
 
     def events_of(self, steps: int) -> Iterator[Event]:
         """As `run`, telling each."""
@@ -262,37 +300,26 @@ class Machine(World):
         """Run until nothing can happen any more, or `limit` steps are over; returns the steps."""
         return self.run(limit)
 
-    def _advance(self) -> int | None:
-        """One step of one actor, whose position in `actors` is returned; None if none can move."""
-        if self.crashed is not None:
-            return None
-        self.random = random = (self.random * MULTIPLIER + INCREMENT) & U64
+    def _another(self, drawn: int) -> bool:
+        """One step of the first actor after `drawn` that can do one; False if none can."""
         actors = self.actors
-        count = len(actors)
-        chosen = (random >> 33) % count
-        self.effect = self.words = None
-        try:
-            for _ in range(count):
-                if actors[chosen].turn(self):
-                    self.steps += 1
-                    return chosen
-                chosen = chosen + 1 if chosen + 1 < count else 0
-            return self._time_passes() if self.workload.busy else None
-        except SimError as error:
-            actor = actors[chosen]
-            where = BY_NUMBER[actor.stack[-1][0]].name if actor.stack else "hardware"
-            self.crashed = f"{actor.name}: {where}: {error}"
-            return None
-
-    def _time_passes(self) -> int | None:
-        """Nobody has anything to do for the moment: chance is asked again until it has."""
-        actors = self.actors
-        for _ in range(OUT_OF * 64):
-            for number, actor in enumerate(actors):
+        for actor in (*actors[drawn + 1 :], *actors[:drawn]):
+            self.moving = actor
+            if actor.turn(self):
+                return True
+        self.background = False
+        # Everybody waits for the moment: chance is asked until it has something happen.
+        for _ in range(64 * OUT_OF if self.workload.busy else 0):
+            for actor in actors:
+                self.moving = actor
                 if actor.turn(self):
-                    self.steps += 1
-                    return number
-        return None
+                    return True
+        return False
+
+    def _crash(self, error: SimError) -> None:
+        actor = self.moving
+        where = BY_NUMBER[actor.stack[-1][0]].name if actor.stack else "hardware"
+        self.crashed = f"{actor.name}: {where}: {error}"
 
     def _effect(self) -> tuple[str | None, str | None, int | None, int | None]:
         effect = self.effect
@@ -320,12 +347,14 @@ class Machine(World):
             return "d{}v{}".format(*self.names[v])
         return f"idle {self.idle.index(v)}" if v in self.idle else f"freed vCPU at {v:#x}"
 
-    def vcpu(self, name: str | tuple[int, int] | int) -> int:
+    def vcpu(self, name: VcpuName) -> int:
         """A vCPU's `struct vcpu` by its name. Raises SimError if there is none."""
         if isinstance(name, int):
             pair = self.names.get(name)
+        elif isinstance(name, str):
+            pair = _parse_vcpu(name)
         else:
-            pair = _parse_vcpu(name) if isinstance(name, str) else name
+            pair = name
         for v, known in self.names.items():
             if known == pair:
                 return v
@@ -357,30 +386,28 @@ class Machine(World):
             raise SimError(f"device {device_name(sid)} is still sending another message")
         actor.call(interrupt_request, sid, address, data, self.layout.unit_of(sid))
 
-    def deliver(self, vcpu: str | tuple[int, int] | int, vector: int) -> None:
+    def deliver(self, vcpu: VcpuName, vector: int) -> None:
         """Software posts a vector: an emulated device's interrupt."""
         if not 16 <= vector < 256:
             raise SimError(f"vector {vector:#x}: a guest's interrupts have vectors 0x10 to 0xff")
         self.order(vmx_deliver_posted_intr, self.vcpu(vcpu), vector)
 
-    def block(self, vcpu: str | tuple[int, int] | int) -> None:
+    def block(self, vcpu: VcpuName) -> None:
         """The guest halts the vCPU, the next time that it runs there."""
         v = self.vcpu(vcpu)
         if is_blocked(self, v):
             raise SimError(f"{self.vcpu_name(v)} is blocked already")
         self.orders.setdefault(v, []).append([HALT])
 
-    def hypercall(self, vcpu: str | tuple[int, int] | int) -> None:
+    def hypercall(self, vcpu: VcpuName) -> None:
         """The guest leaves non-root mode on this vCPU once and comes back."""
         self.orders.setdefault(self.vcpu(vcpu), []).append([HYPERCALL])
 
-    def ipi(
-        self, source: str | tuple[int, int] | int, target: str | tuple[int, int] | int, vector: int = IPI_VECTOR
-    ) -> None:
+    def ipi(self, source: VcpuName, target: VcpuName, vector: int = IPI_VECTOR) -> None:
         """The guest sends an interrupt from one vCPU to another one."""
         self.orders.setdefault(self.vcpu(source), []).append([SEND_IPI, self.vcpu(target), vector])
 
-    def wake(self, vcpu: str | tuple[int, int] | int) -> None:
+    def wake(self, vcpu: VcpuName) -> None:
         """Unpause a vCPU that is paused; otherwise an event channel's upcall, which wakes one that is blocked."""
         v = self.vcpu(vcpu)
         if self.memory.u32(v + self.o.pause_count):
@@ -388,12 +415,12 @@ class Machine(World):
         else:
             raise_event(self.outside, self, v)
 
-    def sleep(self, vcpu: str | tuple[int, int] | int) -> None:
+    def sleep(self, vcpu: VcpuName) -> None:
         """Pause a vCPU: it does not run until it is unpaused."""
         self.order(vcpu_pause, self.vcpu(vcpu))
 
-    def preempt(self, vcpu: str | tuple[int, int] | int) -> None:
-        """The time slice of a vCPU that runs ends: another one runs if one waits. Raises SimError if it does not run."""
+    def preempt(self, vcpu: VcpuName) -> None:
+        """End the time slice of a vCPU: another one runs if one waits. Raises SimError if it does not run."""
         v = self.vcpu(vcpu)
         if v not in self.scheduled:
             raise SimError(f"{self.vcpu_name(v)} does not run: there is nothing to preempt")
@@ -405,7 +432,7 @@ class Machine(World):
         self.tasklets[cpu] += 1
         self.cpu_raise_softirq(self.outside, cpu, SCHEDULE_SOFTIRQ)
 
-    def migrate(self, vcpu: str | tuple[int, int] | int, cpu: int) -> None:
+    def migrate(self, vcpu: VcpuName, cpu: int) -> None:
         """Move a vCPU to another CPU."""
         self._check_cpu(cpu)
         self.order(start_migration, self.vcpu(vcpu), cpu)
@@ -467,6 +494,7 @@ class Machine(World):
     def order(self, procedure: Procedure, *arguments: int) -> None:
         """Have the toolstack run a procedure, after those that it was asked for before."""
         self.toolstack.queue.append(procedure.frame(*arguments))
+        self.background = True
 
     def toolstack_busy(self) -> bool:
         """Whether the toolstack has something to do."""
@@ -479,12 +507,15 @@ class Machine(World):
     # Looking at it. What Xen or the hardware keeps is read from memory, as an inspector reads it.
 
     def where(self, cpu: int) -> str:
-        """`guest`, `idle`, or the function that a CPU runs."""
+        """`guest`, `idle`, or the function that a CPU is about to begin, or is in (`vmx_vcpu_block+3`: 3 steps in)."""
         actor = self.cpus[cpu]
         if actor.guest:
             return "guest"
-        name = BY_NUMBER[actor.stack[-1][0]].name
-        return "idle" if name == idle_loop.name else name
+        procedure, pc = actor.stack[-1][:2]
+        name = BY_NUMBER[procedure].name
+        if name == idle_loop.name:
+            return "idle"
+        return f"{name}+{pc}" if pc else name
 
     def copy(self) -> Machine:
         """A machine of the same state that goes its own way. The memory's observer stays here."""
@@ -500,7 +531,8 @@ class Machine(World):
         other.devices = {sid: _copy_actor(device) for sid, device in self.devices.items()}
         other.toolstack, other.outside = _copy_actor(self.toolstack), _copy_actor(self.outside)
         other.units = [_copy_actor(unit) for unit in self.units]
-        other.actors = [*other.cpus, *other.devices.values(), *other.units, other.toolstack, other.outside]
+        other._line_up()
+        other.moving = None
         for name in _LISTS:
             setattr(other, name, getattr(self, name).copy())
         other.runq = [queue.copy() for queue in self.runq]
@@ -871,16 +903,13 @@ _LISTS = ("online", "active", "tasklets", "events", "migrating", "bindings", "ow
 _LISTS += ("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status")
 _PLAIN = ("random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving")
 _PLAIN += ("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active")
-_PLAIN += ("ipi_order",)
+_PLAIN += ("ipi_order", "background")
 
 
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:
     """The layout before any device is assigned, with descriptors as this version creates them."""
-    from dataclasses import replace
-
     devices = tuple(replace(device, domain=0) for device in config.devices)
-    changed = replace(config, devices=devices, ndst_at_creation=version.ndst_at_creation)
-    return changed
+    return replace(config, devices=devices, ndst_at_creation=version.ndst_at_creation)
 
 
 def _copy_actor(actor: Any) -> Any:

@@ -73,6 +73,11 @@ BY_NUMBER: list[Procedure] = []
 PROCEDURES: dict[str, Procedure] = {}
 
 
+def procedure_of(frame: Frame) -> Procedure:
+    """The procedure whose frame this is."""
+    return BY_NUMBER[frame[0]]
+
+
 class Actor:
     """Who runs procedures.
 
@@ -104,15 +109,20 @@ class Actor:
         """Do one step; False if it has to wait. There must be a frame."""
         stack = self.stack
         frame = stack[-1]
-        outcome = FUNCTIONS[frame[0]][frame[1]](world, self, frame)
+        functions = FUNCTIONS[frame[0]]
+        pc = frame[1]
+        outcome = functions[pc](world, self, frame)
         if outcome is None:
-            frame[1] += 1
+            frame[1] = pc + 1
+            if pc + 1 < len(functions):
+                return True
         elif outcome is WAIT:
             return False
         elif outcome is DONE:
             frame[1] = END
         else:
             frame[1] = outcome.pc
+            return True
         while stack and stack[-1][1] >= len(FUNCTIONS[stack[-1][0]]):
             stack.pop()
         return True

@@ -66,8 +66,10 @@ class Workload:
                 raise SimError(f"workload {name} = {rate}: a rate is 0 to {OUT_OF}")
         if self.halt + self.hypercall + self.ipi > OUT_OF:
             raise SimError(f"workload halt, hypercall and ipi add up to more than {OUT_OF}")
-        object.__setattr__(self, "busy", any(rates.values()))
         outside = [(name, rate) for name, rate in rates.items() if rate and name not in _NOT_OUTSIDE]
+        if sum(rate for _, rate in outside) > OUT_OF:
+            raise SimError(f"workload {', '.join(name for name, _ in outside)} add up to more than {OUT_OF}")
+        object.__setattr__(self, "busy", any(rates.values()))
         object.__setattr__(self, "outside", tuple(outside))
 
     def rates(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The scheduler and the context switch (xen/common/sched/core.c, xen/arch/x86/domain.c).
 
-What the scheduler does under its own lock is one step: nothing of posted interrupts is read or written there. The policy
-is a round robin on each CPU; idle CPUs take over what waits elsewhere. Everything that a vCPU's posted-interrupt state
+What the scheduler does under its own lock is one step: nothing of posted interrupts is read or written there. Its
+policy is a round robin on each CPU; idle CPUs take over what waits elsewhere. Everything that a vCPU's posted-interrupt state
 depends on is as in Xen: when `processor`, `is_running`, `runstate` and `pause_flags` change, `current` and `curr_vcpu`,
 the lazy switch to idle, and the flush of another CPU's state before a vCPU runs somewhere else.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from sim_backend.domains import BLOCKED, CLEAN, OFFLINE, RUNNABLE, RUNNING
 from sim_backend.pi_logic import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_vcpu_block
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
-from sim_backend.world import CPU, VCPU
+from sim_backend.world import VCPU
 
 VPF_MIGRATING = 3
 SCHEDULE_SOFTIRQ, TASKLET_SOFTIRQ = 3, 5
