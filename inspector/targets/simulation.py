@@ -57,8 +57,8 @@ class Simulation(Target):
 
         try:
             write_core(self.machine, path)
-        except (OSError, SimError) as error:
-            raise TargetError(f"{path}: cannot be written: {error}") from None
+        except SimError as error:
+            raise TargetError(str(error)) from None
 
     def ioapics(self) -> Sequence[IoApic]:
         """The IO-APICs, as they stand."""
@@ -102,7 +102,7 @@ def serve(options: Namespace) -> int:
     if not port.isdigit():
         raise UsageError(f"--serve {options.serve}: expected HOST:PORT on a loopback address, such as 127.0.0.1:1234")
     try:
-        with GdbServer(simulated(options).machine, host or "127.0.0.1", int(port)) as server:
+        with GdbServer(simulated(options).machine, host.strip("[]") or "127.0.0.1", int(port)) as server:
             print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
             server.serve()
     except (OSError, SimError) as error:

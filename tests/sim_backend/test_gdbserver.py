@@ -16,9 +16,8 @@ from sim_backend.gdb_monitor import answer
 from sim_backend.gdb_registers import REGISTERS, target_description
 from sim_backend.gdb_stub import Stub
 from sim_backend.gdbserver import GdbServer
+from sim_backend.registers import registers
 from structs.ioapic import RTE
-
-NV = 34
 
 
 class Line:
@@ -62,12 +61,12 @@ def connect(serve):
 
 
 @pytest.fixture
-def line(connect, blocker):
-    return connect(blocker)
+def line(connect, machine):
+    return connect(machine)
 
 
-def test_memory_is_xens_virtual_one_unless_the_mode_is_physical(line, blocker):
-    layout = blocker.layout
+def test_memory_is_xens_virtual_one_unless_the_mode_is_physical(line, machine):
+    layout = machine.layout
     physical = layout.pi_desc(1, 0)
     expected = layout.memory.read(physical, 64).hex()
     assert line.ask(f"m{layout.virtual(physical):x},40") == expected
@@ -86,8 +85,8 @@ def test_memory_is_xens_virtual_one_unless_the_mode_is_physical(line, blocker):
     assert line.ask(f"m{end - 4:x},8") == "00" * 4
 
 
-def test_the_mode_outlives_the_connection(serve, blocker):
-    server = serve(blocker)
+def test_the_mode_outlives_the_connection(serve, machine):
+    server = serve(machine)
     first = Line(server)
     assert first.ask("Qqemu.PhyMemMode:1") == "OK"
     first.socket.close()
@@ -96,29 +95,33 @@ def test_the_mode_outlives_the_connection(serve, blocker):
     second.socket.close()
 
 
-def test_memory_can_be_written(line, blocker):
-    address = blocker.layout.virtual(blocker.layout.pi_desc(1, 1))
+def test_memory_can_be_written(line, machine):
+    address = machine.layout.virtual(machine.layout.pi_desc(1, 1))
     assert line.ask(f"M{address:x},2:0203") == "OK"
     assert line.ask(f"m{address:x},2") == "0203"
     assert line.ask(f"M{address:x},3:0203") == "E16"
     assert line.ask("M10,1:00") == "E0e"
 
 
-def test_registers_of_each_cpu(line, blocker):
-    layout = blocker.layout
+def test_registers_of_each_cpu(line, machine):
+    machine.run(1000)
     names = [name for name, _, _ in REGISTERS]
-    assert line.ask("Hg01") == "OK"
-    whole = line.ask("g")
-    assert len(whole) == sum(bits for _, bits, _ in REGISTERS) // 4
-    rip = int.from_bytes(bytes.fromhex(line.ask(f"p{names.index('rip'):x}")), "little")
-    cr3 = int.from_bytes(bytes.fromhex(line.ask(f"p{names.index('cr3'):x}")), "little")
-    assert (rip, cr3) == (layout.profile.symbol("default_idle"), layout.symbol("idle_pg_table"))
-    assert line.ask(f"p{names.index('rax'):x}") == "x" * 16
-    assert line.ask("Hg02") == "OK"
-    assert line.ask(f"p{names.index('cr3'):x}") == "00" * 8
+
+    def ask(name):
+        digits = line.ask(f"p{names.index(name):x}")
+        return None if "x" in digits else int.from_bytes(bytes.fromhex(digits), "little")
+
+    for cpu in range(2):
+        assert line.ask(f"Hg{cpu + 1:02x}") == "OK"
+        expected = registers(machine, cpu)
+        assert {name: ask(name) for name in ("rip", "cr3", "rsp", "cs", "efer", "rax")} == {
+            **{name: expected[name] for name in ("rip", "cr3", "rsp", "cs", "efer")},
+            "rax": None,
+        }
+        assert len(line.ask("g")) == sum(bits for _, bits, _ in REGISTERS) // 4
+        assert bytes.fromhex(line.ask(f"qThreadExtraInfo,{cpu + 1:x}")).decode() == f"CPU#{cpu} [{machine.where(cpu)}]"
     assert line.ask("pff") == line.ask("Hg09") == "E16"
     assert line.ask("qfThreadInfo") == "m01,02"
-    assert bytes.fromhex(line.ask("qThreadExtraInfo,2")) == b"CPU#1 [guest]"
 
 
 def test_the_target_description_comes_in_pieces(line):
@@ -132,89 +135,104 @@ def test_the_target_description_comes_in_pieces(line):
     assert line.ask("qXfer:features:read:other.xml:0,100") == "E00"
 
 
-def test_a_breakpoint_is_hit_on_entry_and_once(line, blocker):
-    address = blocker.layout.profile.symbol("vmx_vcpu_block")
-    assert line.ask(f"Z0,{address:x},1") == "OK"
-    for entry in (1, 5):
-        assert line.ask("vCont;c:-1") == "T05swbreak:;thread:01;"
-        assert blocker.done == entry
-    # As gdb goes on: over the breakpoint by one step, then on.
-    assert line.ask("vCont;s:1;c") == "T05thread:01;"
-    assert blocker.done == 6
-    assert line.ask(f"z0,{address:x},1") == "OK"
+def steps_until(machine, happened):
+    """The number of the first step after which `happened(machine)` holds."""
+    while not happened(machine):
+        assert machine.step()
+    return machine.steps
 
 
-def test_a_function_that_the_compiler_inlined_has_the_address_of_its_host(line, blocker):
-    host = blocker.layout.profile.symbol("vmx_vmenter_helper")
-    assert line.ask(f"Z1,{host:x},1") == "OK"
-    assert line.ask("c") == "T05hwbreak:;thread:01;"
-    assert blocker.where(0) == "vmx_pi_do_resume"
+@pytest.mark.parametrize("hook", ["vmx_vcpu_block", "pi_wakeup_interrupt", "vmx_pi_do_resume"])
+def test_a_breakpoint_is_hit_whenever_a_cpu_enters_the_function(line, machine, hook):
+    twin = machine.copy()
+    # The compiler has put it into that one.
+    host = "vmx_vmenter_helper" if hook == "vmx_pi_do_resume" else hook
+    entries = {host, hook}
+    assert line.ask(f"Z0,{machine.layout.profile.symbol(host):x},1") == "OK"
+    for _ in range(5):
+        assert twin.step()
+        steps = steps_until(twin, lambda m: m.entered and m.entered[1] in entries)
+        cpu = int(twin.entered[0].removeprefix("CPU "))
+        assert line.ask("vCont;c:-1") == f"T05swbreak:;thread:{cpu + 1:02x};"
+        assert machine.steps == steps
+        assert machine.where(cpu) in entries
+    # As gdb goes on: over the breakpoint by one step.
+    assert line.ask(f"vCont;s:{cpu + 1:x};c").startswith("T05")
+    assert machine.steps == steps + 1
+    assert line.ask(f"z0,{machine.layout.profile.symbol(host):x},1") == "OK"
 
 
 @pytest.mark.parametrize("physical", [False, True])
-def test_a_watchpoint_is_hit_by_a_store(line, blocker, physical):
-    layout = blocker.layout
-    control = blocker.descriptor + 32
+def test_a_watchpoint_is_hit_by_each_store(line, machine, physical):
+    layout = machine.layout
+    control = layout.pi_desc(1, 0) + 32
     named = control if physical else layout.virtual(control)
+    expected, stores = [], []
+    twin = machine.copy()
+    twin.memory.observer = lambda address, size, old, new: stores.append((address, size))
+    while len(expected) < 5:
+        stores.clear()
+        assert twin.step()
+        expected += [(twin.steps, max(at, control)) for at, size in stores if at < control + 8 and at + size > control]
     line.ask(f"Qqemu.PhyMemMode:{physical:d}")
     assert line.ask(f"Z2,{named:x},8") == "OK"
-    for value in (0xF3, 0xF2):
-        assert line.ask("vCont;c") == f"T05watch:{named + 2:x};thread:01;"
-        assert layout.memory.u8(blocker.descriptor + NV) == value
+    for steps, address in expected:
+        assert line.ask("vCont;c").startswith(f"T05watch:{named + address - control:x};thread:")
+        assert machine.steps == steps
     assert line.ask(f"z2,{named:x},8") == "OK"
     assert layout.memory.observer is None
     assert line.ask("Z3,0,8") == line.ask("Z4,0,8") == ""
 
 
-def test_it_runs_until_it_is_interrupted(line, blocker):
+def test_it_runs_until_it_is_interrupted(line, machine):
     line.send("c")
     time.sleep(0.1)
     line.socket.sendall(b"\x03")
     assert line.receive() == "T02thread:01;"
-    done = blocker.done
-    assert done > 100
+    steps = machine.steps
+    assert steps > 100
     assert line.ask("?") == "T05thread:01;"
-    assert blocker.done == done
+    assert machine.steps == steps
 
 
-def test_a_machine_at_rest_waits_for_the_interrupt(connect, blocker):
-    blocker.rounds = 2
-    line = connect(blocker)
+def test_a_machine_at_rest_waits_for_the_interrupt(connect, resting):
+    steps = resting.steps
+    line = connect(resting)
     line.send("c")
     time.sleep(0.1)
     line.socket.sendall(b"\x03")
     assert line.receive() == "T02thread:01;"
-    assert blocker.done == 8
+    assert resting.steps == steps
 
 
-def test_it_runs_after_a_detach_and_stops_at_the_next_arrival(serve, blocker):
-    server = serve(blocker)
+def test_it_runs_after_a_detach_and_stops_at_the_next_arrival(serve, machine):
+    server = serve(machine)
     first = Line(server)
     assert first.ask("D;1") == "OK"
     first.socket.close()
     deadline = time.monotonic() + 5
-    while blocker.done < 1000:
+    while machine.steps < 1000:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     second = Line(server)
     assert second.receive() == "T02thread:01;"
-    done = blocker.done
+    steps = machine.steps
     assert second.ask("?") == "T05thread:01;"
-    assert blocker.done == done
+    assert machine.steps == steps
     second.socket.close()
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_probing_finds_the_run_state(serve, blocker, running):
-    server = serve(blocker, running=running)
+def test_probing_finds_the_run_state(serve, machine, running):
+    server = serve(machine, running=running)
     address = rsp.Address.parse(server.address)
     assert rsp.probe(address) == rsp.Found(running, False)
     rsp.restore(address, physical=True, resume=running)
     assert rsp.probe(address) == rsp.Found(running, True)
 
 
-def test_the_monitor_speaks_as_qemu(blocker):
-    layout = blocker.layout
+def test_the_monitor_speaks_as_qemu(machine):
+    layout = machine.layout
     assert qemu_text.status(answer(layout, "info status")) == "paused"
     assert qemu_text.version(answer(layout, "info version")) == (7, 2, 0)
     view = qemu_text.flat_view(answer(layout, "info mtree -f"))
@@ -253,15 +271,18 @@ def test_no_packet_is_a_traceback(resting, packet):
     assert stub.resume(packet) in (None, True, False)
 
 
-def test_a_crash_is_told(connect, blocker):
-    blocker.rounds, blocker.crashed = 1, "CPU 0: vcpu_block: a pointer leads nowhere"
-    line = connect(blocker)
-    assert "pointer leads nowhere" in bytes.fromhex(line.ask("c")[1:]).decode()
-    assert line.receive() == "T06thread:01;"
+def test_a_crash_is_told(line, machine):
+    head = machine.layout.percpu(1, "vmx_pi_blocking")
+    for word in (head, head + 8):
+        assert line.ask(f"M{machine.layout.virtual(word):x},8:{'41' * 8}") == "OK"
+    assert line.ask("vCont;c")[:1] == "O"
+    assert line.receive().startswith("T06")
+    assert machine.crashed
+    assert "4141" in machine.crashed
 
 
-def test_random_bytes_end_at_most_their_own_connection(serve, blocker):
-    server = serve(blocker)
+def test_random_bytes_end_at_most_their_own_connection(serve, machine):
+    server = serve(machine)
     generator = random.Random(1)
     for _ in range(30):
         line = Line(server)
@@ -272,10 +293,10 @@ def test_random_bytes_end_at_most_their_own_connection(serve, blocker):
     line.socket.close()
 
 
-def test_only_loopback_addresses_are_served(blocker):
+def test_only_loopback_addresses_are_served(machine):
     with pytest.raises(SimError, match="not a loopback"):
-        GdbServer(blocker, "0.0.0.0")
+        GdbServer(machine, "0.0.0.0")
     with pytest.raises(SimError, match="cannot be listened on"):
-        GdbServer(blocker, "nowhere")
-    with GdbServer(blocker) as server, pytest.raises(SimError, match="another port"):
-        GdbServer(blocker, port=int(server.address.rpartition(":")[2]))
+        GdbServer(machine, "nowhere")
+    with GdbServer(machine) as server, pytest.raises(SimError, match="another port"):
+        GdbServer(machine, port=int(server.address.rpartition(":")[2]))

@@ -9,8 +9,9 @@ from argparse import ArgumentParser
 import pytest
 
 from inspector.commands import COMMANDS, command
-from inspector.errors import NotReadable
+from inspector.errors import NotReadable, TargetError
 from inspector.look import Look
+from inspector.targets.elf_core import ElfCore
 from inspector.targets.simulation import Simulation
 from inspector.views import json as json_view
 from inspector.views import text as text_view
@@ -18,7 +19,9 @@ from inspector.xen import interrupts
 from inspector.xen.cpus import online
 from inspector.xen.find import find
 from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.machine import Machine
 from sim_backend.registers import Still
+from sim_backend.scenario import load
 from structs.invalidation import DESCRIPTOR
 
 NIC, GRAPHICS, DISK = 0x0018, 0x0010, 0x0308
@@ -188,3 +191,46 @@ def test_what_is_not_there_is_not_readable(target, layout):
 
 def test_every_command_is_tried_here():
     assert set(COMMANDS) >= {"info", "irt", "irte", "dmar", "regs", "queue", "faults", "ioapic", "pi"}
+
+
+@pytest.mark.parametrize("version", ["seed", "current"])
+def test_a_machine_that_moves_is_read_at_every_stop(version):
+    machine = Machine(load("oversubscribed"), version=version, seed=3)
+    target = Simulation(machine)
+    module = command("vcpus")
+    parser = ArgumentParser()
+    module.arguments(parser)
+    options = parser.parse_args([])
+    situations = set()
+    for _ in range(40):
+        machine.run(211)
+        target.touched()
+        look = Look(target)
+        rows = module.run(look, options).document["vcpus"]
+        assert not [*look.problems, *look.notes]
+        layout = machine.layout
+        for row in rows:
+            vcpu = layout.vcpu(row["domain"], row["vcpu"])
+            assert row["processor"] == layout.get("vcpu", vcpu, "processor")
+            assert row["blocked"] == bool(layout.get("vcpu", vcpu, "pause_flags") & 1)
+            if row["pi"]:
+                assert row["pi"]["address"] == layout.pi_desc(row["domain"], row["vcpu"])
+                assert row["pi"]["nv"] == layout.memory.u8(row["pi"]["address"] + 34)
+            situations.add(row["situation"])
+    assert len(situations) >= 5
+
+
+def test_a_core_of_a_machine_that_moved_tells_the_same(tmp_path):
+    machine = Machine(load("one-device"), seed=5)
+    machine.run(4321)
+    here = Simulation(machine)
+    here.write_core(tmp_path / "core")
+    module = command("vcpus")
+    parser = ArgumentParser()
+    module.arguments(parser)
+    options = parser.parse_args([])
+    with ElfCore(tmp_path / "core") as dump:
+        documents = [module.run(Look(target), options).document for target in (here, dump)]
+    assert documents[0] == documents[1]
+    with pytest.raises(TargetError, match="cannot be written"):
+        here.write_core(tmp_path)
