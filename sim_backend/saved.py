@@ -136,7 +136,7 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
     for name in (*LISTS, *NUMBERS):
         setattr(machine, name, document[name])
     for name in TABLES:
-        setattr(machine, name, {key: value for key, value in document[name]})
+        setattr(machine, name, dict(document[name]))
     machine.bindings = {key: (vcpu, vector) for key, (vcpu, vector) in document["bindings"]}
     machine.iec = {(unit, index): entry for unit, index, entry in document["iec"]}
     machine.crashed = document["crashed"]

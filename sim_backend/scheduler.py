@@ -1,9 +1,9 @@
 """The scheduler and the context switch (xen/common/sched/core.c, xen/arch/x86/domain.c).
 
 What the scheduler does under its own lock is one step: nothing of posted interrupts is read or written there. Its
-policy is a round robin on each CPU; idle CPUs take over what waits elsewhere. Everything that a vCPU's posted-interrupt state
-depends on is as in Xen: when `processor`, `is_running`, `runstate` and `pause_flags` change, `current` and `curr_vcpu`,
-the lazy switch to idle, and the flush of another CPU's state before a vCPU runs somewhere else.
+policy is a round robin on each CPU; idle CPUs take over what waits elsewhere. Everything that a vCPU's posted-interrupt
+state depends on is as in Xen: when `processor`, `is_running`, `runstate` and `pause_flags` change, `current` and
+`curr_vcpu`, the lazy switch to idle, and the flush of another CPU's state before a vCPU runs somewhere else.
 """
 
 from __future__ import annotations
