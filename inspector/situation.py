@@ -47,6 +47,11 @@ class Situation:
         return SITUATIONS[self.id]
 
 
+def label(id: str) -> str:
+    """A situation's id with what it is called: `S8 blocked`."""
+    return SITUATIONS[id] if id == "between" else f"{id} {SITUATIONS[id]}"
+
+
 def situation(snapshot: Snapshot, vcpu: Vcpu) -> Situation | None:
     """Where the vCPU stands; None for one that has no descriptor (a paravirtualised guest's), or none that is known."""
     if vcpu.pi is None:

@@ -15,7 +15,7 @@ from inspector.audit import INFO, Finding, audit
 from inspector.commands import vcpu_words as words
 from inspector.look import Look
 from inspector.posting import effect
-from inspector.situation import SITUATIONS
+from inspector.situation import label
 from inspector.snapshot import Snapshot, Vcpu
 
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
@@ -46,7 +46,7 @@ def run(look: Look, options: Namespace) -> Answer:
 def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> tuple[str, ...]:
     state = vcpu.runstate + (" in guest" if vcpu.in_guest else "")
     start = (vcpu.name, state, "-" if vcpu.processor is None else str(vcpu.processor))
-    situation = f"{entry['situation']} {SITUATIONS[entry['situation']]}" if entry["situation"] else "paravirtualised"
+    situation = label(entry["situation"]) if entry["situation"] else "paravirtualised"
     if not entry["situation"] and vcpu.hvm:
         situation = "descriptor not known"
     listed = "-" if vcpu.blocking_list is None else f"CPU {vcpu.blocking_list}"
