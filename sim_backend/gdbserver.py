@@ -49,6 +49,7 @@ class GdbServer:
         self._stub = Stub(machine)
         self._done = False
         try:
+            host = "127.0.0.1" if host == "localhost" else host
             if not ipaddress.ip_address(host).is_loopback:
                 raise SimError(f"{host} is not a loopback address, and a debugger may do anything; use 127.0.0.1")
             family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -18,6 +18,7 @@ HOSTS = {
     "vmx_pi_switch_from": "vmx_ctxt_switch_from",
     "vmx_pi_switch_to": "vmx_ctxt_switch_to",
     "vmx_pi_do_resume": "vmx_vmenter_helper",
+    "__vmx_deliver_posted_interrupt": "vmx_deliver_posted_intr",
 }
 """Functions that the compiler put into another one, so that they have no address of their own."""
 

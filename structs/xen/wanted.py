@@ -32,7 +32,8 @@ STRUCTS = (
     "vtd_iommu",
 )
 
-# Variables, then the functions of the posted-interrupt logic and of interrupt remapping.
+# Variables, then the functions of the posted-interrupt logic and of interrupt remapping, then others in which a CPU is
+# often found between them.
 SYMBOLS = (
     "__note_gnu_build_id_end",
     "__note_gnu_build_id_start",
@@ -111,4 +112,28 @@ SYMBOLS = (
     "vmx_vcpu_block",
     "vmx_vmenter_helper",
     "vtd_setup",
+    "__context_switch",
+    "apic_timer_interrupt",
+    "cpu_down",
+    "cpu_up",
+    "deassign_device",
+    "do_IRQ",
+    "do_softirq",
+    "domain_kill",
+    "domain_pause",
+    "domain_unpause",
+    "dpci_softirq",
+    "event_check_interrupt",
+    "hvm_vcpu_has_pending_irq",
+    "idle_loop",
+    "invalidate_interrupt",
+    "iommu_flush_iec_index",
+    "schedule",
+    "sync_local_execstate",
+    "vcpu_kick",
+    "vcpu_pause",
+    "vcpu_sleep_sync",
+    "vcpu_unpause",
+    "vmx_asm_do_vmentry",
+    "vmx_pi_update_irte",
 )
