@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any, Protocol, cast
+from typing import Any
 
 from inspector.answer import Answer, Block, Table, Text
 from inspector.audit import BUG, Finding, Rule, confirm, the_rule
@@ -18,19 +18,10 @@ from inspector.commands.arguments import number
 from inspector.errors import UsageError
 from inspector.look import Look
 from inspector.snapshot import Snapshot
+from inspector.targets.control import Control
 
 COLUMNS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
 WAIT = 1.0
-
-
-class Running(Protocol):
-    """A target that can go on."""
-
-    def cont(self) -> None:
-        """Let it run."""
-
-    def stop(self) -> None:
-        """Stop it."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -54,9 +45,9 @@ def run(look: Look, options: Namespace) -> Answer:
 def _again(look: Look, options: Namespace) -> list[Snapshot]:
     if not options.again:
         return []
-    if not hasattr(look.target, "cont") or not hasattr(look.target, "stop"):
+    target = look.target
+    if not isinstance(target, Control):
         raise UsageError(f"{look.target.description} does not run; give a later dump of the machine: audit --with FILE")
-    target = cast(Running, look.target)
     taken = []
     for _ in range(options.again):
         target.cont()

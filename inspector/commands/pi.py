@@ -20,7 +20,7 @@ from inspector.posting import effect
 from inspector.situation import situation
 from inspector.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.told import Told
-from inspector.xen.domains import decode_descriptors
+from inspector.xen.vmx import decode_descriptors
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 
 ROW = 16

@@ -26,10 +26,11 @@ class Machine:
     The NIC's two interrupts are posted to d1v0 and d1v2.
     """
 
-    def __init__(self, build: str, x2apic: bool) -> None:
+    def __init__(self, build: str, x2apic: bool, ram: int | None = None) -> None:
         config = LayoutConfig(
             build,
             cpus=3,
+            ram=ram,
             x2apic=x2apic,
             posted_intr_vector=P,
             pi_wakeup_vector=W,
@@ -145,6 +146,12 @@ class Machine:
         for finding in audit(self.snapshot(**known)):
             rules.setdefault(finding.rule, []).append(f"{finding.severity} {finding.subject}")
         return rules
+
+
+@pytest.fixture(scope="session")
+def machine_type() -> type[Machine]:
+    """The class, for machines that differ: `machine_type(build, x2apic, ram)`."""
+    return Machine
 
 
 @pytest.fixture(params=["4.20", "4.20 x2apic", "4.17"])

@@ -1,0 +1,134 @@
+"""The VMX part of a vCPU: its posted-interrupt descriptor, its list node, its VMCS; and its virtual local APIC.
+
+Sources: `struct vmx_vcpu`, `struct pi_blocking_vcpu`, `struct vlapic`, `vlapic_get_reg`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from inspector.errors import UNREADABLE
+from inspector.snapshot import Descriptor, Vcpu
+from inspector.xen.xen import Xen
+from structs.columns import columns
+from structs.pi_desc import PI_DESC, vectors
+
+# Where `struct vcpu` keeps it: since 4.12, and before.
+VMX = ("arch.hvm.vmx", "arch.hvm_vcpu.u.vmx")
+VLAPIC = ("arch.hvm.vlapic.regs", "arch.hvm_vcpu.vlapic.regs")
+
+# A local APIC's registers: 8 of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
+ISR, IRR, BITS = 0x100, 0x200, 0x80
+VMCS_SIZE = 0x1000
+
+
+def with_vmx(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Vcpu]:
+    """The vCPUs, those of hardware-virtualised domains with their VMX part; what cannot be read is a line in
+    `problems`."""
+    vmx = next((path for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
+    chosen = [vcpu for vcpu in vcpus if vcpu.hvm]
+    if vmx is None or not chosen:
+        return list(vcpus)
+    made = _with_nodes(xen, vmx, _with_descriptors(xen, vmx, chosen, problems), problems)
+    made = _with_vmcs(xen, vmx, _with_vlapic(xen, made))
+    complete = {vcpu.name: vcpu for vcpu in made}
+    return [complete.get(vcpu.name, vcpu) for vcpu in vcpus]
+
+
+def _with_descriptors(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]) -> list[Vcpu]:
+    """With descriptors: physical addresses by one walk each, bytes in one go."""
+    offset = xen.profile.offset("vcpu", f"{vmx}.pi_desc")
+    places: dict[str, int] = {}
+    for vcpu in vcpus:
+        try:
+            places[vcpu.name] = xen.memory.translate(vcpu.address + offset)
+        except UNREADABLE:
+            continue
+    found = {descriptor.address: descriptor for descriptor in read_descriptors(xen, list(places.values()))}
+    made = []
+    for vcpu in vcpus:
+        descriptor = found.get(places.get(vcpu.name, -1))
+        if descriptor is None:
+            problems.append(f"{vcpu.name}: its PI descriptor, in the struct vcpu at {vcpu.address:#x}, cannot be read")
+        made.append(replace(vcpu, pi=descriptor))
+    return made
+
+
+def _with_nodes(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]) -> list[Vcpu]:
+    """With their list node, its pointers and the lock pointer."""
+    paths = tuple(f"{vmx}.pi_blocking.{name}" for name in ("list.next", "list.prev", "lock"))
+    offset = xen.profile.offset("vcpu", f"{vmx}.pi_blocking.list")
+    rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], *paths)
+    made = []
+    for vcpu, row in zip(vcpus, rows, strict=True):
+        if row is None:
+            problems.append(f"{vcpu.name}: its list node, in the struct vcpu at {vcpu.address:#x}, cannot be read")
+        following, preceding, lock = (row[path] for path in paths) if row else (0, 0, 0)
+        node = vcpu.address + offset
+        made.append(replace(vcpu, node=node if row else 0, following=following, preceding=preceding, lock=lock))
+    return made
+
+
+def read_descriptors(xen: Xen, places: Sequence[int]) -> list[Descriptor]:
+    """The descriptors at physical addresses; those that cannot be read are left out."""
+    parts = xen.memory.target.read_parts([(place, PI_DESC.size) for place in places])
+    return decode_descriptors([(place, part) for place, part in zip(places, parts, strict=True) if part is not None])
+
+
+def decode_descriptors(read: Sequence[tuple[int, bytes]]) -> list[Descriptor]:
+    """Descriptors from their physical addresses and 64 bytes each."""
+    table = columns(PI_DESC, b"".join(raw for _, raw in read), ["on", "sn", "nv", "ndst"])
+    fields = zip(*(column.tolist() for column in table.values()), strict=True)
+    reserved = sum(f.mask for f in PI_DESC.fields if f.reserved)
+    made = []
+    for (place, raw), (on, sn, nv, ndst) in zip(read, fields, strict=True):
+        whole = int.from_bytes(raw, "little")
+        made.append(
+            Descriptor(place, tuple(vectors(PI_DESC["pir"].extract(whole))), on, sn, nv, ndst, whole & reserved)
+        )
+    return made
+
+
+def _with_vlapic(xen: Xen, vcpus: list[Vcpu]) -> list[Vcpu]:
+    """With IRR and ISR of their virtual local APICs, where their pages of registers can be read."""
+    regs = next((path for path in VLAPIC if xen.profile.has("vcpu", path)), None)
+    if regs is None:
+        return vcpus
+    rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], regs)
+    pages = [row[regs] if row else 0 for row in rows]
+    parts = iter(xen.memory.read_parts([(page + ISR, IRR + BITS - ISR) for page in pages if page]))
+    made = []
+    for vcpu, page in zip(vcpus, pages, strict=True):
+        raw = next(parts) if page else None
+        made.append(replace(vcpu, isr=_bits(raw[:BITS]), irr=_bits(raw[IRR - ISR :])) if raw else vcpu)
+    return made
+
+
+def _bits(raw: bytes) -> tuple[int, ...]:
+    words = b"".join(raw[at : at + 4] for at in range(0, BITS, 16))
+    return tuple(vectors(int.from_bytes(words, "little")))
+
+
+def _with_vmcs(xen: Xen, vmx: str, vcpus: list[Vcpu]) -> list[Vcpu]:
+    """With the descriptor's address that their VMCS pages hold.
+
+    Where a processor keeps the field (VMCS encoding 0x2016) in the page is its own affair, so any aligned word that is
+    the address of a known descriptor counts; the vCPU's own is preferred. None if there is none.
+    """
+    path = f"{vmx}.vmcs_pa"
+    known = np.array(sorted(vcpu.pi.address for vcpu in vcpus if vcpu.pi), "<u8")
+    if not xen.profile.has("vcpu", path) or not len(known):
+        return vcpus
+    rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], path)
+    places = [row[path] if row else 0 for row in rows]
+    parts = iter(xen.memory.target.read_parts([(place, VMCS_SIZE) for place in places if place]))
+    made = []
+    for vcpu, place in zip(vcpus, places, strict=True):
+        raw = next(parts) if place else None
+        held = set(np.intersect1d(np.frombuffer(raw, "<u8"), known).tolist()) if raw else set()
+        own = vcpu.pi.address if vcpu.pi else 0
+        made.append(replace(vcpu, vmcs_pi=own if own in held else min(held)) if held else vcpu)
+    return made
