@@ -26,6 +26,7 @@ from sim_backend.scheduler import (
     SCHEDULE_SOFTIRQ,
     TASKLET_SOFTIRQ,
     context_switch,
+    hvm_vcpu_down,
     schedule,
     sync_local_execstate,
     vcpu_block,
@@ -33,7 +34,7 @@ from sim_backend.scheduler import (
 from sim_backend.world import CPU, VCPU
 
 HVM_DPCI_SOFTIRQ = 10
-HALT, HYPERCALL, SEND_IPI = range(1, 4)
+HALT, HYPERCALL, SEND_IPI, DOWN = range(1, 5)
 """What a guest may be told to do."""
 
 
@@ -317,6 +318,8 @@ def in_guest(w: Any, a: Actor, f: Frame) -> Any:
         a.call(vcpu_block, v)
     elif action == SEND_IPI:
         a.call(vmx_deliver_posted_intr, *w.ipi_target(v))
+    elif action == DOWN:
+        a.call(hvm_vcpu_down, v)
     w.effect = (VCPU, v, EXITS[action], 1, 0)
     return assist
 
@@ -325,6 +328,7 @@ EXITS = {
     HALT: "in the guest, until HLT",
     HYPERCALL: "in the guest, until a hypercall",
     SEND_IPI: "in the guest, until an IPI",
+    DOWN: "in the guest, until HLT with interrupts off",
 }
 
 

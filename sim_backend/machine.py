@@ -24,7 +24,7 @@ from typing import Any
 from sim_backend import toolstack
 from sim_backend.actors import Beside, Device, Outside, Toolstack, Unit, is_blocked, raise_event
 from sim_backend.config import LayoutConfig
-from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI, Cpu, idle_loop, vmx_do_vmentry
+from sim_backend.cpu import DOWN, HALT, HYPERCALL, SEND_IPI, Cpu, idle_loop, vmx_do_vmentry
 from sim_backend.devices import Msi
 from sim_backend.domains import BLOCKED
 from sim_backend.errors import SimError
@@ -402,6 +402,10 @@ class Machine(World):
     def hypercall(self, vcpu: VcpuName) -> None:
         """The guest leaves non-root mode on this vCPU once and comes back."""
         self.orders.setdefault(self.vcpu(vcpu), []).append([HYPERCALL])
+
+    def down(self, vcpu: VcpuName) -> None:
+        """The guest stops the vCPU for good: HLT with interrupts off."""
+        self.orders.setdefault(self.vcpu(vcpu), []).append([DOWN])
 
     def ipi(self, source: VcpuName, target: VcpuName, vector: int = IPI_VECTOR) -> None:
         """The guest sends an interrupt from one vCPU to another one."""

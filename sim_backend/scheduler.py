@@ -15,6 +15,7 @@ from sim_backend.pi_logic import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_swi
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import VCPU
 
+VPF_DOWN = 1
 VPF_MIGRATING = 3
 SCHEDULE_SOFTIRQ, TASKLET_SOFTIRQ = 3, 5
 EVENT_CHECK_VECTOR, INVALIDATE_VECTOR, LOCAL_TIMER_VECTOR = 0xFC, 0xFD, 0xFA
@@ -268,6 +269,20 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
         w.effect = (VCPU, f[FIRST], "VPF_blocked", 1, 0)
     else:
         w.raise_softirq(a, SCHEDULE_SOFTIRQ)
+
+
+hvm_vcpu_down = Procedure("hvm_vcpu_down", "v")
+
+
+@hvm_vcpu_down.step("sets VPF_down: the vCPU is offline")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    was = w.memory.test_and_set_bit(f[FIRST] + w.o.pause_flags, VPF_DOWN)
+    w.effect = (VCPU, f[FIRST], "VPF_down", int(was), 1)
+
+
+@hvm_vcpu_down.step("has its CPU choose another one")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    sleep(w, a, f[FIRST])
 
 
 # Pause, unpause, migration.

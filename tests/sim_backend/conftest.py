@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from inspector.pytest_plugin import vtdpi_sim  # noqa: F401 - a fixture; installed, it comes by the entry point
 from sim_backend.gdbserver import GdbServer
 from sim_backend.layout import LayoutConfig
 from sim_backend.machine import Machine
