@@ -19,18 +19,8 @@ from inspector.targets.target import Target
 from inspector.views import json as json_view
 from inspector.views import text as text_view
 
-COMMANDS = (
-    "vcpus",
-    "vcpus d1v2",
-    "pi d1v2",
-    "blocked",
-    "blocked 1",
-    "route d1v2",
-    "route 00:03.0",
-    "audit",
-    "info",
-    "irt",
-)
+FEW = ("vcpus d1v2", "blocked", "route d1v2", "audit")
+COMMANDS = ("vcpus", "pi d1v2", "blocked 1", "route 00:03.0", "info", "irt", *FEW)
 SECOND = 1.0
 MILLION = 1_000_000
 
