@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspector.errors import NotReadable, TargetError, UsageError
 from inspector.targets.target import Cpu, IoApic, Range, Target
@@ -13,6 +14,9 @@ from sim_backend.errors import SimError
 from sim_backend.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.memory import PAGE
 from sim_backend.registers import Placed, registers
+
+if TYPE_CHECKING:
+    from sim_backend.machine import Machine
 
 
 class Simulation(Target):
@@ -77,6 +81,10 @@ class Simulation(Target):
 
 def simulated(options: Namespace) -> Simulation:
     """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
+    return Simulation(_machine(options))
+
+
+def _machine(options: Namespace) -> Machine:
     from sim_backend.machine import Machine
     from sim_backend.scenario import DEFAULT, load
 
@@ -91,7 +99,7 @@ def simulated(options: Namespace) -> Simulation:
         machine.run(options.steps)
     except SimError as error:
         raise UsageError(str(error)) from None
-    return Simulation(machine)
+    return machine
 
 
 def serve(options: Namespace) -> int:
@@ -102,7 +110,7 @@ def serve(options: Namespace) -> int:
     if not port.isdigit():
         raise UsageError(f"--serve {options.serve}: expected HOST:PORT on a loopback address, such as 127.0.0.1:1234")
     try:
-        with GdbServer(simulated(options).machine, host.strip("[]") or "127.0.0.1", int(port)) as server:
+        with GdbServer(_machine(options), host.strip("[]") or "127.0.0.1", int(port)) as server:
             print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
             server.serve()
     except (OSError, SimError) as error:
