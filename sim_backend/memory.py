@@ -200,9 +200,7 @@ class Memory:
 
     def copy(self) -> Memory:
         """A memory of the same bytes that goes its own way. The observer stays here."""
-        for page in self._own:
-            self._pages[page] = bytes(self._pages[page])
-        self._own.clear()
+        self._share()
         other = Memory.__new__(Memory)
         other.size = self.size
         other.observer = None
@@ -215,6 +213,8 @@ class Memory:
 
     def digest(self) -> bytes:
         """32 bytes that tell this memory from any other: equal memories have equal digests."""
+        # A page that stays writable could change unnoticed, and would have to be hashed each time.
+        self._share()
         for page in self._stale:
             content = self._pages[page]
             new = (
@@ -224,7 +224,7 @@ class Memory:
             )
             self._hash ^= self._hashes.get(page, 0) ^ new
             self._hashes[page] = new
-        self._stale = self._own.copy()
+        self._stale.clear()
         return blake2b(self._hash.to_bytes(_HASH_SIZE) + self.size.to_bytes(8), digest_size=_HASH_SIZE).digest()
 
     def used_pages(self) -> Iterable[tuple[int, bytes]]:
@@ -239,6 +239,12 @@ class Memory:
         return isinstance(other, Memory) and self.size == other.size and self._pages == other._pages
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _share(self) -> None:
+        """Make every page one that is copied before the next write to it."""
+        for page in self._own:
+            self._pages[page] = bytes(self._pages[page])
+        self._own.clear()
 
     def _write_pages(self, address: int, data: bytes) -> None:
         done = 0
