@@ -247,9 +247,7 @@ class Machine(World):
 
     def step(self) -> Event | None:
         """Do one atomic action; None if nothing can happen unless it is asked for, or the machine has crashed."""
-        before = {
-            id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors
-        }
+        before = {id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors}
         self.words = self.effect = self.entered = None
         if not self.run(1):
             return None
@@ -388,9 +386,10 @@ class Machine(World):
 
     def deliver(self, vcpu: VcpuName, vector: int) -> None:
         """Software posts a vector: an emulated device's interrupt."""
+        v = self.vcpu(vcpu)
         if not 16 <= vector < 256:
             raise SimError(f"vector {vector:#x}: a guest's interrupts have vectors 0x10 to 0xff")
-        self.order(vmx_deliver_posted_intr, self.vcpu(vcpu), vector)
+        self.order(vmx_deliver_posted_intr, v, vector)
 
     def block(self, vcpu: VcpuName) -> None:
         """The guest halts the vCPU, the next time that it runs there."""
@@ -423,12 +422,20 @@ class Machine(World):
         """Pause a vCPU: it does not run until it is unpaused."""
         self.order(vcpu_pause, self.vcpu(vcpu))
 
-    def preempt(self, vcpu: VcpuName) -> None:
-        """End the time slice of a vCPU: another one runs if one waits. Raises SimError if it does not run."""
+    def preempt(self, vcpu: VcpuName, by_tasklet: bool = False) -> None:
+        """End the time slice of a vCPU: another one runs if one waits, or idle for a tasklet.
+
+        Raises:
+            SimError: it does not run.
+        """
         v = self.vcpu(vcpu)
         if v not in self.scheduled:
             raise SimError(f"{self.vcpu_name(v)} does not run: there is nothing to preempt")
-        self.send_ipi(self.outside, self.scheduled.index(v), LOCAL_TIMER_VECTOR)
+        cpu = self.scheduled.index(v)
+        if by_tasklet:
+            self.tasklet(cpu)
+        else:
+            self.send_ipi(self.outside, cpu, LOCAL_TIMER_VECTOR)
 
     def tasklet(self, cpu: int) -> None:
         """A CPU gets a tasklet to run, which it does as idle."""
@@ -903,11 +910,15 @@ class Machine(World):
         self.refresh()
 
 
-_LISTS = ("online", "active", "tasklets", "events", "migrating", "bindings", "owners", "targets", "iec")
-_LISTS += ("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status")
-_PLAIN = ("random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving")
-_PLAIN += ("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active")
-_PLAIN += ("ipi_order", "background")
+_LISTS = (
+    *("online", "active", "tasklets", "events", "migrating", "bindings", "owners", "targets", "iec"),
+    *("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status"),
+)
+_PLAIN = (
+    *("random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
+    *("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active"),
+    *("ipi_order", "background"),
+)
 
 
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:

@@ -30,8 +30,10 @@ ADDRESS = 8
 
 LISTS = ("online", "active", "tasklets", "dpci", "runq", "next_fault", "curr", "scheduled", "status", "ipi_order")
 TABLES = ("events", "migrating", "orders", "bindings", "owners", "targets")
-NUMBERS = ("random", "steps", "flush_locked", "flush_mask", "leaving", "lost", "message_buffer", "background")
-NUMBERS += ("reserved_first",)
+NUMBERS = (
+    *("random", "steps", "flush_locked", "flush_mask", "leaving", "lost", "message_buffer", "background"),
+    "reserved_first",
+)
 
 
 def write(machine: Machine, path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspector.errors import NotReadable, TargetError, UsageError
 from inspector.targets.target import Cpu, IoApic, Range, Target
@@ -44,6 +44,30 @@ class Simulation(Target):
         except SimError:
             missing = self._first_missing(address)
             raise NotReadable(missing, address + size - missing, "no memory and no device is there") from None
+
+    @property
+    def busy(self) -> bool:
+        """Whether things happen of themselves, so that the machine never comes to rest."""
+        return bool(getattr(self.machine, "workload", None) and self.machine.workload.busy)  # type: ignore[attr-defined]
+
+    @property
+    def crashed(self) -> str | None:
+        """Why the simulated Xen cannot go on; None if it can."""
+        return getattr(self.machine, "crashed", None)
+
+    def drive(self, order: str, *arguments: object) -> object:
+        """Call a method of `sim_backend.machine.Machine` (`post`, `block`, ...). Raises UsageError if it refuses."""
+        self.touched()
+        try:
+            return getattr(self.machine, order)(*arguments)
+        except SimError as error:
+            raise UsageError(str(error)) from None
+
+    def step(self, count: int) -> list[dict[str, Any]]:
+        """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen."""
+        self.touched()
+        machine: Any = self.machine
+        return [{**asdict(event), "text": str(event)} for event in machine.events_of(count)]
 
     def memory(self) -> Sequence[Range]:
         """All of RAM."""
