@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from inspector.errors import TargetError
+from inspector.targets.console_log import MARK, SIZE_LIMIT, console_log
 from inspector.targets.elf_core import MAGIC as ELF_MAGIC
 from inspector.targets.elf_core import ElfCore
 from inspector.targets.file import File, FileTarget
@@ -33,7 +34,8 @@ _TEXT = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1b"))
 
 
 def open_file(path: str | os.PathLike[str]) -> Target:
-    """The target for a dump: an ELF core, a kdump, a saved snapshot, or else a raw image of memory from address 0.
+    """The target for a dump: an ELF core, a kdump, a saved snapshot, a log of Xen's console, or else a raw image of
+    memory from address 0.
 
     Raises:
         TargetError: it is none of these, or too damaged; the message says what it is.
@@ -41,6 +43,8 @@ def open_file(path: str | os.PathLike[str]) -> Target:
     file = File(path)
     try:
         head = file.read(0, _HEAD)
+        text = _TEXT.issuperset(head)
+        log = MARK in head or (text and MARK in file.read(0, SIZE_LIMIT))
     finally:
         file.close()
     for recognises, target in _KINDS:
@@ -51,6 +55,11 @@ def open_file(path: str | os.PathLike[str]) -> Target:
             raise TargetError(f"{file.path} {advice}")
     if head.lstrip().startswith(b"{"):
         return saved(file.path)
-    if _TEXT.issuperset(head):
-        raise TargetError(f"{file.path} is a text file; expected a memory dump (ELF core, kdump or raw image)")
+    if log:
+        return console_log(file.path)
+    if text:
+        raise TargetError(
+            f"{file.path} is a text file; expected a memory dump (ELF core, kdump or raw image), a saved snapshot,"
+            f" or a log with lines of Xen's, {MARK.decode()}"
+        )
     return RawImage(file.path)
