@@ -552,9 +552,9 @@ def set_block_hook(w: World, d: int, function: int) -> None:
     w.memory.set_u64(d + w.o.block_hook, function)
 
 
-@vmx_pi_hooks_assign.step("does nothing unless posting is on")
+@vmx_pi_hooks_assign.step("does nothing unless posting is on and the domain is an HVM one")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    if not w.memory.u8(w.iommu_intpost):
+    if not w.memory.u8(w.iommu_intpost) or not w.is_hvm(f[D]):
         return DONE
     return None if w.version.assign_in_order else all_block
 
@@ -603,9 +603,9 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 vmx_pi_hooks_deassign = Procedure("vmx_pi_hooks_deassign", "d", "v")
 
 
-@vmx_pi_hooks_deassign.step("does nothing unless posting is on")
+@vmx_pi_hooks_deassign.step("does nothing unless posting is on and the domain is an HVM one")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    return None if w.memory.u8(w.iommu_intpost) else DONE
+    return None if w.memory.u8(w.iommu_intpost) and w.is_hvm(f[D]) else DONE
 
 
 @vmx_pi_hooks_deassign.step("pauses the domain")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from sim_backend.domains import CDF_HVM
 from sim_backend.errors import SimError
 from sim_backend.layout import Layout
 from sim_backend.program import Actor
@@ -32,7 +33,10 @@ class Offsets:
     """Where members lie in the structures of one build of Xen."""
 
     def __init__(self, layout: Layout) -> None:
-        vcpu = lambda path: layout.member("vcpu", path)  # noqa: E731
+
+        def vcpu(path: str) -> int:
+            return layout.member("vcpu", path)
+
         self.pause_flags = vcpu("pause_flags")
         self.pause_count = vcpu("pause_count")
         self.processor = vcpu("processor")
@@ -55,6 +59,7 @@ class Offsets:
         self.vcpus = layout.member("domain", "vcpu")
         self.poll_mask = layout.member("domain", "poll_mask")
         self.domain_pause_count = layout.member("domain", "pause_count")
+        self.domain_options = layout.member("domain", "options")
         self.pi_flags = layout.member("domain", "arch.hvm.pi_ops.flags")
         self.block_hook = layout.member("domain", "arch.hvm.pi_ops.vcpu_block")
         self.list_next = layout.member("list_head", "next")
@@ -133,6 +138,10 @@ class World(ABC):
         """The next vCPU of its domain, 0 if it is the last."""
         following = self.memory.u64(vcpu + self.o.next_in_list)
         return self.physical(following) if following else 0
+
+    def is_hvm(self, domain: int) -> bool:
+        """Whether a domain is virtualised by hardware. Source: `is_hvm_domain`."""
+        return bool(self.memory.u32(domain + self.o.domain_options) & CDF_HVM)
 
     def domain_of(self, vcpu: int) -> int:
         """A vCPU's `struct domain`."""

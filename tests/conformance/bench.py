@@ -1,0 +1,44 @@
+"""Xen's code of one build and the model, side by side on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from inspector.xen.profiles import of_symbols
+
+from .functions import STUBS, Function, Names, Run, differences, prepare, run_model, run_xen
+from .states import State, machine, state
+from .xen_code import XenCode
+
+
+class Bench:
+    """One build of Xen.
+
+    Args:
+        symbols: its xen-syms.
+    """
+
+    def __init__(self, symbols: Path) -> None:
+        profile = of_symbols(symbols)
+        self.version = profile.version
+        self.base = machine(profile)
+        self.code = XenCode(symbols, self.base, STUBS)
+        prepare(self.base, self.code.virtual)
+        self.code.start()
+        self.names = Names(self.base, self.code.virtual)
+
+    def state(self, function: Function, number: int) -> tuple[State, tuple[int, ...]]:
+        """A state, and arguments for a call in it."""
+        seed = f"{function.name} {number}"
+        made = state(self.base, seed)
+        return made, function.arguments(made, Random(seed))
+
+    def differences(self, function: Function, number: int) -> list[str]:
+        """Run a call in both; where they differ."""
+        made, arguments = self.state(function, number)
+        return self.compare(made, run_xen(self.code, function, made, arguments), run_model(function, made, arguments))
+
+    def compare(self, made: State, xen: Run | None, model: Run | None) -> list[str]:
+        """Where two runs from a state differ, the stack of the CPU apart."""
+        return differences(xen, model, self.names, self.code.stack(made.cpu))

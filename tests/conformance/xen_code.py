@@ -1,0 +1,251 @@
+"""Xen's own machine code, run by Unicorn on the memory of a machine that the simulation laid out.
+
+Text and constants of a xen-syms are put where the layout maps Xen's image, all data is the simulation's, and addresses
+are translated by the layout's own page tables. A run starts at a function's entry on a CPU's stack and ends at its
+return. What lies outside of the posted-interrupt logic (the scheduler, the commands to the local APIC) is a stub: the
+call is recorded, and it returns.
+
+Limits: one CPU, so nothing is learned of memory ordering; the code is as before Xen's patching at boot; a release build
+has no assertions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+from elftools.elf.elffile import ELFFile
+from unicorn import UC_ARCH_X86, UC_HOOK_CODE, UC_HOOK_MEM_WRITE, UC_HOOK_TLB_FILL, UC_MODE_64, UC_PROT_ALL, Uc, UcError
+from unicorn.unicorn_const import UC_TLB_VIRTUAL
+from unicorn.x86_const import (
+    UC_X86_REG_EFLAGS,
+    UC_X86_REG_RAX,
+    UC_X86_REG_RCX,
+    UC_X86_REG_RDI,
+    UC_X86_REG_RDX,
+    UC_X86_REG_RIP,
+    UC_X86_REG_RSI,
+    UC_X86_REG_RSP,
+)
+
+from sim_backend.cpus import STACK_SIZE
+from sim_backend.errors import SimError
+from sim_backend.layout import Layout
+from sim_backend.memory import PAGE, Memory
+from sim_backend.page_tables import translate
+
+Event = tuple[Any, ...]
+"""("store", address, bytes before, bytes after) or (name of a function, arguments)."""
+
+ARGUMENTS = (UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX)
+APIC = 0xFEE0_0000
+EOI = 0xB0
+FIXMAP = range(0xFFFF_82CF_FFF0_0000, 0xFFFF_82D0_0000_0000)
+"""Where Xen maps the local APIC's registers; the simulation maps nothing there."""
+X2APIC_EOI = 0x80B
+INTERRUPTS_ON, ALWAYS_ONE = 1 << 9, 1 << 1
+RET = b"\xc3"
+END = "_start"
+"""Where functions return to: code that is never run otherwise, replaced by a jump to itself."""
+STAY = b"\x90" * 16
+VMX_SUCCEEDS = bytes.fromhex("4885e4")
+"""`test %rsp, %rsp` clears CF and ZF: how `vmread` and `vmwrite`, which Unicorn lacks, say that all is well."""
+VMX_USERS = ("vmx_vmenter_helper",)
+INTERRUPTS = ("pi_wakeup_interrupt", "pi_notification_interrupt")
+TIME_LIMIT = 1_000_000
+"""Microseconds until a call is held to be endless."""
+
+
+def change(address: int, old: bytes, new: bytes) -> Iterator[Event]:
+    """What a store changes, eight aligned bytes at a time, without the bytes that stay: no two ways to write it."""
+    place = 0
+    while place < len(new):
+        end = min(len(new), place + 8 - (address + place) % 8)
+        low, high = place, end
+        while low < high and old[low] == new[low]:
+            low += 1
+        while high > low and old[high - 1] == new[high - 1]:
+            high -= 1
+        if low < high:
+            yield "store", address + low, old[low:high], new[low:high]
+        place = end
+
+
+class Fails(Exception):
+    """The code faults, or does not end."""
+
+
+@dataclass
+class Outcome:
+    """What one call did: its return value (all of RAX), what happened in order, and the pages that were written."""
+
+    result: int
+    events: list[Event]
+    pages: set[int]
+    interrupts_on: bool = True
+
+
+class XenCode:
+    """The code of one build, on the memory of one layout.
+
+    Args:
+        symbols: the build's xen-syms.
+        layout: a machine of that build. The file's text is put into its memory.
+        stubs: functions that are not run.
+
+    Attributes:
+        answers: what stubs return, of their arguments.
+    """
+
+    def __init__(self, symbols: Path, layout: Layout, stubs: Iterable[str]) -> None:
+        self.layout = layout
+        with symbols.open("rb") as file:
+            elf = ELFFile(file)
+            table = elf.get_section_by_name(".symtab")
+            self._symbols = {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols()}
+            assert bytes.fromhex(layout.profile.build_id) in elf.get_section_by_name(".note.gnu.build-id").data()
+            for name in (".text", ".rodata"):
+                section = elf.get_section_by_name(name)
+                layout.memory.write(layout.physical(section["sh_addr"]), section.data())
+        for function in VMX_USERS:
+            for address, size, mnemonic in self._instructions(function):
+                if mnemonic in ("vmread", "vmwrite"):
+                    layout.memory.write(layout.physical(address), VMX_SUCCEEDS.ljust(size, b"\x90"))
+        layout.memory.write(layout.physical(self.virtual(END)), STAY)
+        self._stubs = {self.virtual(name): name for name in stubs}
+        for address in self._stubs:
+            layout.memory.write(layout.physical(address), RET)
+        self._pages: dict[int, int] = {}
+        self._dirty: set[int] = set()
+        self._events: list[Event] = []
+        self._stack = range(0)
+        self.answers: dict[str, Callable[..., int]] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Take the layout's memory as it is now for what all states differ from."""
+        memory = self.layout.memory
+        self._base = memory.read(0, memory.size)
+        self._buffer = (ctypes.c_char * memory.size).from_buffer_copy(self._base)
+        self._ram = memoryview(self._buffer).cast("B")
+        self._unicorn = self._processor()
+
+    def stack(self, cpu: int) -> range:
+        """A CPU's stack, without the `struct cpu_info` on top."""
+        info = self.layout.cpu_info(cpu)
+        return range(info & -STACK_SIZE, info)
+
+    def virtual(self, name: str) -> int:
+        """A symbol's own address."""
+        return int(self._symbols[name][0])
+
+    def load(self, memory: Memory, pages: Iterable[int]) -> None:
+        """Take a memory that differs from the layout's in these pages only."""
+        for page in self._dirty:
+            self._put(page, self._base[page * PAGE : page * PAGE + PAGE])
+        self._dirty = set(pages)
+        for page in self._dirty:
+            self._put(page, memory.read(page * PAGE, PAGE))
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the memory that the code ran on."""
+        return bytes(self._ram[address : address + size])
+
+    def call(self, function: str, *arguments: int, cpu: int = 0, interrupts_on: bool = True) -> Outcome:
+        """Run a function from its entry to its return. Arguments that are addresses are virtual.
+
+        Raises:
+            Fails: it faults, or takes too long.
+        """
+        self._stack = self.stack(cpu)
+        self._dirty.update(range(self._stack.start // PAGE, self._stack.stop // PAGE + 1))
+        top = (self._stack.stop & -16) - 0x108
+        self._ram[top : top + 8] = self.virtual(END).to_bytes(8, "little")
+        cpu_state = self._unicorn
+        for register, value in zip(ARGUMENTS, arguments, strict=False):
+            cpu_state.reg_write(register, value)
+        cpu_state.reg_write(UC_X86_REG_RSP, self.layout.virtual(top))
+        cpu_state.reg_write(UC_X86_REG_EFLAGS, ALWAYS_ONE | (INTERRUPTS_ON if interrupts_on else 0))
+        self._events = []
+        try:
+            cpu_state.emu_start(self.virtual(function), 0, timeout=TIME_LIMIT)
+        except UcError as error:
+            raise Fails(f"{function} fails at {self._where()}: {error}") from error
+        if cpu_state.reg_read(UC_X86_REG_RIP) != self.virtual(END):
+            raise Fails(f"{function} does not end, is at {self._where()}")
+        flags = cpu_state.reg_read(UC_X86_REG_EFLAGS)
+        return Outcome(cpu_state.reg_read(UC_X86_REG_RAX), self._events, set(self._dirty), bool(flags & INTERRUPTS_ON))
+
+    def _processor(self) -> Uc:
+        unicorn = Uc(UC_ARCH_X86, UC_MODE_64)
+        unicorn.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
+        unicorn.mem_map_ptr(0, len(self._ram), UC_PROT_ALL, ctypes.addressof(self._buffer))
+        unicorn.mem_map(APIC, PAGE)
+        unicorn.hook_add(UC_HOOK_TLB_FILL, self._translate)
+        unicorn.hook_add(UC_HOOK_MEM_WRITE, self._written)
+        end = self.virtual(END)
+        unicorn.hook_add(UC_HOOK_CODE, self._returned, begin=end, end=end)
+        for address in self._stubs:
+            unicorn.hook_add(UC_HOOK_CODE, self._called, begin=address, end=address)
+        for function in INTERRUPTS:
+            for address, _, mnemonic in self._instructions(function):
+                if mnemonic == "wrmsr":
+                    unicorn.hook_add(UC_HOOK_CODE, self._ended, begin=address, end=address)
+        return unicorn
+
+    def _translate(self, _: Uc, virtual: int, __: int, entry: Any, ___: object) -> bool:
+        page = virtual & -PAGE
+        if page not in self._pages:
+            try:
+                self._pages[page] = translate(self.layout.memory, self.layout.symbol("idle_pg_table"), page)
+            except SimError:
+                if virtual not in FIXMAP:
+                    return False
+                self._pages[page] = APIC
+        entry.paddr = self._pages[page]
+        entry.perms = UC_PROT_ALL
+        return True
+
+    def _written(self, _: Uc, __: int, address: int, size: int, value: int, ___: object) -> None:
+        if address in self._stack:
+            return
+        if address == APIC + EOI:
+            self._events.append(("ack_apic_irq",))
+            return
+        self._dirty.update((address // PAGE, (address + size - 1) // PAGE))
+        new = (value & (1 << size * 8) - 1).to_bytes(size, "little")
+        self._events += change(address, self.read(address, size), new)
+
+    def _returned(self, unicorn: Uc, *_: object) -> None:
+        unicorn.emu_stop()
+
+    def _called(self, unicorn: Uc, address: int, _: int, __: object) -> None:
+        name = self._stubs[address]
+        arguments = [unicorn.reg_read(register) for register in ARGUMENTS]
+        self._events.append((name, *arguments))
+        if name in self.answers:
+            unicorn.reg_write(UC_X86_REG_RAX, self.answers[name](*arguments))
+
+    def _ended(self, unicorn: Uc, *_: object) -> None:
+        assert unicorn.reg_read(UC_X86_REG_RCX) == X2APIC_EOI
+        self._events.append(("ack_apic_irq",))
+
+    def _instructions(self, function: str) -> list[tuple[int, int, str]]:
+        """Virtual address, size and mnemonic of a function's instructions."""
+        start, size = self._symbols[function]
+        code = self.layout.memory.read(self.layout.physical(start), size)
+        found = [(a, s, mnemonic) for a, s, mnemonic, _ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, start)]
+        assert sum(s for _, s, _ in found) == size
+        return found
+
+    def _put(self, page: int, content: bytes) -> None:
+        self._ram[page * PAGE : page * PAGE + PAGE] = content
+
+    def _where(self) -> str:
+        address = self._unicorn.reg_read(UC_X86_REG_RIP)
+        names = (name for name, (start, size) in self._symbols.items() if start <= address < start + size)
+        return f"{next(names, '?')} ({address:#x})"
