@@ -40,7 +40,7 @@ def test_kinds_are_told_by_content(unpacked: Paths, golden: Paths, tmp_path: Pat
     ("content", "expected"),
     [
         (b"", "is empty; expected a dump file"),
-        (b"(XEN) Xen version 4.17\n" * 9, "is a text file; expected a memory dump (ELF core, kdump or raw image)"),
+        (b"just some text\n" * 9, "is a text file; expected a memory dump (ELF core, kdump or raw image)"),
         ("Grüße\n".encode(), "is a text file"),
         (gzip.compress(b"x"), "is compressed with gzip: unpack it first (gunzip)"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "is compressed with zstd: unpack it first (zstd -d)"),
