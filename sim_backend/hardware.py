@@ -120,7 +120,10 @@ class Remapping:
         self.layout = layout
         self.unit = unit
         memory = layout.memory
-        register = lambda name: layout.register(unit, name)  # noqa: E731
+
+        def register(name: str) -> int:
+            return layout.register(unit, name)
+
         irta = IRTA.parse(memory.read(register("IRTA"), 8))
         cap = CAP.parse(memory.read(register("CAP"), 8))
         gsts = GSTS.parse(memory.read(register("GSTS"), 4))
