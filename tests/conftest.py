@@ -1,14 +1,21 @@
-"""Real captures, unpacked when first asked for."""
+"""Real captures, unpacked when first asked for, and real terminals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import zstandard
 
 DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[1]
 
 Unpacked = Callable[[str], Path]
 
@@ -38,3 +45,92 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
 def golden(unpacked: Unpacked) -> Unpacked:
     """Call it with the name of a golden capture (`lost-wakeup`) for the path of its ELF core."""
     return lambda name: unpacked(f"golden/xen-4.20.3-{name}.core")
+
+
+class Terminal:
+    """A real terminal (tmux) in which a `vtdpi` command line runs.
+
+    Args:
+        directory: for tmux's socket and the user's configuration and history.
+        words: the command line.
+        environment: set besides the tests' own.
+    """
+
+    def __init__(
+        self, directory: Path, words: Sequence[object], environment: Mapping[str, str], width: int, height: int
+    ) -> None:
+        self._tmux = ["tmux", "-S", str(directory / f"tmux-{time.monotonic_ns()}")]
+        config = directory / "tmux.conf"
+        config.write_text("set -g status off\nset -s escape-time 0\n")
+        clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TMUX")}
+        home = {"XDG_STATE_HOME": str(directory / "state"), "XDG_CONFIG_HOME": str(directory / "config")}
+        inside = {**home, "PYTHONPATH": str(ROOT), "TERM": "screen-256color", "LESS": "", **environment}
+        vtdpi = [*(f"{k}={v}" for k, v in inside.items()), sys.executable, "-m", "inspector.cli", *map(str, words)]
+        command = f"trap : INT; env {shlex.join(vtdpi)}; echo ended with status $?; sleep 600"
+        size = ["-x", str(width), "-y", str(height)]
+        subprocess.run(
+            [*self._tmux, "-f", str(config), "new-session", "-d", *size, command], env=clean, check=True, timeout=10
+        )
+
+    def type(self, text: str) -> None:
+        """Type characters."""
+        self._run("send-keys", "-l", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by tmux's names: Enter, Tab, C-c, Right."""
+        self._run("send-keys", *keys)
+
+    def enter(self, text: str) -> None:
+        """Type a line."""
+        self.type(text)
+        self.press("Enter")
+
+    def resize(self, width: int, height: int) -> None:
+        """Change the window's size."""
+        self._run("resize-window", "-x", str(width), "-y", str(height))
+
+    def screen(self, escapes: bool = False) -> str:
+        """What is on the screen now."""
+        return self._run("capture-pane", "-p", *(["-e"] if escapes else []))
+
+    def wait(self, *texts: str, seconds: float = 15) -> str:
+        """The screen, once it shows all of these."""
+        return self.until(lambda screen: all(text in screen for text in texts), f"no {texts!r}", seconds)
+
+    def until(self, holds: Callable[[str], bool], what: str, seconds: float = 15) -> str:
+        """The screen, once something holds for it."""
+        deadline = time.monotonic() + seconds
+        while not holds(screen := self.screen()):
+            assert time.monotonic() < deadline, f"{what} on the screen:\n{screen}"
+            time.sleep(0.02)
+        return screen
+
+    def ended(self, seconds: float = 15) -> int:
+        """The exit status, once the command has ended."""
+        screen = self.until(lambda screen: "ended with status" in screen, "it has not ended", seconds)
+        return int(screen.rpartition("ended with status ")[2].split()[0])
+
+    def close(self) -> None:
+        """End it."""
+        subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False, timeout=10)
+
+    def _run(self, *words: str) -> str:
+        return subprocess.run([*self._tmux, *words], check=True, capture_output=True, text=True, timeout=10).stdout
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Call it with a `vtdpi` command line for a terminal that runs it; one user's configuration and history for all."""
+    if not shutil.which("tmux"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("tmux is missing: install the package tmux")
+    opened: list[Terminal] = []
+
+    def start(*words: object, width: int = 110, height: int = 30, **environment: str) -> Terminal:
+        for earlier in opened:
+            earlier.close()
+        opened.append(Terminal(tmp_path, words, environment, width, height))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()

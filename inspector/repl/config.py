@@ -104,4 +104,4 @@ def _merged(settings: dict[str, Any], said: dict[str, Any], table: str) -> dict[
     return settings
 
 
-_KINDS = {str: "string", bool: "boolean, true or false,", dict: "table"}
+_KINDS = {str: "string", bool: "boolean (true or false)", dict: "table"}

@@ -47,10 +47,9 @@ class Knowledge:
             self._jobs.put(name)
         return self._known.get(name)
 
-    @property
-    def reading(self) -> bool:
-        """Whether more will be known soon."""
-        return any(name not in self._known for name in tuple(self._asked))
+    def is_reading(self, name: str = "") -> bool:
+        """Whether a fact, or any if none is named, will be known soon."""
+        return any(asked not in self._known for asked in tuple(self._asked) if name in ("", asked))
 
     @contextmanager
     def held(self) -> Iterator[None]:

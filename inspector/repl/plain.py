@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(session: Session, config: Config) -> int:
     """Run the lines of stdin, going on after one that fails; the exit status of the first that did, else 0.
 
-    A prompt is printed if somebody types, none if a pipe brings the lines.
+    A prompt is printed if somebody types, and then the status is 0; none if a pipe brings the lines.
     """
     typed = sys.stdin.isatty()
     status = 0
@@ -40,4 +40,4 @@ def run(session: Session, config: Config) -> int:
             print("\nvtdpi: interrupted", file=sys.stderr)
             ended = 0
         sys.stdout.flush()
-        status = status or ended
+        status = status or (0 if typed else ended)

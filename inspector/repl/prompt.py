@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +48,14 @@ class Prompt:
         of_look = {kind: objects.known(kind) for kind in objects.KINDS} | bar.READERS
         readers: dict[str, Callable[[], Any]] = {name: partial(self._read, read) for name, read in of_look.items()}
         self._knowledge = Knowledge(session, readers | {GRAMMAR: _grammar}, self._changed)
-        self._completer = LineCompleter(self._syntax, self._knowledge.get, config.aliases)
+        completer = LineCompleter(
+            self._syntax, self._knowledge.get, lambda kind: self._knowledge.is_reading(kind or GRAMMAR), config.aliases
+        )
         self._terminal: PromptSession[str] = PromptSession(
             self._message,
             history=_history(),
             auto_suggest=AutoSuggestFromHistory() if config.suggestions else None,
-            completer=self._completer,
-            complete_in_thread=True,
+            completer=completer,
             complete_while_typing=config.completion == "typing",
             lexer=LineLexer(self._syntax, config.aliases),
             bottom_toolbar=self._bar if config.bar else None,
@@ -67,7 +67,9 @@ class Prompt:
 
     def run(self) -> int:
         """Read and run lines until the end; 0."""
-        print(f"{self._session.target.description}: `help` lists the commands, Ctrl-D leaves it as found")
+        # A key press must not wait long for the thread that reads the target.
+        sys.setswitchinterval(0.001)
+        print("`help` lists the commands; Ctrl-D leaves, with the target as it was found")
         try:
             while True:
                 try:
@@ -108,23 +110,10 @@ class Prompt:
 
     def _bar(self) -> str:
         known = {name: self._knowledge.get(name) for name in bar.READERS} if self._ready else {}
-        return bar.text(self._session.target, known, self._knowledge.reading)
+        return bar.text(self._session.target, known, self._knowledge.is_reading())
 
     def _changed(self) -> None:
-        app = self._terminal.app
-        app.invalidate()
-        if self._completer.missed and app.loop and app.is_running:
-            self._completer.missed = False
-            with suppress(RuntimeError):  # the loop may end at this moment
-                app.loop.call_soon_threadsafe(self._complete_again)
-
-    def _complete_again(self) -> None:
-        buffer = self._terminal.default_buffer
-        if buffer.complete_state and buffer.complete_state.current_completion:
-            # The user is choosing.
-            return
-        buffer.cancel_completion()
-        buffer.start_completion()
+        self._terminal.app.invalidate()
 
 
 def _grammar() -> Grammar:

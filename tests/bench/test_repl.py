@@ -1,0 +1,106 @@
+"""The prompt: how soon it takes a key, and how long a key press takes with 10,000 completions. Printed, and judged."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from sim_backend.core import write_core
+from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.registers import Still
+from sim_backend.vtd import irte
+from structs.irte import REMAPPED
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = 10_000
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A machine with 10,000 present entries in its remapping table."""
+    layout = Layout(LayoutConfig(domains=(DomainConfig(1, 4),), devices=(DeviceConfig(0x0018, 2),)))
+    unit = layout.units[0]
+    for index in range(0x100, 0x100 + ENTRIES):
+        entry = REMAPPED.build({"p": 1, "vector": 0x20 + index % 200, "svt": 1, "sid": 0x0018})
+        layout.memory.write(irte(unit, index), entry)
+    path = tmp_path_factory.mktemp("core") / "machine.core"
+    write_core(Still(layout), path)
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    home = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    return {**clean, **home, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
+
+
+def start(core: Path, environment: dict[str, str]) -> pexpect.spawn:
+    words = ["-m", "inspector.cli", "dump", str(core)]
+    child = pexpect.spawn(sys.executable, words, env=environment, dimensions=(40, 120), timeout=20)
+    child.delaybeforesend = None
+    return child
+
+
+def test_start_to_prompt(core: Path, environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Until a key that was typed is echoed: the prompt is then there to be used."""
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        child = start(core, environment)
+        child.expect_exact("core>")
+        child.send("i")
+        child.expect("i")
+        times.append(time.perf_counter() - began)
+        child.close(force=True)
+    with capsys.disabled():
+        print(f"\nstart to a prompt that takes a key: median {statistics.median(times):.3f} s, best {min(times):.3f} s")
+    assert min(times) < 0.4
+
+
+def test_a_key_press_with_many_completions(
+    core: Path, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = start(core, environment)
+    child.expect_exact("core>")
+    child.send("irte ")
+    child.expect(re.compile(rb"0x0000"))
+    time.sleep(0.5)
+    times = []
+    for key in "0x0" + "\b" * 3 + "0x1" + "\b" * 3 + "0x2":
+        drain(child)
+        began = time.perf_counter()
+        child.send("\x7f" if key == "\b" else key)
+        child.expect(".")
+        times.append(time.perf_counter() - began)
+        time.sleep(0.05)
+    child.close(force=True)
+    worst, median = max(times) * 1e3, statistics.median(times) * 1e3
+    with capsys.disabled():
+        print(f"\na key press with {ENTRIES:,} completions: median {median:.1f} ms, worst {worst:.1f} ms")
+    assert median < 20
+
+
+def drain(child: pexpect.spawn) -> None:
+    """Read what is still being drawn."""
+    while True:
+        try:
+            child.read_nonblocking(1 << 16, timeout=0.3)
+        except pexpect.TIMEOUT:
+            return
+
+
+def test_completions_are_that_many(core: Path) -> None:
+    from inspector.repl import objects
+    from inspector.session import Session
+    from inspector.targets.open_file import open_file
+
+    with Session(lambda: open_file(core)) as session:
+        assert len(objects.known("INDEX")(session.look)) > ENTRIES

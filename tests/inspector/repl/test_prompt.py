@@ -1,0 +1,214 @@
+"""The prompt as a person meets it: sessions in a real terminal, on a real capture and on a machine written by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+PRESENT = 1
+
+
+@pytest.fixture
+def lost(golden, terminal):
+    """The prompt on the capture of a lost wakeup, ready."""
+    return lambda **options: ready(terminal("dump", golden("lost-wakeup"), **options))
+
+
+def ready(opened):
+    """An opened terminal, once its prompt is there and the machine is known."""
+    opened.until(lambda screen: re.search(r"stopped │ .*(bug|no findings)", screen), "no prompt")
+    return opened
+
+
+def prompts(screen):
+    """How many prompts are on the screen."""
+    return len(re.findall(r"^\S+>", screen, re.MULTILINE))
+
+
+def lines(screen):
+    """The lines that are not empty."""
+    return [line.rstrip() for line in screen.splitlines() if line.strip()]
+
+
+def test_live_objects_complete_with_their_state(lost):
+    terminal = lost()
+    terminal.type("pi d1v")
+    screen = terminal.wait("d1v5")
+    assert re.search(r"d1v2 +blocked, CPU 0, ON=0 SN=0, PIR 0x52, on the list of CPU 0", screen)
+    assert "d0v0" not in screen
+    terminal.press("Down", "Down", "Down")
+    terminal.until(lambda screen: lines(screen)[1].endswith("pi d1v2"), "not taken")
+    terminal.press("Enter", "Enter")
+    terminal.wait("PI descriptor", "27bdb680")
+
+
+def test_entries_devices_registers_and_options_complete(image, terminal):
+    image.entry(0x18, PRESENT | 0x31 << 16, 1 << 18 | 0x0018)
+    opened = ready(terminal("dump", image.path))
+    for text, completion, description in (
+        ("irte ", "0x0018", "remapped vector 0x31 to APIC 0x0, device 00:03.0"),
+        ("irt --device 0", "00:03.0", "1 entry"),
+        ("irt --po", "--posted", "only entries in posted format"),
+        ("regs irt", "irta", "0x40000f"),
+        ("irt --unit ", "0", "registers at 0xfed90000"),
+        ("dm", "dmar", "the ACPI DMAR table"),
+        ("help que", "queue", "the invalidation queues"),
+        ("expect irte 0x", "0x0018", "remapped vector 0x31"),
+        ("irt | gr", "grep", "the lines that match"),
+    ):
+        opened.type(text)
+        screen = opened.wait(description)
+        assert any(re.search(rf"^ +{re.escape(completion)} +{re.escape(description)}", line) for line in lines(screen))
+        opened.press("C-c")
+        opened.until(lambda screen, d=description: d not in screen, "the menu is still")
+
+
+def test_the_bar_and_the_prompt_tell_the_target(lost):
+    screen = lines(lost().wait("1 bug"))
+    assert screen[1].endswith("lost-wakeup.core>")
+    assert re.match(r" stopped │ Xen 4\.20\.3\+127 │ 1 posted vector │ 1 bug.* │ ELF core /", screen[-1])
+
+
+def test_history_search_and_suggestion(lost):
+    first = lost()
+    first.enter("explain D5 | head -1")
+    first.until(lambda screen: prompts(screen) == 2, "no prompt")
+    first.press("C-d")
+    assert first.ended() == 0
+    again = lost()
+    again.type("expl")
+    again.wait("explain D5 | head -1")
+    again.press("Right")
+    again.press("Enter")
+    again.until(lambda screen: screen.count("explain D5 | head -1") == 1 and prompts(screen) > 1, "not run")
+    again.press("C-r")
+    again.type("head")
+    again.wait("i-search", "explain D5 | head -1")
+    again.press("C-c")
+    again.press("Up")
+    again.until(lambda screen: screen.count("explain D5 | head -1") >= 2, "the last line is not recalled")
+
+
+def test_ctrl_c_cancels_the_line_and_the_command(image, terminal):
+    opened = ready(terminal("dump", image.path))
+    opened.type("irt --po")
+    opened.press("C-c")
+    opened.enter("irt --all")
+    opened.until(lambda screen: prompts(screen) >= 2 and "irt --all" in screen, "not begun")
+    opened.press("C-c")
+    opened.wait("interrupted; nothing of the target was changed")
+    opened.enter("regs irta | head -1")
+    opened.wait("IRTA at offset 0xb8 is 0x40000f")
+    ready(opened)
+    opened.press("C-d")
+    assert opened.ended() == 0
+
+
+def test_ctrl_d_and_quit_leave(lost):
+    for leave in ("C-d", "Enter"):
+        terminal = lost()
+        if leave == "Enter":
+            terminal.type("quit")
+        terminal.press(leave)
+        assert terminal.ended() == 0
+
+
+def test_resize(lost):
+    terminal = lost(width=120, height=30)
+    terminal.resize(60, 20)
+    terminal.enter("vcpus d1v2 | head -1")
+    terminal.wait("VCPU")
+    terminal.type("pi ")
+    screen = terminal.wait("d1v2", "PIR")
+    assert all(len(line) <= 60 for line in screen.splitlines())
+    assert lines(screen)[-1].startswith(" stopped │ Xen 4.20.3+127")
+    terminal.resize(100, 24)
+    terminal.until(lambda screen: "1 bug" in lines(screen)[-1], "the bar does not use the width")
+
+
+def test_pipes_files_and_json(lost, tmp_path):
+    terminal = lost()
+    terminal.enter("vcpus | grep D5")
+    screen = terminal.wait("D5 bug")
+    assert "d1v2" in screen
+    assert "d1v3" not in screen
+    terminal.enter(f"vcpus d1v2 --json > '{tmp_path}/a file'")
+    terminal.enter(f"vcpus d1v3 > {tmp_path}/text")
+    terminal.enter("vcpus | wc -l")
+    terminal.wait("8\n")
+    assert json.loads((tmp_path / "a file").read_text())["vcpus"][0]["pi"]["pir"] == [0x52]
+    assert "d1v3" in (tmp_path / "text").read_text()
+    terminal.enter("vcpus > /nowhere/file")
+    terminal.wait("vtdpi: /nowhere/file cannot be written: No such file or directory")
+    terminal.enter("vcpus | less")
+    terminal.wait("(END)")
+    terminal.press("q")
+    terminal.until(lambda screen: "(END)" not in screen, "less is still there")
+    terminal.enter("vcpus | head -1")
+    terminal.until(lambda screen: lines(screen)[-2].endswith(">"), "no prompt after head")
+
+
+def test_a_long_table_is_paged(image, terminal):
+    opened = ready(terminal("dump", image.path, height=20))
+    opened.enter("regs")
+    screen = opened.wait("VER")
+    assert lines(screen)[-1].startswith(":")
+    opened.press("q")
+    opened.until(lambda screen: "stopped" in lines(screen)[-1], "no prompt after the pager")
+
+
+def test_help_and_mistakes(lost):
+    terminal = lost(height=90)
+    terminal.enter("help")
+    terminal.wait("what is this target", "leave, with the target as it was found")
+    terminal.enter("help irt")
+    screen = terminal.wait("irt --device 00:03.0")
+    assert "vtdpi live" not in screen
+    terminal.enter("irtt --posted")
+    terminal.wait("vtdpi: no command 'irtt'", "did you mean irt?")
+    terminal.enter("irt 'open")
+    terminal.wait("no closing quotation")
+
+
+def test_aliases_and_settings(golden, terminal, tmp_path):
+    (tmp_path / "config/vtdpi").mkdir(parents=True)
+    settings = tmp_path / "config/vtdpi/config.toml"
+    settings.write_text('bar = false\ncompletion = "tab"\n[aliases]\nlost = "audit D5"\n')
+    opened = terminal("dump", golden("lost-wakeup"))
+    opened.wait("core>")
+    opened.enter("lost | head -2")
+    assert "│" not in opened.wait("is blocked with vector 0x52 posted")
+    opened.type("lo")
+    opened.press("Tab", "Tab")
+    opened.wait("lost")
+    settings.write_text("bar = 3\n")
+    opened = terminal("dump", golden("lost-wakeup"), width=200)
+    opened.wait("config.toml: bar is 3; expected a boolean")
+    assert opened.ended() == 2
+
+
+def test_no_color_leaves_marks(lost):
+    for environment, coloured in ({}, True), ({"NO_COLOR": "1"}, False):
+        terminal = lost(**environment)
+        terminal.type("frobnicate --posted")
+        terminal.wait("frobnicate --posted")
+        typed = next(line for line in terminal.screen(escapes=True).splitlines() if "frobnicate" in line)
+        assert bool(re.search(r"\x1b\[(3[1-7]|9[1-7])m", typed)) == coloured
+        assert re.search(r"\x1b\[4m(\x1b\[\d+m)*frobnicate", typed), "what is unknown is underlined too"
+
+
+def test_a_dumb_terminal_gets_plain_lines(golden, terminal):
+    opened = terminal("dump", golden("lost-wakeup"), TERM="dumb")
+    opened.wait("lost-wakeup.core>")
+    opened.enter("vcpus d1v2 | head -2")
+    opened.wait("blocked")
+    opened.press("C-c")
+    opened.wait("interrupted")
+    opened.enter("audit D5 | head -1")
+    opened.wait("SEVERITY")
+    opened.until(lambda screen: prompts(screen) == 4, "no prompt")
+    assert "\x1b[" not in opened.screen(escapes=True)
+    opened.press("C-d")
+    assert opened.ended() == 0
