@@ -54,7 +54,6 @@ def test_every_command_has_help_with_an_example(name, run, image):
         (["profile", "make", "/bin/true"], 3, "/bin/true"),
         (["dump"], 2, "FILE"),
         (["frobnicate"], 2, "invalid choice"),
-        ([], 2, "TARGET"),
     ],
 )
 def test_what_goes_wrong_is_said(words, status, message, run):
@@ -80,3 +79,10 @@ def test_a_pipe_gets_no_colour_and_may_close_early(image):
         words, env={**environment, "FORCE_COLOR": "1"}, capture_output=True, check=True, text=True
     )
     assert "\x1b[1" in coloured.stdout
+
+
+def test_alone_it_opens_the_simulation() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "inspector.cli"]
+    ran = subprocess.run(words, env=environment, input="info\n", capture_output=True, check=True, text=True)
+    assert "simulated machine" in ran.stdout
