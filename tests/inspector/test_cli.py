@@ -38,7 +38,7 @@ def test_words_for_the_target_and_words_for_the_command(words, target, rest):
 def test_every_command_has_help_with_an_example(name, run, image):
     answer = run("dump", image.path, name, "--help")
     assert answer.status == 0
-    assert re.search(rf"vtdpi (live|dump FILE|sim) (-c .*)?{name}\b", answer.out)
+    assert re.search(rf"vtdpi (live|dump FILE|sim) (.* )?'?{name}\b", answer.out)
     assert command(name).__doc__.splitlines()[0].endswith(".")
 
 
