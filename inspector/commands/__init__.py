@@ -25,6 +25,7 @@ COMMANDS = {
     "audit": "what is wrong with it",
     "explain": "what a rule of the audit means",
     "save": "all of it to a file",
+    "report": "one page, or a picture, about all of it",
     "diff": "what changed between two",
     "regs": "the VT-d registers",
     "queue": "the invalidation queues",

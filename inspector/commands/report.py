@@ -1,0 +1,157 @@
+"""One page about all of it, to read, keep or send: a file that needs nothing else, on a phone as on a desk.
+
+vtdpi live report machine.html
+vtdpi dump FILE report machine.html --trace trace.jsonl     with a timeline of what `trace --output` wrote
+vtdpi sim report machine.svg --svg                          a picture, for a bug report
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inspector.answer import Answer, Table, Text
+from inspector.audit import Finding, audit, the_rule
+from inspector.commands import irt, vcpus
+from inspector.commands import vcpu_words as words
+from inspector.errors import UNREADABLE, UsageError
+from inspector.look import Look
+from inspector.report import Chain, Entry, Explained, Link, RemappingTable, Report
+from inspector.snapshot import BlockingList, Snapshot
+from inspector.trace.hit import SECONDS, Hit, loads
+
+LINKS = 256
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="where to; HTML, or SVG with --svg")
+    parser.add_argument("--svg", action="store_true", help="a picture instead of a page")
+    parser.add_argument("--trace", metavar="FILE", help="also a timeline of this trace (JSON lines)")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    hits, unit = _trace(options.trace) if options.trace else ([], SECONDS)
+    made = gather(look, hits, unit)
+    if options.svg:
+        from inspector.views.html.picture import picture
+
+        source = picture(made)
+    else:
+        from inspector.views.html.page import page
+
+        source = page(made)
+    try:
+        with open(options.file, "w", encoding="utf-8", errors="replace") as out:
+            out.write(source)
+    except OSError as error:
+        raise UsageError(f"{options.file} cannot be written: {error.strerror}") from None
+    document = {"file": options.file, "bytes": len(source.encode("utf-8", "replace")), "findings": len(made.findings)}
+    said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {options.file}"
+    return Answer(document, [Text(said)], made.problems)
+
+
+def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
+    """Everything that a report of this look shows. What cannot be read is one of its `problems`."""
+    snapshot = look.snapshot
+    problems = [*look.problems, *snapshot.problems]
+    shown: Table | None = None
+    if snapshot.vcpus:
+        shown = next(block for block in vcpus.run(look, Namespace(vcpu=None)).blocks if isinstance(block, Table))
+    version = f"Xen {snapshot.version.partition('+')[0]}" if snapshot.version else "A machine without a known Xen"
+    return Report(
+        f"{version}: interrupt remapping and posting",
+        _facts(snapshot),
+        [_explained(finding) for finding in audit(snapshot)],
+        shown or Table(vcpus.COLUMNS, []),
+        [_chain(snapshot, of_cpu) for of_cpu in snapshot.lists],
+        _tables(look, problems),
+        list(dict.fromkeys(problems)),
+        hits,
+        unit,
+        (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector),
+    )
+
+
+def _trace(path: str) -> tuple[list[Hit], str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    return loads(text, path)
+
+
+def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    online = f"{len(snapshot.online)} online"
+    offline = len(snapshot.cpus) - len(snapshot.online)
+    vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
+    return [
+        ("target", snapshot.target),
+        ("Xen", snapshot.version or "not known"),
+        ("build-id", snapshot.build_id or "not known"),
+        ("CPUs", f"{online}, {offline} offline" if offline else online),
+        ("interrupt remapping", _on(snapshot.intremap)),
+        ("interrupt posting", _on(snapshot.intpost)),
+        ("x2APIC", _on(snapshot.x2apic)),
+        ("vectors", ", ".join("not known" if v is None else f"{v:#x}" for v in vectors) + " (notification, wakeup)"),
+        ("VT-d units", ", ".join(f"{unit.index} at {unit.register_base:#x}" for unit in snapshot.units) or "none"),
+    ]
+
+
+def _on(value: bool | None) -> str:
+    return "not known" if value is None else "on" if value else "off"
+
+
+def _explained(finding: Finding) -> Explained:
+    rule = the_rule(finding.rule)
+    explanation = f"{rule.title[:1].upper()}{rule.title[1:]}.\n\n{rule.explanation}"
+    return Explained(finding.rule, rule.name, finding.severity, finding.subject, finding.message, explanation)
+
+
+def _chain(snapshot: Snapshot, of_cpu: BlockingList) -> Chain:
+    cpu = snapshot.by_cpu.get(of_cpu.cpu)
+    state = ("offline" if cpu and not cpu.online else "online") + (", lock held" if of_cpu.locked else ", lock free")
+    links = [_link(snapshot, node.vcpu, node.address) for node in of_cpu.nodes[:LINKS]]
+    if len(of_cpu.nodes) > LINKS:
+        links.append(Link(f"and {len(of_cpu.nodes) - LINKS} more"))
+    return Chain(of_cpu.cpu, state, links, of_cpu.broken)
+
+
+def _link(snapshot: Snapshot, name: str | None, address: int) -> Link:
+    if name is None:
+        return Link(f"{address:#x}", "no vCPU's")
+    vcpu = snapshot.by_name.get(name)
+    pi = vcpu.pi if vcpu else None
+    marks = [mark for mark, there in (("ON", pi and pi.on), ("SN", pi and pi.sn)) if there]
+    if pi and pi.pir:
+        marks.append(f"PIR {words.vectors(pi.pir)}")
+    return Link(name, " ".join(marks))
+
+
+def _tables(look: Look, problems: list[str]) -> list[RemappingTable]:
+    try:
+        answer = irt.run(look, irt_options())
+    except UNREADABLE as error:
+        if look.snapshot.units:
+            problems.append(str(error))
+        return []
+    problems += answer.problems
+    rows = [block for block in answer.blocks if isinstance(block, Table)]
+    return [_table(unit, table) for unit, table in zip(answer.document["units"], rows, strict=True)]
+
+
+def irt_options() -> Namespace:
+    """The options of `irt` that show every present entry of every unit."""
+    parser = ArgumentParser()
+    irt.arguments(parser)
+    return parser.parse_args([])
+
+
+def _table(unit: Mapping[str, Any], rows: Table) -> RemappingTable:
+    entries = [
+        Entry(entry["index"], entry["format"], " ".join(cell for cell in row if cell not in ("", "-")))
+        for entry, row in zip(unit["entries"], rows.rows, strict=True)
+    ]
+    title = f"unit {unit['index']} at {unit['register_base']:#x}: {unit['size']} entries, {len(entries)} present"
+    return RemappingTable(title, unit["size"], entries, rows)

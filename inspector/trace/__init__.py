@@ -1,0 +1,1 @@
+"""Transitions of posted-interrupt descriptors, one after the other as they happen."""

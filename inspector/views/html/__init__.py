@@ -1,0 +1,1 @@
+"""A report -> one HTML page, or one SVG picture, that needs nothing else. All text in it is escaped."""

@@ -1,0 +1,100 @@
+"""A report as a page and as a picture: all there, nothing from elsewhere, and no text that could be more than text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from inspector.answer import Table
+from inspector.report import Chain, Entry, Explained, Link, RemappingTable, Report
+from inspector.trace.hit import STEPS, WRITE, Hit
+from inspector.views.html.page import page
+from inspector.views.html.picture import picture
+
+HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m\u202e\ud800"
+
+
+def hostile_report():
+    table = Table(("VCPU", "VERDICT"), [(HOSTILE, HOSTILE)])
+    return Report(
+        title=HOSTILE,
+        facts=[(HOSTILE, HOSTILE)],
+        findings=[Explained("D5", HOSTILE, "bug", HOSTILE, HOSTILE, HOSTILE)],
+        vcpus=table,
+        chains=[Chain(0, HOSTILE, [Link(HOSTILE, HOSTILE)], HOSTILE)],
+        tables=[RemappingTable(HOSTILE, 65536, [Entry(65535, "posted", HOSTILE), Entry(0, "remapped", "x")], table)],
+        problems=[HOSTILE],
+        hits=[Hit(5, WRITE, 1, HOSTILE, "d1v0", {"pir": ((), (0x31,)), "on": (0, 1)})],
+        unit=STEPS,
+    )
+
+
+def test_a_page_holds_no_element_that_a_text_brought(browse, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(page(hostile_report()), encoding="utf-8")
+    dom, console = browse(path)
+    assert not console
+    assert "<script" not in dom
+    assert "<img" not in dom
+    assert dom.count("onerror=alert(2)&gt;") > 10
+
+
+@pytest.mark.parametrize("make", [page, picture])
+def test_it_loads_nothing(make):
+    source = make(hostile_report())
+    assert "\x00" not in source
+    assert "\u202e" not in source
+    source.encode()
+    assert not re.search(r"(?:src|href|url)\s*[=(]\s*[\"']?(?!data:)\w+:", source.replace("src=x", ""))
+    assert set(re.findall(r"https?://[^\"'<> ]*", source)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_a_picture_is_xml():
+    root = ElementTree.fromstring(picture(hostile_report()))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_map_has_a_cell_for_each_entry_up_to_the_last_and_few_of_them():
+    report = hostile_report()
+    entries = [Entry(index, "posted" if index % 3 else "remapped", f"{index:04x} words") for index in range(0, 1000, 7)]
+    source = page(replace(report, tables=[replace(report.tables[0], entries=entries)]))
+    assert source.count("words</title>") == len(entries)
+    assert source.count(": not present</title>") == 1024 - len(entries)
+    far = page(report)
+    assert "entries ffc0 to ffff, 1 present" in far
+    assert far.count("<title>") < 1100
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_real_capture_as_a_page(run, golden, browse, tmp_path, width):
+    path = tmp_path / "lost.html"
+    ran = run("dump", golden("lost-wakeup"), "report", path, "--json")
+    assert ran.status == 0
+    assert ran.json == {"file": str(path), "bytes": len(path.read_bytes()), "findings": 1}
+    dom, console = browse(path, width)
+    assert not console
+    for text in ("1 bug", "D5 stranded-vector", "d1v2 PIR 52", "0x27bdb680", "How it comes about"):
+        assert text in dom
+
+
+def test_a_simulated_machine_as_a_page_and_a_picture(run, tmp_path):
+    at = ("sim", "--scenario", "wakeup-storm", "--steps", 5000, "report")
+    assert run(*at, tmp_path / "page.html").status == 0
+    assert run(*at, tmp_path / "picture.svg", "--svg").status == 0
+    for name in ("page.html", "picture.svg"):
+        source = (tmp_path / name).read_text()
+        assert source.count('class="hole"') >= 36
+        assert "d2v5" in source
+
+
+def test_a_file_that_cannot_be_written_or_is_no_trace_is_told(run, tmp_path):
+    ran = run("sim", "report", tmp_path / "no" / "such.html")
+    assert ran.status == 2
+    assert "cannot be written" in ran.err
+    (tmp_path / "trace").write_text("{}\n")
+    ran = run("sim", "report", tmp_path / "a.html", "--trace", tmp_path / "trace")
+    assert ran.status == 2
+    assert "is no trace" in ran.err
