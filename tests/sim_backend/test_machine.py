@@ -195,9 +195,7 @@ class TestDevices:
             assert machine.vcpu("d1v0") not in machine.scheduled
 
     def test_without_posting_interrupts_are_delivered_by_software(self):
-        layout = LayoutConfig(
-            cpus=2, intpost=False, domains=(DomainConfig(1, 2),), devices=(DeviceConfig(0x18, 2, 1),)
-        )
+        layout = LayoutConfig(cpus=2, intpost=False, domains=(DomainConfig(1, 2),), devices=(DeviceConfig(0x18, 2, 1),))
         machine = Machine(Scenario(layout=layout))
         machine.settle()
         block(machine, "d1v1")

@@ -203,7 +203,8 @@ class TestDifferences:
     def test_assigning_repairs_ndst_in_between(self, layout):
         layout.put("vcpu", layout.vcpu(1, 1), {"processor": 0})
         set_descriptor(layout, 1, ndst=0x100)
-        hooks = {layout.domain(1) + layout.member("domain", f"arch.hvm.pi_ops.{name}") for name in ("flags", "vcpu_block")}
+        members = ("arch.hvm.pi_ops.flags", "arch.hvm.pi_ops.vcpu_block")
+        hooks = {layout.domain(1) + layout.member("domain", name) for name in members}
         for version in (SEED, CURRENT):
             there = layout.copy()
             done = run_procedure("vmx_pi_hooks_assign", there, there.domain(1), version=version)

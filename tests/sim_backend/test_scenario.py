@@ -25,7 +25,7 @@ def test_only_idle_does_nothing_of_itself():
 
 def test_one_of_your_own(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('[machine]\ncpus = 3\napic_ids = [0, 1, 4]\n[[domain]]\nid = 9\nvcpus = 1\n[workload]\nhalt = 5\n')
+    path.write_text("[machine]\ncpus = 3\napic_ids = [0, 1, 4]\n[[domain]]\nid = 9\nvcpus = 1\n[workload]\nhalt = 5\n")
     scenario = load(path)
     assert (scenario.name, scenario.layout.apics, scenario.workload) == ("mine", (0, 1, 4), Workload(halt=5))
 

@@ -54,7 +54,7 @@ def destination(sim, cpu):
 
 
 def test_a_preempted_vcpu_suppresses_and_one_that_runs_again_does_not(one_cpu):
-    """ "vCPU is preempted": vmx_pi_switch_from() and vmx_pi_switch_to() do it during scheduling."""
+    """The message: "vCPU is preempted": vmx_pi_switch_from() and vmx_pi_switch_to() do it during scheduling."""
     sim = one_cpu(2)
     first, second = ("d1v0", "d1v1") if sim.vcpu("d1v0").is_running else ("d1v1", "d1v0")
     assert (sim.vcpu(first).pi.sn, sim.vcpu(first).pi.nv) == (0, P)
@@ -83,7 +83,7 @@ def test_a_post_to_a_preempted_vcpu_disturbs_no_cpu(one_cpu):
 
 
 def test_a_vcpu_that_comes_back_elsewhere_is_notified_there(two_cpus):
-    """ "vmx_pi_switch_to()": NDST follows the vCPU to its new CPU."""
+    """The message: "vmx_pi_switch_to()": NDST follows the vCPU to its new CPU."""
     sim = two_cpus
     before = sim.vcpu("d1v0")
     target = 1 - before.processor
@@ -98,7 +98,7 @@ def test_a_vcpu_that_comes_back_elsewhere_is_notified_there(two_cpus):
 
 
 def test_a_slept_vcpu_suppresses(two_cpus):
-    """ "vCPU is slept"."""
+    """The message: "vCPU is slept"."""
     sim = two_cpus
     sim.machine.sleep("d1v0")
     sim.settle()
@@ -110,7 +110,7 @@ def test_a_slept_vcpu_suppresses(two_cpus):
 
 
 def test_a_blocked_vcpu_is_on_its_cpus_list_with_the_wakeup_vector(two_cpus):
-    """ "vCPU is blocked": arch_vcpu_block() updates the descriptor."""
+    """The message: "vCPU is blocked": arch_vcpu_block() updates the descriptor."""
     sim = two_cpus
     cpu = sim.vcpu("d1v0").processor
     sim.machine.block("d1v0")
@@ -139,7 +139,7 @@ def test_a_post_to_a_blocked_vcpu_wakes_it(two_cpus):
 
 
 def test_before_vm_entry_the_descriptor_is_restored(two_cpus):
-    """ "before VM-entry, we will make sure the 'NV' filed is set to 'posted_intr_vector' and the vCPU is not in any
+    """The message: "before VM-entry, we will make sure the 'NV' filed is set to 'posted_intr_vector' and the vCPU is not in any
     blocking lists [...] we change the posted-interrupts descriptor in vcpu_block(), however, we don't change it back in
     vcpu_unblock()"."""
     sim = two_cpus
@@ -161,7 +161,7 @@ def test_before_vm_entry_the_descriptor_is_restored(two_cpus):
 
 
 def test_before_vm_entry_also_when_vcpu_block_returns_at_once(two_cpus):
-    """ "or when vcpu_block() directly returns due to event delivery (in fact, we don't need to do it in the two places,
+    """The message: "or when vcpu_block() directly returns due to event delivery (in fact, we don't need to do it in the two places,
     that is why we do it before VM-Entry)"."""
     sim = two_cpus
     cpu = sim.vcpu("d1v0").processor
@@ -178,7 +178,7 @@ def test_before_vm_entry_also_when_vcpu_block_returns_at_once(two_cpus):
 
 
 def test_lazy_switch_to_a_tasklet_leaves_sn(one_cpu):
-    """ "Preempted by a tasklet, which uses in an idle context [...] We don't change the 'SN' bit"."""
+    """The message: "Preempted by a tasklet, which uses in an idle context [...] We don't change the 'SN' bit"."""
     sim = one_cpu(1)
     sim.machine.tasklet(0)
     sim.run_until("goes idle lazily")
@@ -203,7 +203,7 @@ def test_a_tasklets_own_start_ends_the_lazy_state(one_cpu):
 
 
 def test_lazy_switch_from_an_offline_vcpu_leaves_sn(one_cpu):
-    """ "the prev vcpu is in offline and no new available vcpus in run queue. We don't change the 'SN' bit"."""
+    """The message: "the prev vcpu is in offline and no new available vcpus in run queue. We don't change the 'SN' bit"."""
     sim = one_cpu(1)
     sim.machine.down("d1v0")
     sim.settle()
@@ -223,9 +223,9 @@ def test_an_offline_vcpu_with_another_one_waiting_suppresses(one_cpu):
 
 
 def test_a_spurious_notification_in_the_lazy_state_comes_once(one_cpu):
-    """ "this may incur spurious PI notification events, but since PI notification event is only sent when 'ON' is clear,
-    and once the PI notificatoin is sent, ON is set by hardware, hence no more notification events before 'ON' is
-    clear"."""
+    """The message: "this may incur spurious PI notification events, but since PI notification event is only sent when
+    'ON' is clear, and once the PI notificatoin is sent, ON is set by hardware, hence no more notification events
+    before 'ON' is clear"."""
     sim = one_cpu(1)
     sim.machine.down("d1v0")
     sim.settle()
@@ -256,7 +256,7 @@ def test_a_spurious_notification_of_a_lazily_preempted_vcpu_is_delivered_later(o
 
 
 def test_a_notification_while_the_guest_is_in_xen_is_harmless(one_cpu):
-    """ "when guests trap to Xen and PI notification event happens, there is nothing Xen actually needs to do about it,
+    """The message: "when guests trap to Xen and PI notification event happens, there is nothing Xen actually needs to do about it,
     the interrupts will be delivered to guest atht the next time we do a VMENTRY"."""
     sim = one_cpu(1)
     sim.machine.hypercall("d1v0")
