@@ -85,10 +85,12 @@ def _select(elements: list[Any], condition: str, so_far: str) -> Any:
 def _is(value: Any, word: str) -> bool:
     if isinstance(value, str):
         return value == word
-    try:
-        return not isinstance(value, bool) and bool(value == int(word, 0))
-    except ValueError:
-        return json.dumps(value) == word
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return value == int(word, 0)
+        except ValueError:
+            return False
+    return json.dumps(value) == word
 
 
 def _kind(value: Any) -> str:

@@ -16,11 +16,11 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.styles import Style
 
 from inspector import xdg
-from inspector.errors import VtdpiError
+from inspector.errors import UsageError, VtdpiError
 from inspector.repl import bar, objects
 from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
-from inspector.repl.config import Config
+from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
 from inspector.script import Leave, run_line
 from inspector.targets.control import is_running
@@ -59,7 +59,7 @@ class Prompt:
             complete_while_typing=config.completion == "typing",
             lexer=LineLexer(self._syntax, config.aliases),
             bottom_toolbar=self._bar if config.bar else None,
-            style=Style([("bottom-toolbar", "noreverse reverse"), *config.colors.items()]),
+            style=_style(config),
             editing_mode=EditingMode.VI if config.keys == "vi" else EditingMode.EMACS,
             enable_open_in_editor=True,
         )
@@ -114,6 +114,13 @@ class Prompt:
 
     def _changed(self) -> None:
         self._terminal.app.invalidate()
+
+
+def _style(config: Config) -> Style:
+    try:
+        return Style(list(config.colors.items()))
+    except ValueError as error:
+        raise UsageError(f"{path()}: colors: {error}") from None
 
 
 def _grammar() -> Grammar:

@@ -183,10 +183,11 @@ def test_aliases_and_settings(golden, terminal, tmp_path):
     opened.type("lo")
     opened.press("Tab", "Tab")
     opened.wait("lost")
-    settings.write_text("bar = 3\n")
-    opened = terminal("dump", golden("lost-wakeup"), width=200)
-    opened.wait("config.toml: bar is 3; expected a boolean")
-    assert opened.ended() == 2
+    for text, message in (("bar = 3", "bar is 3; expected a boolean"), ("[colors]\nprompt = 'x y'", "colors: ")):
+        settings.write_text(text)
+        opened = terminal("dump", golden("lost-wakeup"), width=200)
+        opened.wait(f"config.toml: {message}")
+        assert opened.ended() == 2
 
 
 def test_no_color_leaves_marks(lost):
