@@ -124,7 +124,7 @@ class Machine(World):
         layout = Layout(_boot_config(self.scenario.layout, chosen))
         super().__init__(layout, chosen)
         self.workload: Workload = self.scenario.workload
-        self.random = seed & U64
+        self.draw = self.random = seed & U64
         self._plain_state()
         self.status = [layout.heap.small(layout.memory, 64) for _ in layout.units]
         self.message_buffer = layout.heap.small(layout.memory, 64)
@@ -141,7 +141,7 @@ class Machine(World):
         machine = cls.__new__(cls)
         World.__init__(machine, layout, version)
         machine.scenario, machine.workload = scenario, scenario.workload
-        machine.random = 0
+        machine.draw = machine.random = 0
         machine._plain_state()
         machine._actors()
         return machine
@@ -213,6 +213,7 @@ class Machine(World):
     def _line_up(self) -> None:
         """All actors; those who most often have nothing to do stand last, and are drawn only while `background`."""
         self.actors: list[Any] = [*self.cpus, *self.devices.values(), self.outside, self.toolstack, *self.units]
+        self.ring = self.actors * 2
         self.foreground = len(self.cpus) + len(self.devices) + 1
 
     def has_area(self, cpu: int) -> bool:
@@ -269,20 +270,22 @@ class Machine(World):
         if self.crashed is not None:
             return 0
         done = 0
+        draw = self.draw
         try:
             while done < steps:
-                before = self.random
-                self.random = random = (before * MULTIPLIER + INCREMENT) & U64
-                chosen = (random >> 33) % (len(self.actors) if self.background else self.foreground)
+                before = draw
+                draw = (draw * MULTIPLIER + INCREMENT) & U64
+                chosen = (draw >> 33) % (len(self.actors) if self.background else self.foreground)
                 # Whoever was drawn; if that one has to wait, those after it in turn.
                 self.moving = actor = self.actors[chosen]
                 if actor.turn(self) or self._another(chosen):
                     done += 1
                 else:
-                    self.random = before
+                    draw = before
                     break
         except SimError as error:
             self._crash(error)
+        self.draw = draw
         self.steps += done
         return done
 
@@ -301,7 +304,7 @@ class Machine(World):
     def _another(self, drawn: int) -> bool:
         """One step of the first actor after `drawn` that can do one; False if none can."""
         actors = self.actors
-        for actor in (*actors[drawn + 1 :], *actors[:drawn]):
+        for actor in self.ring[drawn + 1 : drawn + len(actors)]:
             self.moving = actor
             if actor.turn(self):
                 return True
@@ -915,7 +918,7 @@ _LISTS = (
     *("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status"),
 )
 _PLAIN = (
-    *("random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
+    *("draw", "random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
     *("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active"),
     *("ipi_order", "background"),
 )

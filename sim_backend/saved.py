@@ -31,7 +31,7 @@ ADDRESS = 8
 LISTS = ("online", "active", "tasklets", "dpci", "runq", "next_fault", "curr", "scheduled", "status", "ipi_order")
 TABLES = ("events", "migrating", "orders", "bindings", "owners", "targets")
 NUMBERS = (
-    *("random", "steps", "flush_locked", "flush_mask", "leaving", "lost", "message_buffer", "background"),
+    *("draw", "random", "steps", "flush_locked", "flush_mask", "leaving", "lost", "message_buffer", "background"),
     "reserved_first",
 )
 

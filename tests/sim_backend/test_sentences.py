@@ -139,7 +139,8 @@ def test_a_post_to_a_blocked_vcpu_wakes_it(two_cpus):
 
 
 def test_before_vm_entry_the_descriptor_is_restored(two_cpus):
-    """The message: "before VM-entry, we will make sure the 'NV' filed is set to 'posted_intr_vector' and the vCPU is not in any
+    """The message:
+    "before VM-entry, we will make sure the 'NV' filed is set to 'posted_intr_vector' and the vCPU is not in any
     blocking lists [...] we change the posted-interrupts descriptor in vcpu_block(), however, we don't change it back in
     vcpu_unblock()"."""
     sim = two_cpus
@@ -161,7 +162,8 @@ def test_before_vm_entry_the_descriptor_is_restored(two_cpus):
 
 
 def test_before_vm_entry_also_when_vcpu_block_returns_at_once(two_cpus):
-    """The message: "or when vcpu_block() directly returns due to event delivery (in fact, we don't need to do it in the two places,
+    """The message:
+    "or when vcpu_block() directly returns due to event delivery (in fact, we don't need to do it in the two places,
     that is why we do it before VM-Entry)"."""
     sim = two_cpus
     cpu = sim.vcpu("d1v0").processor
@@ -203,7 +205,8 @@ def test_a_tasklets_own_start_ends_the_lazy_state(one_cpu):
 
 
 def test_lazy_switch_from_an_offline_vcpu_leaves_sn(one_cpu):
-    """The message: "the prev vcpu is in offline and no new available vcpus in run queue. We don't change the 'SN' bit"."""
+    """The message:
+    "the prev vcpu is in offline and no new available vcpus in run queue. We don't change the 'SN' bit"."""
     sim = one_cpu(1)
     sim.machine.down("d1v0")
     sim.settle()
@@ -256,7 +259,8 @@ def test_a_spurious_notification_of_a_lazily_preempted_vcpu_is_delivered_later(o
 
 
 def test_a_notification_while_the_guest_is_in_xen_is_harmless(one_cpu):
-    """The message: "when guests trap to Xen and PI notification event happens, there is nothing Xen actually needs to do about it,
+    """The message:
+    "when guests trap to Xen and PI notification event happens, there is nothing Xen actually needs to do about it,
     the interrupts will be delivered to guest atht the next time we do a VMENTRY"."""
     sim = one_cpu(1)
     sim.machine.hypercall("d1v0")
