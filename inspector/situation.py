@@ -136,8 +136,8 @@ def _waiting(snapshot: Snapshot, vcpu: Vcpu, nv: int, say: Say) -> str:
         return "S11"
     if holder is not None:
         return "S5"
-    say("NV is not the wakeup vector: it did not block, and SN should be set")
-    return "between"
+    say("NV is not the wakeup vector: it did not block; the hooks came after it was switched away, or it never ran")
+    return "S4"
 
 
 def holder_of(snapshot: Snapshot, vcpu: Vcpu) -> int | None:

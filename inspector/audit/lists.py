@@ -100,7 +100,9 @@ def broken_list(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(subject, f"its list of blocked vCPUs is inconsistent: {lie}{_held(certain)}", certain, (lie,))
     for vcpu, _ in described(snapshot):
         if vcpu.node and vcpu.lock and vcpu.following == vcpu.node:
-            yield Found(vcpu.name, "its list node points to itself, and its lock pointer says that it is on a list")
+            certain = not any(of_cpu.locked for of_cpu in snapshot.lists)
+            message = f"its list node points to itself, and its lock pointer says that it is on a list{_held(certain)}"
+            yield Found(vcpu.name, message, certain, state(vcpu))
 
 
 @rule("D27", "offline-list", "vCPUs are on the list of a CPU that is offline", since=(4, 9))

@@ -95,7 +95,7 @@ def test_live(
         return try_all(self, commands, timeout)
 
     monkeypatch.setattr(Gdb, "try_all", counted)
-    with Lab.up(Recipe(capture=golden("xapic-4-cpus"), name="bench")) as lab:
+    with Lab.up(Recipe(capture=golden("xapic-4-cpus"), name="bench")) as lab:  # noqa: SIM117 - one is the time
         with GdbMi(lab.gdb, qmp=str(lab.qmp) if with_qmp else None) as target:
             look = Look(target)
             started = time.perf_counter()
