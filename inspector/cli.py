@@ -23,7 +23,7 @@ COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells ea
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit status (0 fine, 2 usage, 3 unreadable target, 130 interrupted)."""
     try:
-        status = _run(list(sys.argv[1:] if argv is None else argv))
+        status = _run(list(sys.argv[1:] if argv is None else argv) or ["sim"])
         sys.stdout.flush()
         return status
     except VtdpiError as error:

@@ -14,11 +14,13 @@ from inspector.repl.objects import KINDS
 
 FILE = "FILE"
 COMMAND = "COMMAND"
+# The names that commands give to files: `diff A B`.
+FILES = ("FILE", "A", "B")
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a word stands for: one of `choices`, or an object of one of `kinds`."""
+    """What a word stands for: one of `choices`, or an object of one of `kinds` (a file, a command, or of KINDS)."""
 
     kinds: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
@@ -70,6 +72,9 @@ class Grammar:
             return None
         if syntax.nested:
             return self.at(words[1:]) if words[1:] else (Syntax({}, []), Value((COMMAND,)))
+        if len(words) > 1 and words[-1] in self.commands and self.commands[words[-1]].words:
+            # `route irte N`: what the command of that name takes.
+            return syntax, self.commands[words[-1]].words[0]
         number = 0
         pending: Value | None = None
         for word in words[1:]:
@@ -100,10 +105,11 @@ def _syntax(actions: Iterable[Action]) -> Syntax:
 
 
 def _value(action: Action) -> Value:
-    choices = tuple(map(str, action.choices or ()))
-    named = [action.dest.upper(), *re.findall(r"\w+", str(action.metavar or ""))]
-    kinds = tuple(dict.fromkeys(name for name in named if name in KINDS or name == FILE))
-    return Value(kinds, choices, action.help or "")
+    metavar = str(action.metavar or "")
+    named = [action.dest.upper(), *re.findall(r"\w+", metavar)]
+    kinds = dict.fromkeys(FILE if name in FILES else name for name in named if name in KINDS or name in FILES)
+    keywords = re.findall(r"\b[a-z]+\b", metavar) if "|" in metavar else ()
+    return Value(tuple(kinds), (*map(str, action.choices or ()), *keywords), action.help or "")
 
 
 SUMMARIES = {**COMMANDS, **BUILT_IN}

@@ -133,6 +133,13 @@ def cpus(look: Look) -> Iterator[tuple[str, str]]:
         yield str(cpu.cpu), f"APIC {cpu.apic_id:#x}, {runs if cpu.online else 'offline'}"
 
 
+def domains(look: Look) -> Iterator[tuple[str, str]]:
+    """The domains."""
+    for domain in look.snapshot.domains:
+        devices = f", {len(domain.devices)} devices" if domain.devices else ""
+        yield str(domain.domain), ("hardware-virtualised" if domain.hvm else "paravirtualised") + devices
+
+
 def rules(look: Look) -> Iterator[tuple[str, str]]:
     """The rules of the audit."""
     from inspector.audit import rules as every
@@ -149,6 +156,8 @@ def _apic(row: Mapping[str, object], eime: int) -> int:
 
 KINDS: dict[str, Callable[[Look], Iterator[tuple[str, str]]]] = {
     "BDF": devices,
+    "DEVICE": devices,
+    "DOMAIN": domains,
     "INDEX": entries,
     "REGISTER": registers,
     "UNIT": units,

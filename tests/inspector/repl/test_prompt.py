@@ -56,6 +56,8 @@ def test_entries_devices_registers_and_options_complete(image, terminal):
         ("dm", "dmar", "the ACPI DMAR table"),
         ("help que", "queue", "the invalidation queues"),
         ("expect irte 0x", "0x0018", "remapped vector 0x31"),
+        ("route irte 0x0", "0x0018", "remapped vector 0x31"),
+        ("route i", "irte", "where to start"),
         ("irt | gr", "grep", "the lines that match"),
     ):
         opened.type(text)
@@ -211,5 +213,18 @@ def test_a_dumb_terminal_gets_plain_lines(golden, terminal):
     opened.wait("SEVERITY")
     opened.until(lambda screen: prompts(screen) == 4, "no prompt")
     assert "\x1b[" not in opened.screen(escapes=True)
+    opened.press("C-d")
+    assert opened.ended() == 0
+
+
+def test_the_simulation_moves_and_is_looked_at_afresh(terminal):
+    opened = ready(terminal())
+    opened.wait("sim>", "0 posted vectors")
+    opened.type("post ")
+    opened.wait("d1v0", "PIR empty")
+    opened.press("C-c")
+    opened.enter("run 100")
+    opened.wait("100 steps")
+    opened.until(lambda screen: re.search(r"stopped │ .*[1-9]\d* posted vector", screen), "nothing posted")
     opened.press("C-d")
     assert opened.ended() == 0

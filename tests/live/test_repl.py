@@ -1,0 +1,120 @@
+"""The prompt on a live Xen: stopped between commands, left as found, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from inspector.cli import main
+from inspector.lab.lab import Lab
+from inspector.lab.machine import Recipe
+from inspector.targets.qmp import Qmp
+
+pytestmark = pytest.mark.live
+
+Terminals = Callable[..., Any]
+
+
+def is_running(lab: Lab) -> bool:
+    with Qmp(lab.control) as qmp:
+        return bool(qmp.execute("query-status")["running"])
+
+
+def ready(opened: Any) -> Any:
+    opened.until(lambda screen: re.search(r"stopped │ .*(bug|warning|no findings)", screen), "no prompt")
+    return opened
+
+
+@pytest.fixture
+def one_lab(labs: Callable[[Recipe], Lab]) -> Lab:
+    return labs(Recipe(xen="4.20"))
+
+
+def test_it_stays_stopped_until_cont_and_is_left_running(one_lab: Lab, terminal: Terminals) -> None:
+    opened = ready(terminal("live", one_lab.gdb))
+    assert not is_running(one_lab)
+    opened.enter("irt | head -1")
+    opened.wait("24 present")
+    assert not is_running(one_lab)
+    opened.enter("cont")
+    opened.wait("(running)>", " running │")
+    assert is_running(one_lab)
+    opened.enter("irt")
+    opened.wait("is running: `stop` it to read it")
+    assert is_running(one_lab)
+    opened.enter("stop")
+    opened.wait("is stopped")
+    ready(opened)
+    assert not is_running(one_lab)
+    opened.enter("irt | grep -c IO-APIC")
+    opened.until(lambda screen: re.search(r"^24$", screen, re.MULTILINE), "no answer after stop")
+    opened.press("C-d")
+    assert opened.ended() == 0
+    assert is_running(one_lab)
+
+
+def test_entries_of_the_live_table_complete(one_lab: Lab, terminal: Terminals) -> None:
+    opened = ready(terminal("live", one_lab.gdb))
+    opened.type("irte 0x00")
+    opened.wait("0x0001", "IO-APIC 0 pin 1")
+    opened.press("C-c")
+    opened.type("regs irt")
+    opened.wait("irta", "0x")
+    opened.press("C-c", "C-d")
+    assert opened.ended() == 0
+
+
+@pytest.mark.parametrize("milliseconds", [50, 300, 700])
+def test_ctrl_c_during_a_long_read(
+    one_lab: Lab, terminal: Terminals, milliseconds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = ready(terminal("live", one_lab.gdb))
+    # Without QMP this is all 65,536 entries through gdb, and a long table of them.
+    opened.enter("irt --all")
+    time.sleep(milliseconds / 1000)
+    opened.press("C-c")
+    opened.wait("interrupted; nothing of the target was changed")
+    assert not is_running(one_lab)
+    opened.enter(f"irt --json > {one_lab.console.with_name('irt.json')}")
+    ready(opened)
+    opened.enter("regs irta | head -1")
+    opened.wait("IRTA at offset 0xb8")
+    ready(opened)
+    opened.press("C-d")
+    assert opened.ended() == 0
+    assert is_running(one_lab)
+    main(["live", one_lab.gdb, "irt", "--json"])
+    assert json.loads(one_lab.console.with_name("irt.json").read_text()) == json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def mortal(labs: Callable[[Recipe], Lab]) -> Iterator[Lab]:
+    lab = labs(Recipe(name="mortal", xen="4.20"))
+    yield lab
+    lab.down()
+
+
+def test_a_machine_that_dies_is_said(mortal: Lab, terminal: Terminals) -> None:
+    opened = ready(terminal("live", mortal.gdb))
+    os.kill(mortal.pid, signal.SIGKILL)
+    opened.enter("pi 0x1000")
+    screen = opened.wait("vtdpi: ", "is gone")
+    assert "Traceback" not in screen
+    opened.press("C-d")
+    assert opened.ended() == 0
+
+
+def test_a_script_lets_it_run_and_looks_again(one_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["expect irt .units[0].entries[#] == 24", "cont --json", "stop", "expect irt .units[0].entries[#] == 24"]
+    status = main(["live", one_lab.gdb, *(word for text in lines for word in ("-c", text))])
+    printed = capsys.readouterr()
+    assert (status, printed.err) == (0, "")
+    assert '"running": true' in printed.out
+    assert is_running(one_lab)
