@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 from inspector.xen.profiles import of_symbols
+from sim_backend.memory import PAGE
 
 from .functions import STUBS, Function, Names, Run, differences, prepare, run_model, run_xen
 from .states import State, machine, state
@@ -34,10 +35,13 @@ class Bench:
         made = state(self.base, seed)
         return made, function.arguments(made, Random(seed))
 
-    def differences(self, function: Function, number: int) -> list[str]:
-        """Run a call in both; where they differ."""
+    def differences(self, function: Function, number: int, everywhere: bool = False) -> list[str]:
+        """Run a call in both; where they differ. All of memory is compared, or the pages that someone wrote to."""
         made, arguments = self.state(function, number)
-        return self.compare(made, run_xen(self.code, function, made, arguments), run_model(function, made, arguments))
+        xen, model = run_xen(self.code, function, made, arguments), run_model(function, made, arguments)
+        if xen and everywhere:
+            xen.pages.update(range(self.base.memory.size // PAGE))
+        return self.compare(made, xen, model)
 
     def compare(self, made: State, xen: Run | None, model: Run | None) -> list[str]:
         """Where two runs from a state differ, the stack of the CPU apart."""

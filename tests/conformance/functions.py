@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from sim_backend.cpus import STACK_SIZE
 from sim_backend.errors import SimError
+from sim_backend.interrupts import irq_desc
 from sim_backend.layout import Layout
 from sim_backend.memory import PAGE
 from sim_backend.pi_logic import Store, run_procedure
+from sim_backend.versions import CURRENT, Version
 
-from .states import DEVICE, DOMAINS, VCPUS, State, message_of
+from .states import DEVICE, DOMAINS, VCPUS, State, descriptor_of, message_of
 from .xen_code import Event, Fails, XenCode, change
 
 STUBS = (
+    "_spin_unlock_irq",
     "acpi_find_matched_drhd_unit",
     "cpu_raise_softirq",
     "domain_pause",
@@ -22,6 +26,7 @@ STUBS = (
     "get_random",
     "iommu_flush_iec_index",
     "map_vtd_domain_page",
+    "pirq_spin_lock_irq_desc",
     "raise_softirq",
     "send_IPI_mask",
     "unmap_vtd_domain_page",
@@ -33,9 +38,11 @@ STUBS = (
 """What Xen's code calls outside of the logic."""
 
 NOT_COMPARED = (
+    "_spin_unlock_irq",
     "acpi_find_matched_drhd_unit",
     "get_random",
     "map_vtd_domain_page",
+    "pirq_spin_lock_irq_desc",
     "unmap_vtd_domain_page",
     "vmx_fpu_leave",
     "vmx_save_guest_msrs",
@@ -43,11 +50,15 @@ NOT_COMPARED = (
 )
 CPUMASK = 32
 STEPS = 3000
+IN_PLACE = "pi_update_irte"
+UPDATE_IRE_FROM_MSI = 0xA8
+"""Of `iommu_ops`, which boot copies from the VT-d driver's. The lock of an irq is not modelled."""
 FSGSBASE_OFF = 0
 FEATURES, CX16 = 0x10, 1 << 13
 """Where `boot_cpu_data` has the feature bits of CPUID leaf 1's ECX; Xen 4.17 writes an entry in halves without CX16."""
 
 Arguments = Callable[[State, Random], tuple[int, ...]]
+ForXen = Callable[[State, tuple[int, ...]], tuple[str, list[int]]]
 
 
 @dataclass(frozen=True)
@@ -58,14 +69,14 @@ class Function:
         arguments: for a state, as the model takes them: physical addresses and numbers.
         value: the bits of RAX that are its return value.
         pointers: how many arguments, the first ones, are addresses; Xen's function gets virtual ones.
-        regs: Xen's function takes the guest's registers instead.
+        for_xen: Xen's name and arguments where these are others.
     """
 
     name: str
     arguments: Arguments
     value: int = 0
     pointers: int = 1
-    regs: bool = False
+    for_xen: ForXen | None = None
 
 
 def _any_vcpu(made: State, rng: Random) -> tuple[int, ...]:
@@ -93,6 +104,34 @@ def _msi(made: State, rng: Random) -> tuple[int, ...]:
     return msi.msi_desc, message_of(made.layout, msi.msi_desc)
 
 
+def _guest_registers(made: State, _: tuple[int, ...]) -> tuple[str, list[int]]:
+    return "vmx_vmenter_helper", [made.layout.virtual(made.layout.cpu_info(made.cpu))]
+
+
+def _irte_update(made: State, rng: Random) -> tuple[int, ...]:
+    """Xen 4.17 has the MSI's own message rewritten; later ones a copy on the stack, which is not compared."""
+    msi_desc, message = _msi(made, rng)
+    layout = made.layout
+    descriptor = rng.choice((0, descriptor_of(layout, rng.choice(made.vcpus))))
+    if not layout.profile.has_symbol(IN_PLACE):
+        content = layout.memory.read(message, layout.size("msi_msg"))
+        message = layout.cpu_info(made.cpu) & -STACK_SIZE
+        layout.memory.write(message, content)
+        made.pages.add(message // PAGE)
+    return msi_desc, descriptor, rng.getrandbits(8), message
+
+
+def _irte_update_for_xen(made: State, arguments: tuple[int, ...]) -> tuple[str, list[int]]:
+    layout = made.layout
+    msi_desc, descriptor, gvec, _ = arguments
+    pirq = next(msi.irq for msi in layout.device(DEVICE).msis if msi.msi_desc == msi_desc)
+    target = layout.virtual(descriptor) if descriptor else 0
+    if layout.profile.has_symbol(IN_PLACE):
+        return IN_PLACE, [target, pirq, gvec]
+    vcpu = target - layout.member("vcpu", "arch.hvm.vmx.pi_desc") if target else 0
+    return "vmx_pi_update_irte", [vcpu, pirq, gvec]
+
+
 FUNCTIONS = [
     Function("vmx_vcpu_block", _unlisted_vcpu),
     Function("vmx_pi_unblock_vcpu", _any_vcpu),
@@ -101,7 +140,7 @@ FUNCTIONS = [
     Function("vmx_sync_pir_to_irr", _any_vcpu),
     Function("vmx_ctxt_switch_from", _any_vcpu),
     Function("vmx_ctxt_switch_to", _any_vcpu),
-    Function("vmx_vmenter_helper", lambda made, rng: (), value=0xFF, regs=True),
+    Function("vmx_vmenter_helper", lambda made, rng: (), value=0xFF, for_xen=_guest_registers),
     Function("pi_wakeup_interrupt", lambda made, rng: ()),
     Function("pi_notification_interrupt", lambda made, rng: ()),
     Function("vmx_pi_desc_fixup", lambda made, rng: (made.dead,), pointers=0),
@@ -109,6 +148,7 @@ FUNCTIONS = [
     Function("vmx_pi_hooks_deassign", _domain),
     Function("vmx_deliver_posted_intr", _vcpu_and_vector),
     Function("msi_msg_write_remap_rte", _msi, value=0xFFFF_FFFF, pointers=2),
+    Function("vmx_pi_update_irte", _irte_update, value=0xFFFF_FFFF, for_xen=_irte_update_for_xen),
 ]
 
 
@@ -120,6 +160,9 @@ def prepare(layout: Layout, code_symbol: Callable[[str], int]) -> None:
     for cpu in range(layout.config.cpus):
         memory.set_u8(_percpu(layout, cpu, code_symbol("per_cpu__vmxon")), 1)
         layout.put("cpu_info", layout.cpu_info(cpu), {"cr4": FSGSBASE_OFF})
+    if not layout.profile.has_symbol(IN_PLACE):
+        place = layout.physical(code_symbol("iommu_ops")) + UPDATE_IRE_FROM_MSI
+        memory.set_u64(place, code_symbol("msi_msg_write_remap_rte"))
     policy = layout.virtual(layout.new_pages())
     for domain in DOMAINS:
         layout.put_known("domain", layout.domain(domain), {"arch.cpu_policy": policy})
@@ -159,6 +202,8 @@ class Names:
                 if regs := layout.get("vcpu", vcpu, "arch.hvm.vlapic.regs"):
                     self._parts.append((layout.physical(regs), PAGE, f"d{number}v{index} vLAPIC"))
                 self._parts.append((vcpu, PAGE, f"d{number}v{index} struct vcpu"))
+        unit = layout.units[layout.unit_of(DEVICE)].iommu
+        self._parts.append((unit + layout.member("vtd_iommu", "intremap.lock"), 4, "table lock"))
         for msi in layout.device(DEVICE).msis:
             self._parts.append((message_of(layout, msi.msi_desc), layout.size("msi_msg"), "MSI message"))
             self._parts.append((layout.irte(msi.unit, msi.index), 16, f"IRTE {msi.index}"))
@@ -171,13 +216,15 @@ class Names:
             self._cache[address] = next(fits, "memory")
         return self._cache[address]
 
-    def in_order(self, event: Event) -> bool:
+    def in_order(self, event: Event, stack: range) -> bool:
         """Whether it matters when this happens.
 
         Not so: the count that is up while a lock is held; IRR, of which Xen sets one bit after the other; the message
         that becomes remappable, which nobody else sees.
         """
-        return event[0] != "store" or not self(event[1]).endswith(("preempt_count", "vLAPIC", "MSI message"))
+        if event[0] != "store":
+            return True
+        return event[1] not in stack and not self(event[1]).endswith(("preempt_count", "vLAPIC", "MSI message"))
 
     def say(self, event: Event) -> str:
         """One line."""
@@ -201,18 +248,19 @@ def run_xen(code: XenCode, function: Function, made: State, arguments: tuple[int
     """The call in Xen's code, or None if that fails. The code's memory is that of the state, and then of the result."""
     layout = made.layout
     count = function.pointers
-    given = [*map(layout.virtual, arguments[:count]), *arguments[count:]]
-    if function.regs:
-        given = [layout.virtual(layout.cpu_info(made.cpu))]
+    name, given = function.name, [*map(layout.virtual, arguments[:count]), *arguments[count:]]
+    if function.for_xen:
+        name, given = function.for_xen(made, arguments)
     code.load(layout.memory, made.pages)
     unit = layout.units[layout.unit_of(DEVICE)]
     code.answers = {
         "get_random": lambda *_: made.random,
         "acpi_find_matched_drhd_unit": lambda *_: layout.virtual(unit.drhd),
         "map_vtd_domain_page": lambda address, *_: layout.virtual(address),
+        "pirq_spin_lock_irq_desc": lambda pirq, *_: layout.virtual(irq_desc(layout, pirq)),
     }
     try:
-        outcome = code.call(function.name, *given, cpu=made.cpu, interrupts_on=not made.in_irq)
+        outcome = code.call(name, *given, cpu=made.cpu, interrupts_on=not made.in_irq)
     except Fails:
         return None
     assert outcome.interrupts_on == (not made.in_irq)
@@ -249,7 +297,7 @@ def _call(code: XenCode, made: State, event: Event) -> Event:
             return name, layout.physical(arguments[0]), 0
 
 
-def run_model(function: Function, made: State, arguments: tuple[int, ...]) -> Run | None:
+def run_model(function: Function, made: State, arguments: tuple[int, ...], version: Version = CURRENT) -> Run | None:
     """The call in the model, on a copy of the state, or None if it fails."""
     layout = made.layout.copy()
     try:
@@ -259,6 +307,7 @@ def run_model(function: Function, made: State, arguments: tuple[int, ...]) -> Ru
             *arguments,
             cpu=made.cpu,
             in_irq=made.in_irq,
+            version=version,
             random=lambda: made.random,
             limit=STEPS,
         )
@@ -284,7 +333,7 @@ def differences(xen: Run | None, model: Run | None, names: Names, stack: range) 
     found = []
     if xen.value != model.value:
         found.append(f"value: {xen.value:#x}, model {model.value:#x}")
-    sides = [list(filter(names.in_order, run.events)) for run in (xen, model)]
+    sides = [[event for event in run.events if names.in_order(event, stack)] for run in (xen, model)]
     if sides[0] != sides[1]:
         place = next(
             n for n, pair in enumerate(zip([*sides[0], None], [*sides[1], None], strict=False)) if pair[0] != pair[1]

@@ -88,7 +88,7 @@ def _globals(made: State, rng: Random, illegal: bool) -> None:
     made.current = rng.choice(made.vcpus)
     for cpu in range(CPUS):
         layout.memory.set_u32(layout.symbol("x86_cpu_to_apicid") + cpu * 4, rng.getrandbits(bits))
-        layout.memory.set_u32(layout.irq_stat(cpu), rng.choice((0, 0, 1 << rng.randrange(12), rng.getrandbits(12))))
+        layout.memory.set_u32(layout.irq_stat(cpu), rng.choice((0, 0, 0, 1 << rng.randrange(12))))
         layout.memory.set_u32(layout.irq_stat(cpu) + 8, rng.randrange(1, 3) if cpu == made.cpu and made.in_irq else 0)
         layout.memory.set_u32(layout.percpu(cpu, "irq_count"), rng.choice((0, 1, 7, (1 << 32) - 1)))
         tickets = rng.choice((0, 1, 0x7FFF, 0xFFFF, rng.getrandbits(16)))
@@ -103,12 +103,12 @@ def _vcpu(made: State, vcpu: int, rng: Random, illegal: bool) -> None:
     layout = made.layout
     flags = rng.choice((0, VPF_BLOCKED, rng.getrandbits(8)))
     values = {
-        "processor": rng.randrange(CPUS),
+        "processor": rng.choice((made.cpu, rng.randrange(CPUS))),
         "pause_flags": flags,
-        "is_running": vcpu == made.current or rng.random() < 0.5,
+        "is_running": vcpu == made.current or rng.random() < 0.6,
         "poll_evtchn": rng.choice((0, 0, 0, 1, (1 << 32) - 1)),
         "runstate.state": rng.randrange(4),
-        "arch.hvm.vmx.eoi_exitmap_changed": rng.choice((0, 0, 1 << rng.randrange(64))),
+        "arch.hvm.vmx.eoi_exitmap_changed": rng.choice((0, 0, 0, 1 << rng.randrange(64))),
     }
     layout.put("vcpu", vcpu, {path: int(value) for path, value in values.items()})
     vectors = {
@@ -158,7 +158,7 @@ def _domain(made: State, number: int, rng: Random, illegal: bool) -> None:
 
 
 def _lists(made: State, rng: Random, illegal: bool) -> None:
-    """Lists of 0 to 5. Illegal: a lock pointer that is missing or another list's; wrong pointers back."""
+    """Lists of 0 to 5. Illegal: a lock pointer that is missing, another list's, without a list; wrong pointers back."""
     layout = made.layout
     vcpus = made.vcpus
     rng.shuffle(vcpus)
@@ -173,6 +173,9 @@ def _lists(made: State, rng: Random, illegal: bool) -> None:
             owner = rng.choice((cpu, cpu, cpu, None, rng.randrange(CPUS))) if illegal else cpu
             pointer = 0 if owner is None else layout.virtual(lock(layout, owner))
             layout.put("vcpu", vcpu, {"arch.hvm.vmx.pi_blocking.lock": pointer})
+    if illegal and vcpus and rng.random() < 0.2:
+        pointer = layout.virtual(lock(layout, rng.randrange(CPUS)))
+        layout.put("vcpu", rng.choice(vcpus), {"arch.hvm.vmx.pi_blocking.lock": pointer})
     if illegal and rng.random() < 0.3:
         prev = layout.member("list_head", "prev")
         places = [blocking(layout, cpu) + prev for cpu in range(CPUS)]

@@ -1,0 +1,118 @@
+"""The comparison with Xen's code notices every mutant of the model."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from sim_backend import pi_logic
+from sim_backend.memory import PAGE
+from sim_backend.versions import CURRENT, SEED, Version
+
+from .bench import Bench
+from .functions import FUNCTIONS, Function, Run, run_model, run_xen
+from .mutants import Mutant, all_mutants
+from .states import State
+
+pytestmark = pytest.mark.live
+
+CASES = 200
+KEPT = 1000
+
+NO_DIFFERENCE = {
+    "memory.test_and_clear_bit(w.physical(mask), number)": "VPF_blocked has just been cleared",
+    "memory.test_and_clear_bit(v + o.pause_flags, VPF_BLOCKED)": "VPF_blocked has just been cleared",
+    "seen != f[_OLD]": "on one CPU nothing changes meanwhile, and the second try finds ON=1",
+}
+"""Ends of mutants that no run on one CPU can tell from the model, and why."""
+OTHER_BUILD = {
+    "memory.set_u64(lock, SPINLOCK_NO_CPU << 32)": "locks of this build are shorter",
+    "memory.set_u32(lock, 0)": "locks of this build are longer",
+}
+ONLY_FIRST_VERSION = "of the first version, of which there is no machine code here"
+
+Case = tuple[Function, int]
+
+
+class Judge:
+    """Tries mutants on the calls that run the function which they change."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.case = lru_cache(KEPT)(self._case)
+        self.users: dict[CodeType, list[Case]] = defaultdict(list)
+        self.lines: dict[Version, set[tuple[str, int]]] = {CURRENT: set(), SEED: set()}
+        for number in range(CASES):
+            for function in FUNCTIONS:
+                for code in self._traced((function, number), CURRENT):
+                    self.users[code].append((function, number))
+                self._traced((function, number), SEED)
+
+    def says(self, mutant: Mutant) -> tuple[str, bool]:
+        """What becomes of a mutant, and whether that is as it should be."""
+        if case := self._caught_by(mutant):
+            return f"caught by {case[0].name}, state {case[1]}", True
+        place = mutant.function.__code__.co_filename, mutant.line
+        if place not in self.lines[CURRENT] and place in self.lines[SEED]:
+            return ONLY_FIRST_VERSION, True
+        known = NO_DIFFERENCE if place in self.lines[CURRENT] else OTHER_BUILD
+        reason = next((reason for end, reason in known.items() if str(mutant).endswith(end)), "")
+        return f"no difference: {reason}" if reason else "SURVIVES", bool(reason)
+
+    def _caught_by(self, mutant: Mutant) -> Case | None:
+        """The first call in which the mutant does not do as Xen does."""
+        cases = self.users.get(mutant.function.__code__, [])
+        with mutant.applied():
+            return next((case for case in cases if self._differs(case)), None)
+
+    def _case(self, case: Case) -> tuple[State, tuple[int, ...], Run | None]:
+        made, arguments = self.bench.state(*case)
+        run = run_xen(self.bench.code, case[0], made, arguments)
+        if run:
+            # The next call in Xen's code has the same memory.
+            pages = {page: run.page(page) for page in run.pages | made.pages}
+            run.page = lambda page: pages[page] if page in pages else self.bench.base.memory.read(page * PAGE, PAGE)
+        return made, arguments, run
+
+    def _traced(self, case: Case, version: Version) -> set[CodeType]:
+        """Run the model; the functions that ran. Their lines are noted as run by this version."""
+        made, arguments, _ = self.case(case)
+        seen: set[CodeType] = set()
+        lines = self.lines[version]
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            seen.add(frame.f_code)
+            if not frame.f_globals["__name__"].startswith(pi_logic.__name__):
+                return None
+            lines.add((frame.f_code.co_filename, frame.f_lineno))
+            return trace
+
+        sys.settrace(trace)
+        try:
+            run_model(case[0], made, arguments, version)
+        finally:
+            sys.settrace(None)
+        return seen
+
+    def _differs(self, case: Case) -> bool:
+        made, arguments, xen = self.case(case)
+        try:
+            return bool(self.bench.compare(made, xen, run_model(case[0], made, arguments)))
+        except Exception:
+            return True
+
+
+def test_every_mutant_is_caught(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = Judge(bench)
+    verdicts = [(mutant, *judge.says(mutant)) for mutant in all_mutants()]
+    with capsys.disabled():
+        print(f"\n{len(verdicts)} mutants of the model, against Xen {bench.version}:")
+        for mutant, said, _ in verdicts:
+            print(f"  {mutant}: {said}")
+    assert len(verdicts) > 100
+    assert not [str(mutant) for mutant, _, fine in verdicts if not fine]
