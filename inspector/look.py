@@ -70,6 +70,8 @@ class Look:
         That is no problem, only a note: registers and ACPI tell a lot without. It is one if the user named symbols and
         they do not fit; a known profile then serves in their place.
         """
+        if isinstance(self.target, Told):
+            return None
         from inspector.xen.find import find
 
         named = self._symbols or self._profile
@@ -113,11 +115,15 @@ class Look:
     @cached_property
     def xen_msis(self) -> list[interrupts.Msi]:
         """The MSIs that Xen has set up, empty without a Xen."""
+        if isinstance(self.target, Told):
+            return list(self.target.snapshot.msis)
         return self._from_xen(interrupts.msis, "Xen's MSI descriptors") or []
 
     @cached_property
     def xen_pins(self) -> dict[tuple[int, int], int]:
         """Interrupt index by (IO-APIC, pin), empty without a Xen."""
+        if isinstance(self.target, Told):
+            return {(pin.ioapic, pin.pin): pin.index for pin in self.target.snapshot.pins}
         return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table") or {}
 
     def _from_xen(self, walk: Callable[[Xen], T], what: str) -> T | None:
@@ -136,6 +142,10 @@ class Look:
         Raises:
             VtdpiError: neither names any.
         """
+        if isinstance(self.target, Told):
+            from inspector import told_units
+
+            return list(told_units.units(self.target))
         try:
             described = _described(self.dmar[1])
         except VtdpiError as error:

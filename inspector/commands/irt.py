@@ -90,6 +90,8 @@ def _wanted(row: Mapping[str, Any], options: Namespace) -> bool:
 def _head(unit: Unit, entries: Entries) -> str:
     table = entries.table
     mode = "x2APIC" if table.eime else "xAPIC"
+    if not table.base:
+        return f"unit {unit.index}, from {table.origin}: {table.entries} entries, {mode}; {len(entries.used())} present"
     return (
         f"unit {unit.index} at {unit.register_base:#x}: IRTA {table.irta:#x} (from {table.origin}), "
         f"{table.entries} entries at {table.base:#x}, EIME {table.eime} ({mode}); {len(entries.used())} present"

@@ -6,10 +6,11 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from inspector.errors import UsageError, VtdpiError
+from inspector.errors import NotHere, UsageError, VtdpiError
 from inspector.look import Look
 from inspector.situation import situation
 from inspector.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from inspector.targets.told import Told
 from structs.pi_desc import ndst_apic_id
 
 VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
@@ -26,6 +27,8 @@ def vcpu_argument(word: str) -> str:
 def snapshot_of(look: Look) -> Snapshot:
     """The snapshot of a machine whose Xen is known. Raises VtdpiError, with the reason, if there is none."""
     snapshot = look.snapshot
+    if isinstance(look.target, Told) and not snapshot.vcpus:
+        raise NotHere(f"{look.target.description} tells of no vCPU")
     if snapshot.version is None and not snapshot.vcpus and not snapshot.cpus:
         reasons = [*look.problems, *snapshot.problems, *look.notes] or [f"no Xen found in {snapshot.target}"]
         look.notes.clear()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from inspector.errors import TargetError
-from inspector.snapshot import MARKER, Domain, Pin, Snapshot, Vcpu, VtdUnit
+from inspector.snapshot import MARKER, Domain, Pin, Platform, Snapshot, Vcpu, VtdUnit
 from inspector.targets.told import Told
 from inspector.xen.interrupts import NONE, Msi
 from structs.irte import POSTED, REMAPPED, dst_reserved_bits
@@ -25,6 +25,7 @@ MARK = b"(XEN)"
 
 LINE = re.compile(r"\(XEN\) ?(?:\[[^\]]*\] ?)?(.*)")
 DAMAGED_SHOWN = 5
+IOAPIC = 3
 
 REMAPPED_ROW = ("svt", "sq", "sid", "vector", "avail", "fpd", "dst", "dlm", "tm", "rh", "dm", "p")
 POSTED_ROW = ("svt", "sq", "sid", "vector", "avail", "fpd", "pda", "urg", "p")
@@ -136,7 +137,14 @@ class _Log:
             in_use=unit.in_use,
             indices=indices,
             raw=b"".join(unit.entries[index] for index in indices),
+            platform=self._platform(unit),
         )
+
+    def _platform(self, unit: _Unit) -> tuple[Platform, ...]:
+        """The IO-APICs that use the unit, by the source-ids of their pins' entries."""
+        used = ((apic, unit.entries.get(index)) for (apic, _), index in self.pins.items())
+        sids = {apic: REMAPPED["sid"].extract(int.from_bytes(raw, "little")) for apic, raw in used if raw}
+        return tuple(Platform(IOAPIC, apic, sid) for apic, sid in sids.items())
 
     def _x2apic(self) -> bool | None:
         """What the log says, or else what the destinations look like."""
