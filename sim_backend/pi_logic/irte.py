@@ -1,0 +1,126 @@
+"""The remapping entry of a message-signalled interrupt (xen/drivers/passthrough/vtd/intremap.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim_backend.errors import SimError
+from sim_backend.pi_logic.stores import lock_taken, unlock
+from sim_backend.program import FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.world import ENTRY, World
+from structs.irte import POSTED, REMAPPED
+from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
+
+U32 = (1 << 32) - 1
+
+
+msi_msg_write_remap_rte = Procedure("msi_msg_write_remap_rte", "msi_desc", "msg", "unit", "irqs")
+MSI, MESSAGE, UNIT, IRQS = range(FIRST, FIRST + 4)
+
+DIRECT_SOURCE = (1, 2, 3, 6)
+"""`pci_dev.type` of PCIe endpoints and bridges, PCIe-to-PCI bridges and host bridges: they use their own source-id."""
+PHANTOM_SQ = {1: 3, 2: 2, 4: 1}
+"""SQ by `pci_dev.phantom_stride`: which function bits phantom functions differ in."""
+LOWEST_PRIORITY = 1
+EFAULT = 14
+
+
+def source_of(w: World, pci_dev: int) -> dict[str, int]:
+    """SID, SQ and SVT that a device's entries get. Source: `set_msi_source_id`."""
+    kind = w.layout.get("pci_dev", pci_dev, "type")
+    if kind not in DIRECT_SOURCE:
+        raise SimError(
+            f"a PCI device of type {kind} is validated by the bridges above it, of which there are none here"
+        )
+    stride = w.layout.get("pci_dev", pci_dev, "phantom_stride")
+    return {"sid": w.source_id(pci_dev), "svt": 1, "sq": PHANTOM_SQ.get(stride, 0)}
+
+
+def new_entry(w: World, msi_desc: int, message: int) -> int:
+    """The entry that `msi_msg_to_remap_entry` builds: posted if the MSI has a descriptor, else from the message."""
+    memory, o = w.memory, w.o
+    source = source_of(w, w.physical(memory.u64(msi_desc + o.msi_dev)))
+    pi_desc = memory.u64(msi_desc + o.msi_pi_desc)
+    if pi_desc:
+        values = {"p": 1, "im": 1, "vector": memory.u8(msi_desc + o.msi_gvec), "pda": w.physical(pi_desc)}
+        return int.from_bytes(POSTED.build(values | source), "little")
+    address, data = memory.u32(message + o.msg_address), memory.u32(message + o.msg_data)
+    dlm = COMPATIBILITY_DATA["dlm"].extract(data)
+    values = {
+        "p": 1,
+        "dm": COMPATIBILITY_ADDRESS["dm"].extract(address),
+        "tm": COMPATIBILITY_DATA["tm"].extract(data),
+        "dlm": dlm,
+        "rh": int(dlm == LOWEST_PRIORITY),
+        "vector": COMPATIBILITY_DATA["vector"].extract(data),
+        "dst": memory.u32(message + o.msg_dest32)
+        if memory.u8(w.x2apic_enabled)
+        else COMPATIBILITY_ADDRESS["dst"].extract(address) << 8,
+    }
+    return int.from_bytes(REMAPPED.build(values | source), "little")
+
+
+@msi_msg_write_remap_rte.step("finds the device's unit, and disables interrupts")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    f[UNIT] = w.layout.unit_of(w.source_id(w.physical(w.memory.u64(f[MSI] + w.o.msi_dev))))
+    f[IRQS], a.irqs = int(a.irqs), False
+    a.result = 0
+
+
+@msi_msg_write_remap_rte.step("locks the unit's table")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    return None if lock_taken(w, w.table_lock(f[UNIT])) else WAIT
+
+
+@msi_msg_write_remap_rte.step("writes the remapping entry, 16 bytes at once")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    memory, o, message = w.memory, w.o, f[MESSAGE]
+    index = memory.u32(f[MSI] + o.msi_index)
+    if index >> 31:
+        raise SimError(f"the MSI at {f[MSI]:#x} has no entry yet")
+    if index >= 1 << 16:
+        memory.set_u32(f[MSI] + o.msi_index, U32)
+        a.result = -EFAULT
+        return unlock_table
+    new = new_entry(w, f[MSI], message)
+    address = REMAPPABLE_ADDRESS.parse(memory.read(message + o.msg_address, 8))
+    rewritten = {"prefix": address["prefix"], "shv": 1, "format": 1, "handle": index}
+    memory.set_u32(message + o.msg_address, int.from_bytes(REMAPPABLE_ADDRESS.build(rewritten)[:4], "little"))
+    memory.set_u32(message + o.msg_address_hi, 0)
+    memory.set_u32(message + o.msg_data, 0)
+    entry = w.layout.irte(f[UNIT], index)
+    old = int.from_bytes(memory.read(entry, 16), "little")
+    memory.cmpxchg_u128(entry, old, new)
+    w.effect = (ENTRY, f[UNIT] << 16 | index, "IRTE", old, new)
+    return None
+
+
+@msi_msg_write_remap_rte.step("notes that the entry is initialised")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    w.memory.set_u8(f[MSI] + w.o.msi_initialized, 1)
+
+
+@msi_msg_write_remap_rte.step("invalidates the unit's cache of it")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    w.flush_iec(a, f[UNIT], w.memory.u32(f[MSI] + w.o.msi_index))
+
+
+@msi_msg_write_remap_rte.step("unlocks the unit's table")
+def unlock_table(w: World, a: Actor, f: Frame) -> Any:
+    unlock(w, w.table_lock(f[UNIT]))
+    a.irqs = bool(f[IRQS])
+
+
+vmx_pi_update_irte = Procedure("vmx_pi_update_irte", "msi_desc", "pi_desc", "gvec", "msg")
+
+
+@vmx_pi_update_irte.step("notes descriptor and guest vector with the MSI")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    msi_desc, pi_desc, gvec = f[FIRST : FIRST + 3]
+    w.memory.set_u64(msi_desc + w.o.msi_pi_desc, w.virtual(pi_desc) if pi_desc else 0)
+    w.memory.set_u8(msi_desc + w.o.msi_gvec, gvec)
+
+
+@vmx_pi_update_irte.step("has the remapping entry written")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    a.call(msi_msg_write_remap_rte, f[FIRST], f[FIRST + 3])

@@ -1,0 +1,57 @@
+"""PIR is moved to the virtual IRR: `vmx_sync_pir_to_irr`; a bit of PIR is tested: `vmx_test_pir`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim_backend.pi_logic.stores import clear_bit
+from sim_backend.program import DONE, FIRST, Actor, Frame, Procedure
+from sim_backend.world import ON, PIR_WORDS, VCPU, World
+
+IRR = 0x200
+"""Of the vLAPIC's register page: 32 vectors each 16 bytes."""
+V = FIRST
+
+
+vmx_sync_pir_to_irr = Procedure("vmx_sync_pir_to_irr", "v", "group", *(f"pir{n}" for n in range(PIR_WORDS)))
+GROUP, PIR = FIRST + 1, FIRST + 2
+
+
+@vmx_sync_pir_to_irr.step("clears ON; it was clear: PIR is not looked at")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    clear_bit(w, f[V], "on", ON)
+    return None if w.effect and w.effect[3] else DONE
+
+
+@vmx_sync_pir_to_irr.step("takes 64 bits of PIR")
+def take_group(w: World, a: Actor, f: Frame) -> Any:
+    group = f[GROUP]
+    taken = f[PIR + group] = w.memory.xchg_u64(f[V] + w.o.pir + 8 * group, 0)
+    w.effect = (VCPU, f[V], f"pir[{group}]", taken, 0)
+    f[GROUP] = group + 1
+    return take_group if group + 1 < PIR_WORDS else None
+
+
+@vmx_sync_pir_to_irr.step("adds them to the vLAPIC's IRR")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    memory = w.memory
+    pending = f[PIR] | f[PIR + 1] << 64 | f[PIR + 2] << 128 | f[PIR + 3] << 192
+    if not pending:
+        return
+    first = w.physical(memory.u64(f[V] + w.o.regs)) + IRR
+    for number in range(8):
+        bits = pending >> 32 * number & 0xFFFF_FFFF
+        if bits:
+            place = first + 16 * number
+            old = memory.u32(place)
+            memory.set_u32(place, old | bits)
+            w.effect = (VCPU, f[V], f"vIRR[{number}]", old, old | bits)
+
+
+vmx_test_pir = Procedure("vmx_test_pir", "v", "vector")
+
+
+@vmx_test_pir.step("tests a bit of PIR")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    vector = f[FIRST + 1]
+    a.result = w.memory.u8(f[V] + w.o.pir + (vector >> 3)) >> (vector & 7) & 1
