@@ -11,12 +11,12 @@ import numpy as np
 from inspector.posting import effect
 from inspector.remapping import bdf
 from inspector.snapshot import Snapshot, Vcpu, VtdUnit
-from structs.columns import columns, records, rows
-from structs.irte import IRTE, POSTED, REMAPPED, dst_apic_id, source_matches
+from structs.columns import Array, columns, records, rows
+from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id, source_matches
 
 Entry = dict[str, Any]
-IOAPIC, HPET = 3, 4
-NMI = 4
+Columns = dict[str, Array]
+IOAPIC = 3
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,41 @@ class Route:
     fires: list[str]
 
 
-def routes(snapshot: Snapshot, wanted: Callable[[VtdUnit, Entry], bool], posted_only: bool = False) -> list[Route]:
-    """The routes through the entries that `wanted` selects, in the order of the tables."""
+def routes(snapshot: Snapshot, chosen: Callable[[Columns], Array], unit: int | None = None) -> list[Route]:
+    """The routes through the entries that `chosen` selects, in the tables' order; of one unit, if `unit` names it.
+
+    `chosen` is one of `by_index`, `by_source` and `by_descriptor`.
+    """
     found = []
-    for unit in snapshot.units:
-        for entry in _entries(unit, posted_only):
-            if wanted(unit, entry):
+    for of_unit in snapshot.units:
+        if unit in (None, of_unit.index):
+            for entry in _entries(of_unit, chosen(_columns(of_unit))):
                 vcpu = snapshot.by_descriptor.get(entry["pda"]) if "pda" in entry else None
-                found.append(Route(unit, entry, source(snapshot, unit, entry), vcpu, fires(snapshot, unit, entry)))
+                words = fires(snapshot, of_unit, entry)
+                found.append(Route(of_unit, entry, source(snapshot, of_unit, entry), vcpu, words))
     return found
 
 
-def usable_by(entry: Entry, sid: int) -> bool:
-    """Whether a device may use an entry because it names it."""
-    return bool(entry["svt"]) and source_matches(entry, sid)
+def by_index(index: int) -> Callable[[Columns], Array]:
+    """The entry of that index."""
+    return lambda table: table["index"] == index
+
+
+def by_source(sid: int) -> Callable[[Columns], Array]:
+    """The entries that a device may use because they name it (as `structs.irte.source_matches`, without SVT=0)."""
+
+    def usable(table: Columns) -> Array:
+        compared = np.array(SQ_MASKS, "<u2")[table["sq"]]
+        exactly = (table["sid"] ^ np.uint16(sid)) & compared == 0
+        between = (table["sid"] >> 8 <= sid >> 8) & (table["sid"] & 0xFF >= sid >> 8)
+        return np.select([table["svt"] == 1, table["svt"] == 2], [exactly, between], False)
+
+    return usable
+
+
+def by_descriptor(address: int) -> Callable[[Columns], Array]:
+    """The entries that post to the descriptor at a physical address."""
+    return lambda table: (table["im"] == 1) & (table["pda"] == address)
 
 
 def source(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
@@ -98,11 +119,20 @@ def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
     return f"vector {entry['vector']:#x} ({mode}) is sent to {where}; Xen's handler there takes it"
 
 
-def _entries(unit: VtdUnit, posted_only: bool) -> list[Entry]:
-    raw, indices = records(REMAPPED, unit.raw), np.array(unit.indices, int)
+def _columns(unit: VtdUnit) -> Columns:
+    """What is asked of entries, as columns: `index`, `im`, `sid`, `sq`, `svt`, and `pda` where `im` is 1."""
+    raw = records(REMAPPED, unit.raw)
+    common = columns(REMAPPED, raw, ["im", "sid", "sq", "svt"])
+    return {"index": np.array(unit.indices, int), **common, **columns(POSTED, raw, ["pda"])}
+
+
+def _entries(unit: VtdUnit, chosen: Array) -> list[Entry]:
+    places = np.flatnonzero(chosen)
+    raw = records(REMAPPED, unit.raw)[places]
+    indices = np.array(unit.indices, int)[places]
     modes = columns(REMAPPED, raw, ["im"])["im"]
     found: dict[int, Entry] = {}
-    for record in (POSTED,) if posted_only else (POSTED, REMAPPED):
+    for record in (POSTED, REMAPPED):
         here = modes == (record is POSTED)
         for index, row in zip(indices[here].tolist(), rows(columns(record, raw[here])), strict=True):
             found[index] = {"index": index, **row}

@@ -20,11 +20,15 @@ from inspector.commands.arguments import bdf_argument, number
 from inspector.errors import UNREADABLE, NotHere, UsageError, VtdpiError
 from inspector.look import Look
 from inspector.posting import effect
-from inspector.route import Entry, Route, routes, usable_by
+from inspector.route import Columns, Route, by_descriptor, by_index, by_source, routes
 from inspector.situation import situation
-from inspector.snapshot import Snapshot, Vcpu, VtdUnit
+from inspector.snapshot import Snapshot, Vcpu
 from inspector.targets.told import Told
+from structs.columns import Array
 from structs.irte import POSTED, REMAPPED
+
+NOWHERE = 1
+"""No entry can name it: a PDA is a multiple of 64."""
 
 EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN` or a vCPU (d1v2)"
 
@@ -47,11 +51,7 @@ def run(look: Look, options: Namespace) -> Answer:
         if not blocks:
             raise VtdpiError(_no_table(look, snapshot))
         notes.append(_no_table(look, snapshot))
-    found = routes(
-        snapshot,
-        lambda unit, entry: options.unit in (None, unit.index) and select(unit, entry),
-        posted_only=vcpu is not None,
-    )
+    found = routes(snapshot, select, options.unit)
     document["routes"] = [_document(snapshot, route) for route in found]
     blocks += [_facts(snapshot, route) for route in found] or [Text(nothing)]
     return Answer(document, blocks, snapshot.problems, notes)
@@ -68,7 +68,7 @@ def _no_table(look: Look, snapshot: Snapshot) -> str:
     return f"no interrupt-remapping table can be read here: {reasons[0]}"
 
 
-Selection = tuple[Callable[[VtdUnit, Entry], bool], Vcpu | None, str]
+Selection = tuple[Callable[[Columns], Array], Vcpu | None, str]
 
 
 def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
@@ -79,17 +79,17 @@ def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
                 chosen = number(index)
                 if not any(chosen < unit.size for unit in snapshot.units) and any(u.size for u in snapshot.units):
                     raise UsageError(f"no table has an index {chosen:#x}")
-                return lambda unit, entry: entry["index"] == chosen, None, f"entry {chosen:#x} is not present (P=0)"
+                return by_index(chosen), None, f"entry {chosen:#x} is not present (P=0)"
             case ["ioapic", pin]:
                 used = _index(look, snapshot, pin)
-                return lambda unit, entry: entry["index"] == used, None, f"entry {used:#x} is not present (P=0)"
+                return by_index(used), None, f"entry {used:#x} is not present (P=0)"
             case [name] if words.VCPU.fullmatch(name):
                 vcpu = words.choose(snapshot, words.vcpu_argument(name))
-                place = vcpu.pi.address if vcpu.pi else None
-                return lambda unit, entry: entry.get("pda") == place, vcpu, f"nothing is posted to {vcpu.name}"
+                place = vcpu.pi.address if vcpu.pi else NOWHERE
+                return by_descriptor(place), vcpu, f"nothing is posted to {vcpu.name}"
             case [device]:
                 sid = bdf_argument(device)
-                return lambda unit, entry: usable_by(entry, sid), None, f"no present entry is for {device}"
+                return by_source(sid), None, f"no present entry is for {device}"
     except ArgumentTypeError as error:
         raise UsageError(f"route: {error}") from None
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
