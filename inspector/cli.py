@@ -50,6 +50,10 @@ def _run(argv: list[str]) -> int:
 
         print(config.default(), end="")
         return 0
+    if options.group == "gdb-plugin":
+        from inspector.gdb_plugin import install
+
+        return install.run(options)
     if options.group == "profile":
         from inspector.xen import profile_cli
 
@@ -136,11 +140,13 @@ def _parser() -> ArgumentParser:
             "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
         )
 
+    from inspector.gdb_plugin.install import add_arguments as plugin_arguments
     from inspector.lab.cli import add_arguments as lab_arguments
     from inspector.xen.profile_cli import add_arguments as profile_arguments
 
     lab_arguments(groups.add_parser("lab", help="start and stop a real Xen under a real QEMU"))
     groups.add_parser("config", help="print the default configuration of the prompt, with what each setting means")
+    plugin_arguments(groups.add_parser("gdb-plugin", help="print the path of the plugin for gdb to `source`"))
     profile_arguments(groups.add_parser("profile", help="make, list and show profiles of Xen builds"))
     return parser
 

@@ -1,0 +1,136 @@
+"""The commands of gdb's: `vtdpi`, and one below it for each command of vtdpi's."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gdb  # type: ignore[import-untyped]
+
+from inspector import commands, request
+from inspector.commands import COMMANDS
+from inspector.errors import UsageError, VtdpiError
+from inspector.gdb_plugin import packages
+from inspector.gdb_plugin.attached import attached
+
+STATUS = "vtdpi_status"
+
+INSTEAD = {
+    "stop": "gdb itself stops the machine: Ctrl-C, or `interrupt`",
+    "cont": "gdb itself lets the machine run: `continue`",
+    "trace": "a trace needs the stub for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT trace`",
+}
+"""What vtdpi leaves to gdb, or cannot do in it."""
+
+PREFIX_HELP = """\
+The interrupt-remapping and posted-interrupt state of the Xen that gdb is attached to.
+
+It reads, and never writes or resumes. It works on QEMU (`target remote`), on the simulated machine
+(`vtdpi sim --serve`) and on a dump (`core-file`). `vtdpi COMMAND --help` tells a command's options; `--json` prints
+one JSON document; `pipe vtdpi irt | grep posted` filters. $vtdpi_status is 0, 1 if the audit found a bug, 2 if the
+words were wrong, 3 if something could not be read."""
+
+
+def define() -> None:
+    """Define the commands."""
+    _named(_Prefix, PREFIX_HELP)("vtdpi", gdb.COMMAND_DATA, prefix=True)
+    for name, summary in COMMANDS.items():
+        _named(_Command, f"{_capital(summary)}.\n\n{_explained(name)}")(name)
+
+
+def run(words: list[str]) -> None:
+    """Run one command and print its answer. Raises gdb.GdbError, which gdb shows in one line."""
+    _status(3)
+    try:
+        text, notes, status = _answer(words)
+    except VtdpiError as error:
+        _status(error.exit_status)
+        raise gdb.GdbError(f"vtdpi: {error}") from None
+    except ImportError as error:
+        raise gdb.GdbError(f"vtdpi: {packages.unfit(error)}") from None
+    except KeyboardInterrupt:
+        _status(130)
+        raise gdb.GdbError("vtdpi: interrupted; the target is as it was found") from None
+    _status(status)
+    # It may end at gdb's pager, with `q`.
+    with suppress(KeyboardInterrupt):
+        gdb.write(text)
+        gdb.write(notes, gdb.STDERR)
+
+
+def _answer(words: list[str]) -> tuple[str, str, int]:
+    out, err = io.StringIO(), io.StringIO()
+    packages.need()
+    if "-h" in words[1:] or "--help" in words[1:]:
+        return _in_gdb(request.parser(words[0], "vtdpi ").format_help()), "", 0
+    request.parse(words, "vtdpi ")
+    if words[0] in INSTEAD:
+        raise UsageError(INSTEAD[words[0]])
+    with attached() as now:
+        now.refresh()
+        answered = now.session.ask(words)
+    answered.show(out)
+    answered.tell(err)
+    return out.getvalue(), err.getvalue(), answered.status
+
+
+class _Prefix(gdb.Command):  # type: ignore[misc]
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        self.dont_repeat()
+        words = gdb.string_to_argv(argument)
+        if words:
+            run(words)
+        else:
+            gdb.execute("help vtdpi")
+
+
+class _Command(gdb.Command):  # type: ignore[misc]
+    def __init__(self, name: str) -> None:
+        super().__init__(f"vtdpi {name}", gdb.COMMAND_DATA)
+        self._name = name
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        self.dont_repeat()
+        run([self._name, *gdb.string_to_argv(argument)])
+
+    def complete(self, text: str, word: str | None) -> Any:
+        try:
+            from inspector.gdb_plugin.completion import complete
+
+            return complete(self._name, text, word)
+        except (VtdpiError, ImportError, gdb.error, KeyboardInterrupt):
+            return []
+
+
+def _named(kind: type, doc: str) -> Any:
+    """The class with this help: gdb takes it from the class."""
+    return type(kind.__name__, (kind,), {"__doc__": doc})
+
+
+def _explained(name: str) -> str:
+    """The command's own help, without importing what the command needs: gdb starts faster."""
+    source = Path(str(commands.__file__)).with_name(f"{name}.py").read_text("utf-8")
+    return _in_gdb(ast.get_docstring(ast.parse(source)) or "")
+
+
+def _in_gdb(text: str) -> str:
+    """A command's help with its examples as one types them in gdb: without the target, and a command a line."""
+
+    def typed(example: re.Match[str]) -> str:
+        words = example[2].removeprefix("-c ")
+        parts = words.split(" -c ") if words != example[2] else [words]
+        return "\n".join(f"{example[1]}vtdpi {part}" for part in parts)
+
+    return re.sub(r"^( *)vtdpi (?:live|dump FILE|sim) (.*)$", typed, text, flags=re.MULTILINE)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _status(status: int) -> None:
+    gdb.set_convenience_variable(STATUS, status)

@@ -1,0 +1,60 @@
+"""The words of `vtdpi gdb-plugin`: write the file that gdb sources, and print its path."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from inspector import xdg
+from inspector.errors import UsageError
+
+PLUGIN = '''\
+"""vtdpi inside gdb: `source` this. Made by `vtdpi gdb-plugin`, which makes it again when vtdpi has moved."""
+import sys
+sys.path.append({root!r})
+try:
+    from inspector.gdb_plugin.bootstrap import load
+except ImportError:
+    sys.stderr.write("vtdpi is no longer in " + {root!r} + ": run `vtdpi gdb-plugin` again\\n")
+else:
+    load({arguments})
+    del load
+'''
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `vtdpi gdb-plugin`."""
+    parser.add_argument("--gdbinit", action="store_true", help="print the line for your .gdbinit instead of the path")
+
+
+def run(options: Namespace) -> int:
+    """Write the file, for the vtdpi that runs this, and print its path; the exit status.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = write()
+    print(f"source {path}" if options.gdbinit else path)
+    return 0
+
+
+def write() -> Path:
+    """Write the file; its path. Raises UsageError if it cannot be written."""
+    import sysconfig
+
+    directory = xdg.state() / "gdb-plugin"
+    path = directory / "vtdpi.py"
+    root = str(Path(__file__).absolute().parents[2])
+    paths = sysconfig.get_paths()
+    site = dict.fromkeys((paths["purelib"], paths["platlib"]))
+    arguments = ", ".join(map(repr, (str(directory), root, sys.executable, *site)))
+    text = PLUGIN.format(root=root, arguments=arguments)
+    partial = path.with_suffix(".part")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; set XDG_STATE_HOME") from error
+    return path

@@ -1,0 +1,44 @@
+"""The packages that vtdpi needs, in gdb's own Python: compiled ones are made for one version of Python only."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from inspector.errors import VtdpiError
+from inspector.targets.gdb_inferior import uninterrupted
+
+NEEDED = ("numpy", "construct", "rich", "elftools")
+PROJECTS = {"elftools": "pyelftools"}
+
+install_line = ""
+"""The shell command that installs packages for gdb's Python; their names are to follow. `bootstrap.load` sets it."""
+
+
+class Unfit(VtdpiError):
+    """A package is missing from gdb's Python, or was made for another."""
+
+
+def need() -> None:
+    """Import what every command needs. Raises Unfit, which says what to install."""
+    # numpy starts threads: those must not be the ones that Ctrl-C interrupts.
+    with uninterrupted():
+        for name in NEEDED:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise unfit(error, name) from None
+
+
+def unfit(error: ImportError, name: str = "") -> Unfit:
+    """What to do about a package that cannot be imported."""
+    top = name or (error.name or "").partition(".")[0]
+    project = PROJECTS.get(top, top)
+    version = "{}.{}".format(*sys.version_info)
+    # A half-loaded package would not be looked for again.
+    for module in [module for module in sys.modules if module.partition(".")[0] == top]:
+        del sys.modules[module]
+    also = "; or first, outside of gdb: vtdpi profile make XEN_SYMS" if top == "drgn" else ""
+    return Unfit(
+        f"gdb's Python {version} has no {project} that fits it; install one for it: {install_line} {project}{also}"
+    )
