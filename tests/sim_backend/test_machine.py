@@ -8,8 +8,9 @@ import pytest
 
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.errors import SimError
+from sim_backend.event import Event
 from sim_backend.invariants import applicable, nodes, problems
-from sim_backend.machine import Event, Machine
+from sim_backend.machine import Machine
 from sim_backend.scenario import BUNDLED, Scenario, Workload, load
 
 STEPS = int(os.environ.get("VTDPI_STEPS", "12000"))

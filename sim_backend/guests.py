@@ -1,0 +1,142 @@
+"""Guests and their devices: what a guest does next, and which of its vCPUs a device interrupts."""
+
+from __future__ import annotations
+
+from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI
+from sim_backend.devices import Msi
+from sim_backend.naming import device_name
+from sim_backend.platform import Platform
+from sim_backend.scenario import OUT_OF
+from sim_backend.state import INCREMENT, MULTIPLIER
+from sim_backend.world import U64
+from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
+
+FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
+LEVEL_ASSERT = 1
+
+
+class Guests(Platform):
+    """The guests' side of a machine."""
+
+    def virtual_irr(self, v: int) -> int:
+        """Where a vCPU's virtual IRR begins."""
+        return self.irrs[v]
+
+    def highest_virtual(self, v: int) -> int:
+        """The highest vector in a vCPU's virtual IRR, or -1."""
+        raw = int.from_bytes(self.memory.read(self.irrs[v], 0x80), "little")
+        if not raw:
+            return -1
+        top = raw.bit_length() - 1
+        return top // 128 * 32 + top % 128
+
+    def take_virtual(self, v: int, vector: int) -> None:
+        """The guest takes a virtual interrupt and handles it."""
+        place = self.irrs[v] + 16 * (vector >> 5)
+        self.memory.set_u32(place, self.memory.u32(place) & ~(1 << (vector & 31)))
+
+    def guest_action(self, v: int) -> int:
+        """What the guest does next on a vCPU that makes it leave non-root mode; 0: nothing."""
+        orders = self.orders.get(v)
+        if orders:
+            order = orders.pop(0)
+            if len(order) > 1:
+                self.ipi_order = order[1:]
+            if not orders:
+                del self.orders[v]
+            return order[0]
+        load = self.workload
+        if not load.busy:
+            return 0
+        self.random = (self.random * MULTIPLIER + INCREMENT) & U64
+        draw = (self.random >> 40) % OUT_OF
+        if draw < load.halt:
+            return HALT
+        draw -= load.halt
+        if draw < load.hypercall:
+            return HYPERCALL
+        return SEND_IPI if draw - load.hypercall < load.ipi else 0
+
+    def ipi_target(self, v: int) -> list[int]:
+        """Whom the guest sends an interrupt, and which."""
+        if self.ipi_order:
+            target, self.ipi_order = self.ipi_order, []
+            return target
+        domain = self.names[v][0]
+        others = [other for other, (number, _) in self.names.items() if number == domain]
+        return [others[self.below(len(others))], FIRST_GUEST_VECTOR + self.below(GUEST_VECTORS)]
+
+    def random_vcpu(self) -> int:
+        """Any guest's vCPU; 0 if there is none."""
+        return self.schedulable[self.below(len(self.schedulable))] if self.schedulable else 0
+
+    def posting(self) -> bool:
+        """`iommu_intpost`."""
+        return bool(self.memory.u8(self.iommu_intpost))
+
+    def device_name(self, sid: int) -> str:
+        """`00:03.0`."""
+        return device_name(sid)
+
+    def owner(self, sid: int) -> int | None:
+        """The domain that a device is assigned to."""
+        return self.owners.get(sid)
+
+    def devices_of(self, domain: int) -> list[int]:
+        """The devices that a domain has."""
+        return [sid for sid, owner in self.owners.items() if owner == domain]
+
+    def give(self, sid: int, domain: int | None) -> None:
+        """Make a domain a device's owner."""
+        self.layout.give_device(sid, domain)
+        if domain is None:
+            self.owners.pop(sid, None)
+        else:
+            self.owners[sid] = domain
+
+    def reset_device(self, sid: int) -> None:
+        """A device stops sending."""
+        self.devices[sid].queue.clear()
+
+    def msi_key(self, msi: Msi) -> int:
+        """A number for an MSI."""
+        return msi.sid << 16 | msi.number
+
+    def bind(self, msi: Msi, domain: int) -> tuple[int, int]:
+        """Which vCPU and vector an MSI becomes in a guest: spread over the vCPUs."""
+        vcpus = self.layout.domains[domain].vcpus
+        v = vcpus[msi.number % len(vcpus)]
+        vector = FIRST_GUEST_VECTOR + (msi.number * 8 + msi.number // 24) % GUEST_VECTORS
+        self.bindings[self.msi_key(msi)] = v, vector
+        return v, vector
+
+    def unbind(self, msi: Msi) -> None:
+        """An MSI is no longer a guest's."""
+        self.bindings.pop(self.msi_key(msi), None)
+
+    def binding_of(self, key: int) -> tuple[int, int] | None:
+        """The vCPU and vector that an MSI is bound to."""
+        return self.bindings.get(key)
+
+    def remapped_to_guest(self, vector: int) -> int | None:
+        """The MSI that has this physical vector and is bound to a guest."""
+        for device in self.layout.devices.values():
+            for msi in device.msis:
+                if msi.vector == vector and self.msi_key(msi) in self.bindings:
+                    return self.msi_key(msi)
+        return None
+
+    def compose_message(self, msi: Msi) -> None:
+        """Put the host's own message for an MSI into the buffer. Source: `msi_compose_msg`."""
+        apic = self.layout.config.apics[self.targets.get(self.msi_key(msi), 0)]
+        address = COMPATIBILITY_ADDRESS.build({"prefix": 0xFEE, "dst": apic & 0xFF})
+        data = COMPATIBILITY_DATA.build({"vector": msi.vector, "level": LEVEL_ASSERT})
+        self.memory.write(self.message_buffer, address + data + apic.to_bytes(4, "little"))
+
+    def forget_domain(self, domain: int) -> None:
+        """A domain's pages are freed."""
+        for v in self.layout.domains[domain].vcpus:
+            for table in (self.events, self.migrating, self.orders):
+                table.pop(v, None)
+        self.layout.destroy_domain(domain)
+        self.refresh()
