@@ -8,7 +8,9 @@ from random import Random
 from inspector.xen.profiles import of_symbols
 from sim_backend.memory import PAGE
 
-from .functions import STUBS, Function, Names, Run, differences, prepare, run_model, run_xen
+from .compare import Names, differences
+from .functions import Function
+from .sides import STUBS, Run, prepare, run_model, run_xen
 from .states import State, machine, state
 from .xen_code import XenCode
 

@@ -75,14 +75,36 @@ def all_mutants() -> list[Mutant]:
     """Every mutant of every step and helper."""
     modules = [module for name, module in sys.modules.items() if name.startswith(pi_logic.__name__)]
     functions = dict(_functions(modules))
+    nodes = [
+        (module.__file__, node)
+        for module in [*modules, world]
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    calls = CALLS | _storing([node for _, node in nodes])
     made = []
-    for module in [*modules, world]:
-        for node in ast.walk(ast.parse(inspect.getsource(module))):
-            if isinstance(node, ast.FunctionDef):
-                line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                if found := functions.get((module.__file__, line)):
-                    made += list(_of_function(*found, node))
+    for file, node in nodes:
+        line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        if found := functions.get((file, line)):
+            made += list(_of_function(*found, node, calls))
     return made
+
+
+def _storing(nodes: list[ast.FunctionDef]) -> set[str]:
+    """The helpers that store something, themselves or through others."""
+    called = {
+        node.name: {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
+        for node in nodes
+        if node.name != "_"
+    }
+    stores = SETS | set(READS)
+    while more := {name for name, names in called.items() if names & stores} - stores:
+        stores |= more
+    return stores - SETS - set(READS)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _functions(modules: list[ModuleType]) -> Iterator[tuple[tuple[str | None, int], tuple[str, FunctionType]]]:
@@ -97,12 +119,12 @@ def _functions(modules: list[ModuleType]) -> Iterator[tuple[tuple[str | None, in
         yield (function.__code__.co_filename, function.__code__.co_firstlineno), (name, function)
 
 
-def _of_function(name: str, function: FunctionType, node: ast.FunctionDef) -> Iterator[Mutant]:
+def _of_function(name: str, function: FunctionType, node: ast.FunctionDef, calls: set[str]) -> Iterator[Mutant]:
     bare = deepcopy(node)
     bare.decorator_list = []
     words = {id(inner) for told in ast.walk(bare) if _tells(told) for inner in ast.walk(told)}
     for number, original in enumerate(ast.walk(bare)):
-        for change, edit in _edits(original, id(original) in words):
+        for change, edit in _edits(original, calls, id(original) in words):
             copy = deepcopy(bare)
             target = list(ast.walk(copy))[number]
             edited = _Replace(target, edit(target)).visit(copy)
@@ -118,13 +140,13 @@ def _tells(node: ast.AST) -> bool:
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "w.effect"
 
 
-def _edits(node: Any, only_words: bool) -> Iterator[tuple[str, Edit]]:
+def _edits(node: Any, calls: set[str], only_words: bool) -> Iterator[tuple[str, Edit]]:
     """Ways to change a node for the worse."""
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = _called(node)
         if name in SETS or name in READS:
             yield "store dropped", lambda call: _without_store(call, name)
-        elif name in CALLS or name in STORING_HELPERS:
+        elif name in calls:
             yield "call dropped", lambda call: ast.Constant(name == "lock_taken" or None)
     if only_words:
         return
@@ -133,22 +155,6 @@ def _edits(node: Any, only_words: bool) -> Iterator[tuple[str, Edit]]:
     if isinstance(node, ast.BoolOp):
         for place, value in enumerate(node.values):
             yield f"operand {ast.unparse(value)} flipped", lambda both, place=place: _with_operand(both, place)
-
-
-STORING_HELPERS = {
-    "clear_bit",
-    "list_add",
-    "list_del",
-    "list_unlink",
-    "lock_taken",
-    "set_bit",
-    "set_block_hook",
-    "set_hooks",
-    "set_ndst",
-    "set_node_lock",
-    "set_nv",
-    "unlock",
-}
 
 
 def _without_store(call: ast.Call, name: str) -> ast.AST:

@@ -15,8 +15,9 @@ from sim_backend.memory import PAGE
 from sim_backend.versions import CURRENT, SEED, Version
 
 from .bench import Bench
-from .functions import FUNCTIONS, Function, Run, run_model, run_xen
+from .functions import FUNCTIONS, Function
 from .mutants import Mutant, all_mutants
+from .sides import Run, run_model, run_xen
 from .states import State
 
 pytestmark = pytest.mark.live
