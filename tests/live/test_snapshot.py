@@ -1,0 +1,59 @@
+"""Snapshots of a live Xen: what its debug keys print, sound when nothing is wrong, and the same when nothing has run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inspector.audit import audit, confirm
+from inspector.diff import diff
+from inspector.look import Look
+from inspector.snapshot import Snapshot, dumps, loads
+from inspector.targets.gdb_mi import GdbMi
+from inspector.targets.open_file import open_file
+
+pytestmark = pytest.mark.live
+
+
+def entries(snapshot: Snapshot) -> dict[int, bytes]:
+    """The present entries of the only unit."""
+    (unit,) = snapshot.units
+    return {index: unit.raw[at * 16 : at * 16 + 16] for at, index in enumerate(unit.indices)}
+
+
+def told_by_keys(lab, keys: str, directory: Path) -> Snapshot:
+    """What Xen prints when it is asked, read as a console log."""
+    log = directory / "console.log"
+    log.write_text("".join(lab.keys(key) for key in keys))
+    with open_file(log) as target:
+        return Look(target).snapshot
+
+
+def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
+    with GdbMi(lab_dom0.gdb) as target:
+        first = Look(target).snapshot
+        assert audit(first) == []
+        assert first.problems == ()
+        assert loads(dumps(first)) == first
+        assert diff(first, Look(target).snapshot) == []
+        target.cont()
+        target.stop()
+        assert confirm([first, Look(target).snapshot]) == []
+    printed = told_by_keys(lab_dom0, "Vqi", tmp_path)
+    assert entries(printed) == entries(first)
+    assert [(vcpu.name, vcpu.processor) for vcpu in printed.vcpus] == [
+        (vcpu.name, vcpu.processor) for vcpu in first.vcpus
+    ]
+    assert printed.problems == ()
+
+
+def test_entries_that_xen_posted(lab_posted, tmp_path):
+    lab = lab_posted.lab
+    with GdbMi(lab.gdb) as target:
+        snapshot = Look(target).snapshot
+    assert entries(told_by_keys(lab, "V", tmp_path)) == entries(snapshot)
+    found = audit(snapshot)
+    # QEMU's unit cannot post, and the descriptors that the entries were made to name are no vCPU's.
+    assert {finding.rule for finding in found} == {"D14", "D17", "D21"}
+    assert all(finding.severity == "bug" for finding in found)
