@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
 from inspector.xen.profiles import of_symbols
+from sim_backend.layout import Layout
 from sim_backend.memory import PAGE
 
 from .compare import Names, differences
@@ -44,6 +46,19 @@ class Bench:
         if xen and everywhere:
             xen.pages.update(range(self.base.memory.size // PAGE))
         return self.compare(made, xen, model)
+
+    def sequence(self, made: State, calls: Iterable[tuple[Function, tuple[int, ...]]]) -> tuple[Layout, list[str]]:
+        """Run calls one after the other in both, up to the first difference.
+
+        A call that fails on both sides is the last one. Returns the model's machine then, and the difference.
+        """
+        layout = made.layout.copy()
+        for place, (function, arguments) in enumerate(calls):
+            xen = run_xen(self.code, function, made, arguments, go_on=place > 0)
+            model = run_model(function, made, arguments, on=layout)
+            if (found := self.compare(made, xen, model)) or not model:
+                return layout, [f"call {place}, {function.name}: {line}" for line in found]
+        return layout, []
 
     def compare(self, made: State, xen: Run | None, model: Run | None) -> list[str]:
         """Where two runs from a state differ, the stack of the CPU apart."""

@@ -88,14 +88,17 @@ class Run:
     page: Callable[[int], bytes]
 
 
-def run_xen(code: XenCode, function: Function, made: State, arguments: tuple[int, ...]) -> Run | None:
-    """The call in Xen's code, or None if that fails. The code's memory is that of the state, and then of the result."""
+def run_xen(
+    code: XenCode, function: Function, made: State, arguments: tuple[int, ...], go_on: bool = False
+) -> Run | None:
+    """The call in Xen's code, or None if that fails; in the state, or going on where the last call ended."""
     layout = made.layout
     count = function.pointers
     name, given = function.name, [*map(layout.virtual, arguments[:count]), *arguments[count:]]
     if function.for_xen:
         name, given = function.for_xen(made, arguments)
-    code.load(layout.memory, made.pages)
+    if not go_on:
+        code.load(layout.memory, made.pages)
     unit = layout.units[layout.unit_of(DEVICE)]
     code.answers = {
         "get_random": lambda *_: made.random,
@@ -141,9 +144,11 @@ def _call(code: XenCode, made: State, event: Event) -> Event:
             return name, layout.physical(arguments[0]), 0
 
 
-def run_model(function: Function, made: State, arguments: tuple[int, ...], version: Version = CURRENT) -> Run | None:
-    """The call in the model, on a copy of the state, or None if it fails."""
-    layout = made.layout.copy()
+def run_model(
+    function: Function, made: State, arguments: tuple[int, ...], version: Version = CURRENT, on: Layout | None = None
+) -> Run | None:
+    """The call in the model, or None if it fails; on a copy of the state, or on this layout."""
+    layout = on or made.layout.copy()
     try:
         outcome = run_procedure(
             function.name,
