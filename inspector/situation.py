@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 
 SITUATIONS = {
     "S1": "running in the guest",
-    "S2": "running, its CPU in Xen",
+    "S2": "running, its CPU in Xen, as far as is known",
     "S3": "running after a wake-up, not yet back in the guest",
     "S4": "preempted",
     "S5": "preempted lazily: its CPU still holds its state",

@@ -18,6 +18,7 @@ from inspector.answer import Answer, Block, Facts, Text
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import bdf_argument, number
 from inspector.errors import UNREADABLE, NotHere, UsageError, VtdpiError
+from inspector.fields import set_fields
 from inspector.look import Look
 from inspector.posting import effect
 from inspector.route import Columns, Route, by_descriptor, by_index, by_source, routes
@@ -25,6 +26,7 @@ from inspector.situation import situation
 from inspector.snapshot import Snapshot, Vcpu
 from inspector.targets.told import Told
 from structs.columns import Array
+from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
 
 NOWHERE = 1
@@ -53,8 +55,24 @@ def run(look: Look, options: Namespace) -> Answer:
         notes.append(_no_table(look, snapshot))
     found = routes(snapshot, select, options.unit)
     document["routes"] = [_document(snapshot, route) for route in found]
-    blocks += [_facts(snapshot, route) for route in found] or [Text(nothing)]
+    first = _redirection(look, options.what)
+    blocks += [_facts(snapshot, route, first) for route in found] or [Text(nothing)]
     return Answer(document, blocks, snapshot.problems, notes)
+
+
+def _redirection(look: Look, what: list[str]) -> list[tuple[str, str]]:
+    """The redirection entry of the pin that the route begins at, where the target can read it."""
+    if what[0] != "ioapic":
+        return []
+    apic, pin = _pin(what[1])
+    try:
+        value = look.target.ioapics()[apic].redirection[pin]
+    except (*UNREADABLE, IndexError):
+        return []
+    raw = value.to_bytes(RTE.size, "little")
+    return [
+        ("redirection", f"{value:#x}, {RTE.record_of(raw).title}: {set_fields(RTE.record_of(raw), RTE.parse(raw))}")
+    ]
 
 
 def _no_table(look: Look, snapshot: Snapshot) -> str:
@@ -97,13 +115,10 @@ def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
 
 def _index(look: Look, snapshot: Snapshot, word: str) -> int:
     """The remapping index of an IO-APIC's pin: from Xen's table, or else from the redirection table itself."""
-    first, _, second = word.rpartition(":")
-    apic, pin = number(first or "0"), number(second)
+    apic, pin = _pin(word)
     known = {(at.ioapic, at.pin): at.index for at in snapshot.pins}
     if (apic, pin) in known:
         return known[apic, pin]
-    from structs.ioapic import RTE
-
     try:
         ioapics = look.target.ioapics()
     except UNREADABLE as error:
@@ -114,6 +129,12 @@ def _index(look: Look, snapshot: Snapshot, word: str) -> int:
     if "index" not in rte:
         raise UsageError(f"IO-APIC {apic} pin {pin} is not remapped: its redirection entry is in compatibility format")
     return int(rte["index"])
+
+
+def _pin(word: str) -> tuple[int, int]:
+    """IO-APIC and pin: `4` or `1:4`."""
+    apic, _, pin = word.rpartition(":")
+    return number(apic or "0"), number(pin)
 
 
 def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
@@ -130,8 +151,8 @@ def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
     }
 
 
-def _facts(snapshot: Snapshot, route: Route) -> Facts:
-    rows = [("source", route.source), ("entry", _entry(route))]
+def _facts(snapshot: Snapshot, route: Route, first: list[tuple[str, str]]) -> Facts:
+    rows = [("source", route.source), *first, ("entry", _entry(route))]
     if route.vcpu:
         rows += _chain(snapshot, route.vcpu)
     return Facts(

@@ -23,6 +23,9 @@ IRQ_STAT_SIZE = 128
 IDLE_SIZE = 0x40
 """What of `default_idle` is surely its own: it was longer in every build seen."""
 
+RESET = (0xFFF0, 0xF000)
+"""rip and cs of a CPU after a reset."""
+
 BAD_APICID = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 
@@ -75,9 +78,14 @@ class _Running:
 
 def _registers(xen: Xen) -> dict[int, _Running]:
     """By Xen's CPU number: its own word for it where the CPU runs Xen, else the CPU's place in the target's order."""
-    running = [_Running(xen, cpu) for cpu in xen.memory.target.cpus() if cpu.registers.get("rip") is not None]
+    running = [_Running(xen, cpu) for cpu in xen.memory.target.cpus() if _has_run(cpu.registers)]
     told = {cpu.index: cpu for cpu in running if cpu.current is not None}
     return {**{cpu.index: cpu for cpu in running if cpu.current is None and cpu.index not in told}, **told}
+
+
+def _has_run(registers: Mapping[str, int]) -> bool:
+    """Whether the registers are known, and not those of a CPU that was only just reset (SDM volume 3, 10.1.4)."""
+    return "rip" in registers and (registers["rip"], registers.get("cs")) != RESET
 
 
 def _in_xen(xen: Xen, registers: Mapping[str, int]) -> bool:
