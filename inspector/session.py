@@ -80,9 +80,15 @@ class Session:
 
     @property
     def target(self) -> Target:
-        """The open target. Raises TargetError if it cannot be opened."""
-        if self._target is None:
-            self._target = self._open_target()
+        """The target, opened if it is not. Raises TargetError if it cannot be."""
+        with self.lock:
+            if self._target is None:
+                self._target = self._open_target()
+            return self._target
+
+    @property
+    def opened(self) -> Target | None:
+        """The target, if it is open."""
         return self._target
 
     @property

@@ -39,7 +39,9 @@ READERS: dict[str, Callable[[Look], str]] = {"version": version, "posted": poste
 """What the bar shows, each as it is read from a look."""
 
 
-def text(target: Target, known: Mapping[str, Any], reading: bool) -> str:
+def text(target: Target | None, known: Mapping[str, Any], reading: bool) -> str:
     """The bar's text, from what is known by now."""
+    if target is None:
+        return " opening…"
     parts = ["running" if is_running(target) else "stopped", *filter(None, known.values())]
     return " " + " │ ".join([*parts, *(["reading…"] if reading else []), target.description])

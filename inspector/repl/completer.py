@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
@@ -26,6 +26,8 @@ FILTERS = {
 
 
 POLL = 0.02
+# A menu is read, not searched; more only costs time at each key press.
+MOST = 500
 
 
 class LineCompleter(Completer):
@@ -122,7 +124,11 @@ class LineCompleter(Completer):
             elif kind == FILE:
                 yield from self._path(prefix, event)
             elif objects := self._objects(kind):
-                yield from _completions(objects.beginning(prefix), prefix)
+                found = objects.beginning(prefix)
+                yield from _completions(islice(found, MOST), prefix)
+                if next(found, None):
+                    more = f"there are {len(objects):,} in all: type on"
+                    yield Completion(prefix, -len(prefix), display="…", display_meta=more)
 
     def _path(self, prefix: str, event: CompleteEvent) -> Iterable[Completion]:
         return self._paths.get_completions(Document(prefix), event)

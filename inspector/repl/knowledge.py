@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from inspector.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from inspector.look import Look
@@ -20,14 +18,20 @@ class Knowledge:
 
     Args:
         session: whose look they are of.
-        readers: how each fact is read; None, or an error, is what cannot be read.
+        readers: how each fact is read; None, or any error, is what cannot be read.
+        lasting: the facts that are of no look, and stay.
         changed: called, in that thread, whenever something new is known.
     """
 
     def __init__(
-        self, session: Session, readers: Mapping[str, Callable[[], Any]], changed: Callable[[], None] = lambda: None
+        self,
+        session: Session,
+        readers: Mapping[str, Callable[[], Any]],
+        lasting: Collection[str] = (),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.changed = changed
+        self._changed = changed
+        self._lasting = lasting
         self._session = session
         self._readers = readers
         self._known: dict[str, Any] = {}
@@ -69,13 +73,14 @@ class Knowledge:
         self._thread.join()
 
     def _forget(self) -> None:
+        if self._session.opened is None:
+            return
         with self._session.lock:
             look = self._session.look
-            if look is not self._look:
-                self._look = look
-                self._known.clear()
+            stays = set(self._known) if look is self._look else set(self._lasting)
+            self._look = look
             # What could not be read while the machine ran can perhaps be read now.
-            self._known = {name: value for name, value in self._known.items() if value is not None}
+            self._known = {name: v for name, v in self._known.items() if name in stays and v is not None}
             self._asked &= set(self._known)
 
     def _work(self) -> None:
@@ -86,10 +91,11 @@ class Knowledge:
             with self._session.lock:
                 value = self._read(name) if name in self._asked else None
                 self._known[name] = value
-            self.changed()
+            self._changed()
 
     def _read(self, name: str) -> Any:
         try:
             return self._readers[name]()
-        except UNREADABLE:
+        except Exception:
+            # Whatever is wrong is said when a command meets it; it must not end the prompt.
             return None

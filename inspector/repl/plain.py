@@ -18,6 +18,7 @@ def run(session: Session, config: Config) -> int:
 
     A prompt is printed if somebody types, and then the status is 0; none if a pipe brings the lines.
     """
+    session.target  # noqa: B018 - opens it
     typed = sys.stdin.isatty()
     status = 0
     while True:

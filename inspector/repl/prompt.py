@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from inspector.session import Session
 
 GRAMMAR = "the commands' syntax"
+TARGET = "the open target"
+HINT: StyleAndTextTuples = [("class:auto-suggestion", "`help` lists the commands, Ctrl-D leaves")]
 
 
 class Prompt:
     """Reads lines from a terminal and runs them, until Ctrl-D.
 
     Args:
-        session: the target, open.
+        session: the target; it is opened if it is not.
         config: what the user has set.
     """
 
@@ -45,9 +47,11 @@ class Prompt:
         self._session = session
         self._config = config
         self._ready = False
+        self._failure: VtdpiError | None = None
         of_look = {kind: objects.known(kind) for kind in objects.KINDS} | bar.READERS
         readers: dict[str, Callable[[], Any]] = {name: partial(self._read, read) for name, read in of_look.items()}
-        self._knowledge = Knowledge(session, readers | {GRAMMAR: _grammar}, self._changed)
+        lasting: dict[str, Callable[[], Any]] = {TARGET: self._open, GRAMMAR: _grammar}
+        self._knowledge = Knowledge(session, readers | lasting, lasting, self._changed)
         completer = LineCompleter(
             self._syntax, self._knowledge.get, lambda kind: self._knowledge.is_reading(kind or GRAMMAR), config.aliases
         )
@@ -66,14 +70,17 @@ class Prompt:
         self._terminal.app.after_render += self._shown
 
     def run(self) -> int:
-        """Read and run lines until the end; 0."""
+        """Read and run lines until the end; 0. Raises TargetError if the target cannot be opened."""
         # A key press must not wait long for the thread that reads the target.
         sys.setswitchinterval(0.001)
-        print("`help` lists the commands; Ctrl-D leaves, with the target as it was found")
         try:
+            hint: StyleAndTextTuples = HINT
             while True:
                 try:
-                    self._line(self._terminal.prompt())
+                    self._line(self._terminal.prompt(placeholder=hint))
+                    hint = []
+                    if self._failure:
+                        raise self._failure
                 except KeyboardInterrupt:
                     continue
         except (EOFError, Leave):
@@ -86,6 +93,8 @@ class Prompt:
             try:
                 run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
             except VtdpiError as error:
+                if self._failure:
+                    raise
                 print(f"vtdpi: {error}", file=sys.stderr)
             except KeyboardInterrupt:
                 print("vtdpi: interrupted; nothing of the target was changed", file=sys.stderr)
@@ -94,23 +103,39 @@ class Prompt:
         # Only once the prompt is there: what is wanted soon is read while the user thinks.
         if not self._ready:
             self._ready = True
+            self._knowledge.get(TARGET)
             self._knowledge.get(GRAMMAR)
             app.invalidate()
 
+    def _open(self) -> bool:
+        try:
+            return bool(self._session.target)
+        except VtdpiError as error:
+            self._failure = error
+            if loop := self._terminal.app.loop:
+                loop.call_soon_threadsafe(self._give_up)
+            raise
+
+    def _give_up(self) -> None:
+        app = self._terminal.app
+        if app.is_running and self._failure:
+            app.erase_when_done = True
+            app.exit(exception=self._failure)
+
     def _read(self, read: Callable[[Look], Any]) -> Any:
         """A fact of the look; None while the machine runs, for then there is nothing to look at."""
-        return None if is_running(self._session.target) else read(self._session.look)
+        return None if is_running(self._session.opened) else read(self._session.look)
 
     def _syntax(self) -> Grammar | None:
         return self._knowledge.get(GRAMMAR)
 
     def _message(self) -> StyleAndTextTuples:
-        state = " (running)" if is_running(self._session.target) else ""
+        state = " (running)" if is_running(self._session.opened) else ""
         return [("class:prompt", f"{self._session.name}{state}> ")]
 
     def _bar(self) -> str:
         known = {name: self._knowledge.get(name) for name in bar.READERS} if self._ready else {}
-        return bar.text(self._session.target, known, self._knowledge.is_reading())
+        return bar.text(self._session.opened, known, self._knowledge.is_reading())
 
     def _changed(self) -> None:
         self._terminal.app.invalidate()

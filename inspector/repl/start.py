@@ -20,7 +20,6 @@ def start(session: Session) -> int:
         TargetError: the target cannot be opened.
     """
     settings = config.load()
-    session.target  # noqa: B018 - opens it
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from inspector.repl.prompt import Prompt
 

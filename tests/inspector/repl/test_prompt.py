@@ -39,7 +39,7 @@ def test_live_objects_complete_with_their_state(lost):
     assert re.search(r"d1v2 +blocked, CPU 0, ON=0 SN=0, PIR 0x52, on the list of CPU 0", screen)
     assert "d0v0" not in screen
     terminal.press("Down", "Down", "Down")
-    terminal.until(lambda screen: lines(screen)[1].endswith("pi d1v2"), "not taken")
+    terminal.until(lambda screen: lines(screen)[0].endswith("pi d1v2"), "not taken")
     terminal.press("Enter", "Enter")
     terminal.wait("PI descriptor", "27bdb680")
 
@@ -69,7 +69,7 @@ def test_entries_devices_registers_and_options_complete(image, terminal):
 
 def test_the_bar_and_the_prompt_tell_the_target(lost):
     screen = lines(lost().wait("1 bug"))
-    assert screen[1].endswith("lost-wakeup.core>")
+    assert screen[0].endswith("lost-wakeup.core> `help` lists the commands, Ctrl-D leaves")
     assert re.match(r" stopped │ Xen 4\.20\.3\+127 │ 1 posted vector │ 1 bug.* │ ELF core /", screen[-1])
 
 
@@ -125,7 +125,7 @@ def test_resize(lost):
     terminal.type("pi ")
     screen = terminal.wait("d1v2", "PIR")
     assert all(len(line) <= 60 for line in screen.splitlines())
-    assert lines(screen)[-1].startswith(" stopped │ Xen 4.20.3+127")
+    terminal.until(lambda screen: lines(screen)[-1].startswith(" stopped │ Xen 4.20.3+127"), "no bar")
     terminal.resize(100, 24)
     terminal.until(lambda screen: "1 bug" in lines(screen)[-1], "the bar does not use the width")
 
@@ -199,7 +199,7 @@ def test_no_color_leaves_marks(lost):
         terminal.wait("frobnicate --posted")
         typed = next(line for line in terminal.screen(escapes=True).splitlines() if "frobnicate" in line)
         assert bool(re.search(r"\x1b\[(3[1-7]|9[1-7])m", typed)) == coloured
-        assert re.search(r"\x1b\[4m(\x1b\[\d+m)*frobnicate", typed), "what is unknown is underlined too"
+        assert re.search(r"\x1b\[([\d;]*;)?4m(\x1b\[\d+m)*frobnicate", typed), "what is unknown is underlined too"
 
 
 def test_a_dumb_terminal_gets_plain_lines(golden, terminal):
@@ -228,3 +228,11 @@ def test_the_simulation_moves_and_is_looked_at_afresh(terminal):
     opened.until(lambda screen: re.search(r"stopped │ .*[1-9]\d* posted vector", screen), "nothing posted")
     opened.press("C-d")
     assert opened.ended() == 0
+
+
+@pytest.mark.parametrize("words", ["sim --scenario /nowhere.toml", "dump /nowhere.core", "live 127.0.0.1:1"])
+def test_a_target_that_cannot_be_opened_is_all_that_is_said(words, terminal):
+    opened = terminal(*words.split(), width=200)
+    assert opened.ended() in (2, 3)
+    assert lines(opened.screen())[0].startswith("vtdpi: ")
+    assert len(lines(opened.screen())) == 2
