@@ -6,7 +6,7 @@ from typing import Any
 
 from sim_backend.hardware import interrupt_request, invalidate_next
 from sim_backend.pi_logic import VPF_BLOCKED, vcpu_kick, vmx_deliver_posted_intr
-from sim_backend.program import BY_NUMBER, Actor, Frame
+from sim_backend.program import BY_NUMBER, FIRST, Actor, Frame, Procedure
 from sim_backend.scenario import OUT_OF
 from sim_backend.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, vcpu_pause, vcpu_unpause
 from sim_backend.world import CPU, VCPU
@@ -125,7 +125,7 @@ class Outside(Beside):
         v = w.random_vcpu()
         if not v or v in w.events:
             return False
-        raise_event(self, w, v)
+        self.call(mark_events_pending, v)
         return True
 
     def _emulated(self, w: Any) -> bool:
@@ -186,15 +186,18 @@ class Outside(Beside):
         return True
 
 
-def raise_event(actor: Actor, w: Any, v: int) -> None:
-    """An event channel: the upcall becomes pending, and the vCPU is kicked. Source: `vcpu_mark_events_pending`."""
-    w.events[v] = 1
-    actor.call(vcpu_kick, v)
+mark_events_pending = Procedure("vcpu_mark_events_pending", "v")
+
+
+@mark_events_pending.step("makes the upcall pending; it was: nothing to do")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    was = f[FIRST] in w.events
+    w.events[f[FIRST]] = 1
+    w.effect = (VCPU, f[FIRST], "upcall pending", int(was), 1)
+    if not was:
+        a.call(vcpu_kick, f[FIRST])
 
 
 def is_blocked(w: Any, v: int) -> bool:
     """Whether VPF_blocked is set."""
     return bool(w.memory.u32(v + w.o.pause_flags) & 1 << VPF_BLOCKED)
-
-
-__all__ = ["VCPU", "Device", "Outside", "Toolstack", "Unit", "is_blocked", "raise_event"]

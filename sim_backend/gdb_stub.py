@@ -19,13 +19,15 @@ from sim_backend.gdb_registers import all_registers, one_register, target_descri
 from sim_backend.interrupts import DEVICE_STATE
 from sim_backend.memory import PAGE
 from sim_backend.page_tables import translate
-from sim_backend.registers import Placed, address_of, registers
+from sim_backend.registers import GUEST, IDLE, Placed, address_of, registers
 
 PACKET_SIZE = 0x1000
 LONGEST_READ = PACKET_SIZE // 2
 CONSOLE_PIECE = 1000
+LONGEST_STEP = 10_000
 INTERRUPTED, TRAPPED, ABORTED = 2, 5, 6
 
+NOWHERE = (GUEST, IDLE)
 BAD, FAULT, REFUSED = "E16", "E0e", "E01"
 """EINVAL: the packet makes no sense; EFAULT: no such memory; EPERM: this stub does not do that."""
 
@@ -114,9 +116,16 @@ class Stub:
         return False if first in ("c", "C") else None
 
     def step(self) -> str:
-        """Do one step; the stop reply."""
-        hit = self._watched_step()[1]
-        return hit or self.stop_reply(TRAPPED)
+        """Do one step; the stop reply. A CPU that is about to begin a function does begin it: so gdb, which steps from
+        a breakpoint before it goes on, finds that CPU past it."""
+        cpu, place = self._cpu, self.machine.where(self._cpu)
+        for _ in range(LONGEST_STEP):
+            more, hit = self._watched_step()
+            if hit or not more:
+                return hit or self.stop_reply(TRAPPED)
+            if place in NOWHERE or "+" in place or self.machine.where(cpu) != place:
+                break
+        return self.stop_reply(TRAPPED)
 
     def run(self, count: int) -> tuple[str | None, bool]:
         """Do up to `count` steps: the stop reply if one hit something or it crashed; whether there is more to do."""

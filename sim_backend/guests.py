@@ -5,8 +5,9 @@ from __future__ import annotations
 from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI
 from sim_backend.devices import Msi
 from sim_backend.naming import device_name
-from sim_backend.platform import Platform
+from sim_backend.packing import packed
 from sim_backend.scenario import OUT_OF
+from sim_backend.services import Services
 from sim_backend.state import INCREMENT, MULTIPLIER
 from sim_backend.world import U64
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
@@ -15,7 +16,7 @@ FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
 LEVEL_ASSERT = 1
 
 
-class Guests(Platform):
+class Guests(Services):
     """The guests' side of a machine."""
 
     def virtual_irr(self, v: int) -> int:
@@ -129,9 +130,9 @@ class Guests(Platform):
     def compose_message(self, msi: Msi) -> None:
         """Put the host's own message for an MSI into the buffer. Source: `msi_compose_msg`."""
         apic = self.layout.config.apics[self.targets.get(self.msi_key(msi), 0)]
-        address = COMPATIBILITY_ADDRESS.build({"prefix": 0xFEE, "dst": apic & 0xFF})
-        data = COMPATIBILITY_DATA.build({"vector": msi.vector, "level": LEVEL_ASSERT})
-        self.memory.write(self.message_buffer, address + data + apic.to_bytes(4, "little"))
+        address = packed(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE, "dst": apic & 0xFF})
+        data = packed(COMPATIBILITY_DATA, {"vector": msi.vector, "level": LEVEL_ASSERT})
+        self.memory.write(self.message_buffer, (address | data << 64 | apic << 96).to_bytes(16, "little"))
 
     def forget_domain(self, domain: int) -> None:
         """A domain's pages are freed."""

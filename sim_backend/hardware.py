@@ -7,16 +7,15 @@ descriptor. `Hardware.reserved_first` moves the reserved bits before the source-
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sim_backend.errors import SimError
 from sim_backend.interrupts import lapic
 from sim_backend.layout import Layout
+from sim_backend.packing import packed, reader, reserved_mask
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import CONTROL, NDST, NV, ON, PIR_WORDS, UNIT, VCPU
 from structs.apic import apic_id, reserved_bits
-from structs.bits import BitRecord, Field
 from structs.faults import FRCD, REASONS
 from structs.invalidation import DESCRIPTOR
 from structs.irte import POSTED, REMAPPED, SQ_MASKS
@@ -32,21 +31,6 @@ INVALIDATE_ENTRIES, WAIT_DESCRIPTOR = 4, 5
 QUEUE_ENTRY = 16
 
 
-def reader(field: Field) -> Callable[[int], int]:
-    """`field.extract`, made fast: it is what a run spends its time on."""
-    parts = [(piece.low, (1 << piece.width) - 1, piece.at) for piece in field.pieces]
-    if len(parts) == 1:
-        ((low, mask, at),) = parts
-        return lambda record: (record >> low & mask) << at
-    (low, mask, at), (low2, mask2, at2) = parts
-    return lambda record: (record >> low & mask) << at | (record >> low2 & mask2) << at2
-
-
-def reserved_mask(record: BitRecord) -> int:
-    """All reserved bits of a record."""
-    return sum(field.mask for field in record.fields if field.reserved)
-
-
 REMAPPED_RESERVED, POSTED_RESERVED, DESCRIPTOR_RESERVED = map(reserved_mask, (REMAPPED, POSTED, PI_DESC))
 POSTING_ONLY = POSTED["im"].mask | POSTED["urg"].mask
 P, FPD, IM, URG = (POSTED[name].mask for name in ("p", "fpd", "im", "urg"))
@@ -56,6 +40,11 @@ posted_pda, posted_vector = reader(POSTED["pda"]), reader(POSTED["vector"])
 entry_sid, entry_sq, entry_svt = reader(POSTED["sid"]), reader(POSTED["sq"]), reader(POSTED["svt"])
 remapped_dst, remapped_dlm, remapped_vector = (reader(REMAPPED[name]) for name in ("dst", "dlm", "vector"))
 request_handle, request_shv = reader(REMAPPABLE_ADDRESS["handle"]), reader(REMAPPABLE_ADDRESS["shv"])
+descriptor_type = reader(DESCRIPTOR.field)
+by_index, iec_mask, iec_index = (reader(DESCRIPTOR.select(INVALIDATE_ENTRIES)[name]) for name in ("g", "im", "iidx"))
+writes_status, status_data, status_address = (
+    reader(DESCRIPTOR.select(WAIT_DESCRIPTOR)[name]) for name in ("sw", "status_data", "status_address")
+)
 REMAPPABLE = REMAPPABLE_ADDRESS["format"].mask
 
 
@@ -330,7 +319,8 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
         {"type": WAIT_DESCRIPTOR, "sw": 1, "fn": 1, "status_data": 1, "status_address": status},
     )
     for descriptor in descriptors:
-        memory.write(unit.queue + tail * QUEUE_ENTRY, DESCRIPTOR.build(descriptor))
+        raw = packed(DESCRIPTOR.select(descriptor["type"]), descriptor)
+        memory.write(unit.queue + tail * QUEUE_ENTRY, raw.to_bytes(QUEUE_ENTRY, "little"))
         tail = (tail + 1) % unit.queue_entries
     w.effect = (UNIT, f[FIRST], "IQT", memory.u64(unit.iqt), tail * QUEUE_ENTRY)
     memory.set_u64(unit.iqt, tail * QUEUE_ENTRY)
@@ -348,13 +338,14 @@ def invalidate_next(w: Any, unit: Remapping) -> bool:
     head = memory.u64(unit.iqh)
     if head == memory.u64(unit.iqt):
         return False
-    values = DESCRIPTOR.parse(memory.read(unit.queue + head, QUEUE_ENTRY))
-    if values["type"] == INVALIDATE_ENTRIES:
-        first, count = (values["iidx"], 1 << values["im"]) if values["g"] else (0, unit.entries)
+    raw = int.from_bytes(memory.read(unit.queue + head, QUEUE_ENTRY), "little")
+    kind = descriptor_type(raw)
+    if kind == INVALIDATE_ENTRIES:
+        first, count = (iec_index(raw), 1 << iec_mask(raw)) if by_index(raw) else (0, unit.entries)
         for key in [key for key in w.iec if key[0] == unit.unit and first <= key[1] < first + count]:
             del w.iec[key]
-    elif values["type"] == WAIT_DESCRIPTOR and values["sw"]:
-        memory.set_u32(values["status_address"], values["status_data"])
+    elif kind == WAIT_DESCRIPTOR and writes_status(raw):
+        memory.set_u32(status_address(raw), status_data(raw))
     after = (head + QUEUE_ENTRY) % (unit.queue_entries * QUEUE_ENTRY)
     memory.set_u64(unit.iqh, after)
     w.effect = (UNIT, unit.unit, "IQH", head, after)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sim_backend import toolstack
-from sim_backend.actors import Device, is_blocked, raise_event
+from sim_backend.actors import Device, is_blocked, mark_events_pending
 from sim_backend.cpu import DOWN, HALT, HYPERCALL, SEND_IPI
 from sim_backend.errors import SimError
 from sim_backend.guests import Guests
+from sim_backend.hardware import interrupt_request
 from sim_backend.naming import VcpuName, device_name
 from sim_backend.pi_logic import vmx_deliver_posted_intr
 from sim_backend.program import Procedure
@@ -30,8 +31,6 @@ class Orders(Guests):
 
     def request(self, device: str | int, address: int, data: int) -> None:
         """A device sends any message."""
-        from sim_backend.hardware import interrupt_request
-
         sid = self.sid(device)
         actor = self.devices[sid]
         if actor.stack:
@@ -70,7 +69,7 @@ class Orders(Guests):
         if self.memory.u32(v + self.o.pause_count):
             self.order(vcpu_unpause, v)
         else:
-            raise_event(self.outside, self, v)
+            self.order(mark_events_pending, v)
 
     def sleep(self, vcpu: VcpuName) -> None:
         """Pause a vCPU: it does not run until it is unpaused."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim_backend.errors import SimError
+from sim_backend.packing import packed
 from sim_backend.pi_logic.stores import lock_taken, unlock
 from sim_backend.program import FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import ENTRY, World
@@ -43,7 +44,7 @@ def new_entry(w: World, msi_desc: int, message: int) -> int:
     pi_desc = memory.u64(msi_desc + o.msi_pi_desc)
     if pi_desc:
         values = {"p": 1, "im": 1, "vector": memory.u8(msi_desc + o.msi_gvec), "pda": w.physical(pi_desc)}
-        return int.from_bytes(POSTED.build(values | source), "little")
+        return packed(POSTED, values | source)
     address, data = memory.u32(message + o.msg_address), memory.u32(message + o.msg_data)
     dlm = COMPATIBILITY_DATA["dlm"].extract(data)
     values = {
@@ -57,7 +58,7 @@ def new_entry(w: World, msi_desc: int, message: int) -> int:
         if memory.u8(w.x2apic_enabled)
         else COMPATIBILITY_ADDRESS["dst"].extract(address) << 8,
     }
-    return int.from_bytes(REMAPPED.build(values | source), "little")
+    return packed(REMAPPED, values | source)
 
 
 @msi_msg_write_remap_rte.step("finds the device's unit, and disables interrupts")
@@ -83,9 +84,9 @@ def _(w: World, a: Actor, f: Frame) -> Any:
         a.result = -EFAULT
         return unlock_table
     new = new_entry(w, f[MSI], message)
-    address = REMAPPABLE_ADDRESS.parse(memory.read(message + o.msg_address, 8))
-    rewritten = {"prefix": address["prefix"], "shv": 1, "format": 1, "handle": index}
-    memory.set_u32(message + o.msg_address, int.from_bytes(REMAPPABLE_ADDRESS.build(rewritten)[:4], "little"))
+    prefix = REMAPPABLE_ADDRESS["prefix"].extract(memory.u32(message + o.msg_address))
+    rewritten = packed(REMAPPABLE_ADDRESS, {"prefix": prefix, "shv": 1, "format": 1, "handle": index})
+    memory.set_u32(message + o.msg_address, rewritten)
     memory.set_u32(message + o.msg_address_hi, 0)
     memory.set_u32(message + o.msg_data, 0)
     entry = w.layout.irte(f[UNIT], index)

@@ -16,7 +16,7 @@ from sim_backend.world import CPU
 BROADCAST = {False: 0xFF, True: 0xFFFF_FFFF}
 
 
-class Platform(State):
+class Services(State):
     """The CPUs' side of a machine."""
 
     def blocking_list(self, cpu: int) -> int:
