@@ -23,14 +23,16 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from inspector.errors import NotHere, NotReadable, TargetError
 from inspector.targets import qemu_text, rsp
-from inspector.targets.mi import Gdb, GdbRefused, Reply
+from inspector.targets.mi import Gdb, GdbRefused, GdbSilent, Reply
 from inspector.targets.qmp import Qmp
 from inspector.targets.target import Cpu, IoApic, Range, Target
+from inspector.targets.tripwire import Trip, Write
 
 PIECE = 1 << 20
 # What one packet of QEMU's stub holds at least, so that reading it costs little more than reading 64 bytes of it.
@@ -100,6 +102,8 @@ class GdbMi(Target):
         self._physical: bool | None = None
         self._qmp: Qmp | None = None
         self._bulk = -1
+        self._armed: list[str] = []
+        self._started = 0.0
         self._cache: dict[tuple[int, int], bytes] = {}
         self._cached = 0
         self._register_names: list[str] | None = None
@@ -155,16 +159,8 @@ class GdbMi(Target):
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
         self._ready()
-        if self._register_names is None:
-            self._register_names = list(self._ask("-data-list-register-names")[0].payload["register-names"])
-        numbers = {str(self._register_names.index(n)): n for n in REGISTERS if n in self._register_names}
         threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
-        command = "-data-list-register-values --thread {} --skip-unavailable x " + " ".join(numbers)
-        cpus = []
-        for index, reply in enumerate(self._ask(*(command.format(thread) for thread in sorted(threads)))):
-            values: Mapping[str, str] = {v["number"]: v["value"] for v in reply.payload["register-values"]}
-            cpus.append(Cpu(index, {name: int(values[n], 16) for n, name in numbers.items() if n in values}))
-        return cpus
+        return [Cpu(index, known) for index, known in enumerate(self._registers(sorted(threads), REGISTERS))]
 
     def ioapics(self) -> Sequence[IoApic]:
         """The IO-APICs, from QEMU's monitor (`info pic`): through memory they could not be read without a write.
@@ -201,6 +197,57 @@ class GdbMi(Target):
             # While it runs, the death of this process or of gdb must not find the mode changed.
             self._set_physical(self._found is not None and self._found.physical)
             self._ask("-exec-continue")
+
+    unit = "s"
+
+    def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        """As Tripwire.arm: hardware watchpoints and breakpoints, which the stub keeps outside of the machine's memory.
+
+        Raises:
+            TargetError: gdb would have to watch by single steps, or the stub has no more of them.
+        """
+        self._armed = []
+        self._started = time.monotonic()
+        # gdb reads what it watches, now and at each stop, by virtual addresses.
+        self._set_physical(False)
+        for write in writes:
+            said = self._ask(f"watch *(char (*)[{write.size}]) {write.virtual:#x}")[0].output
+            made = re.search(r"(Hardware w|W)atchpoint (\d+)", said)
+            self._armed.append(made[2] if made else "")
+            if not made or made[1] == "W":
+                raise TargetError(
+                    f"{self.description} has no hardware watchpoint for {write.size} bytes: gdb would step"
+                )
+        for address in hooks.values():
+            self._armed.append(str(self._ask(f"-break-insert -h *{address:#x}")[0].payload["bkpt"]["number"]))
+
+    def trip(self, seconds: float) -> Trip | None:
+        """As Tripwire.trip. Times are seconds of the host's clock."""
+        if not self._gdb.running:
+            self.moved += 1
+            self._cache.clear()
+            self._cached = 0
+            self._set_physical(False)
+            self._ask("-exec-continue")
+        try:
+            self._gdb.wait_until_stopped(seconds)
+        except GdbSilent:
+            return None
+        now = time.monotonic() - self._started
+        stopped = self._gdb.stopped
+        kind = {"watchpoint-trigger": "write", "breakpoint-hit": "hook"}.get(str(stopped.get("reason")))
+        if kind is None:
+            why = stopped.get("signal-name") or stopped.get("reason") or "gdb does not say why"
+            raise TargetError(f"{self.description} stopped by itself: {why}")
+        thread = int(stopped["thread-id"])
+        return Trip(now, kind, thread - 1, self._registers([thread], ("rip", "rsp"))[0])
+
+    def disarm(self) -> None:
+        """As Tripwire.disarm."""
+        self.stop()
+        if self._armed:
+            self._try("-break-delete " + " ".join(number for number in self._armed if number))
+            self._armed = []
 
     def close(self) -> None:
         """Leave the machine as it was found, and end gdb.
@@ -372,6 +419,18 @@ class GdbMi(Target):
             return self._ask(f"monitor {command}")[0].output
         except GdbRefused:
             return None
+
+    def _registers(self, threads: Sequence[int], wanted: Sequence[str]) -> list[dict[str, int]]:
+        """Some registers of each thread, those that the stub knows."""
+        if self._register_names is None:
+            self._register_names = list(self._ask("-data-list-register-names")[0].payload["register-names"])
+        numbers = {str(self._register_names.index(n)): n for n in wanted if n in self._register_names}
+        command = "-data-list-register-values --thread {} --skip-unavailable x " + " ".join(numbers)
+        found = []
+        for reply in self._ask(*(command.format(thread) for thread in threads)):
+            values: Mapping[str, str] = {v["number"]: v["value"] for v in reply.payload["register-values"]}
+            found.append({name: int(values[n], 16) for n, name in numbers.items() if n in values})
+        return found
 
     def _set_physical(self, on: bool, timeout: float | None = None) -> None:
         # Once is enough: a stub serves one debugger at a time, so that nobody else can change it while gdb is attached.

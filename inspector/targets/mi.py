@@ -45,11 +45,16 @@ class GdbRefused(TargetError):
     """gdb answered a command with an error."""
 
 
+class GdbSilent(TargetError):
+    """gdb has said nothing for too long."""
+
+
 class Gdb:
     """A gdb process, with no program and no target yet.
 
     `memory_file` names a file in memory that gdb and this process share, for `dump binary memory` and its like: nothing
     of it can be left behind. `running` and `lost` follow what gdb reports of the target: it was set going, it is gone.
+    `stopped` is what gdb said when the target last stopped: the reason, thread and place.
     `unfinished`: gdb's answers were not awaited, for an interrupt or its silence; what it is asked next has to wait.
     """
 
@@ -66,6 +71,7 @@ class Gdb:
         self.timeout = timeout
         self.running = False
         self.lost = False
+        self.stopped: Mapping[str, Any] = {}
         self.unfinished = False
         self._token = 0
         self._unparsed: list[bytes] = []
@@ -150,7 +156,8 @@ class Gdb:
         """Wait for gdb to report that the target stopped.
 
         Raises:
-            TargetError: gdb ended, or is silent.
+            GdbSilent: it has not, `timeout` seconds after gdb's last word.
+            TargetError: gdb ended.
         """
         for _ in self._records(memoryview(b""), timeout, lambda: not self.running):
             pass
@@ -182,7 +189,7 @@ class Gdb:
         while not enough():
             ready = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
             if not ready:
-                raise TargetError(
+                raise GdbSilent(
                     f"{self.program} is silent for {silence:g} seconds: it, or what it is attached to, hangs"
                 )
             for fd, _ in ready:
@@ -230,6 +237,8 @@ class Gdb:
         elif record["type"] == "notify":
             self.running = {"running": True, "stopped": False}.get(record["message"], self.running)
             self.lost |= record["message"] == "thread-group-exited"
+            if record["message"] == "stopped":
+                self.stopped = record["payload"] or {}
         return record
 
     def _how_it_ended(self) -> str:

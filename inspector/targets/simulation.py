@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector.errors import NotReadable, TargetError, UsageError
+from inspector.targets.simulation_tripwires import Tripwires
 from inspector.targets.target import Cpu, IoApic, Range, Target
+from inspector.targets.tripwire import Trip, Write
 from sim_backend.errors import SimError
 from sim_backend.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.memory import PAGE
@@ -68,6 +70,24 @@ class Simulation(Target):
         self.touched()
         machine: Any = self.machine
         return [{**asdict(event), "text": str(event)} for event in machine.events_of(count)]
+
+    unit = "steps"
+
+    def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        """As Tripwire.arm; a function that the compiler put into another one has its own name here."""
+        self._tripwires = Tripwires(self.machine, writes, hooks)  # type: ignore[arg-type]
+
+    def trip(self, seconds: float) -> Trip | None:
+        """As Tripwire.trip.
+
+        Raises:
+            TargetError: the machine cannot go on.
+        """
+        self.touched()
+        return self._tripwires.trip(seconds)
+
+    def disarm(self) -> None:
+        """As Tripwire.disarm."""
 
     def memory(self) -> Sequence[Range]:
         """All of RAM."""

@@ -1,0 +1,135 @@
+"""Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
+
+This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints, so
+that nothing is written to its memory. Afterwards none of them is left, and it stands still or runs as before. Ctrl-C
+ends it early. A store that changes nothing is no transition. Through gdb, the function is the nearest that the profile
+names, and a device's post is recognised by what it changes.
+
+vtdpi sim --scenario wakeup-storm trace
+vtdpi live trace d1v0 d1v2 --count 1000 --seconds 30
+vtdpi live trace --hooks                              the functions of the posted-interrupt logic
+vtdpi live trace --hook vcpu_wake                     one function
+vtdpi sim trace --output t.jsonl --perfetto t.json    for scripts; for ui.perfetto.dev
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+
+from inspector.answer import Answer, Block, Table, Text
+from inspector.commands import vcpu_words as words
+from inspector.commands.arguments import number
+from inspector.errors import NotHere, UsageError
+from inspector.look import Look
+from inspector.snapshot import BLOCK, Snapshot, Vcpu
+from inspector.targets.control import Control
+from inspector.targets.tripwire import Tripwire
+from inspector.trace import perfetto
+from inspector.trace.functions import Functions
+from inspector.trace.hit import SECONDS, document, dumps
+from inspector.trace.tracer import Trace, trace
+
+WHILE_RUNNING = True
+COUNT, LIMIT_SECONDS = 100, 10.0
+LONGEST = 86400
+
+HOOKS = (
+    *("vmx_vcpu_block", "vmx_pi_switch_from", "vmx_pi_switch_to", "vmx_pi_do_resume", "pi_wakeup_interrupt"),
+    *("pi_notification_interrupt", "vmx_pi_unblock_vcpu", "vmx_pi_desc_fixup", "vmx_pi_per_cpu_init"),
+    *("vmx_pi_hooks_assign", "vmx_pi_hooks_deassign", "vmx_deliver_posted_intr"),
+)
+"""The posted-interrupt logic, by Xen's names."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("vcpus", nargs="*", type=words.vcpu_argument, metavar="dXvY", help="only these (default: all)")
+    parser.add_argument("--hooks", action="store_true", help="stop at the functions of the posted-interrupt logic")
+    parser.add_argument("--hook", action="append", default=[], metavar="FUNCTION", help="stop there; may be repeated")
+    parser.add_argument("--count", type=number, default=COUNT, metavar="N", help=f"at most so many (default {COUNT})")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=LIMIT_SECONDS, metavar="S", help=f"and so long (default {LIMIT_SECONDS:g})"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it as JSON lines, which `report --trace` reads")
+    parser.add_argument("--perfetto", metavar="FILE", help="write it for ui.perfetto.dev: a track per CPU and per vCPU")
+
+
+def run(look: Look, options: Namespace) -> Answer:
+    target: object = look.target
+    if not isinstance(target, Tripwire):
+        raise NotHere(f"{look.target.description} stands still for good: only a live or simulated machine is traced")
+    was_running = isinstance(target, Control) and target.running
+    if isinstance(target, Control) and was_running:
+        target.stop()
+        look = look.again()
+    try:
+        snapshot = words.snapshot_of(look)
+        hooks = _hooks(look, options)
+        found = trace(look, target, _vcpus(snapshot, options, hooks), hooks, options.count, options.seconds)
+    finally:
+        if isinstance(target, Control) and was_running:
+            target.cont()
+    if options.output:
+        _write(options.output, dumps(found.hits, found.unit))
+    if options.perfetto:
+        vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
+        _write(options.perfetto, perfetto.dumps(found.hits, found.unit, vectors))
+    return _answer(found)
+
+
+def _answer(found: Trace) -> Answer:
+    rows = [
+        (
+            f"{hit.time:.6f}" if found.unit == SECONDS else f"{hit.time:g}",
+            hit.where,
+            hit.function or "-",
+            hit.vcpu or "-",
+            hit.words() or "-",
+        )
+        for hit in found.hits
+    ]
+    heads = (f"TIME ({found.unit})", "BY", "FUNCTION", "VCPU", "CHANGES")
+    blocks: list[Block] = [Table(heads, rows, numeric=frozenset(heads[:1]))] if rows else []
+    blocks.append(Text(f"{len(rows)} transitions; {found.ended}"))
+    hits = [document(hit) for hit in found.hits]
+    return Answer({"unit": found.unit, "ended": found.ended, "hits": hits}, blocks)
+
+
+def _vcpus(snapshot: Snapshot, options: Namespace, hooks: dict[str, int]) -> list[Vcpu]:
+    """Those whose descriptors are followed: the named ones; all that have one, those with posting hooks first."""
+    if options.vcpus:
+        chosen = [words.choose(snapshot, name) for name in options.vcpus]
+        if without := [vcpu.name for vcpu in chosen if vcpu.pi is None]:
+            raise UsageError(f"{', '.join(without)}: no posted-interrupt descriptor is known; see `vcpus`")
+        return chosen
+    chosen = sorted((vcpu for vcpu in snapshot.vcpus if vcpu.pi), key=lambda vcpu: BLOCK not in vcpu.hooks)
+    if not chosen and not hooks:
+        raise NotHere("no vCPU here has a posted-interrupt descriptor; --hook FUNCTION follows a function of Xen's")
+    return chosen
+
+
+def _hooks(look: Look, options: Namespace) -> dict[str, int]:
+    """The functions to stop at, with their addresses."""
+    assert look.xen
+    functions = Functions(look.xen.profile)
+    if unknown := [name for name in options.hook if name not in functions.names]:
+        raise UsageError(f"no function {unknown[0]!r} in this Xen's profile; there are {', '.join(functions.names)}")
+    wanted = [*options.hook, *(name for name in HOOKS if options.hooks and name in functions.names)]
+    return {name: functions[name] for name in wanted}
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _seconds(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= LONGEST:
+        raise ArgumentTypeError(f"{word!r} is no time; expected seconds, such as 0.5")
+    return value

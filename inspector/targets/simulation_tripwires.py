@@ -1,0 +1,70 @@
+"""Tripwires on the simulated machine: exact, for every step says who did it and where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from inspector.errors import TargetError
+from inspector.targets.tripwire import Trip, Write
+from sim_backend.registers import registers
+
+if TYPE_CHECKING:
+    from sim_backend.event import Event
+    from sim_backend.machine import Machine
+
+AT_ONCE = 100
+
+
+class Tripwires:
+    """Tripwires on a machine. Times are its steps, counted from now.
+
+    Args:
+        writes: memory; told by its physical addresses.
+        hooks: functions; told by their names.
+    """
+
+    def __init__(self, machine: Machine, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        self._machine = machine
+        self._start = machine.steps
+        self._bytes = {write.physical + byte for write in writes for byte in range(write.size)}
+        self._hooks = frozenset(hooks)
+
+    def trip(self, seconds: float) -> Trip | None:
+        """Step until it trips; None if it has not within that time.
+
+        Raises:
+            TargetError: nothing can happen any more.
+        """
+        machine, memory = self._machine, self._machine.memory
+        stored = False
+
+        def observe(address: int, size: int, old: int, new: int) -> None:
+            nonlocal stored
+            stored |= old != new and not self._bytes.isdisjoint(range(address, address + size))
+            if before:
+                before(address, size, old, new)
+
+        before, memory.observer = memory.observer, observe if self._bytes else memory.observer
+        deadline = time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline:
+                steps = machine.steps
+                for event in machine.events_of(AT_ONCE):
+                    if stored:
+                        return self._trip("write", event)
+                    if machine.entered and machine.entered[1] in self._hooks:
+                        return self._trip("hook", event, *machine.entered)
+                if machine.steps - steps < AT_ONCE:
+                    raise TargetError(f"the simulated machine stands still: {machine.crashed or 'nothing can happen'}")
+        finally:
+            memory.observer = before
+        return None
+
+    def _trip(self, kind: str, event: Event, actor: str = "", entered: str = "") -> Trip:
+        name, _, number = (actor or event.actor).partition(" ")
+        cpu = int(number) if name == "CPU" else None
+        known = registers(self._machine, cpu) if cpu is not None else {}
+        time = self._machine.steps - self._start
+        return Trip(time, kind, cpu, known, entered or event.function)

@@ -1,0 +1,154 @@
+"""Let a machine run from transition to transition, and note each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inspector.errors import UNREADABLE, TargetError
+from inspector.snapshot import Descriptor, Vcpu
+from inspector.targets.tripwire import Trip, Tripwire, Write
+from inspector.trace.functions import Functions
+from inspector.trace.hit import FIELDS, WRITE, Hit, Value
+from inspector.xen.percpu import STACK_SIZE
+from inspector.xen.vmx import VMX, read_descriptors
+from inspector.xen.xen import Xen
+from structs.pi_desc import PI_DESC
+
+if TYPE_CHECKING:
+    from inspector.look import Look
+
+SLICE = 0.25
+Changes = dict[str, tuple[Value, Value]]
+POSTS = ("vmx_deliver_posted_intr", "deliver_posted_intr")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was seen, in the order it happened; the unit of its times; and why it ended, in words."""
+
+    hits: Sequence[Hit]
+    unit: str
+    ended: str
+
+
+def trace(
+    look: Look,
+    target: Tripwire,
+    vcpus: Sequence[Vcpu],
+    hooks: Mapping[str, int],
+    count: int,
+    seconds: float,
+    seen: Callable[[Hit], None] = lambda hit: None,
+) -> Trace:
+    """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
+
+    The machine stands still before and after; between, it runs and stops at each transition. Ctrl-C ends it.
+
+    Args:
+        look: at the machine as it stands.
+        target: the machine.
+        count, seconds: after how many hits, and after how long, to end.
+        seen: called with each hit at once.
+
+    Raises:
+        TargetError: the machine was lost, or stopped for another reason than a tripwire.
+    """
+    assert look.xen
+    tracer = _Tracer(look.xen, vcpus)
+    hits: list[Hit] = []
+    deadline = time.monotonic() + seconds
+    ended = f"{count} transitions seen"
+    try:
+        target.arm([] if hooks else [tracer.place(vcpu) for vcpu in vcpus], hooks)
+        while len(hits) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                ended = f"{seconds:g} seconds are over"
+                break
+            trip = target.trip(min(left, SLICE))
+            for hit in tracer.hits(trip) if trip else ():
+                hits.append(hit)
+                seen(hit)
+    except KeyboardInterrupt:
+        ended = "interrupted"
+    except TargetError as error:
+        if not hits:
+            raise
+        ended = str(error)
+    finally:
+        target.disarm()
+    return Trace(hits, target.unit, ended)
+
+
+class _Tracer:
+    """What is known of the machine between two hits."""
+
+    def __init__(self, xen: Xen, vcpus: Sequence[Vcpu]) -> None:
+        self._xen = xen
+        self._functions = Functions(xen.profile)
+        self._names = {vcpu.address: vcpu.name for vcpu in vcpus}
+        self._known = {vcpu.name: vcpu.pi for vcpu in vcpus if vcpu.pi}
+        self._owners = {pi.address: name for name, pi in self._known.items()}
+        path = next((f"{path}.pi_desc" for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
+        self._offset = xen.profile.offset("vcpu", path) if path else 0
+
+    def place(self, vcpu: Vcpu) -> Write:
+        """Where a vCPU's descriptor is."""
+        return Write(vcpu.address + self._offset, self._known[vcpu.name].address, PI_DESC.size)
+
+    def hits(self, trip: Trip) -> list[Hit]:
+        """The transitions that a stop shows."""
+        cpu, current = self._whose(trip)
+        rip = trip.registers.get("rip")
+        function = trip.function or (self._functions.at(rip) if rip else None)
+        if trip.kind == WRITE:
+            found = self._changed(self._known)
+            return [self._write(trip, cpu, function, name, changes) for name, changes in found.items()]
+        changes = self._changed([current]).get(current, {}) if current in self._known else {}
+        return [Hit(trip.time, trip.kind, cpu, function, current, changes)]
+
+    def _write(self, trip: Trip, cpu: int | None, function: str | None, name: str, changes: Changes) -> Hit:
+        if trip.function is None and _by_device(changes, function):
+            cpu = function = None
+        return Hit(trip.time, WRITE, cpu, function, name, changes)
+
+    def _changed(self, names: Iterable[str]) -> dict[str, Changes]:
+        """What changed in the descriptors of these vCPUs since they were last read."""
+        places = [self._known[name].address for name in names]
+        found = {}
+        for now in read_descriptors(self._xen, places):
+            name = self._owners[now.address]
+            changes = _differences(self._known[name], now)
+            if changes:
+                found[name] = changes
+                self._known[name] = now
+        return found
+
+    def _whose(self, trip: Trip) -> tuple[int | None, str | None]:
+        """The CPU, by Xen's number if that can be read, and the vCPU that it runs."""
+        rsp = trip.registers.get("rsp")
+        if trip.cpu is None or not rsp:
+            return trip.cpu, None
+        try:
+            top = (rsp | STACK_SIZE - 1) + 1 - self._xen.profile.size("cpu_info")
+            info = self._xen.structs("cpu_info", [top], "processor_id", "current_vcpu")[0]
+        except UNREADABLE:
+            return trip.cpu, None
+        if not info:
+            return trip.cpu, None
+        return info["processor_id"], self._names.get(info["current_vcpu"])
+
+
+def _differences(before: Descriptor, after: Descriptor) -> Changes:
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in FIELDS)
+    return {name: (old, new) for name, old, new in pairs if old != new}
+
+
+def _by_device(changes: Mapping[str, tuple[Value, Value]], function: str | None) -> bool:
+    """Whether no CPU did this: only a device, and Xen's function for software's posts, add vectors to PIR or set ON."""
+    old, new = changes.get("pir", ((), ()))
+    added = isinstance(old, tuple) and isinstance(new, tuple) and not set(new) <= set(old)
+    return (added or changes.get("on") == (0, 1)) and (function or "").partition("+")[0] not in POSTS

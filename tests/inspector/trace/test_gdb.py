@@ -1,0 +1,56 @@
+"""The simulated machine traced through a real gdb."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+
+import pytest
+
+from inspector.look import Look
+from inspector.targets.gdb_mi import GdbMi
+from inspector.trace.tracer import trace
+from sim_backend.gdbserver import GdbServer
+from sim_backend.machine import Machine
+from sim_backend.scenario import load
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def machine():
+    machine = Machine(load("wakeup-storm"), seed=5)
+    machine.run(3000)
+    return machine
+
+
+@pytest.fixture
+def server(machine):
+    if not shutil.which("gdb"):
+        pytest.skip("gdb is missing: install the package gdb")
+    with GdbServer(machine) as server:
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        yield server
+        server.stop()
+        thread.join(10)
+
+
+def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_log):
+    wanted = step_log(machine, 120)
+    with GdbMi(server.address) as target:
+        look = Look(target)
+        found = trace(look, target, [v for v in look.snapshot.vcpus if v.pi], {}, 120, 120)
+    assert [(hit.vcpu, hit.changes) for hit in found.hits] == [(vcpu, changes) for _, _, vcpu, changes in wanted]
+    for hit, (_, actor, *_) in zip(found.hits, wanted, strict=True):
+        if actor.startswith("CPU"):
+            assert hit.where == actor
+    # Nothing was left behind: the machine goes on with no stop.
+    steps = machine.steps
+    with GdbMi(server.address) as target:
+        target.cont()
+        time.sleep(0.2)
+        assert target.running
+        target.stop()
+    assert machine.steps > steps + 100

@@ -1,0 +1,45 @@
+"""Traces of a real Xen under a real QEMU."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from inspector.lab.machine import Recipe
+from inspector.targets.qmp import Qmp
+
+pytestmark = pytest.mark.live
+
+
+def status(lab):
+    with Qmp(lab.control) as qmp:
+        return qmp.execute("query-status")["status"]
+
+
+def test_a_function_of_a_real_xen_is_traced_and_the_machine_left_as_found(labs):
+    lab = labs(Recipe(xen="4.20", dom0=True))
+    lab.wait()
+    words = ["live", lab.gdb, "--qmp", str(lab.control), "trace", "--hook", "do_softirq", "--json"]
+    command = [sys.executable, "-m", "inspector.cli", *words]
+    done = subprocess.run([*command, "--count", "5"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    hits = json.loads(done.stdout)["hits"]
+    assert [(hit["function"], hit["cpu"]) for hit in hits] == [("do_softirq", 0)] * 5
+    assert [hit["time"] for hit in hits] == sorted(hit["time"] for hit in hits)
+    assert status(lab) == "running"
+    # Ctrl-C in the middle.
+    process = subprocess.Popen(
+        [*command, "--count", "1000000", "--seconds", "60"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert json.loads(out)["ended"] == "interrupted"
+    assert status(lab) == "running"
+    time.sleep(1)
+    assert status(lab) == "running"
