@@ -85,6 +85,17 @@ class Terminal:
         self.type(text)
         self.press("Enter")
 
+    def interrupt(self, said: str) -> None:
+        """Press Ctrl-C until the command that was entered says that it notices: it may not have begun."""
+
+        def noticed(screen: str) -> bool:
+            if said not in screen:
+                self.press("C-c")
+                time.sleep(0.2)
+            return said in screen
+
+        self.until(noticed, "not interrupted")
+
     def resize(self, width: int, height: int) -> None:
         """Change the window's size."""
         self._run("resize-window", "-x", str(width), "-y", str(height))

@@ -79,8 +79,7 @@ def test_ctrl_c_during_a_long_read(
     # Without QMP this is all 65,536 entries through gdb, and a long table of them.
     opened.enter("irt --all")
     time.sleep(milliseconds / 1000)
-    opened.press("C-c")
-    opened.wait("interrupted; nothing of the target was changed")
+    opened.interrupt("interrupted; nothing of the target was changed")
     assert not is_running(one_lab)
     opened.enter(f"irt --json > {one_lab.console.with_name('irt.json')}")
     ready(opened)
