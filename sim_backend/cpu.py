@@ -64,6 +64,7 @@ class Cpu(Actor):
         if self.guest:
             if vector == w.memory.u8(w.posted_intr_vector):
                 self.irqs = False
+                self.stack[-1][INJECTED] = NOTHING
                 self.call(posted_interrupt_processing, self.current)
                 return
             leave_guest(w, self)
@@ -259,8 +260,8 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     a.result = INTERRUPT if w.highest_virtual(f[V]) >= 0 else NOTHING
 
 
-NOTHING, UPCALL, INTERRUPT = range(3)
-"""What is to be injected: `hvm_intsrc_none`, `_vector`, `_lapic`."""
+NOTHING, UPCALL, INTERRUPT, TAKEN = range(4)
+"""What is to be injected: `hvm_intsrc_none`, `_vector`, `_lapic`; TAKEN: the guest has taken all there was."""
 
 vmx_do_vmentry = Procedure("vmx_asm_do_vmentry", "injected")
 INJECTED = FIRST
@@ -300,16 +301,19 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 @vmx_do_vmentry.step("runs in the guest")
 def in_guest(w: Any, a: Actor, f: Frame) -> Any:
     v = a.current
-    if f[INJECTED] == UPCALL:
-        f[INJECTED] = NOTHING
-        w.events.pop(v, None)
-        w.effect = (VCPU, v, "upcall pending", 1, 0)
-        return in_guest
-    vector = w.highest_virtual(v)
-    if vector >= 0:
-        w.take_virtual(v, vector)
-        w.effect = (VCPU, v, f"vIRR bit {vector:#x}", 1, 0)
-        return in_guest
+    if f[INJECTED] != TAKEN:
+        if f[INJECTED] == UPCALL:
+            f[INJECTED] = NOTHING
+            w.events.pop(v, None)
+            w.effect = (VCPU, v, "upcall pending", 1, 0)
+            return in_guest
+        vector = w.highest_virtual(v)
+        if vector >= 0:
+            w.take_virtual(v, vector)
+            w.effect = (VCPU, v, f"vIRR bit {vector:#x}", 1, 0)
+            return in_guest
+        # Only VM entry and posted-interrupt processing add to the virtual IRR of a vCPU that is in the guest.
+        f[INJECTED] = TAKEN
     action = w.guest_action(v)
     if not action:
         return WAIT
