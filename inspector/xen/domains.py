@@ -10,6 +10,7 @@ from dataclasses import replace
 from inspector.errors import UNREADABLE
 from inspector.snapshot import BLOCK, RESUME, SWITCH_FROM, SWITCH_TO, Domain, Vcpu
 from inspector.xen.paging import PAGE
+from inspector.xen.pirqs import bindings
 from inspector.xen.vmx import with_vmx
 from inspector.xen.xen import BrokenList, Xen
 
@@ -61,7 +62,8 @@ def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[str]]:
     ]
     installed = {at: _hooks(hooks, row) for at, row in found.items()}
     vcpus = _vcpus(xen, list(zip(made, found.values(), strict=True)), installed, problems)
-    return [_with_devices(xen, domain, problems) for domain in made], vcpus, problems
+    complete = [_with_bindings(xen, _with_devices(xen, domain, problems), problems) for domain in made]
+    return complete, vcpus, problems
 
 
 def _vcpus(
@@ -143,6 +145,15 @@ def _with_devices(xen: Xen, domain: Domain, problems: list[str]) -> Domain:
         problems.append(f"d{domain.domain}'s PCI devices: {error}")
         return domain
     return replace(domain, devices=tuple(row["sbdf.sbdf"] for row in rows if row))
+
+
+def _with_bindings(xen: Xen, domain: Domain, problems: list[str]) -> Domain:
+    """The domain with its guest MSIs."""
+    try:
+        return replace(domain, bindings=bindings(xen, domain.address)) if domain.hvm else domain
+    except UNREADABLE as error:
+        problems.append(f"d{domain.domain}'s bound interrupts: {error}")
+        return domain
 
 
 def _hook_paths(xen: Xen) -> dict[str, str]:
