@@ -12,6 +12,7 @@ has no assertions.
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,8 @@ VMX_SUCCEEDS = bytes.fromhex("4885e4")
 """`test %rsp, %rsp` clears CF and ZF: how `vmread` and `vmwrite`, which Unicorn lacks, say that all is well."""
 VMX_USERS = ("vmx_vmenter_helper",)
 INTERRUPTS = ("pi_wakeup_interrupt", "pi_notification_interrupt")
-TIME_LIMIT = 1_000_000
-"""Microseconds until a call is held to be endless."""
+MOST_INSTRUCTIONS = 100_000
+"""A call that takes more is held to be endless."""
 
 
 def change(address: int, old: bytes, new: bytes) -> Iterator[Event]:
@@ -106,11 +107,15 @@ class XenCode:
         with symbols.open("rb") as file:
             elf = ELFFile(file)
             table = elf.get_section_by_name(".symtab")
-            self._symbols = {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols()}
+            entries = list(table.iter_symbols())
+            self._symbols = {entry.name: (entry["st_value"], entry["st_size"]) for entry in entries}
+            self._times = Counter(entry.name for entry in entries)
             assert bytes.fromhex(layout.profile.build_id) in elf.get_section_by_name(".note.gnu.build-id").data()
             for name in (".text", ".rodata"):
                 section = elf.get_section_by_name(name)
-                layout.memory.write(layout.physical(section["sh_addr"]), section.data())
+                place = layout.physical(section["sh_addr"])
+                assert not any(layout.memory.read(place, section["sh_size"])), f"the simulation has data in {name}"
+                layout.memory.write(place, section.data())
         for function in VMX_USERS:
             for address, size, mnemonic in self._instructions(function):
                 if mnemonic in ("vmread", "vmwrite"):
@@ -140,7 +145,8 @@ class XenCode:
         return range(info & -STACK_SIZE, info)
 
     def virtual(self, name: str) -> int:
-        """A symbol's own address."""
+        """A symbol's own address. There must be one of that name."""
+        assert self._times[name] == 1, f"there are {self._times[name]} symbols {name}"
         return int(self._symbols[name][0])
 
     def load(self, memory: Memory, pages: Iterable[int]) -> None:
@@ -172,7 +178,7 @@ class XenCode:
         cpu_state.reg_write(UC_X86_REG_EFLAGS, ALWAYS_ONE | (INTERRUPTS_ON if interrupts_on else 0))
         self._events = []
         try:
-            cpu_state.emu_start(self.virtual(function), 0, timeout=TIME_LIMIT)
+            cpu_state.emu_start(self.virtual(function), 0, count=MOST_INSTRUCTIONS)
         except UcError as error:
             raise Fails(f"{function} fails at {self._where()}: {error}") from error
         if cpu_state.reg_read(UC_X86_REG_RIP) != self.virtual(END):
