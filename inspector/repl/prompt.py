@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,9 @@ class Prompt:
         return bar.text(self._session.opened, known, self._knowledge.is_reading())
 
     def _changed(self) -> None:
-        self._terminal.app.invalidate()
+        # The event loop may be gone just now, with the line that it read.
+        with suppress(RuntimeError):
+            self._terminal.app.invalidate()
 
 
 def _style(config: Config) -> Style:
