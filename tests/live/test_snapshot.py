@@ -1,7 +1,8 @@
-"""Snapshots of a live Xen: what its debug keys print, sound when nothing is wrong, and the same when nothing has run."""
+"""Snapshots of a live Xen: what its debug keys print, sound when nothing is wrong, the same if nothing has run."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from inspector.look import Look
 from inspector.snapshot import Snapshot, dumps, loads
 from inspector.targets.gdb_mi import GdbMi
 from inspector.targets.open_file import open_file
+from inspector.xen.pirqs import pirqs
 
 pytestmark = pytest.mark.live
 
@@ -46,6 +48,18 @@ def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
         (vcpu.name, vcpu.processor) for vcpu in first.vcpus
     ]
     assert printed.problems == ()
+
+
+def test_the_tree_of_pirqs_is_the_one_that_xen_lists(lab_dom0):
+    with GdbMi(lab_dom0.gdb) as target:
+        xen = Look(target).xen
+        assert xen
+        rows = xen.structs("pirq", pirqs(xen, xen.pointer("domain_list")), "pirq")
+        found = [row["pirq"] for row in rows if row]
+    listed = {int(number) for number in re.findall(r" d0: *(\d+)\(", lab_dom0.keys("i"))}
+    assert len(listed) > 6
+    assert listed <= set(found)
+    assert found == sorted(found)
 
 
 def test_entries_that_xen_posted(lab_posted, tmp_path):
