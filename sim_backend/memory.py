@@ -97,7 +97,10 @@ class Memory:
 
     def u8(self, address: int) -> int:
         """The byte at a physical address."""
-        return self._page(address)[address & OFFSET]
+        try:
+            return self._pages[address >> SHIFT][address & OFFSET]
+        except KeyError:
+            raise self._no_number(address, 1) from None
 
     def u16(self, address: int) -> int:
         """The 2 bytes at a physical address as a number."""
@@ -125,7 +128,9 @@ class Memory:
 
     def set_u8(self, address: int, value: int) -> None:
         """Store a byte."""
-        page, at = self._writable(address), address & OFFSET
+        page, at = self._pages.get(address >> SHIFT), address & OFFSET
+        if type(page) is not bytearray:
+            page = self._writable(address)
         if not 0 <= value < 256:
             raise self._no_number(address, 1, value)
         old, page[at] = page[at], value
@@ -136,7 +141,8 @@ class Memory:
         """Store 2 bytes."""
         old = self.u16(address) if self.observer is not None else 0
         try:
-            _write_u16(self._writable(address), address & OFFSET, value)
+            page = self._pages.get(address >> SHIFT)
+            _write_u16(page if type(page) is bytearray else self._writable(address), address & OFFSET, value)
         except StructError:
             raise self._no_number(address, 2, value) from None
         if self.observer is not None:
@@ -146,7 +152,8 @@ class Memory:
         """Store 4 bytes."""
         old = self.u32(address) if self.observer is not None else 0
         try:
-            _write_u32(self._writable(address), address & OFFSET, value)
+            page = self._pages.get(address >> SHIFT)
+            _write_u32(page if type(page) is bytearray else self._writable(address), address & OFFSET, value)
         except StructError:
             raise self._no_number(address, 4, value) from None
         if self.observer is not None:
@@ -156,7 +163,8 @@ class Memory:
         """Store 8 bytes."""
         old = self.u64(address) if self.observer is not None else 0
         try:
-            _write_u64(self._writable(address), address & OFFSET, value)
+            page = self._pages.get(address >> SHIFT)
+            _write_u64(page if type(page) is bytearray else self._writable(address), address & OFFSET, value)
         except StructError:
             raise self._no_number(address, 8, value) from None
         if self.observer is not None:
@@ -165,17 +173,25 @@ class Memory:
     def test_and_set_bit(self, address: int, bit: int) -> bool:
         """Set a bit, counted from the lowest of the byte at `address`; whether it was set. Atomic, as `lock bts`."""
         address += bit >> 3
-        mask = 1 << (bit & 7)
-        old = self.u8(address)
-        self.set_u8(address, old | mask)
+        page, at, mask = self._pages.get(address >> SHIFT), address & OFFSET, 1 << (bit & 7)
+        if type(page) is not bytearray:
+            page = self._writable(address)
+        old = page[at]
+        page[at] = old | mask
+        if self.observer is not None:
+            self.observer(address, 1, old, old | mask)
         return bool(old & mask)
 
     def test_and_clear_bit(self, address: int, bit: int) -> bool:
         """Clear a bit; whether it was set. Atomic, as `lock btr`."""
         address += bit >> 3
-        mask = 1 << (bit & 7)
-        old = self.u8(address)
-        self.set_u8(address, old & ~mask)
+        page, at, mask = self._pages.get(address >> SHIFT), address & OFFSET, 1 << (bit & 7)
+        if type(page) is not bytearray:
+            page = self._writable(address)
+        old = page[at]
+        page[at] = old & ~mask
+        if self.observer is not None:
+            self.observer(address, 1, old, old & ~mask)
         return bool(old & mask)
 
     def xchg_u64(self, address: int, value: int) -> int:

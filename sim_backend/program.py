@@ -46,6 +46,7 @@ class Procedure:
         self.name = name
         self.variables = variables
         self.steps: list[Step] = []
+        self._blank = [[0] * (len(variables) - given) for given in range(len(variables) + 1)]
         self.number = len(FUNCTIONS)
         FUNCTIONS.append([])
         PROCEDURES[name] = self
@@ -64,7 +65,7 @@ class Procedure:
 
     def frame(self, *arguments: int) -> Frame:
         """A frame at the first step; the variables that are no arguments are 0."""
-        return [self.number, 0, *arguments, *[0] * (len(self.variables) - len(arguments))]
+        return [self.number, 0, *arguments, *self._blank[len(arguments)]]
 
 
 FUNCTIONS: list[list[Function]] = []
