@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from inspector.remapping import bdf
 from inspector.snapshot import BlockingList, Snapshot, VtdUnit
-from structs.columns import columns as decode
-from structs.columns import records, rows
-from structs.irte import IRTE, REMAPPED
+from structs.irte import IRTE
 
 Flat = dict[tuple[str, str], Any]
 
@@ -29,11 +25,12 @@ class Change:
 
 def diff(before: Snapshot, after: Snapshot) -> list[Change]:
     """The fields that differ, in the order of the machine's parts."""
-    old, new = _flat(before), _flat(after)
+    old, new = _flat(before, after), _flat(after, before)
     return [Change(*key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
-def _flat(snapshot: Snapshot) -> Flat:
+def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
+    """Every field by subject and name; of the remapping entries only those that the other snapshot has otherwise."""
     flat: Flat = {}
     parts = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "problems"}
     _add(flat, "machine", snapshot, parts)
@@ -60,25 +57,25 @@ def _flat(snapshot: Snapshot) -> Flat:
         _add(flat, f"irq {msi.irq}", msi, {"irq"})
     for pin in snapshot.pins:
         flat[f"ioapic {pin.ioapic} pin {pin.pin}", "index"] = pin.index
-    flat.update(_entries(snapshot))
+    flat.update(_entries(snapshot, other))
     return flat
 
 
-def _entries(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], Any]]:
+def _entries(snapshot: Snapshot, other: Snapshot) -> Iterator[tuple[tuple[str, str], Any]]:
+    theirs = {unit.index: _raw(unit) for unit in other.units}
     for unit in snapshot.units:
-        for index, entry in _decoded(unit):
-            for name, value in entry.items():
-                yield (f"unit {unit.index} entry {index:#x}", name), value
+        same = theirs.get(unit.index, {})
+        for index, raw in _raw(unit).items():
+            if same.get(index) != raw:
+                record = IRTE.record_of(raw)
+                subject = f"unit {unit.index} entry {index:#x}"
+                yield (subject, "format"), record.title
+                for name, value in record.visible(record.parse(raw)).items():
+                    yield (subject, name), value
 
 
-def _decoded(unit: VtdUnit) -> Iterator[tuple[int, dict[str, Any]]]:
-    raw = records(REMAPPED, unit.raw)
-    modes = decode(REMAPPED, raw, ["im"])["im"]
-    indices = np.array(unit.indices, int)
-    for mode, record in IRTE.cases.items():
-        for index, row in zip(indices[modes == mode].tolist(), rows(decode(record, raw[modes == mode])), strict=True):
-            shown = {name: value for name, value in row.items() if value or not record[name].reserved}
-            yield index, {"format": record.title, **shown}
+def _raw(unit: VtdUnit) -> dict[int, bytes]:
+    return {index: unit.raw[at * IRTE.size : (at + 1) * IRTE.size] for at, index in enumerate(unit.indices)}
 
 
 def _add(flat: Flat, subject: str, part: Any, without: set[str]) -> None:
