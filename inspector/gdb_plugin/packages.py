@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from inspector.errors import VtdpiError
@@ -21,13 +23,30 @@ class Unfit(VtdpiError):
 
 def need() -> None:
     """Import what every command needs. Raises Unfit, which says what to install."""
-    # numpy starts threads: those must not be the ones that Ctrl-C interrupts.
-    with uninterrupted():
+    with importing():
         for name in NEEDED:
             try:
                 import_module(name)
             except ImportError as error:
                 raise unfit(error, name) from None
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import packages in this block, so that gdb does not notice.
+
+    numpy starts threads, which must not be the ones that take a Ctrl-C. construct imports pdb, and that Python's
+    readline, which takes the one readline of the process away from gdb: completion breaks, or hangs.
+    """
+    hidden = "readline" not in sys.modules
+    with uninterrupted():
+        if hidden:
+            sys.modules["readline"] = None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if hidden:
+                del sys.modules["readline"]
 
 
 def unfit(error: ImportError, name: str = "") -> Unfit:

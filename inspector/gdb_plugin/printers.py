@@ -8,6 +8,8 @@ from typing import Any
 import gdb  # type: ignore[import-untyped]
 import gdb.printing  # type: ignore[import-untyped]
 
+from inspector.gdb_plugin.packages import importing
+
 NAMES = ("pi_desc", "iremap_entry")
 
 
@@ -38,8 +40,9 @@ class _Record:
 def _printer(value: Any) -> _Record | None:
     """The printer for a value; None, so that gdb prints it as it is, if its bytes are not to be had."""
     try:
-        from structs.irte import IRTE
-        from structs.pi_desc import PI_DESC, vectors
+        with importing():
+            from structs.irte import IRTE
+            from structs.pi_desc import PI_DESC, vectors
 
         raw = _bytes(value)
     except (ImportError, gdb.error):
