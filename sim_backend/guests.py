@@ -8,8 +8,7 @@ from sim_backend.naming import device_name
 from sim_backend.packing import packed
 from sim_backend.scenario import OUT_OF
 from sim_backend.services import Services
-from sim_backend.state import INCREMENT, MULTIPLIER
-from sim_backend.world import U64
+from sim_backend.world import INCREMENT, MULTIPLIER, U64
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192

@@ -33,10 +33,9 @@ from sim_backend.pi_logic import VPF_BLOCKED
 from sim_backend.program import BY_NUMBER
 from sim_backend.scenario import DEFAULT, OUT_OF, Scenario, load
 from sim_backend.scheduler import SCHEDULE_SOFTIRQ
-from sim_backend.state import INCREMENT, MULTIPLIER
 from sim_backend.versions import Version
 from sim_backend.versions import version as version_of
-from sim_backend.world import U64, World
+from sim_backend.world import INCREMENT, MULTIPLIER, U64, World
 
 SETTLED = 100_000
 
@@ -172,7 +171,9 @@ class Machine(Orders):
     def _another(self, drawn: int) -> bool:
         """One step of the first actor after `drawn` that can do one; False if none can."""
         actors = self.actors
-        for actor in self.ring[drawn + 1 : drawn + len(actors)]:
+        ring, count = (self.ring, len(actors)) if self.background else (self.foreground_ring, self.foreground)
+        first = (drawn + 1) % count
+        for actor in ring[first : first + count]:
             self.moving = actor
             if actor.turn(self):
                 return True

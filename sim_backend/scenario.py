@@ -58,6 +58,7 @@ class Workload:
     offline: int = 0
     busy: bool = field(init=False, repr=False, default=False)
     outside: tuple[tuple[str, int], ...] = field(init=False, repr=False, default=())
+    outside_total: int = field(init=False, repr=False, default=0)
 
     def __post_init__(self) -> None:
         rates = self.rates()
@@ -67,7 +68,8 @@ class Workload:
         if self.halt + self.hypercall + self.ipi > OUT_OF:
             raise SimError(f"workload halt, hypercall and ipi add up to more than {OUT_OF}")
         outside = [(name, rate) for name, rate in rates.items() if rate and name not in _NOT_OUTSIDE]
-        if sum(rate for _, rate in outside) > OUT_OF:
+        object.__setattr__(self, "outside_total", sum(rate for _, rate in outside))
+        if self.outside_total > OUT_OF:
             raise SimError(f"workload {', '.join(name for name, _ in outside)} add up to more than {OUT_OF}")
         object.__setattr__(self, "busy", any(rates.values()))
         object.__setattr__(self, "outside", tuple(outside))

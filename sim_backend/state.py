@@ -11,9 +11,7 @@ from sim_backend.hardware import Remapping
 from sim_backend.naming import VcpuName, device_name, parse_vcpu
 from sim_backend.pi_logic import IRR
 from sim_backend.scenario import OUT_OF, Scenario, Workload, parse_bdf
-from sim_backend.world import DEVICE, DOMAIN, ENTRY, U64, UNIT, VCPU, World
-
-MULTIPLIER, INCREMENT = 6364136223846793005, 1442695040888963407
+from sim_backend.world import DEVICE, DOMAIN, ENTRY, INCREMENT, MULTIPLIER, U64, UNIT, VCPU, World
 
 
 class State(World):
@@ -81,6 +79,7 @@ class State(World):
         self.units = [Unit(number) for number in range(len(layout.units))]
         self.toolstack = Toolstack()
         self.outside = Outside()
+        self.remapping = [Remapping(layout, unit) for unit in range(len(layout.units))]
         self.refresh()
 
     def refresh(self) -> None:
@@ -89,7 +88,6 @@ class State(World):
         cpus = range(layout.config.cpus)
         self._line_up()
         self.idle = [layout.idle_vcpu(cpu) for cpu in cpus]
-        self.remapping = [Remapping(layout, unit) for unit in range(len(layout.units))]
         self.softirqs = [layout.irq_stat(cpu) for cpu in cpus]
         self.info = [layout.cpu_info(cpu) + self.o.current_vcpu for cpu in cpus]
         self.areas = {cpu: layout.percpu(cpu, "vmx_pi_blocking") for cpu in cpus if self.has_area(cpu)}
@@ -111,8 +109,9 @@ class State(World):
     def _line_up(self) -> None:
         """All actors; those who most often have nothing to do stand last, and are drawn only while `background`."""
         self.actors: list[Any] = [*self.cpus, *self.devices.values(), self.outside, self.toolstack, *self.units]
-        self.ring = self.actors * 2
         self.foreground = len(self.cpus) + len(self.devices) + 1
+        self.ring = self.actors * 2
+        self.foreground_ring = self.actors[: self.foreground] * 2
 
     def has_area(self, cpu: int) -> bool:
         """Whether a CPU has a per-CPU area."""

@@ -13,6 +13,8 @@ from structs.apic import XAPIC_DESTINATION
 from structs.pi_desc import PI_DESC
 
 U64 = (1 << 64) - 1
+MULTIPLIER, INCREMENT = 6364136223846793005, 1442695040888963407
+"""Of the generator that machines draw from: a linear congruential one of 64 bits, its upper bits used."""
 CONTROL = PI_DESC["on"].low // 64 * 8
 """Byte of the descriptor where the 64-bit word with ON, SN, NV and NDST begins."""
 ON = PI_DESC["on"].low - CONTROL * 8
