@@ -46,6 +46,7 @@ COMMANDS = {
     "core": "(sim) its memory as an ELF core",
     "stop": "stop the machine, so that it can be read",
     "cont": "let the machine run",
+    "watch": "a live table: vCPUs, descriptors, lists, what changed",
     "trace": "every transition of a descriptor, as it happens",
     "expect": "fail unless a command answers as expected",
 }

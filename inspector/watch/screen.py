@@ -1,0 +1,205 @@
+"""The live table on a terminal's whole screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import HSplit, Layout, Window
+from prompt_toolkit.layout.controls import FormattedTextControl
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import Style
+
+from inspector.audit import BUG, Finding
+from inspector.errors import VtdpiError
+from inspector.watch.looks import COLUMNS, Looks, Row, Seen
+
+BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+SLOWEST, FASTEST = 60.0, 0.05
+LOG = 4
+KEYS = "space one look  c go on  + - faster, slower  \u2191\u2193 scroll  q quit"
+STYLE = Style.from_dict(
+    {
+        "head": "bold",
+        "changed": "bold ansiyellow",
+        "bug": "bold ansired",
+        "warning": "ansiyellow",
+        "bar": "reverse",
+        "activity": "ansicyan",
+    }
+)
+
+
+class Screen:
+    """The screen, until the user leaves it.
+
+    Args:
+        looks: where the looks come from.
+        title: of the machine.
+        interval: seconds between two looks.
+        count: how many looks to take before leaving; 0 for no end.
+    """
+
+    def __init__(self, looks: Looks, title: str, interval: float, count: int) -> None:
+        self._looks = looks
+        self._title = title
+        self._interval = interval
+        self._count = count
+        self._paused = False
+        self._wanted = asyncio.Event()
+        self._top = 0
+        self._seen: Seen | None = None
+        self._log: deque[tuple[int, Finding]] = deque(maxlen=LOG)
+        self._error: VtdpiError | None = None
+        plain = bool(os.environ.get("NO_COLOR"))
+        self._app: Application[None] = Application(
+            layout=Layout(
+                HSplit(
+                    [
+                        Window(FormattedTextControl(self._bar), height=1, style="class:bar"),
+                        Window(FormattedTextControl(self._table), wrap_lines=False),
+                        Window(FormattedTextControl(self._rest), dont_extend_height=True),
+                        Window(FormattedTextControl(KEYS), height=1, style="class:bar"),
+                    ]
+                )
+            ),
+            key_bindings=self._keys(),
+            style=STYLE,
+            full_screen=True,
+            color_depth=ColorDepth.DEPTH_1_BIT if plain else None,
+        )
+
+    def run(self) -> Seen | None:
+        """Show it; the last look. Raises VtdpiError if the machine was lost."""
+        self._app.run(pre_run=self._begin)
+        if self._error:
+            raise self._error
+        return self._seen
+
+    def _begin(self) -> None:
+        self._app.create_background_task(self._follow())
+
+    async def _follow(self) -> None:
+        """Take looks and show them. A look is taken in this thread: nothing else is to be done meanwhile."""
+        try:
+            while not self._count or not self._seen or self._seen.number < self._count:
+                self._seen = self._looks.take(self._run_for)
+                self._log.extend((self._seen.number, finding) for finding in self._seen.fresh)
+                if self._paused:
+                    self._looks.pause()
+                self._app.invalidate()
+                self._wanted.clear()
+                try:
+                    await asyncio.wait_for(self._wanted.wait(), None if self._paused else self._interval)
+                except TimeoutError:
+                    continue
+        except VtdpiError as error:
+            self._error = error
+        self._app.exit()
+
+    def _run_for(self) -> None:
+        """A live machine that the user lets run from look to look runs for an interval each time."""
+        if self._paused and self._looks.live:
+            time.sleep(self._interval)
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("q")
+        @keys.add("c-c")
+        @keys.add("c-d")
+        def _(event: KeyPressEvent) -> None:
+            event.app.exit()
+
+        @keys.add(" ")
+        def _(event: KeyPressEvent) -> None:
+            if self._paused:
+                self._wanted.set()
+            else:
+                self._paused = True
+                self._looks.pause()
+
+        @keys.add("c")
+        def _(event: KeyPressEvent) -> None:
+            self._paused = False
+            self._wanted.set()
+
+        @keys.add("+")
+        def _(event: KeyPressEvent) -> None:
+            self._interval = max(self._interval / 2, FASTEST)
+
+        @keys.add("-")
+        def _(event: KeyPressEvent) -> None:
+            self._interval = min(self._interval * 2, SLOWEST)
+
+        for key, by in (("down", 1), ("up", -1), ("pagedown", 10), ("pageup", -10)):
+
+            @keys.add(key)
+            def _(event: KeyPressEvent, by: int = by) -> None:
+                rows = len(self._seen.rows) if self._seen else 0
+                self._top = max(0, min(self._top + by, rows - 1))
+
+        return keys
+
+    def _bar(self) -> str:
+        seen = self._seen
+        if seen is None:
+            return f" {self._title}"
+        how = "paused: space looks once" if self._paused else f"every {self._interval:g} s"
+        stopped = "" if seen.stopped is None else f"  guest stopped {seen.stopped * 1000:.1f} ms"
+        return f" {self._title}  look {seen.number}, {how}{stopped}  {len(seen.findings)} findings"
+
+    def _table(self) -> StyleAndTextTuples:
+        if self._seen is None:
+            return []
+        rows = self._seen.rows
+        height = self._app.output.get_size().rows
+        shown = rows[self._top : self._top + height]
+        widths = [max(len(head), *(len(row.cells[n]) for row in rows)) for n, head in enumerate(COLUMNS)]
+        heads = "".join(f" {head:<{width}} " for head, width in zip(COLUMNS, widths, strict=True))
+        text: StyleAndTextTuples = [("class:head", f"{heads} PIR ACTIVITY      FINDINGS\n")]
+        for row in shown:
+            text += _line(row, widths)
+        return text
+
+    def _rest(self) -> StyleAndTextTuples:
+        """The lists that are not empty, and the findings as they came."""
+        if self._seen is None:
+            return []
+        text: StyleAndTextTuples = [("class:head", "LISTS OF BLOCKED VCPUS\n")]
+        filled = [(line, is_new) for line, is_new in self._seen.lists if is_new or not line.endswith(": empty")]
+        most = max(2, self._app.output.get_size().rows // 4)
+        for line, is_new in filled[:most]:
+            text.append(("class:changed" if is_new else "", f"{'*' if is_new else ' '}{line}\n"))
+        if len(filled) > most:
+            text.append(("", f" and {len(filled) - most} more\n"))
+        text.append(("class:head", "FINDINGS AS THEY CAME"))
+        for number, finding in self._log:
+            style = "class:bug" if finding.severity == BUG else "class:warning"
+            text.append(
+                (style, f"\n look {number}: {finding.severity} {finding.rule} {finding.subject} {finding.message}")
+            )
+        return text
+
+
+def _line(row: Row, widths: Sequence[int]) -> StyleAndTextTuples:
+    """A vCPU's line; a changed cell has a star, and a colour as well."""
+    pieces: StyleAndTextTuples = []
+    plain = ""
+    for cell, is_new, width in zip(row.cells, row.changed, widths, strict=True):
+        if is_new:
+            pieces += [("", plain), ("class:changed", f"*{cell:<{width}} ")]
+            plain = ""
+        else:
+            plain += f" {cell:<{width}} "
+    spark = "".join(BARS[min(value, len(BARS) - 1)] if value else " " for value in row.activity)
+    pieces += [("", plain), ("class:activity", f" {spark}  ")]
+    style = "class:bug" if any(BUG in said for said in row.findings) else "class:warning"
+    pieces.append((style, ", ".join(row.findings) + "\n"))
+    return pieces
