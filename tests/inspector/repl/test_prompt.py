@@ -226,7 +226,7 @@ def test_the_simulation_moves_and_is_looked_at_afresh(terminal, tmp_path):
         vcpu = json.loads((tmp_path / f"{turn}.json").read_text())["vcpus"][0]
         state = f"{vcpu['runstate']}, CPU {vcpu['processor']}, ON={vcpu['pi']['on']} SN={vcpu['pi']['sn']}"
         opened.type("pi d1v")
-        opened.wait(f"d1v1  {state}")
+        opened.until(lambda screen, state=state: re.search(rf"d1v1 +{re.escape(state)}", screen), f"no {state}")
         opened.press("C-c")
         seen.add(state)
         if len(seen) > 1:
