@@ -234,6 +234,7 @@ def test_the_simulation_moves_and_is_looked_at_afresh(terminal, tmp_path):
         opened.enter("run 37")
         opened.until(lambda screen, turn=turn: screen.count("37 steps") > turn, "not run")
     assert len(seen) > 1
+    opened.until(lambda screen: lines(screen)[-2].endswith("sim>"), "no prompt")
     opened.press("C-d")
     assert opened.ended() == 0
 
