@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def run(words: list[str]) -> None:
     """Run one command and print its answer. Raises gdb.GdbError, which gdb shows in one line."""
     _status(3)
     try:
-        text, notes, status = _answer(words)
+        text, notes, status, json = _answer(words)
     except VtdpiError as error:
         _status(error.exit_status)
         raise gdb.GdbError(f"vtdpi: {error}") from None
@@ -59,14 +60,19 @@ def run(words: list[str]) -> None:
     # It may end at gdb's pager, with `q`.
     with suppress(KeyboardInterrupt):
         gdb.write(text)
-        gdb.write(notes, gdb.STDERR)
+        if json and sys.__stderr__:
+            # `pipe` and `to_string` take both of gdb's streams, and JSON is to be one document and nothing else.
+            sys.__stderr__.write(notes)
+            sys.__stderr__.flush()
+        else:
+            gdb.write(notes, gdb.STDERR)
 
 
-def _answer(words: list[str]) -> tuple[str, str, int]:
+def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     out, err = io.StringIO(), io.StringIO()
     packages.need()
     if "-h" in words[1:] or "--help" in words[1:]:
-        return _in_gdb(request.parser(words[0], "vtdpi ").format_help()), "", 0
+        return _in_gdb(request.parser(words[0], "vtdpi ").format_help()), "", 0, False
     request.parse(words, "vtdpi ")
     if words[0] in INSTEAD:
         raise UsageError(INSTEAD[words[0]])
@@ -75,7 +81,7 @@ def _answer(words: list[str]) -> tuple[str, str, int]:
         answered = now.session.ask(words)
     answered.show(out)
     answered.tell(err)
-    return out.getvalue(), err.getvalue(), answered.status
+    return out.getvalue(), err.getvalue(), answered.status, answered.json
 
 
 class _Prefix(gdb.Command):  # type: ignore[misc]
