@@ -2,6 +2,7 @@
 
 vtdpi live report machine.html
 vtdpi dump FILE report machine.html --trace trace.jsonl     with a timeline of what `trace --output` wrote
+vtdpi sim report machine.html --run 300                     the same, of the next 300 transitions, as `trace` does
 vtdpi sim report machine.svg --svg                          a picture, for a bug report
 """
 
@@ -15,23 +16,34 @@ from inspector.answer import Answer, Table, Text
 from inspector.audit import Finding, audit, the_rule
 from inspector.commands import irt, vcpus
 from inspector.commands import vcpu_words as words
-from inspector.errors import UNREADABLE, UsageError
+from inspector.commands.arguments import number
+from inspector.errors import UNREADABLE, NotHere, UsageError
 from inspector.look import Look
 from inspector.report import Chain, Entry, Explained, Link, RemappingTable, Report
 from inspector.snapshot import BlockingList, Snapshot
+from inspector.targets.tripwire import Tripwire
 from inspector.trace.hit import SECONDS, Hit, loads
+from inspector.trace.tracer import trace
 
 LINKS = 256
+RUN_SECONDS = 60.0
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="where to; HTML, or SVG with --svg")
     parser.add_argument("--svg", action="store_true", help="a picture instead of a page")
-    parser.add_argument("--trace", metavar="FILE", help="also a timeline of this trace (JSON lines)")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--trace", metavar="FILE", help="also a timeline of this trace (JSON lines)")
+    times.add_argument(
+        "--run", type=number, default=0, metavar="N", help="let it run first, with a timeline of so many transitions"
+    )
 
 
 def run(look: Look, options: Namespace) -> Answer:
     hits, unit = _trace(options.trace) if options.trace else ([], SECONDS)
+    if options.run:
+        hits, unit = _run(look, options.run)
+        look = look.again()
     made = gather(look, hits, unit)
     if options.svg:
         from inspector.views.html.picture import picture
@@ -73,13 +85,25 @@ def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
     )
 
 
-def _trace(path: str) -> tuple[list[Hit], str]:
+def _trace(path: str) -> tuple[Sequence[Hit], str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     return loads(text, path)
+
+
+def _run(look: Look, count: int) -> tuple[Sequence[Hit], str]:
+    """The next transitions of a machine that can run."""
+    target: object = look.target
+    if not isinstance(target, Tripwire):
+        raise NotHere(f"{look.target.description} stands still for good; --trace FILE takes a trace made before")
+    followed = [vcpu for vcpu in words.snapshot_of(look).vcpus if vcpu.pi]
+    if not followed:
+        raise NotHere("no vCPU here has a posted-interrupt descriptor: nothing to follow")
+    found = trace(look, target, followed, {}, count, RUN_SECONDS)
+    return found.hits, found.unit
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Simulation(Target):
 
     def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
         """As Tripwire.arm; a function that the compiler put into another one has its own name here."""
-        self._tripwires = Tripwires(self.machine, writes, hooks)  # type: ignore[arg-type]
+        self._tripwires = Tripwires(self.machine, writes, hooks, lambda cpu: registers(self.machine, cpu))
 
     def trip(self, seconds: float) -> Trip | None:
         """As Tripwire.trip.
@@ -97,7 +97,15 @@ class Simulation(Target):
         """The CPUs that are online, as they stand."""
         layout = self.machine.layout
         online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
-        return [Cpu(cpu, registers(self.machine, cpu)) for cpu in online]
+        return [Cpu(cpu, registers(self.machine, cpu) | self._lapic(cpu)) for cpu in online]
+
+    def _lapic(self, cpu: int) -> dict[str, int]:
+        """The local APIC's IRR and ISR: 32 vectors in each of 8 registers, 16 bytes apart (SDM volume 3, 11.4.1)."""
+        memory, page = self.machine.layout.memory, self.machine.layout.lapic(cpu)
+        return {
+            name: sum(memory.u32(page + start + 16 * word) << 32 * word for word in range(8))
+            for name, start in (("isr", 0x100), ("irr", 0x200))
+        }
 
     def write_core(self, path: Path) -> None:
         """Write the machine as an ELF core. Raises TargetError if that fails."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from inspector.errors import TargetError
 from inspector.targets.tripwire import Trip, Write
-from sim_backend.registers import registers
-
-if TYPE_CHECKING:
-    from sim_backend.event import Event
-    from sim_backend.machine import Machine
 
 AT_ONCE = 100
+Registers = Callable[[int], Mapping[str, int]]
 
 
 class Tripwires:
@@ -23,10 +19,12 @@ class Tripwires:
     Args:
         writes: memory; told by its physical addresses.
         hooks: functions; told by their names.
+        registers: tells a CPU's registers.
     """
 
-    def __init__(self, machine: Machine, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+    def __init__(self, machine: Any, writes: Sequence[Write], hooks: Mapping[str, int], registers: Registers) -> None:
         self._machine = machine
+        self._registers = registers
         self._start = machine.steps
         self._bytes = {write.physical + byte for write in writes for byte in range(write.size)}
         self._hooks = frozenset(hooks)
@@ -62,9 +60,9 @@ class Tripwires:
             memory.observer = before
         return None
 
-    def _trip(self, kind: str, event: Event, actor: str = "", entered: str = "") -> Trip:
+    def _trip(self, kind: str, event: Any, actor: str = "", entered: str = "") -> Trip:
         name, _, number = (actor or event.actor).partition(" ")
         cpu = int(number) if name == "CPU" else None
-        known = registers(self._machine, cpu) if cpu is not None else {}
+        known = self._registers(cpu) if cpu is not None else {}
         time = self._machine.steps - self._start
         return Trip(time, kind, cpu, known, entered or event.function)

@@ -139,6 +139,7 @@ def _timeline(report: Report) -> list[Element]:
             timeline.key("notify", "low: NV is the notification vector"),
             timeline.key("wakeup", "high: NV is the wakeup vector"),
             timeline.key("suppressed", "thin: SN=1"),
+            timeline.key("other", "pale: neither changed in this trace"),
             timeline.key("mark", "a vector is posted"),
         ),
         tag("div", timeline.timeline(report.hits, report.unit, report.vectors), class_="scroll timeline"),

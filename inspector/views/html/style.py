@@ -39,7 +39,7 @@ ol.chain li{display:flex;align-items:center;gap:.3rem}
 .link{border:1px solid var(--line);border-radius:.3rem;background:var(--card);padding:.1rem .5rem;font-size:.85rem}
 .link.head{border-style:dashed;color:var(--soft)}.link.marked{border-color:var(--posted);border-width:2px}
 .arrow{color:var(--soft)}
-svg{display:block;max-width:100%;height:auto}
+svg{display:block;max-width:100%;height:auto}.timeline{padding:.5rem}.timeline svg{min-width:44rem;width:100%}
 .key{display:inline-flex;align-items:center;gap:.35rem;margin-right:1rem;font-size:.85rem;color:var(--soft)}
 .key svg{width:1em;height:1em}
 @media(max-width:46rem){

@@ -90,6 +90,15 @@ def test_a_simulated_machine_as_a_page_and_a_picture(run, tmp_path):
         assert "d2v5" in source
 
 
+def test_a_simulated_run_has_a_timeline(run, browse, tmp_path):
+    path = tmp_path / "run.html"
+    assert run("sim", "--scenario", "wakeup-storm", "report", path, "--run", 200).status == 0
+    dom, console = browse(path, 390)
+    assert not console
+    assert dom.count('class="mark"') > 20
+    assert "d2v5" in dom
+
+
 def test_a_file_that_cannot_be_written_or_is_no_trace_is_told(run, tmp_path):
     ran = run("sim", "report", tmp_path / "no" / "such.html")
     assert ran.status == 2
