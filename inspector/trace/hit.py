@@ -14,6 +14,9 @@ FORMAT = "vtdpi trace"
 WRITE, HOOK = "write", "hook"
 FIELDS = ("pir", "on", "sn", "nv", "ndst")
 
+LATEST = 1e15
+"""No trace is longer: in seconds, or steps."""
+
 Value = int | tuple[int, ...]
 
 
@@ -92,6 +95,7 @@ def _hit(raw: Mapping[str, Any]) -> Hit:
     cpu, function, vcpu = raw["cpu"], raw["function"], raw["vcpu"]
     if not (
         isinstance(raw["time"], int | float)
+        and 0 <= raw["time"] < LATEST
         and (cpu is None or isinstance(cpu, int))
         and all(text is None or isinstance(text, str) for text in (function, vcpu))
         and raw["kind"] in (WRITE, HOOK)

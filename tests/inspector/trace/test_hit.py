@@ -47,6 +47,8 @@ HEAD = dumps([], STEPS)
         HEAD + "[1]",
         HEAD + '{"time": "x", "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
         HEAD + '{"time": 0, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {"x": {}}}',
+        HEAD + '{"time": 1e400, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
+        HEAD + '{"time": -1, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
         HEAD + "[" * 100_000,
     ],
 )
