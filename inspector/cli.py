@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from inspector.targets.target import Target
 
 TAKE_VALUE = frozenset(
-    "--symbols --profile --qmp --gdb -c --script --scenario --seed --version --load --steps --serve".split()
+    (
+        "--symbols",
+        "--profile",
+        "--qmp",
+        "--gdb",
+        "-c",
+        "--script",
+        "--scenario",
+        "--seed",
+        "--version",
+        "--load",
+        "--steps",
+        "--serve",
+    )
 )
 COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
 
@@ -112,12 +125,16 @@ def _parser() -> ArgumentParser:
 
     sim = groups.add_parser("sim", help="the built-in simulated machine: COMMAND (what `vtdpi` alone opens)")
     sim.add_argument("--scenario", metavar="F", help="a bundled scenario or a TOML file (default: one-device)")
-    sim.add_argument("--seed", type=int, default=0, metavar="N", help="of the order in which things happen (default: 0)")
+    sim.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the order in which things happen (default: 0)"
+    )
     sim.add_argument("--version", default="current", metavar="V", help="the logic of Xen 4.7 (seed) or 4.20 (current)")
     sim.add_argument("--profile", dest="build", metavar="P", help="which Xen's layout: a bundled version or build-id")
     sim.add_argument("--load", metavar="FILE", help="go on with a saved machine")
     sim.add_argument("--steps", type=int, default=0, metavar="N", help="let it take N steps first")
-    sim.add_argument("--serve", metavar="ADDRESS", help="serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C")
+    sim.add_argument(
+        "--serve", metavar="ADDRESS", help="serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C"
+    )
     sim.set_defaults(symbols=None, profile=None)
     live = groups.add_parser("live", help="a Xen running under QEMU, through gdb: [HOST:PORT] COMMAND")
     live.add_argument(

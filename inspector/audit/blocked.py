@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.audit.evidence import destination, hooked, named, pending_at, quiet, settled, state, why
+from inspector.audit.evidence import destination, hooked, named, on_its_way, pending_at, quiet, settled, state, why
 from inspector.audit.rule import Found, rule
 from inspector.snapshot import MARKER, Snapshot
 from structs.pi_desc import ndst_apic_id
@@ -98,11 +98,11 @@ def unanswered(snapshot: Snapshot) -> Iterator[Found]:
         where = (
             "pending at no CPU, for NDST names none that is known" if cpu is None else f"not pending at CPU {cpu.cpu}"
         )
-        doubt = "" if pending is False else ", as far as is known (a suspicion: local APICs cannot be read here)"
         waits = f"; {named(pi.pir)} waits" if pi.pir else ""
-        certain = pending is False and quiet(snapshot)
-        message = f"is blocked with ON=1, and vector {pi.nv:#x} is {where}{doubt}{waits}: nothing wakes it"
-        yield Found(vcpu.name, message, certain, state(vcpu))
+        message = (
+            f"is blocked with ON=1, and vector {pi.nv:#x} is {where} {on_its_way(pending)}{waits}: nothing wakes it"
+        )
+        yield Found(vcpu.name, message, False, state(vcpu))
 
 
 @rule("D5", "stranded-vector", "a posted vector that nothing will deliver")

@@ -58,6 +58,12 @@ def pending_at(cpu: Cpu | None, vector: int | None) -> bool | None:
     return vector in cpu.irr or vector in cpu.isr
 
 
+def on_its_way(pending: bool | None) -> str:
+    """Why a vector that is not pending is no more than a suspicion in one snapshot."""
+    unread = "" if pending is False else ", and local APICs cannot be read here"
+    return f"(a suspicion: its message may be on its way{unread})"
+
+
 def named(vectors: tuple[int, ...]) -> str:
     """Vectors for a reader: `vector 0x52`, `vectors 0x31, 0x52`."""
     return ("vector " if len(vectors) == 1 else "vectors ") + ", ".join(f"{vector:#x}" for vector in vectors)

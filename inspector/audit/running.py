@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.audit.evidence import described, hooked, named, pending_at, state
+from inspector.audit.evidence import described, hooked, named, on_its_way, pending_at, state
 from inspector.audit.rule import INFO, Found, rule
 from inspector.snapshot import MARKER, SWITCH_TO, Snapshot
 from structs.pi_desc import ndst_apic_id
@@ -66,14 +66,11 @@ def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
         cpu = snapshot.by_cpu.get(-1 if vcpu.processor is None else vcpu.processor)
         pending = pending_at(cpu, snapshot.posted_intr_vector)
         if vcpu.in_guest and pi.on and not pending:
-            doubt = (
-                ""
-                if pending is False
-                else " (a suspicion: the vector may be on its way, local APICs cannot be read here)"
-            )
             vectors = f" for {named(pi.pir)}" if pi.pir else ""
-            message = f"is in the guest with ON=1{vectors}, and no notification is pending at its CPU{doubt}"
-            yield Found(vcpu.name, message, pending is False, state(vcpu))
+            message = (
+                f"is in the guest with ON=1{vectors}, and no notification is pending at its CPU {on_its_way(pending)}"
+            )
+            yield Found(vcpu.name, message, False, state(vcpu))
 
 
 @rule("D26", "posted-again", "a vector was posted that the guest has not finished with", severity=INFO)

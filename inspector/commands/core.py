@@ -1,6 +1,6 @@
 """Write the simulated machine's memory as an ELF core, for `vtdpi dump` and for plain gdb with the real xen-syms.
 
-  vtdpi sim core FILE                then: vtdpi dump FILE vcpus
+vtdpi sim core FILE                then: vtdpi dump FILE vcpus
 """
 
 from __future__ import annotations

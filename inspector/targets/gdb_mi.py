@@ -95,6 +95,8 @@ class GdbMi(Target):
         self.address = rsp.Address.parse(address)
         self.description = f"QEMU at {self.address}"
         self.found_running: bool | None = None
+        # Through gdb alone a scan takes a minute a gigabyte.
+        self.scannable = qmp is not None
         self._resume = resume
         self._found: rsp.Found | None = None
         self._attached = False
@@ -152,15 +154,22 @@ class GdbMi(Target):
         return [None if isinstance(part, NotReadable) else part for part in self._parts(wanted)]
 
     def memory(self) -> Sequence[Range] | None:
-        """The machine's RAM, if QMP reads it; through gdb alone a scan would take a minute a gigabyte, so None."""
-        view = self._flat_view() if self._qmp else None
+        """The machine's RAM, as QEMU's monitor tells."""
+        view = self._flat_view()
         return view.ram() if view else None
 
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
         self._ready()
         threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
-        return [Cpu(index, known) for index, known in enumerate(self._registers(sorted(threads), REGISTERS))]
+        known = enumerate(self._registers(sorted(threads), REGISTERS))
+        return [Cpu(index, {**registers, **self._lapic(index)}) for index, registers in known]
+
+    def _lapic(self, index: int) -> dict[str, int]:
+        """A CPU's local APIC registers `irr` and `isr`, where QEMU's monitor tells them."""
+        text = self._monitor(f"info lapic {index}")
+        found = None if text is None else qemu_text.lapic(text)
+        return {"irr": found.irr, "isr": found.isr} if found and found.cpu == index else {}
 
     def ioapics(self) -> Sequence[IoApic]:
         """The IO-APICs, from QEMU's monitor (`info pic`): through memory they could not be read without a write.

@@ -1,6 +1,7 @@
 """What QEMU's monitor prints for people, read strictly: a text that is not as expected gives None, never a guess.
 
-Source: QEMU `hmp_info_status`, `hmp_info_version`, `mtree_info_flatview`, `ioapic_print_redtbl` (7.2 and 10.0).
+Source: QEMU `hmp_info_status`, `hmp_info_version`, `mtree_info_flatview`, `ioapic_print_redtbl`,
+`x86_cpu_dump_local_apic_state` (7.2 and 10.0).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from inspector.targets.target import IoApic, Range
 _FLAT_RANGE = re.compile(r"  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ([a-z/ -]+)\): .*", re.ASCII)
 _IOAPIC = re.compile(r"ioapic\d*: ver=0x([0-9a-f]{1,8}) id=0x([0-9a-f]{1,2}) sel=0x[0-9a-f]+.*", re.ASCII)
 _PIN = re.compile(r"  pin (\d{1,3}) +0x([0-9a-f]{16}) .*", re.ASCII)
+_VECTORS = re.compile(r"(ISR|IRR)\t +(\(none\)|(?:\d{1,3}(?:\(level\))? )+)", re.ASCII)
 MOST_PINS = 240
 PAGE = 1 << 12
 
@@ -100,6 +102,28 @@ def ioapics(text: str) -> list[IoApic] | None:
     if any(not entries for _, _, entries in found):
         return None
     return [IoApic(id, version, tuple(entries)) for id, version, entries in found]
+
+
+@dataclass(frozen=True)
+class Lapic:
+    """A CPU's number, and the vectors set in its local APIC's IRR and ISR, as bits of an integer."""
+
+    cpu: int
+    irr: int
+    isr: int
+
+
+def lapic(text: str) -> Lapic | None:
+    """What `info lapic` tells of a CPU's local APIC."""
+    lines = _lines(text)
+    head = re.fullmatch(r"dumping local APIC state for CPU (\d{1,4}) *", lines[0], re.ASCII)
+    rows = [_VECTORS.fullmatch(line) for line in lines if line.startswith(("ISR", "IRR"))]
+    if not head or [row and row[1] for row in rows] != ["ISR", "IRR"]:
+        return None
+    isr, irr = ({int(word) for word in re.findall(r"\d+", row[2])} for row in rows if row)
+    if any(vector > 255 for vector in irr | isr):
+        return None
+    return Lapic(int(head[1]), sum(1 << vector for vector in irr), sum(1 << vector for vector in isr))
 
 
 def _lines(text: str) -> list[str]:

@@ -85,7 +85,7 @@ class Qmp:
         self.close()
 
     def _greeting(self, deadline: float) -> dict[str, Any]:
-        """The first message that is no event: QEMU may send one to whoever connects at that moment, before it greets."""
+        """The first message that is no event: QEMU may send one to whoever connects just then."""
         silence = "it says nothing; QEMU serves one QMP client at a time, is another connected?"
         while "event" in (message := self._message(deadline, silence)):
             pass

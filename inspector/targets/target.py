@@ -50,6 +50,9 @@ class Target(ABC):
     warnings: Sequence[str] = ()
     """What its reader should know of it, such as that a file is cut short; whole lines."""
 
+    scannable: bool = True
+    """Whether all of its memory can be read in seconds."""
+
     moved: int = 0
     """Grows whenever the machine may have run: what was read before is then of the past."""
 
@@ -73,7 +76,7 @@ class Target(ABC):
         return parts
 
     def memory(self) -> Sequence[Range] | None:
-        """The ranges of physical memory worth scanning, ascending; None if a scan of this target is not affordable."""
+        """The ranges of RAM, ascending; None if they are not known."""
         return None
 
     def cpus(self) -> Sequence[Cpu]:

@@ -30,7 +30,8 @@ IMAGE_SIZE = 16 << 20
 # The level-4 slot through which each of Xen's page tables maps itself (LINEAR_PT_VIRT_START).
 LINEAR_SLOT = 258
 SCAN_BYTES = 4 << 20
-PROBED_WITHOUT_A_MAP = Range(0, 4 << 30)
+# Where RAM is not known, no more than what PCs have RAM in: a read of a device may have an effect.
+PROBED_WITHOUT_A_MAP = Range(1 << 20, 2 << 30)
 
 
 class XenNotFound(VtdpiError):
@@ -89,7 +90,7 @@ def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
 
 def _roots_by_scan(target: Target) -> Iterator[int]:
     """Physical addresses of all level-4 tables that map themselves as Xen's do; none where a scan costs too much."""
-    for known in target.memory() or ():
+    for known in (target.memory() or ()) if target.scannable else ():
         for start in range(known.start + PAGE - 1 & ~(PAGE - 1), known.end - PAGE + 1, SCAN_BYTES):
             size = min(SCAN_BYTES, known.end - start) & ~(PAGE - 1)
             entries = np.frombuffer(target.read(start, size), "<u8").reshape(-1, PAGE // 8)[:, LINEAR_SLOT]

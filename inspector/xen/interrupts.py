@@ -11,7 +11,7 @@ IOAPICS_LIMIT = 128
 PINS_LIMIT = 256
 NONE = (1 << 32) - 1
 
-# PCI capability ids, as `msi_attrib.type` holds them; what is no PCI device's is told by `msi_attrib.pos`, MSI_TYPE_HPET.
+# PCI capability ids, as `msi_attrib.type` holds them; for what is no PCI device's, `pos` is MSI_TYPE_HPET.
 MSI_KINDS: dict[int | None, str] = {0x05: "MSI", 0x11: "MSI-X"}
 HPET = 1
 

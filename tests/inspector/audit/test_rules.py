@@ -43,7 +43,7 @@ def test_d3_the_scheduler_may_move_a_blocked_vcpu(machine):
 def test_d4_outstanding_and_pending_nowhere(machine):
     machine.pi(2, on=1, pir=pir_of([0x52]))
     assert machine.found() == {"D4": ["warning d1v2"]}
-    assert machine.found(irr=(), isr=()) == {"D4": ["bug d1v2"]}
+    assert machine.found(irr=(), isr=()) == {"D4": ["warning d1v2"]}
     assert machine.found(irr=(W,), isr=()) == {}
     assert machine.found(irr=(), isr=(W,)) == {}
 
@@ -91,7 +91,8 @@ def test_d7_running_with_notifications_to_another_cpu(machine):
 def test_d8_in_the_guest_with_a_notification_that_does_not_arrive(machine):
     machine.pi(0, on=1, pir=pir_of([0x31]))
     assert machine.found() == {"D8": ["warning d1v0"]}
-    assert machine.found(irr=(), isr=()) == {"D8": ["bug d1v0"]}
+    # Not even then is it certain: between the unit's write and the local APIC a message is nowhere to be seen.
+    assert machine.found(irr=(), isr=()) == {"D8": ["warning d1v0"]}
     assert machine.found(irr=(P,), isr=()) == {}
 
 

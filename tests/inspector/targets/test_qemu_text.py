@@ -160,3 +160,21 @@ def test_a_hole_is_the_first_page_without_a_range(bounds: list[int], address: in
     pages = {a // 4 for r in ranges for a in range(r.start // quarter, r.end // quarter)}
     expected = next((a for a in range(address, address + size) if a // 4 not in pages), None)
     assert view.first_hole(address * quarter, size * quarter) == (None if expected is None else expected * quarter)
+
+
+LAPIC = (
+    "dumping local APIC state for CPU 1 \r\n\r\nLVT0\t 0x00010700 active-hi edge  masked  ExtINT (vec 0)\r\n"
+    "ISR\t (none)\r\nIRR\t 48 240(level) \r\n\r\nAPR 0x00 TPR 0x10 DFR 0x0f LDR 0x01 PPR 0x10\r\n"
+)
+
+
+def test_the_local_apic() -> None:
+    assert qemu_text.lapic(LAPIC) == qemu_text.Lapic(1, 1 << 48 | 1 << 240, 0)
+    for text in (
+        "",
+        "No CPU available\r\n",
+        LAPIC.replace("48", "481"),
+        LAPIC.replace("ISR", "XSR"),
+        LAPIC.replace("48", "ab"),
+    ):
+        assert qemu_text.lapic(text) is None
