@@ -31,8 +31,9 @@ class Attached:
         self.session.close()
 
     def refresh(self) -> None:
-        """Have the next look be a new one, if it is of a live machine."""
+        """Have the next look be a new one, if it is of a live machine. Raises TargetError if that runs."""
         if isinstance(self.session.target, GdbInferior):
+            self.session.target.check_stopped()
             self.session.target.refresh()
 
     def put_back(self) -> None:

@@ -51,6 +51,8 @@ def run(words: list[str]) -> None:
     except VtdpiError as error:
         _status(error.exit_status)
         raise gdb.GdbError(f"vtdpi: {error}") from None
+    except gdb.error as error:
+        raise gdb.GdbError(f"vtdpi: gdb says: {error}") from None
     except ImportError as error:
         raise gdb.GdbError(f"vtdpi: {packages.unfit(error)}") from None
     except KeyboardInterrupt:

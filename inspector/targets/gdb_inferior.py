@@ -74,7 +74,7 @@ class GdbInferior(Target):
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers: gdb's threads. The selected thread and frame stay selected."""
         self.put_back()
-        self._check_stopped()
+        self.check_stopped()
         thread = gdb.selected_thread()
         level = _level()
         cpus = []
@@ -99,6 +99,15 @@ class GdbInferior(Target):
         if found is None:
             raise NotHere(f"the monitor behind {self._connection.details} does not tell the IO-APICs (`info pic`)")
         return found
+
+    def check_stopped(self) -> None:
+        """Raise TargetError if the machine runs, or gdb is attached to it no longer."""
+        if not self._connection.is_valid() or not self._inferior.is_valid():
+            raise TargetError(f"{self.description} is gone: gdb is no longer attached to it")
+        # Not all of them: while the machine runs, a remote target refuses to list its threads.
+        thread = gdb.selected_thread()
+        if thread is not None and thread.is_running():
+            raise TargetError(f"{self.description} is running: interrupt it to read it")
 
     def refresh(self) -> None:
         """Forget what was read: the machine may have changed in ways that gdb does not tell, such as by `monitor`."""
@@ -134,16 +143,10 @@ class GdbInferior(Target):
     def _continued(self, event: Any) -> None:
         self.refresh()
 
-    def _check_stopped(self) -> None:
-        if not self._connection.is_valid() or not self._inferior.is_valid():
-            raise TargetError(f"{self.description} is gone: gdb is no longer attached to it")
-        if any(thread.is_running() for thread in self._inferior.threads()):
-            raise TargetError(f"{self.description} is running: interrupt it to read it")
-
     def _ready(self) -> None:
         """Make sure that the machine can be read, by physical addresses."""
         if self._found is None:
-            self._check_stopped()
+            self.check_stopped()
             found = self._mode()
             # Before it is set: should Ctrl-C come now, then there is something to put back.
             self._found = found
@@ -200,7 +203,7 @@ class GdbInferior(Target):
         return self._view
 
     def _monitor(self, command: str) -> str | None:
-        self._check_stopped()
+        self.check_stopped()
         try:
             return str(gdb.execute(f"monitor {command}", to_string=True))
         except gdb.error:

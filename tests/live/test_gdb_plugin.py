@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from sim_backend.scenario import load
 
 pytestmark = pytest.mark.live
 
+ROOT = Path(__file__).parents[2]
 PROMPT = r"\(gdb\) $"
 
 
@@ -339,6 +341,43 @@ def test_what_is_wrong_is_one_line(gdb, command, said):
     _, err = gdb(command)
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.fixture
+def served():
+    """A `vtdpi sim --serve`, and where it listens."""
+    words = [sys.executable, "-m", "inspector.cli", "sim", "--steps", "3000", "--serve", "127.0.0.1:0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        address = re.search(r"target remote (\S+);", process.stdout.readline())[1]
+        yield process, address
+        process.kill()
+
+
+def test_a_machine_that_runs_is_not_read(gdb, served):
+    _, err = gdb(f"target remote {served[1]}", "vtdpi blocked", "continue &", "vtdpi irt")
+    assert f"vtdpi: QEMU at {served[1]} is running: interrupt it to read it\n" in err
+
+
+def test_a_machine_that_dies_is_one_line(gdb, served):
+    process, address = served
+    out, err = gdb(
+        f"target remote {address}", "vtdpi blocked", f"shell kill -9 {process.pid}; sleep 0.2", "vtdpi irt", "vtdpi irt"
+    )
+    assert "online" in out
+    lines = [line for line in err.splitlines() if line.startswith("vtdpi: ")]
+    assert len(lines) == 2
+    assert "is gone" in lines[0] or "onnection" in lines[0]
+    assert "attached to nothing" in lines[1]
+
+
+def test_frame_and_thread_stay_selected(gdb, server, symbols):
+    out, _ = gdb(
+        f"file {symbols}", f"target remote {server.address}", "thread 2", "frame 1", "vtdpi info", "frame", "disconnect"
+    )
+    before, after = out.split("interrupt remapping")
+    frame = re.search(r"^#1 .*", before, re.MULTILINE)
+    assert frame
+    assert frame[0] in after
 
 
 def test_help_is_the_commands_own(gdb):
