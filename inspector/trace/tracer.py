@@ -57,7 +57,7 @@ def trace(
         TargetError: the machine was lost, or stopped for another reason than a tripwire.
     """
     assert look.xen
-    tracer = _Tracer(look.xen, vcpus)
+    tracer = _Tracer(look.xen, vcpus, {vcpu.address: vcpu.name for vcpu in look.snapshot.vcpus})
     hits: list[Hit] = []
     deadline = time.monotonic() + seconds
     ended = f"{count} transitions seen"
@@ -86,10 +86,10 @@ def trace(
 class _Tracer:
     """What is known of the machine between two hits."""
 
-    def __init__(self, xen: Xen, vcpus: Sequence[Vcpu]) -> None:
+    def __init__(self, xen: Xen, vcpus: Sequence[Vcpu], names: Mapping[int, str]) -> None:
         self._xen = xen
         self._functions = Functions(xen.profile)
-        self._names = {vcpu.address: vcpu.name for vcpu in vcpus}
+        self._names = names
         self._known = {vcpu.name: vcpu.pi for vcpu in vcpus if vcpu.pi}
         self._owners = {pi.address: name for name, pi in self._known.items()}
         path = next((f"{path}.pi_desc" for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)

@@ -30,6 +30,7 @@ def test_a_function_of_a_real_xen_is_traced_and_the_machine_left_as_found(labs):
     assert done.returncode == 0, done.stderr
     hits = json.loads(done.stdout)["hits"]
     assert [(hit["function"], hit["cpu"]) for hit in hits] == [("do_softirq", 0)] * 5
+    assert {hit["vcpu"] for hit in hits} <= {"d0v0", None}
     assert [hit["time"] for hit in hits] == sorted(hit["time"] for hit in hits)
     assert status(lab) == "running"
     # Ctrl-C in the middle.
