@@ -19,7 +19,7 @@ import gdb  # type: ignore[import-untyped]
 
 from inspector.errors import NotHere, NotReadable, TargetError
 from inspector.targets import qemu_text
-from inspector.targets.target import Cpu, IoApic, Target
+from inspector.targets.target import Cpu, IoApic, Range, Target
 
 LINE = 1 << 10
 LARGEST_READ = 1 << 30
@@ -41,6 +41,8 @@ class GdbInferior(Target):
     Raises:
         TargetError: the stub has no physical-memory mode.
     """
+
+    scannable = False
 
     def __init__(self, connection: Any) -> None:
         self.description = f"QEMU at {connection.details}"
@@ -71,6 +73,11 @@ class GdbInferior(Target):
                 self._lines[line] = self._read(line, LINE)
         return b"".join(self._lines[line] for line in range(start, start + lines, LINE))[address - start :][:size]
 
+    def memory(self) -> Sequence[Range] | None:
+        """The machine's RAM, as QEMU's monitor tells."""
+        view = self._flat_view()
+        return view.ram() if view else None
+
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers: gdb's threads. The selected thread and frame stay selected."""
         self.put_back()
@@ -81,7 +88,7 @@ class GdbInferior(Target):
         try:
             for index, cpu in enumerate(sorted(self._inferior.threads(), key=lambda known: known.num)):
                 cpu.switch()
-                cpus.append(Cpu(index, _registers(gdb.newest_frame())))
+                cpus.append(Cpu(index, {**_registers(gdb.newest_frame()), **self._lapic(index)}))
         finally:
             if thread is not None:
                 thread.switch()
@@ -139,6 +146,12 @@ class GdbInferior(Target):
             if self._found is not None and self._connection.is_valid():
                 self._set_mode(self._found)
             self._found = None
+
+    def _lapic(self, index: int) -> dict[str, int]:
+        """A CPU's local APIC registers `irr` and `isr`, where QEMU's monitor tells them."""
+        text = self._monitor(f"info lapic {index}")
+        found = None if text is None else qemu_text.lapic(text)
+        return {"irr": found.irr, "isr": found.isr} if found and found.cpu == index else {}
 
     def _continued(self, event: Any) -> None:
         self.refresh()
