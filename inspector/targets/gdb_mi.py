@@ -253,6 +253,8 @@ class GdbMi(Target):
 
     def disarm(self) -> None:
         """As Tripwire.disarm."""
+        # An interrupt may have left answers unread, which tell whether the machine runs.
+        self._try("-list-features")
         self.stop()
         if self._armed:
             self._try("-break-delete " + " ".join(number for number in self._armed if number))
