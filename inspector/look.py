@@ -28,22 +28,26 @@ class Look:
         target: where to read.
         symbols: the xen-syms that the user named, if any.
         profile: the profile that the user named, if any.
+        before: the last look at the same target: where its Xen was is where this one looks first.
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
         problems: what could not be read, though it should be there.
     """
 
-    def __init__(self, target: Target, symbols: str | None = None, profile: str | None = None) -> None:
+    def __init__(
+        self, target: Target, symbols: str | None = None, profile: str | None = None, before: Look | None = None
+    ) -> None:
         self.target = target
         self._symbols = symbols
         self._profile = profile
+        self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
         self.notes: list[str] = []
         self.problems: list[str] = []
 
     def again(self) -> Look:
         """A look at the same target, which has run since."""
-        return Look(self.target, self._symbols, self._profile)
+        return Look(self.target, self._symbols, self._profile, before=self)
 
     def of_file(self, path: str) -> Look:
         """A look at a dump of the same machine, which is closed again. Raises TargetError if it cannot be opened."""
@@ -77,11 +81,11 @@ class Look:
         named = self._symbols or self._profile
         if named:
             try:
-                return find(self.target, self.wanted)
+                return find(self.target, self.wanted, self._xen_before)
             except UNREADABLE as error:
                 self.problems.append(str(error))
         try:
-            xen = find(self.target)
+            xen = find(self.target, before=self._xen_before)
         except UNREADABLE as error:
             self.notes += [] if named else [str(error)]
             return None

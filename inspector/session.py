@@ -99,7 +99,7 @@ class Session:
         target = self.target
         if self._look is None or self._moved != target.moved:
             self._moved = target.moved
-            self._look = Look(target, symbols=self._symbols, profile=self._profile)
+            self._look = Look(target, symbols=self._symbols, profile=self._profile, before=self._look)
         return self._look
 
     def ask(self, words: Sequence[str]) -> Answered:

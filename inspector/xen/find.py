@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -38,22 +39,26 @@ class XenNotFound(VtdpiError):
     """No Xen was found, or not the one that the symbols belong to."""
 
 
-def find(target: Target, wanted: Profile | None = None) -> Xen:
+def find(target: Target, wanted: Profile | None = None, before: Xen | None = None) -> Xen:
     """The Xen in a target's memory.
 
     Args:
         target: where to look.
         wanted: the profile that the user gave; without it every known one is tried.
+        before: the one that was there at the last look; it is tried first.
 
     Raises:
         XenNotFound: there is none of a known build, or one of another build than `wanted`; the message says which.
     """
     candidates = [wanted] if wanted else list(profiles.known())
     roots = sorted({cpu.registers["cr3"] & ADDRESS for cpu in target.cpus() if cpu.registers.get("cr3")})
-    for profile in candidates:
-        for root in (*roots, *_roots_by_build_id(target, profile)):
-            if xen := _xen_at(target, root, profile):
-                return xen
+    known = {profile.build_id for profile in candidates}
+    in_use = [(before.profile, before.memory.root)] if before and before.profile.build_id in known else []
+    in_use += ((profile, root) for profile in candidates for root in roots)
+    by_build_id = ((profile, root) for profile in candidates for root in _roots_by_build_id(target, profile))
+    for profile, root in chain(in_use, by_build_id):
+        if xen := _xen_at(target, root, profile):
+            return xen
     raise XenNotFound(_why_not(target, roots, wanted, candidates))
 
 
