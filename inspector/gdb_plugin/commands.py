@@ -23,6 +23,7 @@ STATUS = "vtdpi_status"
 INSTEAD = {
     "stop": "gdb itself stops the machine: Ctrl-C, or `interrupt`",
     "cont": "gdb itself lets the machine run: `continue`",
+    "watch": "a watch needs the machine for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT watch`",
     "trace": "a trace needs the stub for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT trace`",
 }
 """What vtdpi leaves to gdb, or cannot do in it."""
