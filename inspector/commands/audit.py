@@ -18,18 +18,19 @@ from inspector.commands.arguments import number
 from inspector.errors import UsageError
 from inspector.look import Look
 from inspector.snapshot import Snapshot
-from inspector.targets.control import Control
+from inspector.targets.control import Control, Driven
 
 COLUMNS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
 WAIT = 1.0
+STEPS = 1000
+"""Of a simulated machine, between two looks: more than any message or procedure takes."""
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("rule", nargs="?", metavar="RULE", help="only this rule: its id or name")
     parser.add_argument("--again", type=number, default=0, metavar="N", help="let it run and look N more times")
-    parser.add_argument(
-        "--wait", type=_seconds, default=WAIT, metavar="S", help=f"seconds in between (default {WAIT:g})"
-    )
+    seconds = f"seconds in between (default {WAIT:g}; a simulated machine takes {STEPS} steps)"
+    parser.add_argument("--wait", type=_seconds, default=WAIT, metavar="S", help=seconds)
     parser.add_argument("--with", dest="later", action="append", default=[], metavar="FILE", help="a later dump of it")
 
 
@@ -46,13 +47,16 @@ def _again(look: Look, options: Namespace) -> list[Snapshot]:
     if not options.again:
         return []
     target = look.target
-    if not isinstance(target, Control):
+    if not isinstance(target, Control | Driven):
         raise UsageError(f"{look.target.description} does not run; give a later dump of the machine: audit --with FILE")
     taken = []
     for _ in range(options.again):
-        target.cont()
-        time.sleep(options.wait)
-        target.stop()
+        if isinstance(target, Control):
+            target.cont()
+            time.sleep(options.wait)
+            target.stop()
+        else:
+            target.drive("run", STEPS)
         taken.append(look.again().snapshot)
     return taken
 

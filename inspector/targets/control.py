@@ -1,4 +1,4 @@
-"""Targets that can run: what stops them and lets them go on."""
+"""Targets that can run: what stops them and lets them go on, or has them move."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class Control(Protocol):
 
     def cont(self) -> None:
         """Let it run, if it stands still. Raises TargetError if it was lost."""
+
+
+@runtime_checkable
+class Driven(Protocol):
+    """A simulated machine: it moves when it is told to."""
+
+    def drive(self, order: str, *arguments: object) -> object:
+        """Do what a method of the machine does (`run`). Raises UsageError."""
 
 
 def is_running(target: object) -> bool:

@@ -6,14 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from inspector.audit import INFO, Finding, confirm
 from inspector.commands import vcpu_words as words
 from inspector.errors import NotHere
 from inspector.situation import label, situation
 from inspector.snapshot import BlockingList, Snapshot, Vcpu
-from inspector.targets.control import Control
+from inspector.targets.control import Control, Driven
 
 if TYPE_CHECKING:
     from inspector.look import Look
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 COLUMNS = ("VCPU", "STATE", "CPU", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION")
 HISTORY = 16
 SHOWN_VECTORS = 4
-
-
-@runtime_checkable
-class Driven(Protocol):
-    """A simulated machine: it moves when it is told to."""
-
-    def drive(self, order: str, *arguments: object) -> object:
-        """Do what a method of the machine does (`run`). Raises UsageError."""
 
 
 @dataclass(frozen=True)
