@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.audit.evidence import destination, hooked, named, on_its_way, pending_at, quiet, settled, state, why
+from inspector.audit.evidence import (
+    described,
+    destination,
+    hooked,
+    named,
+    on_its_way,
+    pending_at,
+    quiet,
+    settled,
+    state,
+    why,
+)
 from inspector.audit.rule import Found, rule
 from inspector.snapshot import MARKER, Snapshot
 from structs.pi_desc import ndst_apic_id
@@ -168,12 +179,11 @@ def nobody_there(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: `info` for the online CPUs, `blocked` for their lists.
     """
     referred = _referred(snapshot)
+    for vcpu, pi in described(snapshot):
+        if pi.ndst == MARKER and pi.address in referred:
+            yield Found(vcpu.name, "is referred to by a posted entry, and its NDST is 0xffffffff: no CPU is notified")
     for vcpu, pi in hooked(snapshot):
         if pi.ndst == MARKER:
-            if pi.address in referred:
-                yield Found(
-                    vcpu.name, "is referred to by a posted entry, and its NDST is 0xffffffff: no CPU is notified"
-                )
             continue
         if pi.sn or vcpu.is_running or not vcpu.blocked or snapshot.x2apic is None or not snapshot.online:
             continue

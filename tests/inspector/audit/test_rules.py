@@ -180,6 +180,15 @@ def test_d16_a_posted_entry_to_a_vcpu_that_no_hook_has_seen(machine):
     assert machine.found() == {"D16": ["bug d1v1"], "D18": [f"bug {ENTRY0}"]}
 
 
+def test_d16_nor_to_one_whose_domain_has_no_hooks(machine):
+    hooks = {"arch.hvm.pi_ops.flags": 0, "arch.hvm.pi_ops.vcpu_block": 0}
+    machine.layout.put("domain", machine.layout.domain(1), hooks)
+    machine.pi(1, ndst=MARKER)
+    assert "D16" not in machine.found()
+    machine.posted(0, pda=machine.layout.pi_desc(1, 1))
+    assert machine.found()["D16"] == ["bug d1v1"]
+
+
 def test_d17_a_posted_entry_to_no_vcpu(machine):
     nowhere = machine.layout.new_pages()
     machine.posted(0, pda=nowhere)
