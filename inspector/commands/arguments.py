@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from inspector.errors import NotHere, UsageError
+from inspector.errors import UNREADABLE, NotHere, UsageError
 from inspector.look import Look
 from inspector.targets.control import Control
 from inspector.units import Unit
+
+T = TypeVar("T")
 
 BDF = re.compile(r"(?:[0-9a-f]{1,4}:)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
 
@@ -46,9 +50,22 @@ def choose(look: Look, options: Namespace) -> list[Unit]:
     return chosen
 
 
+def each_unit(
+    look: Look, options: Namespace, read: Callable[[Unit], T], problems: list[str]
+) -> Iterator[tuple[Unit, T]]:
+    """What `read` reads of each unit that `--unit` selects; why it cannot is a line in `problems`."""
+    for unit in choose(look, options):
+        try:
+            found = read(unit)
+        except UNREADABLE as error:
+            problems.append(str(error))
+            continue
+        yield unit, found
+
+
 def control(look: Look) -> Control:
     """The target as one that can run. Raises NotHere if it cannot."""
     target: object = look.target
     if not isinstance(target, Control):
-        raise NotHere(f"{look.target.description} stands still for good: only a live machine is stopped and continued")
+        raise NotHere(f"{look.target.description} does not run by itself: only a live machine is stopped and continued")
     return target

@@ -10,8 +10,7 @@ from typing import Any
 
 from inspector import fields
 from inspector.answer import Answer, Block, Table, Text
-from inspector.commands.arguments import add_unit, choose
-from inspector.errors import UNREADABLE
+from inspector.commands.arguments import add_unit, each_unit
 from inspector.look import Look
 from inspector.remapping import bdf
 from inspector.units import Unit
@@ -30,18 +29,17 @@ def run(look: Look, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit in choose(look, options):
-        try:
-            status, value, records = unit.register("FSTS"), unit.raw_register("FSTS"), _records(unit)
-        except UNREADABLE as error:
-            problems.append(str(error))
-            continue
+    for unit, (status, value, records) in each_unit(look, options, _read, problems):
         units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
             blocks.append(Table(COLUMNS, shown))
     return Answer({"units": units}, blocks, [*look.problems, *problems])
+
+
+def _read(unit: Unit) -> tuple[dict[str, int], int, list[dict[str, Any]]]:
+    return unit.register("FSTS"), unit.raw_register("FSTS"), _records(unit)
 
 
 def _records(unit: Unit) -> list[dict[str, Any]]:

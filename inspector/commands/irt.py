@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from inspector.answer import Answer, Block, Table, Text
-from inspector.commands.arguments import add_unit, bdf_argument, choose
-from inspector.errors import UNREADABLE
+from inspector.commands.arguments import add_unit, bdf_argument, each_unit
 from inspector.look import Look
 from inspector.remapping import Entries, allowed, read
 from inspector.sources import Sources, in_words
@@ -40,12 +39,7 @@ def run(look: Look, options: Namespace) -> Answer:
     blocks: list[Block] = []
     problems: list[str] = []
     notes: list[str] = []
-    for unit in choose(look, options):
-        try:
-            entries = read(unit)
-        except UNREADABLE as error:
-            problems.append(str(error))
-            continue
+    for unit, entries in each_unit(look, options, read, problems):
         table = entries.table
         sources = Sources(look, unit)
         rows = [

@@ -12,8 +12,8 @@ import numpy as np
 
 from inspector import fields
 from inspector.answer import Answer, Block, Text
-from inspector.commands.arguments import add_unit, choose, number
-from inspector.errors import UNREADABLE, NotReadable, UsageError
+from inspector.commands.arguments import add_unit, each_unit, number
+from inspector.errors import NotReadable, UsageError
 from inspector.look import Look
 from inspector.remapping import allowed, read
 from inspector.sources import Sources, in_words
@@ -29,12 +29,7 @@ def run(look: Look, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit in choose(look, options):
-        try:
-            entries = read(unit)
-        except UNREADABLE as error:
-            problems.append(str(error))
-            continue
+    for unit, entries in each_unit(look, options, read, problems):
         if options.number >= entries.table.entries:
             raise UsageError(
                 f"unit {unit.index}'s table has {entries.table.entries} entries; there is no index {options.number:#x}"

@@ -11,8 +11,7 @@ from typing import Any
 
 from inspector import fields
 from inspector.answer import Answer, Block, Table, Text
-from inspector.commands.arguments import add_unit, choose, number
-from inspector.errors import UNREADABLE
+from inspector.commands.arguments import add_unit, each_unit, number
 from inspector.look import Look
 from inspector.queue import read
 from structs.bits import BitRecord
@@ -31,12 +30,7 @@ def run(look: Look, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit in choose(look, options):
-        try:
-            queue = read(unit)
-        except UNREADABLE as error:
-            problems.append(str(error))
-            continue
+    for unit, queue in each_unit(look, options, read, problems):
         described = []
         rows = []
         for slot, state in queue.slots(options.last):

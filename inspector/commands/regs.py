@@ -10,9 +10,10 @@ from argparse import ArgumentParser, Namespace
 
 from inspector import fields
 from inspector.answer import Answer, Block, Table
-from inspector.commands.arguments import add_unit, choose
-from inspector.errors import UNREADABLE, UsageError
+from inspector.commands.arguments import add_unit, each_unit
+from inspector.errors import UsageError
 from inspector.look import Look
+from inspector.units import Unit
 from structs.registers import BY_NAME, REGISTERS
 
 
@@ -27,14 +28,12 @@ def run(look: Look, options: Namespace) -> Answer:
     wanted = [BY_NAME[options.name.upper()]] if options.name else REGISTERS
     units = []
     blocks: list[Block] = []
-    problems = []
-    for unit in choose(look, options):
-        try:
-            values = {register.name: unit.register(register.name) for register in wanted}
-            raw = {register.name: unit.raw_register(register.name) for register in wanted}
-        except UNREADABLE as error:
-            problems.append(str(error))
-            continue
+    problems: list[str] = []
+
+    def read(unit: Unit) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+        return {r.name: unit.register(r.name) for r in wanted}, {r.name: unit.raw_register(r.name) for r in wanted}
+
+    for unit, (values, raw) in each_unit(look, options, read, problems):
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"unit {unit.index} at {unit.register_base:#x}"
