@@ -87,6 +87,8 @@ class Terminal:
 
     def interrupt(self, said: str) -> None:
         """Press Ctrl-C until the command that was entered says that it notices: it may not have begun."""
+        # Too early a Ctrl-C would cancel the line before it is taken.
+        time.sleep(0.5)
 
         def noticed(screen: str) -> bool:
             if said not in screen:

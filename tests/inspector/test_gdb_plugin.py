@@ -36,7 +36,7 @@ def test_a_vtdpi_that_has_gone_is_one_line(run):
     path = Path(run("gdb-plugin").out.strip())
     root = str(Path(bootstrap.__file__).parents[2])
     path.write_text(path.read_text().replace(root, "/nowhere/vtdpi"))
-    done = subprocess.run([sys.executable, "-I", path], capture_output=True, text=True, cwd="/")
+    done = subprocess.run([sys.executable, "-I", "-S", path], capture_output=True, text=True, cwd="/")
     assert done.stderr == "vtdpi is no longer in /nowhere/vtdpi: run `vtdpi gdb-plugin` again\n"
 
 

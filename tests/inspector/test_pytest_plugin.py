@@ -44,7 +44,7 @@ def test_no_such_vcpu(vtdpi_sim):
 def test_machines_for_other_projects(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(TESTS)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "inspector.pytest_plugin", "-p", "no:cacheprovider", "."]
-    there = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    there = {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(words, cwd=tmp_path, env=there, capture_output=True, text=True, check=False)
     assert "2 failed, 4 passed" in done.stdout, done.stdout
     assert "no step said no such thing" in done.stdout

@@ -319,14 +319,16 @@ def test_nothing_there_is_said(lab: Lab) -> None:
 
 def test_qmp_reads_the_same_and_knows_the_memory(lab: Lab) -> None:
     with GdbMi(lab.gdb) as target:
-        assert target.memory() is None
+        assert not target.scannable
+        without = target.memory()
         expected = target.read(RAM, 2 << 20)
     with GdbMi(lab.gdb, qmp=str(lab.qmp)) as target:
         assert target.found_running is True
         assert target.read(RAM, 2 << 20) == expected
         assert target._bulk >= 0
+        assert target.scannable
         memory = target.memory()
-        assert memory
+        assert memory == without
         assert memory[-1].end == 64 << 20
         began = time.perf_counter()
         target.read(RAM, 48 << 20)
@@ -414,7 +416,7 @@ def test_a_session_writes_nothing(lab: Lab, found: State, end: str) -> None:
     other = [packet for packet in packets if not READ_ONLY.fullmatch(packet)]
     assert other == (["D;1"] if found.running else [])
     monitor = {bytes.fromhex(p.removeprefix("qRcmd,")).decode() for p in packets if p.startswith("qRcmd,")}
-    assert monitor <= {"info status", "info version", "info mtree -f", "info pic"}
+    assert monitor <= {"info status", "info version", "info mtree -f", "info pic", "info lapic 0"}
     assert now(lab) == found
 
 
