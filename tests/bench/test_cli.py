@@ -46,9 +46,7 @@ def environment() -> dict[str, str]:
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     nothing, ours = seconds("-c", "pass"), seconds("-m", "inspector.cli", "--help")
     with capsys.disabled():
-        print(
-            f"\nvtdpi --help: {ours * 1e3:.0f} ms (aim 150), Python {nothing * 1e3:.0f} ms: {ours / nothing:.1f} x"
-        )
+        print(f"\nvtdpi --help: {ours * 1e3:.0f} ms (aim 150), Python {nothing * 1e3:.0f} ms: {ours / nothing:.1f} x")
 
 
 @pytest.mark.live

@@ -72,9 +72,7 @@ def test_a_core_of_64_vcpus(layout: Layout, tmp_path: Path, capsys: pytest.Captu
     taken, judged = median(take), median(lambda: audit(snapshot))
     saved, loaded = median(lambda: dumps(snapshot)), median(lambda: loads(text))
     with capsys.disabled():
-        print(
-            f"\n64 vCPUs, {ENTRIES} entries, core: snapshot {taken:.0f} ms (aim 300), audit {judged:.0f} ms (aim 50)"
-        )
+        print(f"\n64 vCPUs, {ENTRIES} entries, core: snapshot {taken:.0f} ms (aim 300), audit {judged:.0f} ms (aim 50)")
         print(f"saved as {len(text) >> 10} KiB in {saved:.0f} ms, loaded in {loaded:.0f} ms")
 
 

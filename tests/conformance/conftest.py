@@ -12,7 +12,7 @@ from inspector.lab.xen import DEBIAN, debian
 
 from .bench import Bench
 
-STATES = 200
+STATES = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
