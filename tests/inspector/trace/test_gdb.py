@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -28,7 +29,8 @@ def machine():
 @pytest.fixture
 def server(machine):
     if not shutil.which("gdb"):
-        pytest.skip("gdb is missing: install the package gdb")
+        unavailable = pytest.fail if os.environ.get("CI") else pytest.skip
+        unavailable("gdb is missing: install the package gdb")
     with GdbServer(machine) as server:
         thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
