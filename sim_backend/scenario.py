@@ -12,12 +12,15 @@
     domain = 1
     [workload]
     halt = 600
+    [explore]
+    posts = 2
 
 Rates are per 1024: how often, when its turn comes, a guest halts, a device posts, and so on (see `Workload`).
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -25,6 +28,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from sim_backend.bounds import Bounds
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.errors import SimError
 
@@ -79,17 +83,22 @@ class Workload:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
 
 
+_BARE = re.compile(r"[\w-]+")
 _NOT_OUTSIDE = frozenset(("halt", "hypercall", "ipi", "post"))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A machine and its workload. `layout.devices` are assigned to their domains before the machine starts."""
+    """A machine, its workload, and the bounds within which all that can happen to it is explored.
+
+    `layout.devices` are assigned to their domains before the machine starts.
+    """
 
     name: str = "machine"
     title: str = ""
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     workload: Workload = field(default_factory=Workload)
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 def load(name_or_path: str | Path) -> Scenario:
@@ -99,9 +108,10 @@ def load(name_or_path: str | Path) -> Scenario:
         SimError: there is none, or it is no scenario; says which file and which key.
     """
     name = str(name_or_path)
-    if name in BUNDLED:
-        text = files("sim_backend").joinpath("scenarios", f"{name}.toml").read_text("utf-8")
-        return parse(text, name)
+    for folder in ("scenarios", "scenarios/explore"):
+        bundled = files("sim_backend").joinpath(folder, f"{name}.toml")
+        if _BARE.fullmatch(name) and bundled.is_file():
+            return parse(bundled.read_text("utf-8"), name)
     try:
         text = Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -123,7 +133,7 @@ def parse(text: str, source: str) -> Scenario:
 
 
 def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
-    _known("", document, {"title": str, "machine": dict, "domain": list, "device": list, "workload": dict})
+    _known("", document, {"title": str, "machine": dict, "domain": list, "device": list, "workload": dict, "explore": dict})
     machine = dict(document.get("machine", {}))
     _known("machine.", machine, _MACHINE)
     if "apic_ids" in machine:
@@ -132,6 +142,10 @@ def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
     devices = tuple(_device(number, table) for number, table in enumerate(document.get("device", ())))
     workload = document.get("workload", {})
     _known("workload.", workload, dict.fromkeys(Workload().rates(), int))
+    explore = dict(document.get("explore", {}))
+    _known("explore.", explore, {**dict.fromkeys(Bounds().numbers(), int), "prelude": list})
+    if "prelude" in explore:
+        explore["prelude"] = tuple(map(str, explore["prelude"]))
     if domains:
         machine["domains"] = domains
     return Scenario(
@@ -139,6 +153,7 @@ def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
         title=document.get("title", ""),
         layout=LayoutConfig(**machine, devices=devices),
         workload=Workload(**workload),
+        bounds=Bounds(**explore),
     )
 
 
