@@ -8,6 +8,10 @@ from sim_backend.errors import SimError
 from sim_backend.profiles import DEFAULT
 
 NR_CPUS = 256
+RAM = 0xFE00_0000
+"""Memory ends below the registers of the VT-d units."""
+IRQS, VCPUS = 1 << 16, 8192
+DOMID_FIRST_RESERVED = 0x7FF0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class LayoutConfig:
     apics: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "apics", self.apic_ids or tuple(range(self.cpus)))
+        # No more of them than there are, however many are asked for.
+        object.__setattr__(self, "apics", self.apic_ids or tuple(range(min(self.cpus, NR_CPUS))))
         limit = (1 << 32) - 1 if self.x2apic else 255
         problems = {
             f"{self.cpus} CPUs: Xen takes 1 to {NR_CPUS}": not 1 <= self.cpus <= NR_CPUS,
@@ -76,6 +81,15 @@ class LayoutConfig:
             f"{self.ioapics} IO-APICs: there must be 1 to 8": not 1 <= self.ioapics <= 8,
             "a domain stands twice": len({domain.id for domain in self.domains}) != len(self.domains),
             "a device stands twice": len({device.bdf for device in self.devices}) != len(self.devices),
+            f"{self.ram or 0:#x} bytes of memory: {RAM:#x} at most": (self.ram or 0) > RAM,
+            f"{self.irqs} irqs: {IRQS} at most": self.irqs > IRQS,
+            f"more than {VCPUS} vCPUs": sum(domain.vcpus for domain in self.domains) > VCPUS,
+            f"a domain's number is not below {DOMID_FIRST_RESERVED:#x}": any(
+                not 0 <= domain.id < DOMID_FIRST_RESERVED for domain in self.domains
+            ),
+            "a vector is not 0x10 to 0xff": not all(
+                0x10 <= vector <= 0xFF for vector in (self.posted_intr_vector, self.pi_wakeup_vector)
+            ),
             f"{self.irqs} irqs do not suffice for the devices' vectors": self.irqs
             < sum(d.vectors for d in self.devices),
             "a device's domain is not there": not {d.domain for d in self.devices}

@@ -28,6 +28,7 @@ from sim_backend.domains import BLOCKED
 from sim_backend.errors import SimError
 from sim_backend.event import Event
 from sim_backend.layout import Layout
+from sim_backend.moves import ENVIRONMENT, Move, give
 from sim_backend.orders import PCIE_ENDPOINT, Orders
 from sim_backend.pi_logic import VPF_BLOCKED
 from sim_backend.program import BY_NUMBER
@@ -38,6 +39,8 @@ from sim_backend.versions import version as version_of
 from sim_backend.world import INCREMENT, MULTIPLIER, U64, World
 
 SETTLED = 100_000
+Places = dict[int, tuple[int, list[int] | None]]
+"""By actor: how deep its stack is, and the innermost procedure and step."""
 
 
 class Machine(Orders):
@@ -115,10 +118,53 @@ class Machine(Orders):
 
     def step(self) -> Event | None:
         """Do one atomic action; None if nothing can happen unless it is asked for, or the machine has crashed."""
-        before = {id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors}
+        before = self._places()
+        return self._told(before) if self.run(1) else None
+
+    def perform(self, move: Move) -> Event:
+        """Do one move. Chance has no part in it: the generators stay as they are.
+
+        Returns what it did; of an order, what was asked for; and if the machine crashes, why.
+
+        Raises:
+            SimError: it cannot be done now (the actor has to wait), or there is no such actor or order.
+        """
+        if self.crashed is not None:
+            raise SimError(f"the machine has crashed: {self.crashed}")
+        before = self._places()
+        self.choices = list(move.choices)
+        try:
+            if move.order is not None:
+                give(self, move.order, move.arguments)
+                asked = " ".join(map(str, move.arguments))
+                return Event(self.steps, ENVIRONMENT, move.order, asked, *self._effect())
+            return self._turn(move.turn, before)
+        finally:
+            self.choices = None
+
+    def _turn(self, name: str | None, before: Places) -> Event:
+        actor = next((actor for actor in self.actors if actor.name == name), None)
+        if actor is None:
+            raise SimError(f"nobody is called {name!r}; there are {', '.join(actor.name for actor in self.actors)}")
+        self.moving = actor
+        try:
+            moved = actor.turn(self)
+        except SimError as error:
+            self._crash(error)
+            _, _, why = str(self.crashed).split(": ", 2)
+            return replace(self._told(before), number=self.steps + 1, action=f"cannot go on: {why}")
+        if not moved:
+            raise SimError(f"{name} cannot do anything now")
+        self.steps += 1
+        return self._told(before)
+
+    def _places(self) -> Places:
+        """Where everybody is before a step; what the last one did is forgotten."""
         self.words = self.effect = self.entered = None
-        if not self.run(1):
-            return None
+        return {id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors}
+
+    def _told(self, before: Places) -> Event:
+        """What the actor that moved did."""
         actor = self.moving
         depth, place = before[id(actor)]
         if len(actor.stack) > depth:

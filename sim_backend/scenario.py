@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from typing import Any
 from sim_backend.bounds import Bounds
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.errors import SimError
+from sim_backend.naming import device_name
 
 OUT_OF = 1024
 BUNDLED = ("idle", "one-device", "wakeup-storm", "oversubscribed", "migration", "cpu-offline", "hotplug")
@@ -126,10 +127,33 @@ def parse(text: str, source: str) -> Scenario:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SimError(f"scenario {source}: {error}") from None
+    return from_document(document, source)
+
+
+def from_document(document: Mapping[str, Any], source: str) -> Scenario:
+    """The scenario that the content of a TOML file describes. Raises SimError, with `source`, if it is none."""
     try:
         return _scenario(document, source)
     except SimError as error:
         raise SimError(f"scenario {source}: {error}") from None
+
+
+def document(scenario: Scenario) -> dict[str, Any]:
+    """What `from_document` makes the scenario of again, and its `name`."""
+    layout = scenario.layout
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "machine": {key: _plain(getattr(layout, key)) for key in _MACHINE if getattr(layout, key) is not None},
+        "domain": [asdict(domain) for domain in layout.domains],
+        "device": [{**asdict(device), "bdf": device_name(device.bdf)} for device in layout.devices],
+        "workload": {name: rate for name, rate in scenario.workload.rates().items() if rate},
+        "explore": {**scenario.bounds.numbers(), "prelude": list(scenario.bounds.prelude)},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
@@ -146,7 +170,7 @@ def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
     _known("explore.", explore, {**dict.fromkeys(Bounds().numbers(), int), "prelude": list})
     if "prelude" in explore:
         explore["prelude"] = tuple(map(str, explore["prelude"]))
-    if domains:
+    if "domain" in document:
         machine["domains"] = domains
     return Scenario(
         name=Path(source).stem,
@@ -167,6 +191,8 @@ _MACHINE = {
     "ioapics": int,
     "irqs": int,
     "ram": int,
+    "posted_intr_vector": int,
+    "pi_wakeup_vector": int,
 }
 
 

@@ -28,6 +28,7 @@ class State(World):
         bindings: the vCPU and vector that an MSI is bound to. targets: the CPU that it goes to without posting.
         iec: the units' interrupt entry caches, by unit and index.
         background: whether the toolstack or a unit may have something to do.
+        choices: while a move is performed, what the logic's draws give; else None: chance decides.
         words: what the last step did, where that is not what its procedure says of it.
     """
 
@@ -51,6 +52,7 @@ class State(World):
         self.words: tuple[str, str] | None = None
         self.begun = ("", "")
         self.moving: Any = None
+        self.choices: list[int] | None = None
         self.reserved_first = False
         self.online = list(range(config.cpus))
         self.active = list(self.online)
@@ -122,6 +124,8 @@ class State(World):
         return True
 
     def get_random(self) -> int:
+        if self.choices is not None:
+            return self.choices.pop(0) if self.choices else 0
         self.random = (self.random * MULTIPLIER + INCREMENT) & U64
         return self.random >> 32
 
