@@ -68,7 +68,7 @@ class History:
             yield machine, perform(machine, number, move)
 
     def at(self, step: int | None = None) -> Machine:
-        """The machine after that many moves, by default all. Raises SimError as `replay`, or if there are not so many."""
+        """The machine after that many moves, by default all. Raises SimError, also if there are not so many."""
         if step is not None and not 0 <= step <= len(self.moves):
             raise SimError(f"there is no step {step} in this history: it has {len(self.moves)}")
         machine = self.machine()
@@ -132,6 +132,8 @@ def _settle(machine: Machine) -> None:
 
 
 def _argument(word: str) -> Argument:
+    if word in ("true", "false"):
+        return word == "true"
     try:
         return int(word, 0)
     except ValueError:

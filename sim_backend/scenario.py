@@ -157,7 +157,8 @@ def _plain(value: Any) -> Any:
 
 
 def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
-    _known("", document, {"title": str, "machine": dict, "domain": list, "device": list, "workload": dict, "explore": dict})
+    tables = {"title": str, "machine": dict, "domain": list, "device": list, "workload": dict, "explore": dict}
+    _known("", document, tables)
     machine = dict(document.get("machine", {}))
     _known("machine.", machine, _MACHINE)
     if "apic_ids" in machine:
