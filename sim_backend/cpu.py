@@ -15,9 +15,9 @@ from sim_backend.pi_logic import (
     pi_notification_interrupt,
     pi_wakeup_interrupt,
     vmx_deliver_posted_intr,
-    vmx_sync_pir_to_irr,
     vmx_vmenter_helper,
 )
+from sim_backend.pi_logic.sync import sync
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.scheduler import (
     EVENT_CHECK_VECTOR,
@@ -241,7 +241,7 @@ V = FIRST
 @look_for_interrupts.step("moves PIR to IRR, whatever else is pending")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     if w.version.always_syncs:
-        a.call(vmx_sync_pir_to_irr, f[V])
+        sync(w, a, f[V])
 
 
 @look_for_interrupts.step("looks for an event-channel upcall")
@@ -252,7 +252,7 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 @look_for_interrupts.step("moves PIR to IRR before it searches IRR")
 def _(w: Any, a: Actor, f: Frame) -> Any:
-    a.call(vmx_sync_pir_to_irr, f[V])
+    sync(w, a, f[V])
 
 
 @look_for_interrupts.step("searches IRR")

@@ -106,6 +106,11 @@ class Actor:
         """Start a procedure on top of what is running."""
         self.stack.append(procedure.frame(*arguments))
 
+    def call_at(self, step: Step, procedure: Procedure, *arguments: int) -> None:
+        """As `call`, but begin at another step than the first."""
+        self.call(procedure, *arguments)
+        self.stack[-1][PC] = step.pc
+
     def advance(self, world: Any) -> bool:
         """Do one step; False if it has to wait. There must be a frame."""
         stack = self.stack

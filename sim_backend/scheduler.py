@@ -12,6 +12,7 @@ from typing import Any
 
 from sim_backend.domains import BLOCKED, CLEAN, OFFLINE, RUNNABLE, RUNNING
 from sim_backend.pi_logic import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_vcpu_block
+from sim_backend.pi_logic.block import lock_list, nv_first
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import VCPU
 
@@ -249,21 +250,24 @@ vcpu_block = Procedure("vcpu_block", "v")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     was = w.memory.test_and_set_bit(f[FIRST] + w.o.pause_flags, VPF_BLOCKED)
     w.effect = (VCPU, f[FIRST], "VPF_blocked", int(was), 1)
+    return None if w.version.looks_again else look
 
 
 @vcpu_block.step("calls the block hook, if there is one")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def call_hook(w: Any, a: Actor, f: Frame) -> Any:
     if w.memory.u64(w.domain_of(f[FIRST]) + w.o.block_hook):
-        a.call(vmx_vcpu_block, f[FIRST])
+        a.call_at(lock_list if w.version.lists_before_nv else nv_first, vmx_vcpu_block, f[FIRST])
+    return None if w.version.looks_again else block_or_return
 
 
 @vcpu_block.step("looks for events that came meanwhile")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def look(w: Any, a: Actor, f: Frame) -> Any:
     w.look_for_interrupts(a, f[FIRST])
+    return None if w.version.looks_again else call_hook
 
 
 @vcpu_block.step("returns if there is one, else lets the scheduler switch it out")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def block_or_return(w: Any, a: Actor, f: Frame) -> Any:
     if a.result:
         w.memory.test_and_clear_bit(f[FIRST] + w.o.pause_flags, VPF_BLOCKED)
         w.effect = (VCPU, f[FIRST], "VPF_blocked", 1, 0)

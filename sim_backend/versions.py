@@ -1,4 +1,4 @@
-"""The two versions of the posted-interrupt logic, told apart by what they do differently."""
+"""The versions of the posted-interrupt logic, told apart by what they do differently."""
 
 from __future__ import annotations
 
@@ -6,45 +6,101 @@ from dataclasses import dataclass
 
 from sim_backend.errors import SimError
 
+WITH = " with "
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Version:
     """What a version of Xen does.
+
+    `SEED` and `CURRENT` differ in the first fields. In the others they agree; only `sim_backend.bugs` changes those.
 
     Attributes:
         ndst_at_creation: a new descriptor's NDST names the CPU of its creation; else it is all ones until first used.
         assign_in_order: the first device installs the switch hooks, repairs every NDST, and only then the block hook;
             else all hooks are installed at once and NDST stays.
-        deassign_cleans_up: when the last device leaves, blocked vCPUs are taken off their lists, NV is restored and the
-            switch-in hook stays; else all hooks are dropped and nothing else is done.
+        deassign_cleans_up: when the last device leaves, the domain is paused, its blocked vCPUs are taken off their
+            lists, and NV is restored; else the hooks are dropped and nothing else is done.
+        keeps_switch_in: when the last device leaves, the switch-in hook stays; else it is dropped as the others are.
         moves_blocked: vCPUs that are blocked on a CPU that goes offline move to another one's list.
         always_notifies: a software post to a vCPU that runs elsewhere always sends the notification vector; else only
             if it newly set that CPU's VCPU_KICK softirq bit.
         always_syncs: the way to VM entry always moves PIR to IRR; else only if nothing else is pending already.
         unbind_restores: unbinding a guest interrupt turns its remapping entry back to the remapped format.
+        rebuilds_posted: when the host moves an interrupt to another CPU, a posted entry is built anew; else the fields
+            of the remapped format are written over it.
+        entry_at_once: a remapping entry is written by one 16-byte store; else by two of 8 bytes, the low one first.
+        lists_before_nv: who blocks goes onto the list first, then has NV name the wakeup vector.
+        looks_again: who blocks looks for events after the block hook; else before it.
+        directs_before_lifting: switching in stores NDST, then clears SN.
+        directs: switching in stores NDST.
+        blocked_notify: switching out leaves SN alone if the vCPU is blocked.
+        wakeup_forgets_lock: the wakeup interrupt clears the lock pointer of whom it takes off its list.
+        wakes_all: the wakeup interrupt goes through all of its list; else it stops after the first that it woke.
+        resume_restores_nv: the way to VM entry sets NV back.
+        resume_unlists: setting NV back goes with taking the vCPU off its list.
+        sync_reads_first: moving PIR to IRR begins with a plain read of ON, and goes on only if it is set (4.21 on).
+        switch_in_looks_at_pir: after it cleared SN, switching in sets ON if PIR is not empty (as Linux does).
     """
 
     name: str
-    ndst_at_creation: bool
-    assign_in_order: bool
-    deassign_cleans_up: bool
-    moves_blocked: bool
-    always_notifies: bool
-    always_syncs: bool
-    unbind_restores: bool
+    ndst_at_creation: bool = False
+    assign_in_order: bool = True
+    deassign_cleans_up: bool = True
+    keeps_switch_in: bool = True
+    moves_blocked: bool = True
+    always_notifies: bool = True
+    always_syncs: bool = True
+    unbind_restores: bool = True
+    rebuilds_posted: bool = True
+    entry_at_once: bool = True
+    lists_before_nv: bool = True
+    looks_again: bool = True
+    directs_before_lifting: bool = True
+    directs: bool = True
+    blocked_notify: bool = True
+    wakeup_forgets_lock: bool = True
+    wakes_all: bool = True
+    resume_restores_nv: bool = True
+    resume_unlists: bool = True
+    sync_reads_first: bool = False
+    switch_in_looks_at_pir: bool = False
 
 
-SEED = Version("seed", True, False, False, False, False, False, False)
-"""The first one: Xen commit 4b759ce163 of March 2016, as released in 4.7.0."""
+SEED = Version(
+    name="seed",
+    ndst_at_creation=True,
+    assign_in_order=False,
+    deassign_cleans_up=False,
+    keeps_switch_in=False,
+    moves_blocked=False,
+    always_notifies=False,
+    always_syncs=False,
+    unbind_restores=False,
+    rebuilds_posted=False,
+)
+"""The first one: Xen commit 4b759ce163 of March 2016, as released in 4.7.0.
 
-CURRENT = Version("current", False, True, True, True, True, True, True)
+Its `pi_update_irte` wrote entries at once; that a move to another CPU did not is left out.
+"""
+
+CURRENT = Version(name="current")
 """As in 4.20."""
 
 VERSIONS = {version.name: version for version in (SEED, CURRENT)}
 
 
 def version(name: str) -> Version:
-    """The version of that name. Raises SimError if there is none."""
-    if name not in VERSIONS:
-        raise SimError(f"no version {name!r} of the logic; there are {', '.join(VERSIONS)}")
-    return VERSIONS[name]
+    """The version of that name: `current`, `seed`, or one of them with changes, `current with ZOO-03, no-recheck`.
+
+    Raises:
+        SimError: there is none.
+    """
+    base, _, changes = name.partition(WITH)
+    if base not in VERSIONS:
+        raise SimError(f"no version {base!r} of the logic; there are {', '.join(VERSIONS)}")
+    if not changes:
+        return VERSIONS[base]
+    from sim_backend.bugs import with_bugs
+
+    return with_bugs(VERSIONS[base], [change.strip() for change in changes.split(",")])

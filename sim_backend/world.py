@@ -88,6 +88,7 @@ class World(ABC):
     Attributes:
         o: member offsets.
         effect: what the last step changed, or None.
+        words: what the last step did, where that is not what its procedure says of it.
     """
 
     def __init__(self, layout: Layout, version: Version) -> None:
@@ -96,6 +97,7 @@ class World(ABC):
         self.version = version
         self.o = Offsets(layout)
         self.effect: Effect | None = None
+        self.words: tuple[str, str] | None = None
         self.virtual = layout.virtual
         self.physical = layout.physical
         symbol = layout.symbol

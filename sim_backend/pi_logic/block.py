@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim_backend.pi_logic.stores import list_add, lock_taken, set_nv, unlock
-from sim_backend.program import FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import CPU, VCPU, World
 
 V = FIRST
@@ -16,7 +16,7 @@ CPU_NUMBER, IRQS = FIRST + 1, FIRST + 2
 
 
 @vmx_vcpu_block.step("disables interrupts")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def lock_list(w: World, a: Actor, f: Frame) -> Any:
     f[IRQS], a.irqs = int(a.irqs), False
 
 
@@ -51,8 +51,16 @@ def _(w: World, a: Actor, f: Frame) -> Any:
     unlock(w, w.blocking_lock(f[CPU_NUMBER]))
     a.irqs = bool(f[IRQS])
     w.effect = (CPU, f[CPU_NUMBER], "blocking list locked", 1, 0)
+    return None if w.version.lists_before_nv else DONE
 
 
 @vmx_vcpu_block.step("lets posts send the wakeup vector")
 def _(w: World, a: Actor, f: Frame) -> Any:
     set_nv(w, f[V], w.memory.u8(w.pi_wakeup_vector))
+    return DONE
+
+
+@vmx_vcpu_block.step("lets posts send the wakeup vector, before it is on a list")
+def nv_first(w: World, a: Actor, f: Frame) -> Any:
+    set_nv(w, f[V], w.memory.u8(w.pi_wakeup_vector))
+    return lock_list

@@ -99,11 +99,11 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 
 @vmx_pi_hooks_deassign.step("removes the switch-out hook; the switch-in hook stays, to clear SN")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    if not w.version.deassign_cleans_up:
+    if not w.version.keeps_switch_in:
         return drop_from
     set_hooks(w, f[D], PI_CSW_TO)
     f[V] = w.first_vcpu(f[D])
-    return None
+    return None if w.version.deassign_cleans_up else DONE
 
 
 @vmx_pi_hooks_deassign.step("restores a descriptor and takes its vCPU off its list")
@@ -130,3 +130,5 @@ def drop_from(w: World, a: Actor, f: Frame) -> Any:
 @vmx_pi_hooks_deassign.step("removes the switch-in hook")
 def _(w: World, a: Actor, f: Frame) -> Any:
     set_hooks(w, f[D], w.memory.u32(f[D] + w.o.pi_flags) & ~PI_CSW_TO)
+    f[V] = w.first_vcpu(f[D])
+    return clean_up if w.version.deassign_cleans_up else DONE

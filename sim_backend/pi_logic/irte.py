@@ -8,15 +8,15 @@ from sim_backend.errors import SimError
 from sim_backend.packing import packed
 from sim_backend.pi_logic.stores import lock_taken, unlock
 from sim_backend.program import FIRST, WAIT, Actor, Frame, Procedure
-from sim_backend.world import ENTRY, World
+from sim_backend.world import ENTRY, U64, World
 from structs.irte import POSTED, REMAPPED
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 
 U32 = (1 << 32) - 1
 
 
-msi_msg_write_remap_rte = Procedure("msi_msg_write_remap_rte", "msi_desc", "msg", "unit", "irqs")
-MSI, MESSAGE, UNIT, IRQS = range(FIRST, FIRST + 4)
+msi_msg_write_remap_rte = Procedure("msi_msg_write_remap_rte", "msi_desc", "msg", "unit", "irqs", "posting", "high")
+MSI, MESSAGE, UNIT, IRQS, POSTING, HIGH = range(FIRST, FIRST + 6)
 
 DIRECT_SOURCE = (1, 2, 3, 6)
 """`pci_dev.type` of PCIe endpoints and bridges, PCIe-to-PCI bridges and host bridges: they use their own source-id."""
@@ -45,9 +45,15 @@ def new_entry(w: World, msi_desc: int, message: int) -> int:
     if pi_desc:
         values = {"p": 1, "im": 1, "vector": memory.u8(msi_desc + o.msi_gvec), "pda": w.physical(pi_desc)}
         return packed(POSTED, values | source)
+    return packed(REMAPPED, remapped_fields(w, message) | source)
+
+
+def remapped_fields(w: World, message: int) -> dict[str, int]:
+    """An entry in remapped format for a message, without its source."""
+    memory, o = w.memory, w.o
     address, data = memory.u32(message + o.msg_address), memory.u32(message + o.msg_data)
     dlm = COMPATIBILITY_DATA["dlm"].extract(data)
-    values = {
+    return {
         "p": 1,
         "dm": COMPATIBILITY_ADDRESS["dm"].extract(address),
         "tm": COMPATIBILITY_DATA["tm"].extract(data),
@@ -58,7 +64,14 @@ def new_entry(w: World, msi_desc: int, message: int) -> int:
         if memory.u8(w.x2apic_enabled)
         else COMPATIBILITY_ADDRESS["dst"].extract(address) << 8,
     }
-    return packed(REMAPPED, values | source)
+
+
+def scribbled_entry(w: World, msi_desc: int, message: int, entry: int) -> int:
+    """What the first versions made of an entry when its interrupt moved to another CPU: whatever it was before, the
+    fields of the remapped format were written over it; of those of a posted one, only IM stayed.
+    """
+    values = remapped_fields(w, message) | source_of(w, w.physical(w.memory.u64(msi_desc + w.o.msi_dev)))
+    return packed(REMAPPED, values) | entry & POSTED["im"].mask
 
 
 @msi_msg_write_remap_rte.step("finds the device's unit, and disables interrupts")
@@ -83,21 +96,41 @@ def _(w: World, a: Actor, f: Frame) -> Any:
         memory.set_u32(f[MSI] + o.msi_index, U32)
         a.result = -EFAULT
         return unlock_table
-    new = new_entry(w, f[MSI], message)
+    entry = w.layout.irte(f[UNIT], index)
+    old = int.from_bytes(memory.read(entry, 16), "little")
+    sound = f[POSTING] or w.version.rebuilds_posted
+    new = new_entry(w, f[MSI], message) if sound else scribbled_entry(w, f[MSI], message, old)
     prefix = REMAPPABLE_ADDRESS["prefix"].extract(memory.u32(message + o.msg_address))
     rewritten = packed(REMAPPABLE_ADDRESS, {"prefix": prefix, "shv": 1, "format": 1, "handle": index})
     memory.set_u32(message + o.msg_address, rewritten)
     memory.set_u32(message + o.msg_address_hi, 0)
     memory.set_u32(message + o.msg_data, 0)
-    entry = w.layout.irte(f[UNIT], index)
-    old = int.from_bytes(memory.read(entry, 16), "little")
+    if not w.version.entry_at_once:
+        f[HIGH] = new >> 64
+        return write_low(w, f, entry, old, new)
     memory.cmpxchg_u128(entry, old, new)
     w.effect = (ENTRY, f[UNIT] << 16 | index, "IRTE", old, new)
-    return None
+    return note
+
+
+def write_low(w: World, f: Frame, entry: int, old: int, new: int) -> None:
+    """Write the low half of an entry. Source: how compilers assign structures of 16 bytes without vector registers."""
+    w.memory.set_u64(entry, new & U64)
+    w.words = (msi_msg_write_remap_rte.name, "writes the low half of the remapping entry")
+    w.effect = (ENTRY, w.memory.u32(f[MSI] + w.o.msi_index) | f[UNIT] << 16, "IRTE", old, old >> 64 << 64 | new & U64)
+
+
+@msi_msg_write_remap_rte.step("writes the high half of the remapping entry")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    index = w.memory.u32(f[MSI] + w.o.msi_index)
+    entry = w.layout.irte(f[UNIT], index)
+    old = int.from_bytes(w.memory.read(entry, 16), "little")
+    w.memory.set_u64(entry + 8, f[HIGH])
+    w.effect = (ENTRY, f[UNIT] << 16 | index, "IRTE", old, old & U64 | f[HIGH] << 64)
 
 
 @msi_msg_write_remap_rte.step("notes that the entry is initialised")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def note(w: World, a: Actor, f: Frame) -> Any:
     w.memory.set_u8(f[MSI] + w.o.msi_initialized, 1)
 
 
@@ -125,3 +158,4 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 @vmx_pi_update_irte.step("has the remapping entry written")
 def _(w: World, a: Actor, f: Frame) -> Any:
     a.call(msi_msg_write_remap_rte, f[FIRST], f[FIRST + 3])
+    a.stack[-1][POSTING] = 1

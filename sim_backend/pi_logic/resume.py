@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim_backend.pi_logic.stores import list_del, lock_taken, set_node_lock, set_nv, unlock
+from sim_backend.pi_logic.stores import list_del, lock_taken, poison, set_node_lock, set_nv, unlock
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import VCPU, World
 
 V = FIRST
 
 
-vmx_pi_unblock_vcpu = Procedure("vmx_pi_unblock_vcpu", "v", "lock", "irqs")
-LOCK, IRQS = FIRST + 1, FIRST + 2
+vmx_pi_unblock_vcpu = Procedure("vmx_pi_unblock_vcpu", "v", "lock", "irqs", "before", "after")
+LOCK, IRQS, BEFORE, AFTER = FIRST + 1, FIRST + 2, FIRST + 3, FIRST + 4
 
 
 @vmx_pi_unblock_vcpu.step("lets posts send the notification vector")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def restore_nv(w: World, a: Actor, f: Frame) -> Any:
     set_nv(w, f[V], w.memory.u8(w.posted_intr_vector))
+    return None if w.version.resume_unlists else DONE
 
 
 @vmx_pi_unblock_vcpu.step("looks which lock guards its node; none: it is on no list")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def leave_list(w: World, a: Actor, f: Frame) -> Any:
     pointer = w.memory.u64(f[V] + w.o.node_lock)
     if not pointer:
         return DONE
@@ -41,7 +42,11 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 
 @vmx_pi_unblock_vcpu.step("looks whether it is still on the list; another one may have taken it off")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    return None if w.memory.u64(f[V] + w.o.node_lock) else unlock_list
+    pointer = w.memory.u64(f[V] + w.o.node_lock)
+    if not pointer:
+        return unlock_list
+    # Release builds do not ask whether it is still the list whose lock they took.
+    return None if w.physical(pointer) == f[LOCK] else read_neighbours
 
 
 @vmx_pi_unblock_vcpu.step("takes itself off the list")
@@ -51,7 +56,7 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 
 
 @vmx_pi_unblock_vcpu.step("forgets the lock")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def forget_lock(w: World, a: Actor, f: Frame) -> Any:
     set_node_lock(w, f[V], 0)
 
 
@@ -59,6 +64,33 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 def unlock_list(w: World, a: Actor, f: Frame) -> Any:
     unlock(w, f[LOCK])
     a.irqs = bool(f[IRQS])
+    return DONE
+
+
+# Its node has moved to another list meanwhile, whose lock it does not hold: others see the stores one by one.
+
+
+@vmx_pi_unblock_vcpu.step("reads its neighbours on the list, which is another one by now")
+def read_neighbours(w: World, a: Actor, f: Frame) -> Any:
+    node = f[V] + w.o.node
+    f[BEFORE], f[AFTER] = w.memory.u64(node + w.o.list_prev), w.memory.u64(node + w.o.list_next)
+
+
+@vmx_pi_unblock_vcpu.step("makes the one after it point to the one before it, with the wrong lock held")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    w.memory.set_u64(w.physical(f[AFTER]) + w.o.list_prev, f[BEFORE])
+
+
+@vmx_pi_unblock_vcpu.step("makes the one before it point to the one after it, with the wrong lock held")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    w.memory.set_u64(w.physical(f[BEFORE]) + w.o.list_next, f[AFTER])
+
+
+@vmx_pi_unblock_vcpu.step("poisons its node")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    poison(w, f[V] + w.o.node)
+    w.effect = (VCPU, f[V], "on a blocking list", 1, 0)
+    return forget_lock
 
 
 vmx_pi_do_resume = Procedure("vmx_pi_do_resume", "v")
@@ -66,7 +98,7 @@ vmx_pi_do_resume = Procedure("vmx_pi_do_resume", "v")
 
 @vmx_pi_do_resume.step("is called before VM entry")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    a.call(vmx_pi_unblock_vcpu, f[V])
+    a.call_at(restore_nv if w.version.resume_restores_nv else leave_list, vmx_pi_unblock_vcpu, f[V])
 
 
 vmx_vmenter_helper = Procedure("vmx_vmenter_helper")

@@ -41,6 +41,11 @@ def list_unlink(w: World, node: int) -> None:
 def list_del(w: World, node: int) -> None:
     """Take a node off its list and poison it."""
     list_unlink(w, node)
+    poison(w, node)
+
+
+def poison(w: World, node: int) -> None:
+    """Poison a node that is on no list. Source: `list_del`."""
     w.memory.set_u64(node + w.o.list_next, LIST_POISON1)
     w.memory.set_u64(node + w.o.list_prev, LIST_POISON2)
 

@@ -8,9 +8,10 @@ from sim_backend.pi_logic.hooks import PI_CSW_FROM, PI_CSW_TO
 from sim_backend.pi_logic.stores import clear_bit, set_bit, set_ndst
 from sim_backend.pi_logic.unblock import VPF_BLOCKED
 from sim_backend.program import DONE, FIRST, Actor, Frame, Procedure
-from sim_backend.world import SN, World
+from sim_backend.world import ON, PIR_WORDS, SN, World
 
 V = FIRST
+PIR_BYTES = 8 * PIR_WORDS
 
 
 vmx_pi_switch_from = Procedure("vmx_pi_switch_from", "v")
@@ -18,7 +19,8 @@ vmx_pi_switch_from = Procedure("vmx_pi_switch_from", "v")
 
 @vmx_pi_switch_from.step("looks whether it is blocked; if so, posts must go on notifying")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    return DONE if w.memory.u32(f[V] + w.o.pause_flags) & 1 << VPF_BLOCKED else None
+    blocked = w.memory.u32(f[V] + w.o.pause_flags) & 1 << VPF_BLOCKED
+    return DONE if blocked and w.version.blocked_notify else None
 
 
 @vmx_pi_switch_from.step("suppresses notifications")
@@ -30,13 +32,35 @@ vmx_pi_switch_to = Procedure("vmx_pi_switch_to", "v")
 
 
 @vmx_pi_switch_to.step("directs notifications to its CPU")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def direct(w: World, a: Actor, f: Frame) -> Any:
     set_ndst(w, f[V], w.memory.u32(f[V] + w.o.processor))
 
 
 @vmx_pi_switch_to.step("lets posts notify again")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def lift(w: World, a: Actor, f: Frame) -> Any:
     clear_bit(w, f[V], "sn", SN)
+    return None if w.version.switch_in_looks_at_pir else DONE
+
+
+@vmx_pi_switch_to.step("looks whether anything was posted meanwhile")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    return None if any(w.memory.read(f[V] + w.o.pir, PIR_BYTES)) else DONE
+
+
+@vmx_pi_switch_to.step("sets ON, for what was posted")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    set_bit(w, f[V], "on", ON)
+    return DONE
+
+
+@vmx_pi_switch_to.step("lets posts notify again, first of all")
+def lift_first(w: World, a: Actor, f: Frame) -> Any:
+    clear_bit(w, f[V], "sn", SN)
+
+
+@vmx_pi_switch_to.step("directs notifications to its CPU, last of all")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    set_ndst(w, f[V], w.memory.u32(f[V] + w.o.processor))
 
 
 vmx_ctxt_switch_from = Procedure("vmx_ctxt_switch_from", "v")
@@ -54,4 +78,5 @@ vmx_ctxt_switch_to = Procedure("vmx_ctxt_switch_to", "v")
 @vmx_ctxt_switch_to.step("loads it; calls the switch-in hook, if there is one")
 def _(w: World, a: Actor, f: Frame) -> Any:
     if w.memory.u32(w.domain_of(f[V]) + w.o.pi_flags) & PI_CSW_TO:
-        a.call(vmx_pi_switch_to, f[V])
+        early = direct if w.version.directs_before_lifting else lift_first
+        a.call_at(early if w.version.directs else lift, vmx_pi_switch_to, f[V])

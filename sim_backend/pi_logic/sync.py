@@ -18,9 +18,10 @@ GROUP, PIR = FIRST + 1, FIRST + 2
 
 
 @vmx_sync_pir_to_irr.step("clears ON; it was clear: PIR is not looked at")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def clear_on(w: World, a: Actor, f: Frame) -> Any:
     clear_bit(w, f[V], "on", ON)
-    return None if w.effect and w.effect[3] else DONE
+    # With the plain read before, Xen takes for granted that it was set.
+    return None if w.version.sync_reads_first or (w.effect and w.effect[3]) else DONE
 
 
 @vmx_sync_pir_to_irr.step("takes 64 bits of PIR")
@@ -37,7 +38,7 @@ def _(w: World, a: Actor, f: Frame) -> Any:
     memory = w.memory
     pending = f[PIR] | f[PIR + 1] << 64 | f[PIR + 2] << 128 | f[PIR + 3] << 192
     if not pending:
-        return
+        return DONE
     first = w.physical(memory.u64(f[V] + w.o.regs)) + IRR
     for number in range(8):
         bits = pending >> 32 * number & 0xFFFF_FFFF
@@ -46,6 +47,19 @@ def _(w: World, a: Actor, f: Frame) -> Any:
             old = memory.u32(place)
             memory.set_u32(place, old | bits)
             w.effect = (VCPU, f[V], f"vIRR[{number}]", old, old | bits)
+    return DONE
+
+
+@vmx_sync_pir_to_irr.step("reads ON; it is clear: PIR is not looked at")
+def read_on(w: World, a: Actor, f: Frame) -> Any:
+    on = w.memory.u8(f[V] + w.o.control) & 1 << ON
+    w.effect = (VCPU, f[V], "on", on, on)
+    return clear_on if on else DONE
+
+
+def sync(w: World, a: Actor, v: int) -> None:
+    """Call `vmx_sync_pir_to_irr` as this version has it."""
+    a.call_at(read_on if w.version.sync_reads_first else clear_on, vmx_sync_pir_to_irr, v)
 
 
 vmx_test_pir = Procedure("vmx_test_pir", "v", "vector")

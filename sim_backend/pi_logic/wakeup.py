@@ -48,6 +48,7 @@ def next_sleeper(w: World, a: Actor, f: Frame) -> Any:
 def _(w: World, a: Actor, f: Frame) -> Any:
     list_del(w, f[NODE])
     w.effect = (VCPU, f[NODE] - w.o.node, "on a blocking list", 1, 0)
+    return None if w.version.wakeup_forgets_lock else unblock
 
 
 @pi_wakeup_interrupt.step("makes it forget the lock")
@@ -56,8 +57,9 @@ def _(w: World, a: Actor, f: Frame) -> Any:
 
 
 @pi_wakeup_interrupt.step("unblocks it")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def unblock(w: World, a: Actor, f: Frame) -> Any:
     a.call(vcpu_unblock, f[NODE] - w.o.node)
+    return None if w.version.wakes_all else end_of_wakeup
 
 
 @pi_wakeup_interrupt.step("goes on")
