@@ -10,7 +10,7 @@ from sim_backend.profiles import DEFAULT
 NR_CPUS = 256
 RAM = 0xFE00_0000
 """Memory ends below the registers of the VT-d units."""
-IRQS, VCPUS = 1 << 16, 8192
+IRQS, VCPUS = 1 << 20, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
 
 
