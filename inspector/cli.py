@@ -28,6 +28,8 @@ TAKE_VALUE = frozenset(
         "--load",
         "--steps",
         "--serve",
+        "--replay",
+        "--at",
     )
 )
 COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
@@ -132,6 +134,8 @@ def _parser() -> ArgumentParser:
     sim.add_argument("--profile", dest="build", metavar="P", help="which Xen's layout: a bundled version or build-id")
     sim.add_argument("--load", metavar="FILE", help="go on with a saved machine")
     sim.add_argument("--steps", type=int, default=0, metavar="N", help="let it take N steps first")
+    sim.add_argument("--replay", metavar="FILE", help="the machine at the end of a history that `explore` wrote")
+    sim.add_argument("--at", type=int, metavar="STEP", help="with --replay: at that step of it")
     sim.add_argument(
         "--serve", metavar="ADDRESS", help="serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C"
     )

@@ -103,7 +103,7 @@ def vtdpi_sim() -> Callable[..., SimulatedMachine]:
     ) -> SimulatedMachine:
         from inspector.targets.simulation import simulated
 
-        options = Namespace(load=None, scenario=str(scenario), build=None, version=version, seed=seed, steps=steps)
-        return SimulatedMachine(simulated(options))
+        asked = {"scenario": str(scenario), "version": version, "seed": seed, "steps": steps}
+        return SimulatedMachine(simulated(Namespace(load=None, build=None, replay=None, at=None, **asked)))
 
     return make

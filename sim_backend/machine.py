@@ -57,6 +57,8 @@ class Machine(Orders):
         crashed: why the simulated Xen or hardware cannot go on, or None. Then no step is possible any more.
         steps: how many there were.
         entered: actor and name of the procedure that the last step entered, or None.
+        ahead: the moves of a history that `step` and `run` are to do before chance decides. Not saved, no part of the
+            digest.
 
     vCPUs are named `d1v0` or (1, 0), devices `00:03.0` or by number (bus << 8 | devfn).
 
@@ -118,6 +120,9 @@ class Machine(Orders):
 
     def step(self) -> Event | None:
         """Do one atomic action; None if nothing can happen unless it is asked for, or the machine has crashed."""
+        if self.ahead and self.crashed is None:
+            move, self.ahead = self.ahead[0], self.ahead[1:]
+            return self.perform(move)
         before = self._places()
         return self._told(before) if self.run(1) else None
 
@@ -179,9 +184,19 @@ class Machine(Orders):
         return Event(self.steps, actor.name, function, action, *self._effect())
 
     def run(self, steps: int) -> int:
-        """Do up to so many atomic actions; returns how many there were before nothing could happen any more."""
+        """Do up to so many atomic actions; returns how many there were before nothing could happen any more.
+
+        The moves that lie `ahead` come first, orders among them counted as well.
+
+        Raises:
+            SimError: one of these cannot be done.
+        """
         if self.crashed is not None:
             return 0
+        if self.ahead:
+            moves = min(steps, len(self.ahead))
+            done = sum(self.step() is not None for _ in range(moves))
+            return done + (self.run(steps - moves) if steps > moves else 0)
         done = 0
         draw = self.draw
         try:

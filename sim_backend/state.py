@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim_backend.actors import Device, Outside, Toolstack, Unit
 from sim_backend.cpu import Cpu
@@ -12,6 +12,9 @@ from sim_backend.naming import VcpuName, device_name, parse_vcpu
 from sim_backend.pi_logic import IRR
 from sim_backend.scenario import OUT_OF, Scenario, Workload, parse_bdf
 from sim_backend.world import DEVICE, DOMAIN, ENTRY, INCREMENT, MULTIPLIER, U64, UNIT, VCPU, World
+
+if TYPE_CHECKING:
+    from sim_backend.moves import Move
 
 
 class State(World):
@@ -53,6 +56,7 @@ class State(World):
         self.begun = ("", "")
         self.moving: Any = None
         self.choices: list[int] | None = None
+        self.ahead: tuple[Move, ...] = ()
         self.reserved_first = False
         self.online = list(range(config.cpus))
         self.active = list(self.online)

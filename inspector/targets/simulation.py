@@ -18,6 +18,7 @@ from sim_backend.memory import PAGE
 from sim_backend.registers import Placed, registers
 
 if TYPE_CHECKING:
+    from sim_backend.history import History
     from sim_backend.machine import Machine
 
 
@@ -131,12 +132,91 @@ class Simulation(Target):
         return address
 
 
+class Replay(Simulation):
+    """A simulated machine on its way along a history. It leaves it when it is given another order.
+
+    Args:
+        history: all of it can be done.
+        step: where to begin.
+        source: what it is called.
+    """
+
+    def __init__(self, history: History, step: int, source: str) -> None:
+        machine = history.at(step)
+        machine.ahead = history.moves[step:]
+        self.moving, self._source = machine, source
+        self._steps = len(history.moves)
+        self._left: int | None = None
+        super().__init__(machine)
+
+    @property
+    def description(self) -> str:
+        """What machine, and where in the history."""
+        left = "" if self._left is None else ", left there"
+        return f"{self._words}, step {self._at}/{self._steps} of {self._source}{left}"
+
+    @description.setter
+    def description(self, words: str) -> None:
+        self._words = words
+
+    def drive(self, order: str, *arguments: object) -> object:
+        """As Simulation.drive; any order but `run` ends the history."""
+        if order != "run" and self.moving.ahead:
+            self._left = self._at
+            self.moving.ahead = ()
+        return super().drive(order, *arguments)
+
+    def step(self, count: int) -> list[dict[str, Any]]:
+        """As Simulation.step; what is in the history says which step of it."""
+        first, inside = self._at + 1, len(self.moving.ahead)
+        events = super().step(count)
+        for number, event in enumerate(events[:inside], first):
+            event["history"] = number
+            event["text"] = f"{number}/{self._steps} {event['text']}"
+        if 0 < inside <= len(events):
+            events[inside - 1]["text"] += "\n(the history ends here; what comes now is chance)"
+        return events
+
+    @property
+    def _at(self) -> int:
+        """The step of the history; where it was left, if it was."""
+        return self._steps - len(self.moving.ahead) if self._left is None else self._left
+
+
 def simulated(options: Namespace) -> Simulation:
     """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
-    return Simulation(_machine(options))
+    return _replay(options) if options.replay else Simulation(_machine(options))
+
+
+def read_history(path: str) -> History:
+    """The history in a file, with all its moves tried. Raises UsageError if it is none."""
+    from sim_backend import history
+
+    try:
+        found = history.read(path)
+        found.at()
+    except SimError as error:
+        raise UsageError(str(error)) from None
+    return found
+
+
+def _replay(options: Namespace) -> Replay:
+    for word, given in (("--scenario", options.scenario), ("--load", options.load), ("--steps", options.steps)):
+        if given:
+            raise UsageError(f"{word} stands beside --replay; a history tells its own scenario (--at STEP: how far)")
+    history = read_history(options.replay)
+    try:
+        step = len(history.moves) if options.at is None else options.at
+        return Replay(history, step, Path(options.replay).name)
+    except SimError as error:
+        raise UsageError(f"--at {options.at}: {error}") from None
 
 
 def _machine(options: Namespace) -> Machine:
+    if options.replay:
+        return _replay(options).moving
+    if options.at is not None:
+        raise UsageError(f"--at {options.at}: it is a step of a history, which --replay FILE names")
     from sim_backend.machine import Machine
     from sim_backend.scenario import DEFAULT, load
 

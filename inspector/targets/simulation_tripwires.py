@@ -48,13 +48,14 @@ class Tripwires:
         deadline = time.monotonic() + seconds
         try:
             while time.monotonic() < deadline:
-                steps = machine.steps
+                events = 0
                 for event in machine.events_of(AT_ONCE):
+                    events += 1
                     if stored:
                         return self._trip("write", event)
                     if machine.entered and machine.entered[1] in self._hooks:
                         return self._trip("hook", event, *machine.entered)
-                if machine.steps - steps < AT_ONCE:
+                if events < AT_ONCE:
                     raise TargetError(f"the simulated machine stands still: {machine.crashed or 'nothing can happen'}")
         finally:
             memory.observer = before
