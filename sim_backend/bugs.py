@@ -63,7 +63,7 @@ BUGS: Mapping[str, Bug] = _by_name(
     Bug(
         "ZOO-02",
         "hooks are installed in a bad order, and NDST is stale",
-        "NDST names the CPU where a vCPU was created, and without hooks it is not updated. When the first device comes, "
+        "NDST names the CPU where a vCPU was created, and without hooks it goes stale; when the first device comes, "
         "the block hook is there at once: a vCPU that moved before and halts now waits on one CPU's list and has its "
         "notifications sent to another one.",
         {"assign_in_order": False, "ndst_at_creation": True},
@@ -74,7 +74,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "ZOO-03",
         "a softirq bit suppresses the notification",
         "A software post sends the notification vector only if it newly set the VCPU_KICK bit of the target's CPU. A "
-        "CPU in the guest takes the vector without an exit, and the bit stays; so the next post sets ON and sends none.",
+        "CPU in the guest takes the vector without an exit, and the bit stays: the next post sets ON and sends none.",
         {"always_notifies": False},
         "zoo-03",
         "b151125b4d, 4.9; also in 4.7.5 and 4.8.4",
@@ -109,7 +109,7 @@ BUGS: Mapping[str, Bug] = _by_name(
     Bug(
         "ZOO-07",
         "an entry is written in two halves",
-        "Two stores of 8 bytes, the low one first. A request in between fetches the new low half with the old high one. "
+        "Two stores of 8 bytes, the low one first. A request in between has the new low half with the old high one. "
         "That is a wrong entry only if the high halves differ: in the source-id, or in the upper half of a "
         "descriptor's address, that is, with memory above 4 GiB.",
         {"entry_at_once": False},

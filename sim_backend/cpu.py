@@ -31,6 +31,7 @@ from sim_backend.scheduler import (
     sync_local_execstate,
     vcpu_block,
 )
+from sim_backend.store_buffers import NOBODY
 from sim_backend.world import CPU, VCPU
 
 HVM_DPCI_SOFTIRQ = 10
@@ -50,6 +51,12 @@ class Cpu(Actor):
 
     def turn(self, w: Any) -> bool:
         """Take an interrupt if there is one that it may take, else go on with what it does; False if it has to wait."""
+        if w.store_buffers and not self.guest and w.memory.cpu < 0:
+            w.memory.cpu = self.cpu
+            try:
+                return self.turn(w)
+            finally:
+                w.memory.cpu = NOBODY
         if self.lapic.irr and self.irqs:
             vector = self.lapic.deliverable()
             if vector:
@@ -85,6 +92,7 @@ interrupt_return = Procedure("iret")
 @interrupt_return.step("returns from the interrupt")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     w.set_in_irq(a, -1)
+    w.fence()
     a.irqs = True
 
 
@@ -112,6 +120,7 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 @invalidate_interrupt.step("says that it is done")
 def _(w: Any, a: Actor, f: Frame) -> Any:
+    w.fence()
     w.flush_mask &= ~(1 << a.cpu)
 
 

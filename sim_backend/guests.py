@@ -70,6 +70,10 @@ class Guests(Services):
         """Any guest's vCPU; 0 if there is none."""
         return self.schedulable[self.below(len(self.schedulable))] if self.schedulable else 0
 
+    def guests(self) -> list[int]:
+        """The `struct domain` of every guest."""
+        return [self.layout.domain(number) for number in sorted({number for number, _ in self.names.values()})]
+
     def posting(self) -> bool:
         """`iommu_intpost`."""
         return bool(self.memory.u8(self.iommu_intpost))

@@ -34,6 +34,7 @@ from sim_backend.pi_logic import VPF_BLOCKED
 from sim_backend.program import BY_NUMBER
 from sim_backend.scenario import DEFAULT, OUT_OF, Scenario, load
 from sim_backend.scheduler import SCHEDULE_SOFTIRQ
+from sim_backend.store_buffers import BufferedMemory
 from sim_backend.versions import Version
 from sim_backend.versions import version as version_of
 from sim_backend.world import INCREMENT, MULTIPLIER, U64, World
@@ -51,6 +52,7 @@ class Machine(Orders):
             itself.
         version: `seed` (4.7) or `current` (4.20).
         seed: of the generator that decides who moves.
+        store_buffers: what a CPU stores becomes visible to others later (see `sim_backend.store_buffers`).
 
     Attributes:
         layout, memory: Xen's memory; everything that Xen or the hardware keeps is there.
@@ -67,7 +69,11 @@ class Machine(Orders):
     """
 
     def __init__(
-        self, scenario: Scenario | LayoutConfig | None = None, version: str | Version = "current", seed: int = 0
+        self,
+        scenario: Scenario | LayoutConfig | None = None,
+        version: str | Version = "current",
+        seed: int = 0,
+        store_buffers: bool = False,
     ) -> None:
         if isinstance(scenario, LayoutConfig):
             scenario = Scenario(layout=scenario)
@@ -75,6 +81,7 @@ class Machine(Orders):
         chosen = version_of(version) if isinstance(version, str) else version
         layout = Layout(_boot_config(self.scenario.layout, chosen))
         super().__init__(layout, chosen)
+        self._with_buffers(store_buffers)
         self.workload = self.scenario.workload
         self.draw = self.random = seed & U64
         self._plain_state()
@@ -88,15 +95,21 @@ class Machine(Orders):
         self._boot()
 
     @classmethod
-    def resumed(cls, scenario: Scenario, version: Version, layout: Layout) -> Machine:
+    def resumed(cls, scenario: Scenario, version: Version, layout: Layout, store_buffers: bool = False) -> Machine:
         """A machine around a layout that has run before; its other state is to be set by the caller."""
         machine = cls.__new__(cls)
         World.__init__(machine, layout, version)
+        machine._with_buffers(store_buffers)
         machine.scenario, machine.workload = scenario, scenario.workload
         machine.draw = machine.random = 0
         machine._plain_state()
         machine._actors()
         return machine
+
+    def _with_buffers(self, there: bool) -> None:
+        self.store_buffers = there
+        if there:
+            self.memory = BufferedMemory(self.layout.memory, self)
 
     def _boot(self) -> None:
         """Assign the devices, then let every vCPU wait for a CPU."""
@@ -276,6 +289,8 @@ class Machine(Orders):
         other.__dict__.update(self.__dict__)
         other.layout = layout = self.layout.copy()
         other.memory = layout.memory
+        other._with_buffers(self.store_buffers)
+        other.buffers = [buffer.copy() for buffer in self.buffers]
         other.virtual, other.physical = layout.virtual, layout.physical
         other.cpus = [_copy_actor(cpu) for cpu in self.cpus]
         for cpu in other.cpus:
@@ -324,7 +339,7 @@ _LISTS = (
 _PLAIN = (
     *("draw", "random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
     *("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active"),
-    *("ipi_order", "background"),
+    *("ipi_order", "background", "buffers"),
 )
 
 

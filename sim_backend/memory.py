@@ -25,7 +25,7 @@ from sim_backend.errors import SimError
 PAGE = 0x1000
 SHIFT = 12
 OFFSET = PAGE - 1
-U64_MASK = (1 << 64) - 1
+U32_MASK, U64_MASK = (1 << 32) - 1, (1 << 64) - 1
 
 Observer = Callable[[int, int, int, int], None]
 """Called after each store with its address, its size in bytes, and the little-endian value before and after."""
@@ -193,6 +193,12 @@ class Memory:
         if self.observer is not None:
             self.observer(address, 1, old, old & ~mask)
         return bool(old & mask)
+
+    def add_u32(self, address: int, value: int) -> int:
+        """Add to 4 bytes and return what was there. Atomic, as `lock xadd`."""
+        old = self.u32(address)
+        self.set_u32(address, old + value & U32_MASK)
+        return old
 
     def xchg_u64(self, address: int, value: int) -> int:
         """Store 8 bytes and return what was there. Atomic."""

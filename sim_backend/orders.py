@@ -24,9 +24,7 @@ class Orders(Guests):
     def post(self, device: str | int, number: int = 0) -> None:
         """A device sends the message of its vector `number`."""
         sid = self.sid(device)
-        count = len(self.layout.device(sid).msis)
-        if not 0 <= number < count:
-            raise SimError(f"device {device_name(sid)} has vectors 0 to {count - 1}, not {number}")
+        self._check_vector(sid, number)
         self.devices[sid].queue.append(number)
 
     def request(self, device: str | int, address: int, data: int) -> None:
@@ -114,6 +112,24 @@ class Orders(Guests):
             raise SimError(f"CPU {cpu} is not offline")
         self.order(toolstack.cpu_up, cpu)
 
+    def save_context(self, vcpu: VcpuName) -> None:
+        """Somebody reads the state of a vCPU's domain, all vCPUs' local APICs: `XEN_DOMCTL_gethvmcontext`."""
+        self.order(toolstack.save_domain, self.layout.domain(self.names[self.vcpu(vcpu)][0]))
+
+    def suspend(self) -> None:
+        """The host goes to sleep (ACPI S3) and comes back at once, as far as posted interrupts are concerned."""
+        self.order(toolstack.suspend_host)
+
+    def move_interrupt(self, device: str | int, number: int, cpu: int) -> None:
+        """The host moves the interrupt of a device's vector `number` to another CPU; a guest that has it sees nothing.
+
+        Source: `set_msi_affinity`.
+        """
+        sid = self.sid(device)
+        self._check_vector(sid, number)
+        self._check_cpu(cpu)
+        self.order(toolstack.move_interrupt, sid, number, cpu)
+
     def assign(self, device: str | int, domain: int) -> None:
         """Give a device to a domain, and its interrupts to the domain's vCPUs, one after the other."""
         sid = self.sid(device)
@@ -163,6 +179,11 @@ class Orders(Guests):
     def toolstack_busy(self) -> bool:
         """Whether the toolstack has something to do."""
         return bool(self.toolstack.stack or self.toolstack.queue)
+
+    def _check_vector(self, sid: int, number: int) -> None:
+        count = len(self.layout.device(sid).msis)
+        if not 0 <= number < count:
+            raise SimError(f"device {device_name(sid)} has vectors 0 to {count - 1}, not {number}")
 
     def _check_cpu(self, cpu: int) -> None:
         if cpu not in self.active:

@@ -22,7 +22,7 @@ from sim_backend.scenario import Scenario, Workload
 from sim_backend.versions import version
 from sim_backend.vtd import REGISTERS
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"vtdpi machine "
 CHECKSUM = 32
 LENGTH = 8
@@ -90,6 +90,8 @@ def _document(machine: Machine) -> dict[str, Any]:
         "crashed": machine.crashed,
         "layout": machine.layout.state(),
         "memory": machine.memory.size,
+        "store_buffers": machine.store_buffers,
+        "buffers": machine.buffers,
         "iec": [[unit, index, entry] for (unit, index), entry in machine.iec.items()],
         "actors": [_actor(actor) for actor in machine.actors],
         **{name: list(map(list, getattr(machine, name).items())) for name in TABLES},
@@ -134,7 +136,7 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
     about = document["scenario"]
     devices = tuple(DeviceConfig(**device) for device in document["boot_devices"])
     scenario = Scenario(about["name"], about["title"], _with_devices(config, devices), Workload(**about["workload"]))
-    machine = Machine.resumed(scenario, version(document["version"]), layout)
+    machine = Machine.resumed(scenario, version(document["version"]), layout, document["store_buffers"])
     for name in (*LISTS, *NUMBERS):
         setattr(machine, name, document[name])
     for name in TABLES:
@@ -142,6 +144,7 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
     machine.bindings = {key: (vcpu, vector) for key, (vcpu, vector) in document["bindings"]}
     machine.iec = {(unit, index): entry for unit, index, entry in document["iec"]}
     machine.crashed = document["crashed"]
+    machine.buffers = [list(map(tuple, buffer)) for buffer in document["buffers"]]
     actors = {actor.name: actor for actor in machine.actors}
     for saved in document["actors"]:
         actor = actors[saved["name"]]

@@ -40,6 +40,7 @@ def set_runstate(w: Any, v: int, state: int) -> None:
     """Source: `vcpu_runstate_change`."""
     w.effect = (VCPU, v, "runstate", w.memory.u32(v + w.o.runstate), state)
     w.memory.set_u32(v + w.o.runstate, state)
+    w.fence()
 
 
 def wake(w: Any, a: Actor, v: int) -> None:

@@ -59,7 +59,13 @@ class Services(State):
         if self.effect is None:
             self.effect = (CPU, cpu, f"softirq {number}", int(was), 1)
 
+    def fence(self) -> None:
+        """All stores of the CPU that moves become visible to all."""
+        if self.store_buffers:
+            self.memory.fence()  # type: ignore[attr-defined]
+
     def send_ipi(self, actor: Actor, cpu: int, vector: int) -> None:
+        self.fence()
         self._message_to(cpu, vector)
 
     def _message_to(self, cpu: int, vector: int) -> None:
@@ -142,12 +148,14 @@ class Services(State):
         """Store what the scheduler chose for a CPU."""
         resource = self.memory.u64(self._units_of[self.idle[cpu]] + self._unit_res)
         self.memory.set_u64(self.physical(resource) + self._resource_curr, self.virtual(self._units_of[v]))
+        self.fence()
 
     def set_processor(self, v: int, cpu: int) -> None:
         """Store a vCPU's `processor`."""
         self.memory.set_u32(v + self.o.processor, cpu)
         resource = self.memory.u64(self._units_of[self.idle[cpu]] + self._unit_res)
         self.memory.set_u64(self._units_of[v] + self._unit_res, resource)
+        self.fence()
 
     @property
     def _unit_running(self) -> int:
@@ -178,6 +186,7 @@ class Services(State):
 
     def enter_guest(self, actor: Any) -> None:
         """VM entry. From now on interrupts are taken whatever the guest has: external-interrupt exiting."""
+        self.fence()
         actor.guest = True
         actor.irqs = True
 
@@ -187,6 +196,7 @@ class Services(State):
 
     def stop_here(self, cpu: int) -> None:
         """A CPU leaves `cpu_online_map`. Source: `__cpu_disable`."""
+        self.fence()
         self.layout.offline(cpu)
         self.online.remove(cpu)
         self.cpus[cpu].lapic.clear()

@@ -11,6 +11,7 @@ from sim_backend.hardware import Remapping
 from sim_backend.naming import VcpuName, device_name, parse_vcpu
 from sim_backend.pi_logic import IRR
 from sim_backend.scenario import OUT_OF, Scenario, Workload, parse_bdf
+from sim_backend.store_buffers import Store, StoreBuffer
 from sim_backend.world import DEVICE, DOMAIN, ENTRY, INCREMENT, MULTIPLIER, U64, UNIT, VCPU, World
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class State(World):
         iec: the units' interrupt entry caches, by unit and index.
         background: whether the toolstack or a unit may have something to do.
         choices: while a move is performed, what the logic's draws give; else None: chance decides.
-        words: what the last step did, where that is not what its procedure says of it.
+        store_buffers: whether CPUs have store buffers. buffers: by CPU, its stores that others do not see yet.
     """
 
     scenario: Scenario
@@ -44,6 +45,7 @@ class State(World):
     curr: list[int]
     scheduled: list[int]
     ipi_order: list[int]
+    store_buffers = False
 
     def _plain_state(self) -> None:
         """What is no memory, for a machine that is switched on."""
@@ -52,7 +54,6 @@ class State(World):
         self.ipi_order = []
         self.crashed: str | None = None
         self.entered: tuple[str, str] | None = None
-        self.words: tuple[str, str] | None = None
         self.begun = ("", "")
         self.moving: Any = None
         self.choices: list[int] | None = None
@@ -77,12 +78,18 @@ class State(World):
         self.iec: dict[tuple[int, int], int] = {}
         self.next_fault = [0] * config.units
         self.names: dict[int, tuple[int, int]] = {}
+        self.buffers: list[list[Store]] = [[] for _ in self.online] if self.store_buffers else []
+
+    def buffer(self, cpu: int) -> list[Store]:
+        """A CPU's stores that others do not see yet, the oldest first."""
+        return self.buffers[cpu]
 
     def _actors(self) -> None:
         layout = self.layout
         self.cpus = [Cpu(layout, number) for number in range(layout.config.cpus)]
         self.devices = {sid: Device(sid, device_name(sid)) for sid in layout.devices}
         self.units = [Unit(number) for number in range(len(layout.units))]
+        self.drains = [StoreBuffer(number) for number in range(len(self.buffers))]
         self.toolstack = Toolstack()
         self.outside = Outside()
         self.remapping = [Remapping(layout, unit) for unit in range(len(layout.units))]
@@ -114,8 +121,9 @@ class State(World):
 
     def _line_up(self) -> None:
         """All actors; those who most often have nothing to do stand last, and are drawn only while `background`."""
-        self.actors: list[Any] = [*self.cpus, *self.devices.values(), self.outside, self.toolstack, *self.units]
-        self.foreground = len(self.cpus) + len(self.devices) + 1
+        first = [*self.cpus, *self.drains, *self.devices.values(), self.outside]
+        self.actors: list[Any] = [*first, self.toolstack, *self.units]
+        self.foreground = len(first)
         self.ring = self.actors * 2
         self.foreground_ring = self.actors[: self.foreground] * 2
 

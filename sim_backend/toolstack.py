@@ -14,10 +14,12 @@ from sim_backend.pi_logic import (
     vmx_pi_desc_fixup,
     vmx_pi_hooks_assign,
     vmx_pi_hooks_deassign,
+    vmx_pi_per_cpu_init,
     vmx_pi_update_irte,
 )
+from sim_backend.pi_logic.sync import sync
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
-from sim_backend.scheduler import SCHEDULE_SOFTIRQ, domain_pause, start_migration
+from sim_backend.scheduler import SCHEDULE_SOFTIRQ, domain_pause, domain_unpause, start_migration
 from sim_backend.world import CPU, DEVICE
 
 SID, DOMAIN_ID, NUMBER = range(FIRST, FIRST + 3)
@@ -103,6 +105,95 @@ def next_device(w: Any, a: Actor, f: Frame) -> Any:
 @destroy_domain.step("frees its vCPUs")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     w.forget_domain(f[FIRST])
+
+
+move_interrupt = Procedure("set_msi_affinity", "sid", "number", "cpu")
+
+
+@move_interrupt.step("directs the interrupt to another CPU")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    sid, number, cpu = f[FIRST : FIRST + 3]
+    msi = w.layout.device(sid).msis[number]
+    w.targets[w.msi_key(msi)] = cpu
+    w.compose_message(msi)
+    a.call(msi_msg_write_remap_rte, msi.msi_desc, w.message_buffer)
+    w.effect = (DEVICE, sid, f"vector {number}'s CPU on the host", -1, cpu)
+
+
+save_domain = Procedure("hvm_save", "domain", "v")
+
+
+@save_domain.step("pauses the domain")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    a.call(domain_pause, f[FIRST])
+    f[FIRST + 1] = w.first_vcpu(f[FIRST])
+
+
+@save_domain.step("saves the next vCPU's local APIC, and moves PIR to IRR for that")
+def save_next(w: Any, a: Actor, f: Frame) -> Any:
+    v = f[FIRST + 1]
+    if not v:
+        return None
+    sync(w, a, v)
+    f[FIRST + 1] = w.next_vcpu(v)
+    return save_next
+
+
+@save_domain.step("unpauses the domain")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    a.call(domain_unpause, f[FIRST])
+
+
+# S3, without what does not concern posted interrupts. In Xen the vCPUs of a CPU that sleeps return to it, and its
+# per-CPU area stays; here they stay where they were moved, and the area is a new one. The units' tables survive.
+
+suspend_host = Procedure("enter_state", "cpus", "domain")
+
+
+@suspend_host.step("pauses the next domain")
+def freeze(w: Any, a: Actor, f: Frame) -> Any:
+    domains = w.guests()
+    if f[FIRST + 1] >= len(domains):
+        f[FIRST + 1] = 0
+        return None
+    a.call(domain_pause, domains[f[FIRST + 1]])
+    f[FIRST + 1] += 1
+    return freeze
+
+
+@suspend_host.step("takes the next CPU offline, all but CPU 0")
+def disable_next(w: Any, a: Actor, f: Frame) -> Any:
+    others = [cpu for cpu in w.active if cpu]
+    if not others:
+        return None
+    f[FIRST] |= 1 << others[0]
+    a.call(cpu_down, others[0])
+    return disable_next
+
+
+@suspend_host.step("sleeps, wakes up, and sets up CPU 0 again")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    a.call(vmx_pi_per_cpu_init, 0)
+
+
+@suspend_host.step("brings the next CPU back")
+def enable_next(w: Any, a: Actor, f: Frame) -> Any:
+    if not f[FIRST]:
+        return None
+    cpu = (f[FIRST] & -f[FIRST]).bit_length() - 1
+    f[FIRST] &= ~(1 << cpu)
+    a.call(cpu_up, cpu)
+    return enable_next
+
+
+@suspend_host.step("unpauses the next domain")
+def thaw(w: Any, a: Actor, f: Frame) -> Any:
+    domains = w.guests()
+    if f[FIRST + 1] >= len(domains):
+        return None
+    a.call(domain_unpause, domains[f[FIRST + 1]])
+    f[FIRST + 1] += 1
+    return thaw
 
 
 cpu_down = Procedure("cpu_down", "cpu", "number")

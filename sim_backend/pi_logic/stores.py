@@ -12,7 +12,7 @@ def lock_taken(w: World, lock: int) -> bool:
     word = w.memory.u32(lock)
     if word >> 16 != word & 0xFFFF:
         return False
-    w.memory.set_u32(lock, word + 0x10000 & 0xFFFF_FFFF)
+    w.memory.add_u32(lock, 0x10000)
     return True
 
 
