@@ -1,0 +1,93 @@
+"""Every interleaving of a bounded scenario: an explicit-state model checker for the simulated machine.
+
+    >>> found = explore(load("h-a"))
+    >>> [verdict.name for verdict in found.result.broken]
+    ['no lost wakeup', 'no stranded interrupt']
+
+`model` says what a model is, `search` visits its states, `liveness` finds what can go on for ever; they know nothing of
+Xen. `transitions` is what makes it fast. `tracked` is the machine on a state of the search, `bounded` the model that it
+becomes, `properties` what is asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.model import SOMETIMES
+from sim_backend.explore.properties import PROPERTIES, Asked
+from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
+from sim_backend.explore.search import Limits, Progress, Search
+from sim_backend.history import History, started
+from sim_backend.moves import Move
+from sim_backend.scenario import Scenario, Workload
+from sim_backend.versions import CURRENT, Version
+
+__all__ = ["Exploration", "Limits", "explore"]
+
+SITUATIONS = tuple(f"S{number}" for number in range(1, 12))
+HOOKS = {
+    "vmx_vcpu_block": "the block hook runs",
+    "vmx_pi_switch_from": "the switch-out hook runs",
+    "vmx_pi_switch_to": "the switch-in hook runs",
+    "vmx_pi_do_resume": "the resume hook runs",
+    "pi_wakeup_interrupt": "a wakeup interrupt is handled",
+    "pi_notification_interrupt": "a notification is taken in Xen",
+    "posted-interrupt processing": "a notification is taken in the guest",
+}
+WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What was explored, and what was found."""
+
+    scenario: Scenario
+    version: Version
+    result: Result
+
+    def history(self, verdict: Verdict) -> History:
+        """The history that a verdict names, to be written to a file, replayed and shown."""
+        return History(self.scenario, self.version, verdict.moves or (), verdict.name, verdict.why)
+
+
+def explore(
+    scenario: Scenario,
+    version: Version = CURRENT,
+    limits: Limits | None = None,
+    properties: Sequence[Asked] = PROPERTIES,
+    symmetry: bool = True,
+    tell: Callable[[Progress], None] | None = None,
+) -> Exploration:
+    """Run all orders of a scenario's events within its bounds.
+
+    Raises:
+        SimError: there is no such machine.
+    """
+    scenario = replace(scenario, workload=Workload())
+    machine = BoundedMachine(started(scenario, version), scenario.bounds)
+    search = Search(machine.model(properties), limits or Limits(), symmetry, tell)
+    result = search.run()
+    verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
+    named = [verdicts[each.name] for each in properties if each.name in verdicts]
+    named = [replace(verdict, moves=_joined(verdict)) for verdict in named]
+    return Exploration(scenario, version, replace(result, verdicts=(*named, *_sometimes(machine, result))))
+
+
+def _rank(verdict: Verdict) -> tuple[int, int]:
+    return WORST.index(verdict.verdict), len(_joined(verdict) or ())
+
+
+def _joined(verdict: Verdict) -> tuple[Move, ...] | None:
+    return None if verdict.moves is None else tuple(chain.from_iterable(verdict.moves))
+
+
+def _sometimes(machine: BoundedMachine, result: Result) -> list[Verdict]:
+    """What has to happen some time, so that what always holds does not hold of nothing."""
+    seen = {words: name in machine.ran for name, words in HOOKS.items()}
+    seen |= {f"situation {name} occurs": name in machine.situations for name in SITUATIONS}
+    seen["a spurious notification occurs"] = machine.spurious
+    missing = NOT_SEEN if result.exhausted else UNKNOWN
+    return [Verdict(name, SOMETIMES, SEEN if there else missing) for name, there in seen.items()]

@@ -1,0 +1,287 @@
+"""A bounded scenario as a model: a machine's actors are its progress, orders within bounds its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sim_backend.bounds import UNBOUNDED, Bounds
+from sim_backend.errors import SimError
+from sim_backend.explore.model import Action, Key, Model, Permutation, Property, Value
+from sim_backend.explore.properties import Asked, Test, situation
+from sim_backend.explore.tracked import TrackedActor, TrackedMachine
+from sim_backend.explore.view import Shared, View
+from sim_backend.guests import FIRST_GUEST_VECTOR
+from sim_backend.hardware import posted_interrupt_processing
+from sim_backend.machine import Machine
+from sim_backend.moves import Move, give
+from sim_backend.naming import device_name
+from sim_backend.orders import IPI_VECTOR
+from sim_backend.program import BY_NUMBER, PROCEDURE
+
+Acted = tuple[bool, Any]
+MOST_AT_ONCE = 64
+"""So many steps of an actor that touch nothing but what is its own become one action at most."""
+
+
+class BoundedMachine(TrackedMachine):
+    """A machine with what is left of its bounds."""
+
+    def __init__(self, machine: Machine, bounds: Bounds) -> None:
+        super().__init__(machine)
+        self.bounds = bounds
+        self.hotplug = bool(bounds.attaches or bounds.detaches)
+        self.vectors = self._vectors(machine)
+        self.ran: set[str] = set()
+        self.situations: set[str] = set()
+        self.spurious = False
+
+    def _vectors(self, machine: Machine) -> list[tuple[int, int]]:
+        """The vCPUs and vectors that interrupts may go to."""
+        bound = set(machine.bindings.values()) if self.bounds.posts else set()
+        emulated = {(v, FIRST_GUEST_VECTOR) for v in self.names} if self.bounds.emulated else set()
+        ipis = {(v, IPI_VECTOR) for v in self.names} if self.bounds.ipis else set()
+        return sorted(bound | emulated | ipis)
+
+    def first_of_other(self, kind: Any, rest: list[Any]) -> Value:
+        if kind == "left":
+            return self.bounds.numbers()[rest[0]]
+        return super().first_of_other(kind, rest)
+
+    def counts(self, v: int, vector: int) -> tuple[int, int]:
+        """How often a vector was posted to a vCPU, and delivered there."""
+        counted: tuple[int, int] = self.view["posted", v, vector]
+        return counted
+
+    def model(self, asked: Sequence[Asked] = (), symmetries: Sequence[Permutation] = ()) -> Model:
+        """The model. A property of several tests becomes several of the same name."""
+        turns = [Action(actor.name, self._turn(actor)) for actor in self.actors if actor is not self.outside]
+        orders = [Action(name, act, progress=False) for name, act in self._orders()]
+        properties = [Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(self)]
+        properties += [Property("", self._test(self._notes_situation(v))) for v in self.names]
+        return Model(self.first, [*turns, *orders], properties, symmetries)
+
+    def _notes_situation(self, v: int) -> Test:
+        def note(machine: Any) -> bool:
+            self.situations.add(situation(machine, v))
+            return True
+
+        return note
+
+    def _test(self, test: Test) -> Callable[[View], bool]:
+        def tested(view: View) -> bool:
+            self.show(view)
+            return test(self)
+
+        return tested
+
+    def _turn(self, actor: Any) -> Callable[[View], Acted]:
+        def act(view: View) -> Acted:
+            self.show(view)
+            return False if self.crashed else self._moved(view, actor, [])
+
+        return act
+
+    def _moved(self, view: View, actor: Any, moves: list[Move]) -> Acted:
+        """Have an actor do its next step, and those after it that touch nothing but its own."""
+        drawn = len(view.drawn)
+        try:
+            watched = actor.irqs and actor in self.cpus
+            doing = self._doing(actor)
+            if not actor.turn(self):
+                return False, None
+            self._note(doing)
+            moves.append(Move(actor.name, choices=tuple(chosen for chosen, _ in view.drawn[drawn:])))
+            self._more(view, actor, moves, watched)
+        except SimError as error:
+            moves.append(Move(actor.name))
+            self.crashed = f"{actor.name}: {error}"
+        self.store()
+        return True, tuple(moves)
+
+    def _more(self, view: View, actor: TrackedActor, moves: list[Move], watched: bool) -> None:
+        """Steps that read and change nothing that others change. Nobody can tell whether they come at once or later.
+
+        Where interrupts are on, that holds only if none is there: then the step before has looked.
+        """
+        own = {*actor.keys, ("curr", actor.cpu)}
+        key: Key = ("lapic", actor.cpu)
+        for _ in range(MOST_AT_ONCE):
+            if not actor.stack or not (watched or not actor.irqs or actor not in self.cpus):
+                return
+            before, state = actor.keep(), self._seen_by_interrupts(actor)
+            changed = dict(self.changed)
+            view.own = {*own, key} if watched else own
+            doing = self._doing(actor)
+            try:
+                moved = actor.turn(self) and len(view.drawn) == sum(len(move.choices) for move in moves)
+            except Shared:
+                moved = False
+            finally:
+                view.own = None
+            if moved and watched:
+                # An interrupt may come before it: it must find the CPU as it would after it.
+                moved = self._seen_by_interrupts(actor) == state
+            if not moved:
+                actor.restore(before)
+                self.changed = changed
+                return
+            self._note(doing)
+            watched = watched and bool(actor.irqs)
+            moves.append(Move(actor.name))
+
+    @staticmethod
+    def _doing(actor: Any) -> str:
+        return BY_NUMBER[actor.stack[-1][PROCEDURE]].name if actor.stack else ""
+
+    def _note(self, doing: str) -> None:
+        """What is run once for all states that are alike in what matters is run in states that can be reached."""
+        self.ran.add(doing)
+        if doing == posted_interrupt_processing.name and self.effect and self.effect[2:] == ("on", 0, 0):
+            self.spurious = True
+
+    @staticmethod
+    def _seen_by_interrupts(actor: Any) -> tuple[Any, ...]:
+        return actor.irqs, actor.in_irq, actor.current, actor.guest
+
+    # The environment.
+
+    def _orders(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        numbers = self.bounds.numbers()
+        for kind, orders in (
+            ("posts", self._posts()),
+            ("blocks", self._of_guests("block")),
+            ("hypercalls", self._of_guests("hypercall")),
+            ("ipis", self._ipis()),
+            ("preemptions", self._of_vcpus("preempt", None)),
+            ("migrations", self._migrations()),
+            ("upcalls", self._upcalls()),
+            ("emulated", self._of_vcpus("deliver", self.toolstack, FIRST_GUEST_VECTOR)),
+            ("pauses", self._of_vcpus("sleep", self.toolstack)),
+            ("unpauses", self._unpauses()),
+            ("attaches", self._attaches()),
+            ("detaches", self._of_devices("deassign")),
+            ("offlines", self._of_cpus("offline")),
+            ("onlines", self._of_cpus("bring_online")),
+            ("saves", self._of_vcpus("save_context", self.toolstack)),
+            ("suspends", iter([("suspend", self._order(self.toolstack, "suspend"))])),
+        ):
+            if numbers[kind]:
+                for name, act in orders:
+                    yield name, self._within(kind, act)
+
+    def _within(self, kind: str, act: Callable[[View], Acted]) -> Callable[[View], Acted]:
+        def bounded(view: View) -> Acted:
+            left: Any = view["left", kind]
+            if not left:
+                return False, None
+            self.show(view)
+            if self.crashed:
+                return False, None
+            if left != UNBOUNDED:
+                view["left", kind] = left - 1
+            return act(view)
+
+        return bounded
+
+    def _order(self, actor: Any, order: str, *arguments: Any) -> Callable[[View], Acted]:
+        """An order, and the first step of the actor that carries it out, which must have nothing else to do."""
+
+        def act(view: View) -> Acted:
+            if actor is not None and (actor.stack or actor.queue):
+                return False, None
+            try:
+                give(self, order, arguments)
+            except SimError:
+                return False, None
+            moves = [Move(order=order, arguments=arguments)]
+            self._count(order, arguments)
+            if actor is not None:
+                return self._moved(view, actor, moves)
+            self.store()
+            return True, tuple(moves)
+
+        return act
+
+    def _count(self, order: str, arguments: tuple[Any, ...]) -> None:
+        """Note the vectors that an order sends."""
+        if order == "post":
+            sid, number = self.sid(arguments[0]), arguments[1]
+            binding = self.bindings.get(self.msi_key(self.layout.device(sid).msis[number]))
+            if binding is not None:
+                self.posted(*binding)
+        elif order == "deliver":
+            self.posted(self.vcpu(arguments[0]), arguments[1])
+        elif order == "ipi":
+            self.posted(self.vcpu(arguments[1]), IPI_VECTOR)
+
+    def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for sid, device in self.devices.items():
+            for number in range(len(self.layout.device(sid).msis)):
+                name = device_name(sid)
+                yield f"post {name} {number}", self._order(device, "post", name, number)
+
+    def _of_guests(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v in self.names:
+            yield f"{order} {self.vcpu_name(v)}", self._guest(v, order, self.vcpu_name(v))
+
+    def _ipis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v, (domain, _) in self.names.items():
+            for other, (its, _) in self.names.items():
+                if other != v and its == domain:
+                    names = self.vcpu_name(v), self.vcpu_name(other)
+                    yield f"ipi {' '.join(names)}", self._guest(v, "ipi", *names)
+
+    def _guest(self, v: int, order: str, *arguments: Any) -> Callable[[View], Acted]:
+        """What a guest does that makes its CPU leave it, once it has taken the interrupts that are there."""
+
+        def act(view: View) -> Acted:
+            cpu = self.cpus[self.memory.u32(v + self.o.processor)]
+            if not cpu.guest or cpu.current != v:
+                return False, None
+            give(self, order, arguments)
+            self._count(order, arguments)
+            acted, moves = self._moved(view, cpu, [Move(order=order, arguments=arguments)])
+            return acted and not self.orders, moves
+
+        return act
+
+    def _of_vcpus(self, order: str, actor: Any, *arguments: Any) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v in self.names:
+            yield f"{order} {self.vcpu_name(v)}", self._order(actor, order, self.vcpu_name(v), *arguments)
+
+    def _migrations(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v in self.names:
+            for cpu in range(len(self.cpus)):
+                act = self._order(self.toolstack, "migrate", self.vcpu_name(v), cpu)
+                there = self._unless(lambda v=v, cpu=cpu: self.memory.u32(v + self.o.processor) == cpu, act)
+                yield f"migrate {self.vcpu_name(v)} {cpu}", there
+
+    def _upcalls(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v in self.names:
+            act = self._order(self.toolstack, "wake", self.vcpu_name(v))
+            paused = self._unless(lambda v=v: bool(self.memory.u32(v + self.o.pause_count)), act)
+            yield f"wake {self.vcpu_name(v)}", paused
+
+    def _unpauses(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v in self.names:
+            act = self._order(self.toolstack, "wake", self.vcpu_name(v))
+            running = self._unless(lambda v=v: not self.memory.u32(v + self.o.pause_count), act)
+            yield f"unpause {self.vcpu_name(v)}", running
+
+    def _unless(self, obstacle: Callable[[], bool], act: Callable[[View], Acted]) -> Callable[[View], Acted]:
+        return lambda view: (False, None) if obstacle() else act(view)
+
+    def _attaches(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for sid in self.devices:
+            for domain in sorted({number for number, _ in self.names.values()}):
+                name = device_name(sid)
+                yield f"assign {name} {domain}", self._order(self.toolstack, "assign", name, domain)
+
+    def _of_devices(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for sid in self.devices:
+            yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
+
+    def _of_cpus(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for cpu in range(1, len(self.cpus)):
+            yield f"{order} {cpu}", self._order(self.toolstack, order, cpu)

@@ -1,0 +1,115 @@
+"""A state as a row of 64-bit words: each key has a field in it, which holds the number of one of the values seen so far.
+
+A key has no field before something else than its first value is stored there. A new field starts as zeros, and number 0
+is the first value, so rows that were packed before stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sim_backend.explore.model import Key, Value
+
+Rows = Any
+"""An array of uint64, one row a state."""
+
+WORD = 64
+NARROW, WIDE = 3, 10
+GROW = 2
+
+
+class Fields:
+    """The fields of a model's states.
+
+    Attributes:
+        number: the field of a key, by key.
+        keys, values: by field, its key, and the values that its numbers stand for.
+        constants: the keys that were read while they had no field.
+        word, shift, mask: by field, where it lies.
+        words: how many words a row has.
+        layout: grows whenever fields move; rows must be given to `moved` then.
+    """
+
+    def __init__(self, initial: Callable[[Key], Value]) -> None:
+        self.initial = initial
+        self.number: dict[Key, int] = {}
+        self.keys: list[Key] = []
+        self.values: list[list[Value]] = []
+        self.constants: set[Key] = set()
+        self.layout = 0
+        self._numbers: list[dict[Value, int]] = []
+        self._widths: list[int] = []
+        self._place()
+
+    def add(self, key: Key) -> int:
+        """Give a key a field; returns its number."""
+        number = self.number.get(key)
+        if number is None:
+            number = self.number[key] = len(self.keys)
+            first = self.initial(key)
+            self.keys.append(key)
+            self.values.append([first])
+            self._numbers.append({first: 0})
+            self._widths.append(WIDE if isinstance(first, tuple) else NARROW)
+            self._place()
+        return number
+
+    def intern(self, field: int, value: Value) -> int:
+        """The number of a value in a field."""
+        numbers = self._numbers[field]
+        number = numbers.get(value)
+        if number is None:
+            number = numbers[value] = len(numbers)
+            self.values[field].append(value)
+            if number >> self._widths[field]:
+                self._widths[field] += GROW
+                self._place()
+        return number
+
+    def extract(self, rows: Rows, field: int) -> Any:
+        """A field of rows, as numbers."""
+        return rows[..., self.word[field]] >> self.shift[field] & self.mask[field]
+
+    def pack(self, numbers: dict[int, int]) -> tuple[Rows, Rows]:
+        """What a change of fields to these numbers does to a row: the bits that it clears, and those that it sets."""
+        clear, bits = np.zeros(self.words, np.uint64), np.zeros(self.words, np.uint64)
+        for field, number in numbers.items():
+            word, shift = self.word[field], self.shift[field]
+            clear[word] |= self.mask[field] << shift
+            bits[word] |= np.uint64(number) << shift
+        return clear, bits
+
+    def placement(self) -> tuple[Any, Any, Any, int]:
+        """Where the fields lie now, for `moved`."""
+        return self.word, self.shift, self.mask, self.words
+
+    def moved(self, rows: Rows, before: tuple[Any, Any, Any, int]) -> Rows:
+        """Rows that were packed when fields lay elsewhere."""
+        word, shift, mask, _ = before
+        new = np.zeros((len(rows), self.words), np.uint64)
+        for field in range(len(word)):
+            numbers = rows[:, word[field]] >> shift[field] & mask[field]
+            new[:, self.word[field]] |= numbers << self.shift[field]
+        return new
+
+    def _place(self) -> None:
+        # Wide ones first: what is left of a word is filled by narrow ones.
+        order = sorted(range(len(self._widths)), key=lambda field: -self._widths[field])
+        room = [WORD]
+        places = [(0, 0)] * len(order)
+        for field in order:
+            width = self._widths[field]
+            chosen = next((n for n, left in enumerate(room) if left >= width), None)
+            if chosen is None:
+                chosen = len(room)
+                room.append(WORD)
+            places[field] = chosen, WORD - room[chosen]
+            room[chosen] -= width
+        self.words = len(room)
+        self.word = np.array([word for word, _ in places], np.intp)
+        self.shift = np.array([shift for _, shift in places], np.uint64)
+        self.mask = np.array([(1 << width) - 1 for width in self._widths], np.uint64)
+        self.layout += 1

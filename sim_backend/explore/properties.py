@@ -1,0 +1,236 @@
+"""What is asked of the posted-interrupt logic. The tests take a machine; one that is true of it is as it should be.
+
+A user's own stand in a Python file, the same way:
+
+    from sim_backend.explore.properties import always, eventually
+
+    @always
+    def d1v0_stays_on_cpu_0(m):
+        return m.memory.u32(m.vcpu("d1v0") + m.o.processor) == 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+from pathlib import Path
+from typing import Any
+
+from sim_backend.cpu import idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.domains import RUNNING
+from sim_backend.errors import SimError
+from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
+from sim_backend.invariants import INVARIANTS, settled
+from sim_backend.pi_logic import SN_MASK, VPF_BLOCKED
+from sim_backend.program import PC, PROCEDURE
+from sim_backend.world import PIR_WORDS
+
+Test = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A property of machines. `tests` makes its tests for one; it holds where all of them do."""
+
+    name: str
+    kind: str
+    tests: Callable[[Any], Sequence[Test]]
+
+
+def pending(m: Any, v: int) -> bool:
+    """Whether a vector is posted to a vCPU, or in its virtual IRR."""
+    return any(m.memory.u64(v + m.o.pir + 8 * word) for word in range(PIR_WORDS)) or m.highest_virtual(v) >= 0
+
+
+def could_wake(m: Any, v: int) -> bool:
+    """Whether a vCPU is blocked, switched out, and kept from running by nothing else."""
+    return settled(m, v) and m.memory.u32(v + m.o.pause_flags) == 1 << VPF_BLOCKED and not _paused(m, v)
+
+
+def _paused(m: Any, v: int) -> bool:
+    return bool(m.memory.u32(v + m.o.pause_count) or m.memory.u32(m.domain_of(v) + m.o.domain_pause_count))
+
+
+def in_guest_mode(m: Any, v: int) -> bool:
+    """Whether a CPU executes the guest on a vCPU."""
+    return any(cpu.current == v and cpu.guest for cpu in m.cpus)
+
+
+def _woken(m: Any) -> list[Test]:
+    return [lambda m, v=v: not could_wake(m, v) or not pending(m, v) for v in m.names]
+
+
+def _taken(m: Any) -> list[Test]:
+    return [lambda m, v=v: not in_guest_mode(m, v) or not pending(m, v) for v in m.names]
+
+
+def _restored(m: Any) -> list[Test]:
+    return [lambda m, v=v: _is_restored(m, v) for v in m.names]
+
+
+def _is_restored(m: Any, v: int) -> bool:
+    if not in_guest_mode(m, v) or not m.memory.u64(m.domain_of(v) + m.o.block_hook):
+        return True
+    return m.memory.u8(v + m.o.nv) == m.memory.u8(m.posted_intr_vector) and not m.memory.u64(v + m.o.node_lock)
+
+
+def _not_suppressed(m: Any) -> list[Test]:
+    return [lambda m, v=v: not in_guest_mode(m, v) or not m.memory.u8(v + m.o.control) & SN_MASK for v in m.names]
+
+
+def _listed_once(m: Any) -> list[Test]:
+    (lists,) = (invariant for invariant in INVARIANTS if invariant.name == "lists are sound")
+
+    def sound(m: Any) -> bool:
+        try:
+            return not any(lists.check(m))
+        except SimError:
+            return False
+
+    return [sound]
+
+
+def _locks(m: Any) -> list[Test]:
+    return [
+        lambda m, cpu=cpu: cpu not in m.areas or m.memory.u32(m.blocking_lock(cpu)) >> 16 <= 1 for cpu in m.all_areas
+    ]
+
+
+def _arrives(m: Any) -> list[Test]:
+    return [lambda m: not m.lost]
+
+
+def _runs(m: Any) -> list[Test]:
+    return [lambda m: m.crashed is None]
+
+
+def _nobody_stuck(m: Any) -> list[Test]:
+    def free(m: Any) -> bool:
+        beside = [*m.devices.values(), *m.units, m.toolstack]
+        return all(map(_waits_for_work, m.cpus)) and not any(actor.stack for actor in beside)
+
+    return [free]
+
+
+def _waits_for_work(cpu: Any) -> bool:
+    if len(cpu.stack) != 1:
+        return False
+    procedure, pc = cpu.stack[0][PROCEDURE], cpu.stack[0][PC]
+    return procedure == idle_loop.number or (procedure, pc) == (vmx_do_vmentry.number, in_guest.pc)
+
+
+def _not_too_often(m: Any) -> list[Test]:
+    return list(starmap(_at_most_posted, m.vectors))
+
+
+def _at_most_posted(v: int, vector: int) -> Test:
+    def test(m: Any) -> bool:
+        posted, delivered = m.counts(v, vector)
+        return bool(delivered <= posted)
+
+    return test
+
+
+def _at_least_once(m: Any) -> list[Test]:
+    return [] if m.hotplug else list(starmap(_delivered_or_pending, m.vectors))
+
+
+def _delivered_or_pending(v: int, vector: int) -> Test:
+    def test(m: Any) -> bool:
+        posted, delivered = m.counts(v, vector)
+        return not posted or bool(delivered) or pending(m, v)
+
+    return test
+
+
+PROPERTIES = (
+    Asked("no lost wakeup", EVENTUALLY, _woken),
+    Asked("no stranded interrupt", EVENTUALLY, _taken),
+    Asked("restored before VM entry", ALWAYS, _restored),
+    Asked("not suppressed in the guest", ALWAYS, _not_suppressed),
+    Asked("on one list, under its lock", ALWAYS, _listed_once),
+    Asked("locks are held once", ALWAYS, _locks),
+    Asked("no message is lost", ALWAYS, _arrives),
+    Asked("nobody waits for ever", AT_REST, _nobody_stuck),
+    Asked("delivered at least once", AT_REST, _at_least_once),
+    Asked("not delivered more often than posted", ALWAYS, _not_too_often),
+    Asked("Xen does not crash", ALWAYS, _runs),
+)
+
+WORDS = {
+    "no lost wakeup": "a vCPU is blocked with a vector pending, and nothing wakes it without a later interrupt",
+    "no stranded interrupt": "the guest runs with a vector pending that is not delivered without a later interrupt",
+    "restored before VM entry": "in the guest, NV is the notification vector and the vCPU is on no blocking list",
+    "not suppressed in the guest": "in the guest, SN is clear",
+    "on one list, under its lock": "each list is circular, and a vCPU is on the list whose lock it names, and on no other",
+    "locks are held once": "no blocking list's lock has two holders",
+    "no message is lost": "every interrupt message goes to a CPU that is online",
+    "nobody waits for ever": "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",
+    "delivered at least once": "at rest, a vector that was posted has been delivered or is still pending",
+    "not delivered more often than posted": "a vector is not delivered more often than it was posted",
+    "Xen does not crash": "no wild pointer is followed, no area that is gone is used",
+}
+
+
+def situation(m: Any, v: int) -> str:
+    """Where a vCPU with hooks stands, S1 to S11, or `between`. As `inspector.situation` has it, from the machine."""
+    memory, o = m.memory, m.o
+    flags, running = memory.u32(v + o.pause_flags), memory.u8(v + o.is_running)
+    if flags & 1 << VPF_BLOCKED:
+        if running:
+            return "S7"
+        if memory.u32(v + o.pause_count):
+            return "S10"
+        return "S9" if _held(m, v) else "S8"
+    wakeup = memory.u8(v + o.nv) == memory.u8(m.pi_wakeup_vector)
+    if running and memory.u32(v + o.runstate) == RUNNING:
+        return "S1" if in_guest_mode(m, v) else "S3" if wakeup else "S2"
+    if memory.u32(v + o.pause_count) and not running:
+        return "S6"
+    if running:
+        return "between"
+    suppressed = memory.u8(v + o.control) & SN_MASK
+    if suppressed:
+        return "between" if _held(m, v) else "S4"
+    return "S11" if wakeup else "S5" if _held(m, v) else "S4"
+
+
+def _held(m: Any, v: int) -> bool:
+    return any(m.curr_vcpu(cpu) == v for cpu in range(len(m.cpus)))
+
+
+# A user's own.
+
+_GIVEN: list[Asked] = []
+
+
+def _given(kind: str) -> Callable[[Test], Test]:
+    def declare(test: Test) -> Test:
+        _GIVEN.append(Asked(test.__name__.replace("_", " "), kind, lambda m: [test]))
+        return test
+
+    return declare
+
+
+always, sometimes, eventually, at_rest = map(_given, (ALWAYS, SOMETIMES, EVENTUALLY, AT_REST))
+
+
+def read(path: Path) -> tuple[Asked, ...]:
+    """The properties that a Python file declares, which is run.
+
+    Raises:
+        SimError: the file cannot be read or run, or declares none.
+    """
+    try:
+        code = compile(path.read_text("utf-8"), str(path), "exec")
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        raise SimError(f"properties {path}: {error}") from None
+    _GIVEN.clear()
+    try:
+        exec(code, {"__name__": path.stem, "__file__": str(path)})
+    except Exception as error:
+        raise SimError(f"properties {path}: {type(error).__name__}: {error}") from None
+    if not _GIVEN:
+        raise SimError(f"properties {path}: it declares none with @always, @sometimes, @eventually or @at_rest")
+    return tuple(_GIVEN)

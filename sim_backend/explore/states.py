@@ -1,0 +1,135 @@
+"""The set of the states that were found, with how each was reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim_backend.explore.fields import Fields, Rows
+
+FIRST_SLOTS = 1 << 16
+FIRST_ROWS = 1 << 14
+FULL = 2, 3
+"""The table grows before so many of its slots are taken."""
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+
+
+def hashed(rows: Rows) -> Any:
+    """A 64-bit number for each row; its upper bits are well mixed."""
+    mixed = np.zeros(len(rows), np.uint64)
+    for word in range(rows.shape[1]):
+        mixed ^= rows[:, word]
+        mixed *= np.uint64(MULTIPLIERS[word % len(MULTIPLIERS)])
+        mixed ^= mixed >> np.uint64(29)
+    return mixed * np.uint64(MULTIPLIERS[1])
+
+
+class States:
+    """Rows in the order in which they were found, each once. The table that finds them compares whole rows: two states
+    are never taken for one.
+
+    Attributes:
+        count: how many there are.
+        rows, parent, via: by state, its row, the state that it was first reached from, and by what.
+    """
+
+    def __init__(self, words: int) -> None:
+        self.count = 0
+        self.rows = np.zeros((FIRST_ROWS, words), np.uint64)
+        self.parent = np.zeros(FIRST_ROWS, np.int32)
+        self.via = np.zeros(FIRST_ROWS, np.int32)
+        self._slots = np.zeros(FIRST_SLOTS, np.int32)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the states take."""
+        return self.rows.nbytes + self.parent.nbytes + self.via.nbytes + self._slots.nbytes
+
+    def add(self, rows: Rows, parent: Any, via: Any) -> int:
+        """Add the rows that are new; returns how many were."""
+        before = self.count
+        self._reserve(len(rows))
+        slot = self._slot(rows)
+        pending = np.arange(len(rows))
+        last = len(self._slots) - 1
+        while pending.size:
+            at = slot[pending]
+            found = self._slots[at]
+            free = found == 0
+            claims = pending[free]
+            if claims.size:
+                places = at[free]
+                self._slots[places] = claims + 1
+                won = self._slots[places] == claims + 1
+                winners = claims[won]
+                end = self.count + len(winners)
+                self._slots[places[won]] = np.arange(self.count + 1, end + 1)
+                self.rows[self.count : end] = rows[winners]
+                self.parent[self.count : end] = parent[winners]
+                self.via[self.count : end] = via[winners]
+                self.count = end
+            others, found = pending[~free], found[~free]
+            different = (self.rows[found - 1] != rows[others]).any(axis=1)
+            others = others[different]
+            slot[others] = slot[others] + 1 & last
+            pending = np.concatenate((claims[~won], others)) if claims.size else others
+        return self.count - before
+
+    def find(self, rows: Rows) -> Any:
+        """The states that these rows are, -1 for what is none."""
+        result = np.full(len(rows), -1, np.int64)
+        slot = self._slot(rows)
+        pending = np.arange(len(rows))
+        last = len(self._slots) - 1
+        while pending.size:
+            found = self._slots[slot[pending]]
+            pending, found = pending[found != 0], found[found != 0]
+            same = (self.rows[found - 1] == rows[pending]).all(axis=1)
+            result[pending[same]] = found[same] - 1
+            pending = pending[~same]
+            slot[pending] = slot[pending] + 1 & last
+        return result
+
+    def move(self, fields: Fields, before: tuple[Any, Any, Any, int]) -> None:
+        """Pack all rows again, for fields have moved."""
+        rows = np.zeros((len(self.rows), fields.words), np.uint64)
+        step = 1 << 20
+        for start in range(0, self.count, step):
+            end = min(start + step, self.count)
+            rows[start:end] = fields.moved(self.rows[start:end], before)
+        self.rows = rows
+        self._rehash(len(self._slots))
+
+    def _slot(self, rows: Rows) -> Any:
+        shift = 64 - (len(self._slots) - 1).bit_length()
+        return (hashed(rows) >> np.uint64(shift)).astype(np.int64)
+
+    def _reserve(self, more: int) -> None:
+        need = self.count + more
+        if need > len(self.rows):
+            size = max(need, len(self.rows) * 3 // 2)
+            for name in ("rows", "parent", "via"):
+                old = getattr(self, name)
+                new = np.zeros((size, *old.shape[1:]), old.dtype)
+                new[: self.count] = old[: self.count]
+                setattr(self, name, new)
+        size = len(self._slots)
+        while need * FULL[1] > size * FULL[0]:
+            size *= 2
+        if size > len(self._slots):
+            self._rehash(size)
+
+    def _rehash(self, size: int) -> None:
+        self._slots = np.zeros(size, np.int32)
+        slot = self._slot(self.rows[: self.count])
+        pending = np.arange(self.count)
+        while pending.size:
+            at = slot[pending]
+            free = self._slots[at] == 0
+            claims = pending[free]
+            self._slots[at[free]] = claims + 1
+            lost = self._slots[at] != pending + 1
+            pending = pending[lost]
+            # Those whose slot was free and went to another one try the next slot too: all rows differ.
+            slot[pending] = slot[pending] + 1 & size - 1

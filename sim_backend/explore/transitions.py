@@ -1,0 +1,214 @@
+"""What an action does, learnt once for each combination of values that it reads, and then applied to all states at once.
+
+An action reads a few fields of a state and changes a few. What it does depends on what it reads only, so it is run (as
+the Python function that it is) once for each combination that occurs, and the outcome is kept in a decision tree: a
+node is a field to be read, its children are by number, a leaf is the list of outcomes. Millions of states are then led
+down the tree together, by array operations. (LTSmin calls this transition caching.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim_backend.explore.fields import Fields, Rows
+from sim_backend.explore.view import View
+
+FIRST = 1 << 12
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One thing that an action can do: fields and the numbers that they get, what was drawn, and what was done."""
+
+    action: int
+    numbers: dict[int, int]
+    drawn: tuple[int, ...]
+    note: Any
+
+
+class Growing:
+    """An array that grows at its end."""
+
+    def __init__(self, *shape: int, dtype: Any) -> None:
+        self._whole = np.zeros((FIRST, *shape), dtype)
+        self.count = 0
+
+    @property
+    def array(self) -> Any:
+        """What is in it."""
+        return self._whole[: self.count]
+
+    def extend(self, number: int) -> int:
+        """Add so many zeros; returns where they begin."""
+        start, self.count = self.count, self.count + number
+        if self.count > len(self._whole):
+            whole = np.zeros((max(self.count, 2 * len(self._whole)), *self._whole.shape[1:]), self._whole.dtype)
+            whole[:start] = self._whole[:start]
+            self._whole = whole
+        return start
+
+    def append(self, value: Any) -> int:
+        """Add one; returns its place."""
+        place = self.extend(1)
+        self._whole[place] = value
+        return place
+
+
+class Transitions:
+    """What the actions of a model do.
+
+    Args:
+        act: runs an action on a view: returns whether it could act, and a note of what it did.
+
+    Attributes:
+        leaf_start, leaf_count: by leaf, its outcomes.
+        outcomes: all outcomes; `clear` and `bits` are what they do to a row.
+        runs: how often an action was run.
+        stale: whether something that actions took for constant is not: what was learnt, and found, is worth nothing.
+    """
+
+    def __init__(self, fields: Fields, act: Callable[[int, View], tuple[bool, Any]], actions: int) -> None:
+        self.fields = fields
+        self.view = View(fields)
+        self.runs = 0
+        self._act = act
+        self._count = actions
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything that was learnt."""
+        self._root = [0] * self._count
+        self._field = Growing(dtype=np.intp)
+        self._base = Growing(dtype=np.int64)
+        self._size = Growing(dtype=np.int64)
+        self._child = Growing(dtype=np.int32)
+        self.leaf_start = Growing(dtype=np.int64)
+        self.leaf_count = Growing(dtype=np.int64)
+        # Number 0 is none of them.
+        for numbered in (self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count):
+            numbered.append(0)
+        self.outcomes: list[Outcome] = []
+        self.stale = False
+        self.pack()
+
+    def pack(self) -> None:
+        """Pack the outcomes again, for fields have moved."""
+        self._layout = self.fields.layout
+        self._clear, self._bits = (Growing(self.fields.words, dtype=np.uint64) for _ in range(2))
+        for outcome in self.outcomes:
+            self._pack(outcome)
+
+    def _pack(self, outcome: Outcome) -> None:
+        clear, bits = self.fields.pack(outcome.numbers)
+        self._clear.append(clear)
+        self._bits.append(bits)
+
+    def leaves(self, action: int, rows: Rows) -> Any:
+        """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
+        result = np.zeros(len(rows), np.int64)
+        if not len(rows):
+            return result
+        if self._root[action] == 0 and not self._learn(action, rows[0]):
+            return None
+        if self._root[action] < 0:
+            result[:] = -self._root[action]
+            return result
+        active = np.arange(len(rows))
+        nodes = np.full(len(rows), self._root[action], np.int64)
+        while active.size:
+            places, numbers, unknown = self._places(rows, active, nodes)
+            if unknown.any():
+                if not self._learn_all(action, rows, active[unknown], nodes[unknown], numbers[unknown]):
+                    return None
+                continue
+            reached = self._child.array[places]
+            at_leaf = reached < 0
+            result[active[at_leaf]] = -reached[at_leaf]
+            active, nodes = active[~at_leaf], reached[~at_leaf].astype(np.int64)
+        return result
+
+    def apply(self, rows: Rows, outcome: Any) -> Rows:
+        """Rows after outcomes, by number."""
+        return rows & ~self._clear.array[outcome] | self._bits.array[outcome]
+
+    def _places(self, rows: Rows, active: Any, nodes: Any) -> tuple[Any, Any, Any]:
+        fields, field = self.fields, self._field.array[nodes]
+        numbers = (rows[active, fields.word[field]] >> fields.shift[field] & fields.mask[field]).astype(np.int64)
+        inside = numbers < self._size.array[nodes]
+        places = np.where(inside, self._base.array[nodes] + numbers, 0)
+        return places, numbers, ~inside | (self._child.array[places] == 0)
+
+    def _learn_all(self, action: int, rows: Rows, active: Any, nodes: Any, numbers: Any) -> bool:
+        _, first = np.unique(nodes << 32 | numbers, return_index=True)
+        return all(self._learn(action, rows[active[place]]) for place in first.tolist())
+
+    def _learn(self, action: int, row: Any) -> bool:
+        """Run the action on a state; False if fields have moved, so that rows must be packed again."""
+        fields, view = self.fields, self.view
+        self.runs += 1
+        reads: dict[int, int] = {}
+        outcomes = []
+        scripts: list[tuple[int, ...]] = [()]
+        while scripts:
+            script = scripts.pop()
+            view.show(row, script)
+            acted, note = self._act(action, view)
+            reads.update(view.reads)
+            drawn = tuple(chosen for chosen, _ in view.drawn)
+            for place in range(len(script), len(drawn)):
+                scripts += [(*drawn[:place], other) for other in range(1, view.drawn[place][1])]
+            if acted:
+                outcomes.append((view.changes(), drawn, note))
+        for changes, _, _ in outcomes:
+            for key in changes:
+                if key not in fields.number:
+                    fields.add(key)
+                    self.stale |= key in fields.constants
+        start = len(self.outcomes)
+        for changes, drawn, note in outcomes:
+            numbers = {fields.number[key]: fields.intern(fields.number[key], value) for key, value in changes.items()}
+            self.outcomes.append(Outcome(action, numbers, drawn, note))
+        leaf = self.leaf_start.append(start)
+        self.leaf_count.append(len(outcomes))
+        self._insert(action, list(reads.items()), leaf)
+        if fields.layout != self._layout:
+            return False
+        for outcome in self.outcomes[start:]:
+            self._pack(outcome)
+        return True
+
+    def _insert(self, action: int, reads: list[tuple[int, int]], leaf: int) -> None:
+        if not reads:
+            self._root[action] = -leaf
+            return
+        if self._root[action] == 0:
+            self._root[action] = self._node(reads[0][0])
+        node = self._root[action]
+        for (_, number), following in zip(reads, [*reads[1:], None], strict=True):
+            place = self._place(node, number)
+            if following is None:
+                self._child.array[place] = -leaf
+            elif self._child.array[place] == 0:
+                new = self._node(following[0])
+                self._child.array[place] = new
+            node = int(self._child.array[place])
+
+    def _node(self, field: int) -> int:
+        size = 1 << max(len(self.fields.values[field]) - 1, 1).bit_length()
+        self._base.append(self._child.extend(size))
+        self._size.append(size)
+        return self._field.append(field)
+
+    def _place(self, node: int, number: int) -> int:
+        size = int(self._size.array[node])
+        if number >= size:
+            bigger = 1 << number.bit_length()
+            base = self._child.extend(bigger)
+            old = int(self._base.array[node])
+            self._child.array[base : base + size] = self._child.array[old : old + size]
+            self._base.array[node], self._size.array[node] = base, bigger
+        return int(self._base.array[node]) + number
