@@ -69,6 +69,10 @@ def _run(argv: list[str]) -> int:
         from inspector.gdb_plugin import install
 
         return install.run(options)
+    if options.group == "explore":
+        from inspector.explore import cli as explore
+
+        return explore.run(options)
     if options.group == "profile":
         from inspector.xen import profile_cli
 
@@ -161,11 +165,13 @@ def _parser() -> ArgumentParser:
             "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
         )
 
+    from inspector.explore.cli import add_arguments as explore_arguments
     from inspector.gdb_plugin.install import add_arguments as plugin_arguments
     from inspector.lab.cli import add_arguments as lab_arguments
     from inspector.xen.profile_cli import add_arguments as profile_arguments
 
     lab_arguments(groups.add_parser("lab", help="start and stop a real Xen under a real QEMU"))
+    explore_arguments(groups.add_parser("explore", help="every interleaving of the simulated machine's steps"))
     groups.add_parser("config", help="print the default configuration of the prompt, with what each setting means")
     plugin_arguments(groups.add_parser("gdb-plugin", help="print the path of the plugin for gdb to `source`"))
     profile_arguments(groups.add_parser("profile", help="make, list and show profiles of Xen builds"))

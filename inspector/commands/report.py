@@ -74,7 +74,7 @@ def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
     return Report(
         f"{version}: interrupt remapping and posting",
         _facts(snapshot),
-        [_explained(finding) for finding in audit(snapshot)],
+        [explained(finding) for finding in audit(snapshot)],
         shown or Table(vcpus.COLUMNS, []),
         [_chain(snapshot, of_cpu) for of_cpu in snapshot.lists],
         _tables(look, problems),
@@ -127,7 +127,8 @@ def _on(value: bool | None) -> str:
     return "not known" if value is None else "on" if value else "off"
 
 
-def _explained(finding: Finding) -> Explained:
+def explained(finding: Finding) -> Explained:
+    """A finding with what its rule says."""
     rule = the_rule(finding.rule)
     explanation = f"{rule.title[:1].upper()}{rule.title[1:]}.\n\n{rule.explanation}"
     return Explained(finding.rule, rule.name, finding.severity, finding.subject, finding.message, explanation)

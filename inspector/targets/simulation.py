@@ -18,8 +18,10 @@ from sim_backend.memory import PAGE
 from sim_backend.registers import Placed, registers
 
 if TYPE_CHECKING:
-    from sim_backend.history import History
-    from sim_backend.machine import Machine
+    # Under these names also for those above, who are not to know where machines come from.
+    from sim_backend.event import Event as Event
+    from sim_backend.history import History as History
+    from sim_backend.machine import Machine as Machine
 
 
 class Simulation(Target):

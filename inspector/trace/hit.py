@@ -31,6 +31,7 @@ class Hit:
         function: the function of Xen that it executes, as far as known.
         vcpu: whose descriptor changed; for a hook, the CPU's current vCPU.
         changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors.
+        actor: who did it, where that is known to be neither a CPU nor a device.
     """
 
     time: float
@@ -39,11 +40,12 @@ class Hit:
     function: str | None
     vcpu: str | None
     changes: Mapping[str, tuple[Value, Value]] = field(default_factory=dict)
+    actor: str | None = None
 
     @property
     def where(self) -> str:
-        """Who did it: `CPU 1`, or `device`."""
-        return "device" if self.cpu is None else f"CPU {self.cpu}"
+        """Who did it: `CPU 1`, `device`, or the actor's name."""
+        return self.actor or ("device" if self.cpu is None else f"CPU {self.cpu}")
 
     def words(self) -> str:
         """The changes on one line: `sn 0 -> 1, nv f2 -> f3`."""

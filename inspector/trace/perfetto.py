@@ -15,7 +15,7 @@ from typing import Any
 from inspector.trace.hit import SECONDS, Hit, Value, document
 
 CPUS, VCPUS, DEVICES = 1, 2, 3
-TITLES = {CPUS: "physical CPUs", VCPUS: "vCPUs", DEVICES: "devices"}
+TITLES = {CPUS: "physical CPUs", VCPUS: "vCPUs", DEVICES: "devices and others"}
 MICROSECONDS = 1_000_000
 
 Vectors = tuple[int | None, int | None]
@@ -23,32 +23,44 @@ Vectors = tuple[int | None, int | None]
 
 def dumps(hits: Sequence[Hit], unit: str, vectors: Vectors = (None, None)) -> str:
     """The file. `vectors` are Xen's notification and wakeup vectors, `unit` that of the hits' times."""
-    scale = MICROSECONDS if unit == SECONDS else 1
-    names = sorted({hit.vcpu for hit in hits if hit.vcpu}, key=lambda name: (len(name), name))
-    tracks = {name: number for number, name in enumerate(names)}
-    events: list[dict[str, Any]] = []
-    for process, title in TITLES.items():
-        events.append(_name("process", process, 0, title))
-    for cpu in sorted({hit.cpu for hit in hits if hit.cpu is not None}):
-        events.append(_name("thread", CPUS, cpu, f"CPU {cpu}"))
-    for name, number in tracks.items():
-        events.append(_name("thread", VCPUS, number, name))
-    if any(hit.cpu is None for hit in hits):
-        events.append(_name("thread", DEVICES, 0, "posts"))
-    for hit in hits:
-        events += _instants(hit, tracks, scale)
-    end = max((hit.time for hit in hits), default=0)
-    for name, number in tracks.items():
-        events += _slices([hit for hit in hits if hit.vcpu == name], number, end, scale, vectors)
+    return written(events_of(hits, unit, vectors), unit)
+
+
+def written(events: Sequence[dict[str, Any]], unit: str) -> str:
+    """A file of these events."""
     return json.dumps({"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"unit": unit}}) + "\n"
 
 
-def _name(what: str, process: int, thread: int, title: str) -> dict[str, Any]:
+def events_of(hits: Sequence[Hit], unit: str, vectors: Vectors = (None, None)) -> list[dict[str, Any]]:
+    """A trace's events, as `dumps` writes them."""
+    scale = MICROSECONDS if unit == SECONDS else 1
+    vcpus = sorted({hit.vcpu for hit in hits if hit.vcpu}, key=lambda vcpu: (len(vcpu), vcpu))
+    tracks = {vcpu: number for number, vcpu in enumerate(vcpus)}
+    events: list[dict[str, Any]] = []
+    for process, title in TITLES.items():
+        events.append(name("process", process, 0, title))
+    for cpu in sorted({hit.cpu for hit in hits if hit.cpu is not None}):
+        events.append(name("thread", CPUS, cpu, f"CPU {cpu}"))
+    for vcpu, number in tracks.items():
+        events.append(name("thread", VCPUS, number, vcpu))
+    others = {who: number for number, who in enumerate(dict.fromkeys(hit.where for hit in hits if hit.cpu is None))}
+    for who, number in others.items():
+        events.append(name("thread", DEVICES, number, "posts" if who == "device" else who))
+    for hit in hits:
+        events += _instants(hit, tracks, others, scale)
+    end = max((hit.time for hit in hits), default=0)
+    for vcpu, number in tracks.items():
+        events += _slices([hit for hit in hits if hit.vcpu == vcpu], number, end, scale, vectors)
+    return events
+
+
+def name(what: str, process: int, thread: int, title: str) -> dict[str, Any]:
+    """The event that names a `process` or a `thread`."""
     return {"ph": "M", "name": f"{what}_name", "pid": process, "tid": thread, "ts": 0, "args": {"name": title}}
 
 
-def _instants(hit: Hit, tracks: dict[str, int], scale: int) -> list[dict[str, Any]]:
-    place = (DEVICES, 0) if hit.cpu is None else (CPUS, hit.cpu)
+def _instants(hit: Hit, tracks: dict[str, int], others: dict[str, int], scale: int) -> list[dict[str, Any]]:
+    place = (DEVICES, others[hit.where]) if hit.cpu is None else (CPUS, hit.cpu)
     places = [place] + ([(VCPUS, tracks[hit.vcpu])] if hit.vcpu else [])
     whole = document(hit)
     arguments = {name: whole[name] for name in ("cpu", "function", "vcpu", "changes")}

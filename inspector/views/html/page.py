@@ -18,31 +18,40 @@ HITS = 500
 
 def page(report: Report) -> str:
     """The page's source."""
+    sections = (
+        ("What the audit found", cards(report.findings)),
+        ("What could not be read", [tag("p", line, class_="mono") for line in report.problems]),
+        ("vCPUs and their descriptors", [rows(report.vcpus)] if report.vcpus.rows else []),
+        ("Lists of blocked vCPUs", [_chain(chain) for chain in report.chains]),
+        ("Timeline", _timeline(report)),
+        ("Interrupt-remapping tables", [part for table in report.tables for part in _remapping(table)]),
+    )
+    return whole(report.title, [verdict(report.findings), facts(report.facts)], sections)
+
+
+def whole(
+    title: str, first: Sequence[Element], sections: Sequence[tuple[str, Sequence[Element]]], more: str = ""
+) -> str:
+    """A page's source: a title, what stands under it, sections (those with no content are left out), `more` style."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("link", rel="icon", href="data:,"),
-        tag("title", report.title),
-        tag("style", style.PALETTE + style.PAGE + style.DRAWING),
+        tag("title", title),
+        tag("style", style.PALETTE + style.PAGE + style.DRAWING + more),
     )
-    body = tag("main", tag("h1", report.title), _verdict(report.findings), _facts(report.facts))
-    for title, content in (
-        ("What the audit found", _findings(report.findings)),
-        ("What could not be read", [tag("p", line, class_="mono") for line in report.problems]),
-        ("vCPUs and their descriptors", [_table(report.vcpus)] if report.vcpus.rows else []),
-        ("Lists of blocked vCPUs", [_chain(chain) for chain in report.chains]),
-        ("Timeline", _timeline(report)),
-        ("Interrupt-remapping tables", [part for table in report.tables for part in _remapping(table)]),
-    ):
+    body = tag("main", tag("h1", title), *first)
+    for heading, content in sections:
         if content:
-            body.append(tag("section", tag("h2", title), *content))
+            body.append(tag("section", tag("h2", heading), *content))
     body.append(tag("p", "Written by vtdpi. This page holds all it shows; it loads nothing.", class_="soft"))
     return html(tag("html", head, tag("body", body), lang="en"))
 
 
-def _verdict(findings: Sequence[Explained]) -> Element:
+def verdict(findings: Sequence[Explained]) -> Element:
+    """The audit's verdict in a line."""
     counts = {severity: sum(f.severity == severity for f in findings) for severity in ("bug", "warning", "info")}
     worst = next((severity for severity, count in counts.items() if count), "ok")
     words = ", ".join(
@@ -52,11 +61,12 @@ def _verdict(findings: Sequence[Explained]) -> Element:
     return tag("p", mark, " of the audit" if words else ": the audit holds", class_=f"verdict {worst}")
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> Element:
-    return tag("dl", *(part for name, value in facts for part in (tag("dt", name), tag("dd", value))))
+def facts(pairs: Sequence[tuple[str, str]]) -> Element:
+    """Names with their values."""
+    return tag("dl", *(part for name, value in pairs for part in (tag("dt", name), tag("dd", value))))
 
 
-def _findings(findings: Sequence[Explained]) -> list[Element]:
+def cards(findings: Sequence[Explained]) -> list[Element]:
     """A card for each rule that is broken, the worst first."""
     together: dict[tuple[str, str], list[Explained]] = {}
     for finding in findings:
@@ -76,9 +86,10 @@ def _card(found: Sequence[Explained]) -> Element:
     )
 
 
-def _table(table: Table) -> Element:
+def rows(table: Table) -> Element:
+    """A table, which becomes cards on a narrow screen."""
     heads = [tag("th", name, class_=_class(table, name)) for name in table.columns]
-    rows = [
+    body = [
         tag(
             "tr",
             *(
@@ -88,7 +99,7 @@ def _table(table: Table) -> Element:
         )
         for row in table.rows
     ]
-    made = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="cards")
+    made = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_="cards")
     return tag("div", made, class_="scroll")
 
 
@@ -120,7 +131,7 @@ def _remapping(table: RemappingTable) -> list[Element]:
         tag("h3", table.title),
         tag("p", *keys, table_map.key("free", "not present")),
         table_map.table_map(table),
-        tag("details", tag("summary", f"The {len(table.entries)} entries"), _table(table.rows)),
+        tag("details", tag("summary", f"The {len(table.entries)} entries"), rows(table.rows)),
     ]
 
 
@@ -128,20 +139,25 @@ def _timeline(report: Report) -> list[Element]:
     if not report.hits:
         return []
     shown = report.hits[:HITS]
-    rows = [
+    lines = [
         (f"{hit.time:g}", hit.where, hit.function or "-", hit.vcpu or "-", hit.words() or "entered") for hit in shown
     ]
-    table = Table((f"TIME ({report.unit})", "BY", "FUNCTION", "VCPU", "CHANGES"), rows)
+    table = Table((f"TIME ({report.unit})", "BY", "FUNCTION", "VCPU", "CHANGES"), lines)
     first = f"The first {HITS} of {len(report.hits)} transitions" if len(report.hits) > HITS else "The transitions"
     return [
-        tag(
-            "p",
-            timeline.key("notify", "low: NV is the notification vector"),
-            timeline.key("wakeup", "high: NV is the wakeup vector"),
-            timeline.key("suppressed", "thin: SN=1"),
-            timeline.key("other", "pale: neither changed in this trace"),
-            timeline.key("mark", "a vector is posted"),
-        ),
+        timeline_keys(),
         tag("div", timeline.timeline(report.hits, report.unit, report.vectors), class_="scroll timeline"),
-        tag("details", tag("summary", first), _table(table)),
+        tag("details", tag("summary", first), rows(table)),
     ]
+
+
+def timeline_keys() -> Element:
+    """What a timeline's marks mean."""
+    return tag(
+        "p",
+        timeline.key("notify", "low: NV is the notification vector"),
+        timeline.key("wakeup", "high: NV is the wakeup vector"),
+        timeline.key("suppressed", "thin: SN=1"),
+        timeline.key("other", "pale: neither changed in this trace"),
+        timeline.key("mark", "a vector is posted"),
+    )

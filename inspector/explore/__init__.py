@@ -1,0 +1,1 @@
+"""Exploring the simulated machine: what was found, shown."""

@@ -1,0 +1,76 @@
+"""Show a history: as text, as JSON, as a page, for Perfetto."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, TextIO
+
+from inspector.answer import Answer
+from inspector.audit import BUG
+from inspector.errors import UsageError
+from inspector.explore import table
+from inspector.explore.document import document
+from inspector.explore.hits import to_perfetto
+from inspector.explore.steps import Reading, read
+
+if TYPE_CHECKING:
+    from inspector.targets.simulation import History
+
+
+def show(
+    history: History,
+    out: TextIO,
+    *,
+    json: bool = False,
+    every_step: bool = False,
+    audit_steps: bool = False,
+    html: str | None = None,
+    perfetto: str | None = None,
+) -> Reading:
+    """Do a history again, and print what happens in it.
+
+    Args:
+        history: all of it can be done (see `inspector.targets.simulation.read_history`).
+        out: where to print; a table is as wide as a terminal, else 100 columns.
+        json: print a JSON document (see `inspector.explore.document`) in place of the table.
+        every_step: a row for each step, also where nothing is to be seen.
+        audit_steps: audit the machine after each step, and tell at which step each rule first finds something.
+        html, perfetto: files to write besides.
+
+    Returns:
+        What was read.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    reading = read(history, audit_steps)
+    if html is not None:
+        from inspector.views.html.history import history as page
+
+        _write(html, page(reading))
+    if perfetto is not None:
+        _write(perfetto, to_perfetto(reading))
+    if json:
+        from inspector.views import json as view
+    else:
+        from inspector.views import text as view  # type: ignore[no-redef]
+    view.show(answer(reading, every_step, _width(out)), out)
+    return reading
+
+
+def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH) -> Answer:
+    """A history as the answer of a command; a bug if the audit finds one at its end, or when all is at rest."""
+    bug = any(finding.severity == BUG for finding in (*reading.findings, *reading.lasting))
+    return Answer(document(reading), table.blocks(reading, every_step, width), bug=bug)
+
+
+def _width(out: TextIO) -> int:
+    return shutil.get_terminal_size().columns if out.isatty() else table.WIDTH
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,232 @@
+"""A history as plain data: each step, what it changed in each vCPU, where that then stands, and the audit's verdict.
+
+All of it is read from the simulated machine's memory before and after each step, as commands read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inspector.audit import Finding, audit, confirm
+from inspector.look import Look
+from inspector.situation import situation
+from inspector.snapshot import Snapshot, Vcpu
+from inspector.take import take_vcpus
+from inspector.targets.simulation import Simulation
+
+if TYPE_CHECKING:
+    from inspector.targets.simulation import Event, History, Machine
+
+Value = int | str | tuple[int, ...] | None
+State = Mapping[str, Value]
+"""A vCPU's fields:
+
+    pir             the vectors in PIR
+    on, sn, nv      of the descriptor, as the VT-d specification calls them
+    ndst            of the descriptor, as it stands
+    list            the CPU on whose list of blocked vCPUs it is, or None
+    lock            the CPU whose list's lock `pi_blocking.lock` points to, or None
+    blocked         VPF_blocked
+    pauses          how often it and its domain are paused
+    runstate        running, runnable, blocked or offline
+    running         is_running
+    cpu             its CPU (`processor`)
+    guest           whether it is in the guest
+    irr             the vectors in its virtual local APIC's IRR
+"""
+Change = tuple[Value, Value]
+QUIET = frozenset(("lock", "running"))
+"""Fields that change together with others, which tell more."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        number: from 1.
+        actor: who: a CPU, a device, a VT-d unit, the toolstack, or the environment, which gives an order.
+        function: Xen's, or the order.
+        action: what it does there, in words; an order's arguments.
+        effect: what it changed elsewhere, in words; None if nothing.
+        changes: by vCPU and field, the value before and after.
+        situations: by vCPU, its new situation (`S4`), where that changed; None for one that is not known.
+    """
+
+    number: int
+    actor: str
+    function: str
+    action: str
+    effect: str | None
+    changes: Mapping[str, Mapping[str, Change]]
+    situations: Mapping[str, str | None]
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is more to see than that it happened."""
+        shown = any(field not in QUIET for changes in self.changes.values() for field in changes)
+        return shown or bool(self.situations) or self.actor == ENVIRONMENT or self.interrupts
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether a CPU is interrupted, or takes an interrupt."""
+        return self.effect is not None and "LAPIC IRR" in self.effect
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A history, read.
+
+    Attributes:
+        title, version: of the scenario, and the logic's version.
+        property, why: which property it breaks or shows, and how.
+        start, situations: each vCPU's state and situation before the first step.
+        steps: all of them.
+        before, after: everything at the start (CPUs and vCPUs only) and at the end.
+        findings: the audit's, at the end.
+        later: how many steps later the machine comes to rest if nothing else happens; None if it does not.
+        lasting: the audit's findings then; what it also found at the end is confirmed.
+        fired: with each step audited, the step at which each rule first found something of a subject; else None.
+        crashed: why the machine cannot go on, if so.
+    """
+
+    title: str
+    version: str
+    property: str | None
+    why: str | None
+    start: Mapping[str, State]
+    situations: Mapping[str, str | None]
+    steps: tuple[Step, ...]
+    before: Snapshot
+    after: Snapshot
+    findings: tuple[Finding, ...]
+    later: int | None
+    lasting: tuple[Finding, ...]
+    fired: tuple[tuple[int, Finding], ...] | None
+    crashed: str | None
+
+
+ENVIRONMENT = "environment"
+AT_MOST = 10_000
+"""Steps in which a machine of a few vCPUs comes to rest, if it does."""
+
+
+def read(history: History, audit_steps: bool = False) -> Reading:
+    """Do a history again and note everything.
+
+    Args:
+        history: what to do.
+        audit_steps: audit the machine after every step, not only at the end.
+
+    Raises:
+        sim_backend.errors.SimError: a move cannot be done.
+    """
+    look = _look(history.machine())
+    before = take_vcpus(look)
+    start = known = _states(before)
+    stood = first = _situations(before)
+    steps: list[Step] = []
+    fired: dict[tuple[str, str], tuple[int, Finding]] = {}
+    machine: Machine | None = None
+    for machine, event in history.replay():
+        look = _look(machine, look)
+        snapshot = look.snapshot if audit_steps else take_vcpus(look)
+        states, stands = _states(snapshot), _situations(snapshot)
+        steps.append(_step(len(steps) + 1, event, _changes(known, states), _moved(stood, stands)))
+        known, stood = states, stands
+        for finding in audit(snapshot) if audit_steps else ():
+            fired.setdefault((finding.rule, finding.subject), (len(steps), finding))
+    after = look.snapshot
+    later, rest = _rest(machine or history.machine(), look)
+    return Reading(
+        title=history.scenario.title or history.scenario.name,
+        version=history.version.name,
+        property=history.property,
+        why=history.why,
+        start=start,
+        situations=first,
+        steps=tuple(steps),
+        before=before,
+        after=after,
+        findings=tuple(audit(after)),
+        later=later,
+        lasting=tuple(confirm([after, rest])) if rest else (),
+        fired=tuple(fired.values()) if audit_steps else None,
+        crashed=machine.crashed if machine else None,
+    )
+
+
+def actors(reading: Reading) -> tuple[str, ...]:
+    """Those who act: CPUs, devices and others, the environment last."""
+    found = dict.fromkeys(step.actor for step in reading.steps)
+    return tuple(sorted(found, key=lambda name: (name == ENVIRONMENT, not name.startswith("CPU"), name)))
+
+
+def _look(machine: Machine, before: Look | None = None) -> Look:
+    return Look(Simulation(machine), before=before)
+
+
+def _rest(machine: Machine, look: Look) -> tuple[int | None, Snapshot | None]:
+    """How many steps later the machine is at rest, and what it then is like; None if it never is."""
+    other = machine.copy()
+    steps = other.settle(AT_MOST)
+    if steps == AT_MOST or other.crashed:
+        return None, None
+    return steps, _look(other, look).snapshot
+
+
+def _states(snapshot: Snapshot) -> dict[str, State]:
+    locks = {blocked.lock: blocked.cpu for blocked in snapshot.lists}
+    return {vcpu.name: _state(vcpu, locks) for vcpu in snapshot.vcpus if vcpu.pi}
+
+
+def _state(vcpu: Vcpu, locks: Mapping[int, int]) -> State:
+    assert vcpu.pi
+    return {
+        "pir": vcpu.pi.pir,
+        "on": vcpu.pi.on,
+        "sn": vcpu.pi.sn,
+        "nv": vcpu.pi.nv,
+        "ndst": vcpu.pi.ndst,
+        "list": vcpu.blocking_list,
+        "lock": locks.get(vcpu.lock),
+        "blocked": int(vcpu.blocked),
+        "pauses": vcpu.pause_count,
+        "runstate": vcpu.runstate,
+        "running": int(bool(vcpu.is_running)),
+        "cpu": vcpu.processor,
+        "guest": int(bool(vcpu.in_guest)),
+        "irr": vcpu.irr,
+    }
+
+
+def _situations(snapshot: Snapshot) -> dict[str, str | None]:
+    found = ((vcpu.name, situation(snapshot, vcpu)) for vcpu in snapshot.vcpus if vcpu.pi)
+    return {name: where.id if where else None for name, where in found}
+
+
+def _changes(before: Mapping[str, State], after: Mapping[str, State]) -> dict[str, dict[str, Change]]:
+    """What changed, by vCPU; of one that came or went, that it did, as the field `there`."""
+    found: dict[str, dict[str, Change]] = {}
+    for name in dict.fromkeys((*before, *after)):
+        if name not in before or name not in after:
+            found[name] = {"there": (int(name in before), int(name in after))}
+        elif before[name] != after[name]:
+            pairs = ((field, (value, after[name][field])) for field, value in before[name].items())
+            found[name] = {field: (old, new) for field, (old, new) in pairs if old != new}
+    return found
+
+
+def _moved(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {name: where for name, where in after.items() if name not in before or before[name] != where}
+
+
+def _step(
+    number: int, event: Event, changes: Mapping[str, Mapping[str, Change]], situations: Mapping[str, str | None]
+) -> Step:
+    effect = None
+    if event.field is not None and event.before != event.after and event.subject not in changes:
+        effect = str(event).rpartition(" | ")[2]
+    return Step(number, event.actor, event.function, event.action, effect, changes, situations)
