@@ -55,7 +55,7 @@ class History:
 
     def machine(self) -> Machine:
         """The machine before the first move. Raises SimError if there is none such."""
-        return started(self.scenario, self.version)
+        return started(self.scenario, self.version, self.store_buffers)
 
     def replay(self, to: int | None = None) -> Iterator[tuple[Machine, Event]]:
         """The machine (always the same one) after each move up to step `to`, and what the move did.
@@ -103,13 +103,13 @@ class History:
         return read(path)
 
 
-def started(scenario: Scenario, version: Version) -> Machine:
+def started(scenario: Scenario, version: Version, store_buffers: bool = False) -> Machine:
     """A machine from which histories begin: at rest, after the orders of the scenario's prelude, and no workload.
 
     Raises:
         SimError: there is no such machine, it does not come to rest, or the prelude is none.
     """
-    machine = Machine(replace(scenario, workload=Workload()), version)
+    machine = Machine(replace(scenario, workload=Workload()), version, store_buffers=store_buffers)
     _settle(machine)
     for line in scenario.bounds.prelude:
         word, *rest = line.split() or [""]

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.errors import SimError
+from sim_backend.history import History
 from sim_backend.invariants import applicable, problems
 from sim_backend.machine import Machine
 from sim_backend.memory import Memory
 from sim_backend.moves import Move
 from sim_backend.scenario import BUNDLED, load
 from sim_backend.store_buffers import NOBODY, BufferedMemory
+from sim_backend.versions import version
 
 DEVICE, CPU, BUFFER = "device 00:03.0", "CPU 0", "store buffer of CPU 0"
 STALE = "'s current"
@@ -93,9 +95,9 @@ def test_one_cpu_alone_cannot_tell(stores):
 
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if name != "idle"])
-@pytest.mark.parametrize("version", ["current", "current with sync-plain-read"])
-def test_machines_run_copy_and_are_saved_with_them(tmp_path, name, version):
-    machine = Machine(load(name), version, seed=3, store_buffers=True)
+@pytest.mark.parametrize("logic", ["current", "current with sync-plain-read"])
+def test_machines_run_copy_and_are_saved_with_them(tmp_path, name, logic):
+    machine = Machine(load(name), logic, seed=3, store_buffers=True)
     chosen = applicable(machine.version, machine.workload)
     for _ in range(300):
         machine.run(13)
@@ -132,22 +134,22 @@ def test_nobody_has_one_unless_asked():
 
 
 @pytest.mark.parametrize(
-    ("version", "buffers", "asleep"),
+    ("logic", "buffers", "asleep"),
     [
         ("current with sync-plain-read", True, True),
         ("current with sync-plain-read", False, False),
         ("current", True, False),
     ],
 )
-def test_a_plain_load_of_on_overtakes_the_store_of_nv(version, buffers, asleep):
+def test_a_plain_load_of_on_overtakes_the_store_of_nv(logic, buffers, asleep):
     """In the model of 4.21: blocked with a vector that nobody delivers. The same turns, as far as they are possible."""
-    machine = Machine(load("h-l"), version, store_buffers=buffers)
+    machine = Machine(load("h-l"), logic, store_buffers=buffers)
     machine.settle()
     machine.block("d1v0")
     _until(machine, CPU, "lets posts send the wakeup vector")
     for _ in range(2):
         # hvm_vcpu_has_pending_irq() calls vmx_sync_pir_to_irr(), and so does the search of IRR.
-        _until(machine, CPU, "reads ON" if "plain" in version else "clears ON")
+        _until(machine, CPU, "reads ON" if "plain" in logic else "clears ON")
     machine.post("00:03.0", 0)
     sent = _until(machine, DEVICE, "sends its interrupt")
     assert ("bit 0xf2" in sent) == asleep, "the notification vector, though NV was stored"
@@ -181,3 +183,11 @@ def test_a_buffer_lets_go_in_order():
     assert machine.layout.memory.u8(v + machine.o.nv) == 0xF3
     with pytest.raises(SimError, match="cannot do anything now"):
         machine.perform(Move(turn=BUFFER))
+
+
+def test_a_history_with_them_is_done_again():
+    moves = [Move(order="block", arguments=("d1v0",)), *[Move(turn=CPU)] * 12, *[Move(turn=BUFFER)] * 2]
+    history = History(load("h-l"), version("current with sync-plain-read"), tuple(moves), store_buffers=True)
+    events = [str(event) for _, event in history.replay()]
+    assert events[-1].startswith("store buffer of CPU 0: store buffer: a store of ")
+    assert history.at().buffers == history.at().buffers != [[]]
