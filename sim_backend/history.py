@@ -7,7 +7,8 @@
     {"turn": "CPU 0", "choices": [1]}
     ]}
 
-`scenario` has the keys of a scenario's TOML file, and `name`; `version` those of `sim_backend.versions.Version`.
+`scenario` has the keys of a scenario's TOML file, and `name`; `version` those of `sim_backend.versions.Version`, and
+what it leaves out is as there by default.
 """
 
 from __future__ import annotations
@@ -205,8 +206,9 @@ _OPTIONAL = {"property": str, "why": str, "store_buffers": bool}
 
 
 def _version(saved: Mapping[str, Any]) -> Version:
-    _kinds("version.", saved, {field.name: type(getattr(CURRENT, field.name)) for field in fields(Version)}, {})
-    return Version(**saved)
+    kinds = {field.name: type(getattr(CURRENT, field.name)) for field in fields(Version)}
+    _kinds("version.", saved, {"name": kinds.pop("name")}, kinds)
+    return Version(**{key: value for key, value in saved.items() if value is not None})
 
 
 def _move(number: int, saved: Any) -> Move:

@@ -17,6 +17,14 @@ def hits(reading: Reading) -> list[Hit]:
     return [hit for step in reading.steps for hit in _hits(step)]
 
 
+def starts(reading: Reading) -> list[Hit]:
+    """What the descriptors are like before, as changes that change nothing: a timeline begins with them."""
+    return [
+        Hit(0, WRITE, None, None, vcpu, {field: (_value(state[field]),) * 2 for field in ("sn", "nv")})
+        for vcpu, state in reading.start.items()
+    ]
+
+
 def to_perfetto(reading: Reading) -> str:
     """The history as a trace-event file: as a trace, and each vCPU's situations on a track of its own."""
     vectors = (reading.after.posted_intr_vector, reading.after.pi_wakeup_vector)
@@ -30,7 +38,7 @@ def to_perfetto(reading: Reading) -> str:
 
 def _hits(step: Step) -> list[Hit]:
     kind, _, number = step.actor.partition(" ")
-    cpu = int(number) if kind == "CPU" else None
+    cpu = int(number) if kind == "CPU" and number.isdecimal() else None
     actor = None if cpu is not None else step.actor
     made = []
     for vcpu, changes in step.changes.items():

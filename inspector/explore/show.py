@@ -50,12 +50,17 @@ def show(
         _write(html, page(reading))
     if perfetto is not None:
         _write(perfetto, to_perfetto(reading))
+    tell(reading, out, json=json, every_step=every_step)
+    return reading
+
+
+def tell(reading: Reading, out: TextIO, *, json: bool = False, every_step: bool = False) -> None:
+    """Print what happens in a history, as `show` does."""
     if json:
         from inspector.views import json as view
     else:
         from inspector.views import text as view  # type: ignore[no-redef]
     view.show(answer(reading, every_step, _width(out)), out)
-    return reading
 
 
 def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH) -> Answer:

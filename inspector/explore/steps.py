@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inspector.audit import Finding, audit, confirm
 from inspector.look import Look
 from inspector.situation import situation
-from inspector.snapshot import Snapshot, Vcpu
+from inspector.snapshot import IDLE, Snapshot, Vcpu
 from inspector.take import take_vcpus
 from inspector.targets.simulation import Simulation
 
@@ -39,6 +39,8 @@ State = Mapping[str, Value]
 Change = tuple[Value, Value]
 QUIET = frozenset(("lock", "running"))
 """Fields that change together with others, which tell more."""
+TELLING = ("LAPIC IRR", "buffer")
+"""Of effects elsewhere: an interrupt is sent or taken; a store is delayed, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,8 @@ class Step:
     def visible(self) -> bool:
         """Whether there is more to see than that it happened."""
         shown = any(field not in QUIET for changes in self.changes.values() for field in changes)
-        return shown or bool(self.situations) or self.actor == ENVIRONMENT or self.interrupts
-
-    @property
-    def interrupts(self) -> bool:
-        """Whether a CPU is interrupted, or takes an interrupt."""
-        return self.effect is not None and "LAPIC IRR" in self.effect
+        told = any(words in (self.effect or "") for words in TELLING) or self.action.startswith("cannot go on")
+        return shown or told or bool(self.situations) or self.actor == ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ class Reading:
 
 
 ENVIRONMENT = "environment"
+VCPU_POINTERS = frozenset(("current", "curr_vcpu"))
 AT_MOST = 10_000
 """Steps in which a machine of a few vCPUs comes to rest, if it does."""
 
@@ -130,11 +129,18 @@ def read(history: History, audit_steps: bool = False) -> Reading:
     steps: list[Step] = []
     fired: dict[tuple[str, str], tuple[int, Finding]] = {}
     machine: Machine | None = None
+    buffered = 0
     for machine, event in history.replay():
         look = _look(machine, look)
         snapshot = look.snapshot if audit_steps else take_vcpus(look)
         states, stands = _states(snapshot), _situations(snapshot)
-        steps.append(_step(len(steps) + 1, event, _changes(known, states), _moved(stood, stands)))
+        kept = sum(map(len, machine.buffers))
+        effect = _effect(event, snapshot) if event.subject not in (changes := _changes(known, states)) else None
+        if effect and kept > buffered:
+            effect += ", in its store buffer"
+        buffered = kept
+        where = _moved(stood, stands)
+        steps.append(Step(len(steps) + 1, event.actor, event.function, event.action, effect, changes, where))
         known, stood = states, stands
         for finding in audit(snapshot) if audit_steps else ():
             fired.setdefault((finding.rule, finding.subject), (len(steps), finding))
@@ -159,9 +165,14 @@ def read(history: History, audit_steps: bool = False) -> Reading:
 
 
 def actors(reading: Reading) -> tuple[str, ...]:
-    """Those who act: CPUs, devices and others, the environment last."""
-    found = dict.fromkeys(step.actor for step in reading.steps)
-    return tuple(sorted(found, key=lambda name: (name == ENVIRONMENT, not name.startswith("CPU"), name)))
+    """Those who act: CPUs, their store buffers beside them, devices and others, the environment last."""
+    return tuple(sorted({step.actor for step in reading.steps}, key=_rank))
+
+
+def _rank(name: str) -> tuple[bool, bool, int, str]:
+    number = name.rpartition("CPU ")[2]
+    of_cpu = number != name and number.isdecimal()
+    return name == ENVIRONMENT, not of_cpu, int(number) if of_cpu else 0, name
 
 
 def _look(machine: Machine, before: Look | None = None) -> Look:
@@ -223,10 +234,12 @@ def _moved(before: Mapping[str, str | None], after: Mapping[str, str | None]) ->
     return {name: where for name, where in after.items() if name not in before or before[name] != where}
 
 
-def _step(
-    number: int, event: Event, changes: Mapping[str, Mapping[str, Change]], situations: Mapping[str, str | None]
-) -> Step:
-    effect = None
-    if event.field is not None and event.before != event.after and event.subject not in changes:
-        effect = str(event).rpartition(" | ")[2]
-    return Step(number, event.actor, event.function, event.action, effect, changes, situations)
+def _effect(event: Event, snapshot: Snapshot) -> str | None:
+    """What a step changed, in words; None if nothing."""
+    if event.field is None or event.before is None or event.after is None or event.before == event.after:
+        return None
+    if event.field in VCPU_POINTERS:
+        names = {vcpu.address: vcpu.name for vcpu in snapshot.vcpus}
+        before, after = (names.get(pointer, IDLE) for pointer in (event.before, event.after))
+        return f"{event.subject} {event.field} {before} -> {after}"
+    return str(event).rpartition(" | ")[2]

@@ -6,6 +6,7 @@ Only one actor moves in a step, so its words may run on over the columns of the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from inspector.answer import Block, Facts, Table, Text
@@ -82,18 +83,25 @@ def _head(places: Mapping[str, int]) -> str:
 
 def short(actor: str) -> str:
     """An actor's name for a column."""
-    return actor.removeprefix("device ").removeprefix("VT-d ")
+    return actor.removeprefix("device ").removeprefix("VT-d ").replace("store buffer of CPU", "buffer")
 
 
 def groups(steps: Sequence[Step], every_step: bool = False) -> list[list[Step]]:
-    """The steps that share a row: an actor's, one after the other, that change nothing to be seen."""
+    """The steps that share a row: each actor's that change nothing to be seen, until one does that changes something.
+
+    Rows of several actors may so overlap in number: in which order they moved changes nothing to be seen either.
+    """
     found: list[list[Step]] = []
+    unseen: dict[str, list[Step]] = {}
     for step in steps:
-        last = found[-1][-1] if found else None
-        if every_step or last is None or step.visible or last.visible or step.actor != last.actor:
+        if step.visible or every_step:
+            unseen.clear()
             found.append([step])
+        elif step.actor in unseen:
+            unseen[step.actor].append(step)
         else:
-            found[-1].append(step)
+            unseen[step.actor] = [step]
+            found.append(unseen[step.actor])
     return found
 
 
@@ -119,7 +127,7 @@ def changes(reading: Reading, group: Sequence[Step]) -> Iterator[str]:
     for step in group:
         for name, changed in step.changes.items():
             fields = [field for field in changed if field not in QUIET or len(group) == 1]
-            parts = [change(reading.after, field, *changed[field]) for field in fields]
+            parts = [change(naming(reading), field, *changed[field]) for field in fields]
             if _gained(changed) and "on" not in changed:
                 parts.append(f"on stays {_state(reading, name, step)['on']}")
             if parts:
@@ -135,6 +143,12 @@ def _state(reading: Reading, name: str, until: Step) -> State:
     for step in reading.steps[: until.number]:
         state.update({field: after for field, (_, after) in step.changes.get(name, {}).items()})
     return state
+
+
+def naming(reading: Reading) -> Snapshot:
+    """A snapshot that knows all CPUs that there were, so that destinations can be named."""
+    cpus = {cpu.cpu: cpu for cpu in (*reading.after.cpus, *reading.before.cpus)}
+    return replace(reading.before, cpus=tuple(cpus.values()))
 
 
 def _gained(changed: Mapping[str, Change]) -> bool:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from inspector.answer import Table
 from inspector.commands.report import explained
-from inspector.explore.hits import hits
+from inspector.explore.hits import hits, starts
 from inspector.explore.steps import Reading, Step, actors
 from inspector.explore.table import FINDINGS, changes, groups, last, number, said, short, states
 from inspector.trace.hit import STEPS
@@ -88,5 +88,5 @@ def _timeline(reading: Reading) -> list[Element]:
     if not any(hit.changes for hit in found):
         return []
     vectors = (reading.after.posted_intr_vector, reading.after.pi_wakeup_vector)
-    drawing = timeline.timeline(found, STEPS, vectors)
+    drawing = timeline.timeline([*starts(reading), *found], STEPS, vectors)
     return [page.timeline_keys(), tag("div", drawing, class_="scroll timeline")]
