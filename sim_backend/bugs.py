@@ -145,7 +145,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "no-recheck",
         "cousin: who blocks looks for events before the block hook, and not after it",
         "A post between the look and the store of NV sends the notification vector, which wakes nobody: the vCPU is "
-        "blocked with ON set.",
+        "blocked, with the vector in PIR or, if the way to VM entry looked there once more, in IRR.",
         {"looks_again": False},
         "blocking",
     ),
@@ -162,7 +162,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "cousin: switching in does not store NDST",
         "A vCPU that moved has its notifications sent to the CPU where it was first.",
         {"directs": False},
-        "moving",
+        "moved",
     ),
     Bug(
         "sn-while-blocked",
@@ -191,14 +191,14 @@ BUGS: Mapping[str, Bug] = _by_name(
         "In the guest a post sends the wakeup vector. It is no notification: the CPU leaves the guest for it. One that "
         "comes after the look for interrupts and before VM entry is lost until the next exit.",
         {"resume_restores_nv": False},
-        "blocking",
+        "upcall",
     ),
     Bug(
         "node-not-removed",
         "cousin: setting NV back does not take the vCPU off its list",
         "The next time that it blocks it is appended a second time.",
         {"resume_unlists": False},
-        "blocking",
+        "upcall",
     ),
 )
 """Bugs by name: ZOO-01 to ZOO-12 were in Xen; what begins with "cousin" never was."""
@@ -211,6 +211,15 @@ REPAIRS: Mapping[str, Change] = _by_name(
         "posted while SN was set is seen; Linux does so since c112b5f50232 (5.2).",
         {"switch_in_looks_at_pir": True},
         "h-a",
+    ),
+    Change(
+        "repair-wake-all",
+        "the wakeup interrupt wakes all on its list",
+        "It does not ask for ON, which a look for interrupts may have cleared since the post: on the way to VM entry "
+        "of a vCPU that has just blocked and is about to be switched out, or when a domain's context is saved. "
+        "Who is woken for nothing blocks again.",
+        {"wakeup_asks_on": False},
+        "h-o",
     ),
 )
 """What would mend something: no release of Xen does it."""

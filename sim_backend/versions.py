@@ -40,6 +40,7 @@ class Version:
         resume_restores_nv: the way to VM entry sets NV back.
         resume_unlists: setting NV back goes with taking the vCPU off its list.
         sync_reads_first: moving PIR to IRR begins with a plain read of ON, and goes on only if it is set (4.21 on).
+        wakeup_asks_on: the wakeup interrupt wakes only those with ON set; else all that are on its list.
         switch_in_looks_at_pir: after it cleared SN, switching in sets ON if PIR is not empty (as Linux does).
     """
 
@@ -63,6 +64,7 @@ class Version:
     wakes_all: bool = True
     resume_restores_nv: bool = True
     resume_unlists: bool = True
+    wakeup_asks_on: bool = True
     sync_reads_first: bool = False
     switch_in_looks_at_pir: bool = False
 

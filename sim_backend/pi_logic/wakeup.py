@@ -41,7 +41,7 @@ def next_sleeper(w: World, a: Actor, f: Frame) -> Any:
     v = f[NODE] - w.o.node
     on = w.memory.u8(v + w.o.control) & ON_MASK
     w.effect = (VCPU, v, "on", on, on)
-    return None if on else pass_by
+    return None if on or not w.version.wakeup_asks_on else pass_by
 
 
 @pi_wakeup_interrupt.step("takes it off the list")
