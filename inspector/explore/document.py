@@ -1,7 +1,7 @@
 """A history, read, as one JSON document.
 
     kind            "vtdpi reading"
-    scenario        its title
+    scenario        its name and title
     version         of the logic
     property, why   which property the history breaks or shows, and how; null if it tells neither
     start           by vCPU: `state` (its fields, see `inspector.explore.steps.State`) and `situation`

@@ -78,7 +78,7 @@ class Reading:
     """A history, read.
 
     Attributes:
-        title, version: of the scenario, and the logic's version.
+        title, version: the scenario's name and title, and the logic's version.
         property, why: which property it breaks or shows, and how.
         start, situations: each vCPU's state and situation before the first step.
         steps: all of them.
@@ -147,7 +147,7 @@ def read(history: History, audit_steps: bool = False) -> Reading:
     after = look.snapshot
     later, rest = _rest(machine or history.machine(), look)
     return Reading(
-        title=history.scenario.title or history.scenario.name,
+        title=": ".join(filter(None, (history.scenario.name, history.scenario.title))),
         version=history.version.name,
         property=history.property,
         why=history.why,
