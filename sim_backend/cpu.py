@@ -57,7 +57,7 @@ class Cpu(Actor):
                 return self.turn(w)
             finally:
                 w.memory.cpu = NOBODY
-        if self.lapic.irr and self.irqs:
+        if self.irqs and self.lapic.irr:
             vector = self.lapic.deliverable()
             if vector:
                 self._interrupt(w, vector)

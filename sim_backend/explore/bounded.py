@@ -7,8 +7,9 @@ from typing import Any
 
 from sim_backend.bounds import UNBOUNDED, Bounds
 from sim_backend.errors import SimError
-from sim_backend.explore.model import Action, Key, Model, Permutation, Property, Value
+from sim_backend.explore.model import Action, Key, Model, Property, Value
 from sim_backend.explore.properties import Asked, Test, situation
+from sim_backend.explore.renaming import renamings
 from sim_backend.explore.tracked import TrackedActor, TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.guests import FIRST_GUEST_VECTOR
@@ -53,13 +54,13 @@ class BoundedMachine(TrackedMachine):
         counted: tuple[int, int] = self.view["posted", v, vector]
         return counted
 
-    def model(self, asked: Sequence[Asked] = (), symmetries: Sequence[Permutation] = ()) -> Model:
+    def model(self, asked: Sequence[Asked] = ()) -> Model:
         """The model. A property of several tests becomes several of the same name."""
         turns = [Action(actor.name, self._turn(actor)) for actor in self.actors if actor is not self.outside]
         orders = [Action(name, act, progress=False) for name, act in self._orders()]
         properties = [Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(self)]
         properties += [Property("", self._test(self._notes_situation(v))) for v in self.names]
-        return Model(self.first, [*turns, *orders], properties, symmetries)
+        return Model(self.first, [*turns, *orders], properties, renamings(self))
 
     def _notes_situation(self, v: int) -> Test:
         def note(machine: Any) -> bool:

@@ -27,7 +27,8 @@ class Fields:
     Attributes:
         number: the field of a key, by key.
         keys, values: by field, its key, and the values that its numbers stand for.
-        constants: the keys that were read while they had no field.
+        constants: the keys that steps read, or stored the first value of, while they had no field.
+        stale: whether one of them got a field: what was learnt of those steps is worth nothing.
         word, shift, mask: by field, where it lies.
         words: how many words a row has.
         layout: grows whenever fields move; rows must be given to `moved` then.
@@ -39,6 +40,7 @@ class Fields:
         self.keys: list[Key] = []
         self.values: list[list[Value]] = []
         self.constants: set[Key] = set()
+        self.stale = False
         self.layout = 0
         self._numbers: list[dict[Value, int]] = []
         self._widths: list[int] = []
@@ -48,6 +50,7 @@ class Fields:
         """Give a key a field; returns its number."""
         number = self.number.get(key)
         if number is None:
+            self.stale |= key in self.constants
             number = self.number[key] = len(self.keys)
             first = self.initial(key)
             self.keys.append(key)

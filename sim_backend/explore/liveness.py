@@ -1,7 +1,8 @@
 """What can go on for ever: fair cycles of states in which something that has to become true does not.
 
 A cycle is fair (weakly) if each action that is progress and possible all the way round is taken somewhere in it. The
-environment does nothing in it. Strongly connected components are SciPy's.
+environment does nothing in it. Strongly connected components are SciPy's: one of them has a fair cycle if and only if
+the walk through all of it is one, for in a part of it no less is possible all the way, and no more is taken.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sim_backend.explore.states import States
+
 if TYPE_CHECKING:
     from sim_backend.explore.search import Search
 
 BATCH = 1 << 16
 
 
-def fair_cycle(search: Search, number: int) -> tuple[int | None, bool]:
+def fair_cycle(search: Search, number: int) -> int | None:
     """The first state found that lies on a fair cycle in which a property's test is false all the way; None: none does.
 
-    The second value is false if that is not certain: with symmetry, an action of a cycle cannot be told from its like,
-    so that whether a cycle is fair is not known. States without any progress are no cycle.
+    States without any progress are no cycle. With symmetry, a cycle among the states that stand for all may belong to
+    longer ones, in which other actions are taken: the few states that lie on cycles are taken with all their likes.
     """
-    edges = _endless(_edges(search, _where_false(search, number)))
-    if not edges.size:
-        return None, True
-    if search.renaming.permutations:
-        return None, False
-    return _first_fair(search, edges), True
+    endless = _endless(_edges(search, _where_false(search, number)))
+    if not endless.size:
+        return None
+    table = States(search.fields.words)
+    for rows in search.renaming.images(search.states.rows[endless]):
+        table.add(rows, endless, endless)
+    return _first_fair(search, table)
 
 
 def _where_false(search: Search, number: int) -> Any:
@@ -39,53 +43,56 @@ def _where_false(search: Search, number: int) -> Any:
 
 
 def _edges(search: Search, states: Any) -> Any:
-    """Progress between these states: state, state after, action; a column each."""
+    """Progress between these states: state and state after; a column each."""
     among = np.zeros(search.states.count, bool)
     among[states] = True
-    made = [np.zeros((3, 0), np.int64)]
+    made = [np.zeros((2, 0), np.int32)]
     for start in range(0, len(states), BATCH):
         batch = states[start : start + BATCH]
-        for action, able, after in search.progress(batch):
+        for _, able, rows in search.progress(search.states.rows[batch]):
+            after = search.states.find(search.renaming.smallest(rows))
             inside = among[after]
-            number = np.full(int(inside.sum()), action)
-            made.append(np.stack((batch[able[inside]], after[inside], number)))
+            made.append(np.stack((batch[able[inside]], after[inside])).astype(np.int32))
     return np.concatenate(made, axis=1)
 
 
 def _endless(edges: Any) -> Any:
-    """The edges without those that lead to where no edge leads on, again and again: each of the rest can be part of a
-    walk without end."""
+    """The states from which a walk along the edges need not end: those without an edge are dropped again and again."""
     while edges.size:
-        going_on = np.zeros(int(edges[:2].max()) + 1, bool)
+        going_on = np.zeros(int(edges.max()) + 1, bool)
         going_on[edges[0]] = True
         kept = going_on[edges[1]]
         if kept.all():
             break
         edges = edges[:, kept]
-    return edges
+    return np.unique(edges[0])
 
 
-def _first_fair(search: Search, edges: Any) -> int | None:
+def _first_fair(search: Search, table: States) -> int | None:
+    """The smallest `via` of the states in the table that lie on a fair cycle within it."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    nodes, ends = np.unique(edges[:2], return_inverse=True)
-    ends = ends.reshape(2, -1)
-    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(len(nodes), len(nodes)))
-    _, part = connected_components(graph.tocsr(), connection="strong")
-    within = part[ends[0]] == part[ends[1]]
-    first: int | None = None
-    for component in np.unique(part[ends[0][within]]):
-        members = nodes[part == component]
-        taken = set(edges[2][within & (part[ends[0]] == component)].tolist())
-        if _always_possible(search, members) <= taken and (first is None or members[0] < first):
-            first = int(members[0])
-    return first
-
-
-def _always_possible(search: Search, states: Any) -> set[int]:
-    """The actions that are progress and possible in all of these states."""
-    possible: dict[int, set[int]] = {}
-    for action, able, _ in search.progress(states):
-        possible.setdefault(action, set()).update(able.tolist())
-    return {action for action, places in possible.items() if len(places) == len(states)}
+    count = table.count
+    possible = np.zeros((len(search.model.actions), count), bool)
+    made = []
+    for start in range(0, count, BATCH):
+        for action, able, rows in search.progress(table.rows[start : min(start + BATCH, count)]):
+            possible[action, able + start] = True
+            after = table.find(rows)
+            inside = after >= 0
+            taken = np.full(int(inside.sum()), action)
+            made.append(np.stack((able[inside] + start, after[inside], taken)).astype(np.int32))
+    edges = np.concatenate(made, axis=1)
+    graph = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=(count, count))
+    parts, part = connected_components(graph.tocsr(), connection="strong")
+    within = edges[:, part[edges[0]] == part[edges[1]]]
+    size = np.bincount(part, minlength=parts)
+    fair = np.zeros(parts, bool)
+    fair[part[within[0]]] = True
+    for action in np.flatnonzero(possible.any(axis=1)):
+        neglected = np.bincount(part[possible[action]], minlength=parts) == size
+        neglected[part[within[0, within[2] == action]]] = False
+        fair &= ~neglected
+    states = table.via[:count][fair[part]]
+    return int(states.min()) if states.size else None

@@ -3,6 +3,7 @@
 A state gives each key (anything hashable) a value (anything hashable). An action is a function that is shown a state as
 a `View`, reads it with `view[key]`, changes it with `view[key] = value`, draws with `view.choose(n)` where several
 things can happen, and returns whether it could act. It must depend on nothing else.
+Values that are equal are one value: an action must not tell True from 1.
 
     >>> def count(view):
     ...     view["n"] = (view["n"] + 1) % 3
@@ -49,7 +50,11 @@ class Property:
 
 
 class Permutation(Protocol):
-    """A symmetry: a renaming of keys and values that turns every history into another one. It is its own inverse."""
+    """A symmetry: a renaming of keys and values, one to one, that turns every step from any state into another one.
+
+    The action may become another one, but progress stays progress. Properties have to be true of a renamed state if
+    they are of the state. The first state need not stay what it is: it may become one that cannot be reached.
+    """
 
     def key(self, key: Key) -> Key:
         """The key that takes this one's place."""
@@ -60,7 +65,10 @@ class Permutation(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A model. `initial` gives every key's first value; keys need no other declaration."""
+    """A model. `initial` gives every key's first value; keys need no other declaration.
+
+    `symmetries` are all but the one that renames nothing: what two of them do one after the other is one of them too.
+    """
 
     initial: Callable[[Key], Value]
     actions: Sequence[Action]

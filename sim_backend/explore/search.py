@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
@@ -93,7 +94,7 @@ class Search:
             self.stopped,
             self.states.count,
             self.transitions,
-            len(self.layers) - 2,
+            bisect_left(self.layers, self.states.count) - 1,
             self.learnt.runs,
             monotonic() - self.began,
             self.states.bytes / self.states.count,
@@ -103,7 +104,6 @@ class Search:
     def _visit_all(self) -> bool:
         """Visit the states; False if that has to begin again, for what was taken for constant is not."""
         self.learnt.forget()
-        self.fields.constants.clear()
         self.states = States(self.fields.words)
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
@@ -114,6 +114,7 @@ class Search:
         try:
             if not self._check(0, 1):
                 return False
+            self.stopped = self._too_deep()
             while self.layers[-2] < self.layers[-1] and self.stopped is None:
                 if not self._visit_layer():
                     return False
@@ -132,8 +133,7 @@ class Search:
             if self.stopped:
                 return True
         self.layers.append(self.states.count)
-        if self.limits.depth is not None and len(self.layers) - 2 >= self.limits.depth < self.layers[-1]:
-            self.stopped = f"depth of {self.limits.depth} actions"
+        self.stopped = self._too_deep()
         return True
 
     def _expand(self, start: int, end: int) -> bool:
@@ -168,19 +168,24 @@ class Search:
         smallest = self.renaming.smallest(after)
         return None if smallest is None else (smallest, parents, outcomes, resting)
 
-    def progress(self, states: Any) -> Iterator[tuple[int, Any, Any]]:
-        """From states that were all visited: each action that is progress, which of the states it is possible in (by
-        place), and the states after it."""
-        rows = self.states.rows[states]
+    def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
+        """From states that were all visited, or their likes: each action that is progress, which of the states it is
+        possible in (by place), and the states after it; once for each outcome."""
         for number, action in enumerate(self.model.actions):
             if not action.progress:
                 continue
-            leaves = self.learnt.leaves(number, rows)
+            leaves = self._known(number, rows)
             counts = self.learnt.leaf_count.array[leaves]
             for which in range(int(counts.max(initial=0))):
                 able = np.flatnonzero(counts > which)
-                after = self.learnt.apply(rows[able], self.learnt.leaf_start.array[leaves[able]] + which)
-                yield number, able, self.states.find(self.renaming.smallest(after))
+                yield number, able, self.learnt.apply(rows[able], self.learnt.leaf_start.array[leaves[able]] + which)
+
+    def _known(self, number: int, rows: Rows) -> Any:
+        """The leaves of states that were all visited, or their likes: no field and no value in them is new."""
+        leaves = self.learnt.leaves(number, rows)
+        if leaves is None or self.learnt.stale:
+            raise ValueError("a symmetry of the model is none")
+        return leaves
 
     def holds(self, number: int, states: Any) -> Any:
         """Whether a property's test is true of states, by number; None if the search has to begin again."""
@@ -217,19 +222,22 @@ class Search:
 
     def _look_for_cycles(self) -> None:
         """What is to become true eventually may also be avoided for ever, in a cycle."""
-        for number, asked in enumerate(self.model.properties):
-            if asked.kind == EVENTUALLY and number not in self.found:
-                state, certain = fair_cycle(self, number)
-                if certain and state is not None:
+        asked = [number for number, each in enumerate(self.model.properties) if each.kind == EVENTUALLY]
+        self.uncertain.update(number for number in asked if number not in self.found)
+        try:
+            for number in sorted(self.uncertain):
+                state = fair_cycle(self, number)
+                if state is not None:
                     self.found[number] = Finding(state, "and that can go on for ever", True)
-                elif not certain:
-                    self.uncertain.add(number)
+                self.uncertain.remove(number)
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
 
     def _once_still(self, attempt: Callable[[], Any]) -> Any:
         """What the attempt returns once fields do not move under it; None if the search has to begin again."""
         while True:
             outcome = attempt()
-            if self.learnt.stale:
+            if self.learnt.stale or self.renaming.stale:
                 return None
             if self.fields.layout != self.placed:
                 self.states.move(self.fields, self.placement)
@@ -237,6 +245,11 @@ class Search:
                 self.learnt.pack()
             elif outcome is not None:
                 return outcome
+
+    def _too_deep(self) -> str | None:
+        depth = self.limits.depth
+        more = self.layers[-2] < self.layers[-1]
+        return f"depth of {depth} actions" if depth is not None and more and len(self.layers) - 2 >= depth else None
 
     def _limit(self) -> str | None:
         limits = self.limits
@@ -284,12 +297,12 @@ class Search:
                     notes.append(outcome.note)
                     break
             else:
-                raise AssertionError("a symmetry of the model is none")
+                raise ValueError("a symmetry of the model is none")
         return tuple(notes)
 
     def _after(self, row: Any) -> Iterator[tuple[Any, Outcome]]:
         for number in range(self.tests):
-            leaf = self._once_still(lambda number=number: self.learnt.leaves(number, row[None]))[0]
+            leaf = self._known(number, row[None])[0]
             start = int(self.learnt.leaf_start.array[leaf])
             for which in range(start, start + int(self.learnt.leaf_count.array[leaf])):
                 yield self.learnt.apply(row[None], np.array([which]))[0], self.learnt.outcomes[which]

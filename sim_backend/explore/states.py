@@ -12,6 +12,8 @@ FIRST_SLOTS = 1 << 16
 FIRST_ROWS = 1 << 14
 FULL = 2, 3
 """The table grows before so many of its slots are taken."""
+AT_ONCE = 1 << 14
+"""So many rows are packed again together: what is needed for that stays in the cache."""
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 
 
@@ -54,26 +56,19 @@ class States:
         pending = np.arange(len(rows))
         last = len(self._slots) - 1
         while pending.size:
-            at = slot[pending]
-            found = self._slots[at]
-            free = found == 0
-            claims = pending[free]
-            if claims.size:
-                places = at[free]
+            at = slot.take(pending)
+            found = self._slots.take(at)
+            free, taken = np.flatnonzero(found == 0), np.flatnonzero(found)
+            others = pending.take(taken)
+            others = others[_differ(self.rows.take(found.take(taken) - 1, axis=0), rows.take(others, axis=0))]
+            slot[others] = slot.take(others) + 1 & last
+            if free.size:
+                claims, places = pending.take(free), at.take(free)
                 self._slots[places] = claims + 1
-                won = self._slots[places] == claims + 1
-                winners = claims[won]
-                end = self.count + len(winners)
-                self._slots[places[won]] = np.arange(self.count + 1, end + 1)
-                self.rows[self.count : end] = rows[winners]
-                self.parent[self.count : end] = parent[winners]
-                self.via[self.count : end] = via[winners]
-                self.count = end
-            others, found = pending[~free], found[~free]
-            different = (self.rows[found - 1] != rows[others]).any(axis=1)
-            others = others[different]
-            slot[others] = slot[others] + 1 & last
-            pending = np.concatenate((claims[~won], others)) if claims.size else others
+                won = self._slots.take(places) == claims + 1
+                self._keep(places[won], claims[won], rows, parent, via)
+                others = np.concatenate((claims[~won], others))
+            pending = others
         return self.count - before
 
     def find(self, rows: Rows) -> Any:
@@ -83,23 +78,30 @@ class States:
         pending = np.arange(len(rows))
         last = len(self._slots) - 1
         while pending.size:
-            found = self._slots[slot[pending]]
-            pending, found = pending[found != 0], found[found != 0]
-            same = (self.rows[found - 1] == rows[pending]).all(axis=1)
-            result[pending[same]] = found[same] - 1
-            pending = pending[~same]
-            slot[pending] = slot[pending] + 1 & last
+            found = self._slots.take(slot.take(pending))
+            taken = np.flatnonzero(found)
+            pending, found = pending.take(taken), found.take(taken) - 1
+            different = _differ(self.rows.take(found, axis=0), rows.take(pending, axis=0))
+            result[pending] = np.where(different, -1, found)
+            pending = pending[different]
+            slot[pending] = slot.take(pending) + 1 & last
         return result
 
     def move(self, fields: Fields, before: tuple[Any, Any, Any, int]) -> None:
         """Pack all rows again, for fields have moved."""
         rows = np.zeros((len(self.rows), fields.words), np.uint64)
-        step = 1 << 20
-        for start in range(0, self.count, step):
-            end = min(start + step, self.count)
+        for start in range(0, self.count, AT_ONCE):
+            end = min(start + AT_ONCE, self.count)
             rows[start:end] = fields.moved(self.rows[start:end], before)
         self.rows = rows
         self._rehash(len(self._slots))
+
+    def _keep(self, places: Any, winners: Any, rows: Rows, parent: Any, via: Any) -> None:
+        start, self.count = self.count, self.count + len(winners)
+        self._slots[places] = np.arange(start + 1, self.count + 1)
+        self.rows[start : self.count] = rows.take(winners, axis=0)
+        self.parent[start : self.count] = parent.take(winners)
+        self.via[start : self.count] = via.take(winners)
 
     def _slot(self, rows: Rows) -> Any:
         shift = 64 - (len(self._slots) - 1).bit_length()
@@ -125,11 +127,17 @@ class States:
         slot = self._slot(self.rows[: self.count])
         pending = np.arange(self.count)
         while pending.size:
-            at = slot[pending]
-            free = self._slots[at] == 0
-            claims = pending[free]
-            self._slots[at[free]] = claims + 1
-            lost = self._slots[at] != pending + 1
-            pending = pending[lost]
+            at = slot.take(pending)
+            free = np.flatnonzero(self._slots.take(at) == 0)
+            self._slots[at.take(free)] = pending.take(free) + 1
+            pending = pending[self._slots.take(at) != pending + 1]
             # Those whose slot was free and went to another one try the next slot too: all rows differ.
-            slot[pending] = slot[pending] + 1 & size - 1
+            slot[pending] = slot.take(pending) + 1 & size - 1
+
+
+def _differ(rows: Rows, others: Rows) -> Any:
+    """Which rows are not those of the other array. Word by word: numpy is slow along short axes."""
+    bits = rows[:, 0] ^ others[:, 0]
+    for word in range(1, rows.shape[1]):
+        bits |= rows[:, word] ^ others[:, word]
+    return bits != 0

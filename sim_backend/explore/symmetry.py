@@ -1,29 +1,45 @@
-"""Symmetry: of the states that renamings turn into each other, one stands for all: the one whose row is smallest."""
+"""Symmetry: of the states that renamings turn into each other, one stands for all: the smallest.
+
+States are compared field by field, in the order in which the fields came. Where fields lie, which changes, does not
+matter to that. A new field must hold the first value in all states found before, and in their likes, so that the
+smallest of its kind stays that; if renamings turn its first value into another one, the search begins again with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from sim_backend.explore.fields import Fields, Rows
-from sim_backend.explore.model import Permutation
+from sim_backend.explore.model import Key, Permutation
 
 
 class Symmetry:
-    """A model's renamings, applied to rows. `permutations` are all but the one that renames nothing."""
+    """A model's renamings, applied to rows.
+
+    Attributes:
+        permutations: all but the one that renames nothing.
+        stale: whether the states found so far lack a field that is not the same in all of their kind.
+    """
 
     def __init__(self, fields: Fields, permutations: Sequence[Permutation]) -> None:
         self.fields = fields
         self.permutations = permutations
         self._target: list[list[int]] = [[] for _ in permutations]
         self._map: list[list[Any]] = [[] for _ in permutations]
+        self._constants: set[Key] = set()
+        self._from_the_start = len(fields.keys)
+        self.stale = False
 
     def smallest(self, rows: Rows) -> Rows | None:
-        """For each row the smallest one that it can be renamed to; None if fields moved."""
+        """For each row that of the smallest state that it can be renamed to; None if fields moved."""
         if not self.permutations:
             return rows
+        if self._take_up_constants():
+            self.stale = True
+            return None
         layout = self.fields.layout
         while any(self._learn(which) for which in range(len(self.permutations))):
             pass
@@ -32,8 +48,30 @@ class Symmetry:
         best = rows
         for which in range(len(self.permutations)):
             renamed = self._renamed(which, rows)
-            best = np.where(_smaller(renamed, best)[:, None], renamed, best)
+            best = np.where(self._smaller(renamed, best)[:, None], renamed, best)
         return best
+
+    def _take_up_constants(self) -> bool:
+        """Give fields to what never changes, but is not the same in the states that a renaming makes."""
+        fields = self.fields
+        new = fields.constants - self._constants
+        self._constants |= new
+        unlike = [
+            (key, permutation.key(key))
+            for key in new
+            for permutation in self.permutations
+            if permutation.value(key, fields.initial(key)) != fields.initial(permutation.key(key))
+        ]
+        for keys in unlike:
+            for key in keys:
+                fields.add(key)
+        return bool(unlike)
+
+    def images(self, rows: Rows) -> Iterator[Rows]:
+        """The rows, and what each renaming makes of them. All of their values must have been seen by `smallest`."""
+        yield rows
+        for which in range(len(self.permutations)):
+            yield self._renamed(which, rows)
 
     def _renamed(self, which: int, rows: Rows) -> Rows:
         fields = self.fields
@@ -59,16 +97,20 @@ class Symmetry:
                 target = targets[field]
                 new = [fields.intern(target, permutation.value(key, value)) for value in values[known:]]
                 maps[field] = np.concatenate((maps[field], np.array(new, np.uint64)))
+                self.stale |= field >= self._from_the_start and bool(maps[field][0])
                 learnt = True
             field += 1
         return learnt
 
-
-def _smaller(rows: Rows, others: Rows) -> Any:
-    """Which rows are smaller than those of the other array, the first word deciding first."""
-    smaller = np.zeros(len(rows), bool)
-    equal = np.ones(len(rows), bool)
-    for word in range(rows.shape[1]):
-        smaller |= equal & (rows[:, word] < others[:, word])
-        equal &= rows[:, word] == others[:, word]
-    return smaller
+    def _smaller(self, rows: Rows, others: Rows) -> Any:
+        """Which rows are those of smaller states than those of the other array."""
+        fields = self.fields
+        smaller = np.zeros(len(rows), bool)
+        equal = np.flatnonzero((rows != others).any(axis=1))
+        for word, shift, mask in zip(fields.word, fields.shift, fields.mask, strict=True):
+            ours, theirs = (each[equal, word] >> shift & mask for each in (rows, others))
+            smaller[equal[ours < theirs]] = True
+            equal = equal[ours == theirs]
+            if not equal.size:
+                break
+        return smaller

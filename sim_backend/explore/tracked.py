@@ -299,7 +299,7 @@ class TrackedMachine(Machine):
     def __init__(self, machine: Machine) -> None:
         # What is tracked has a property of the class, which goes before what is in the instance's dictionary.
         self.__dict__.update(machine.copy().__dict__)
-        self._base = machine
+        self.base = machine
         base_layout: Any = self.layout
         locks = frozenset(
             (
@@ -335,7 +335,7 @@ class TrackedMachine(Machine):
 
     def first(self, key: Key) -> Value:
         """What a key's value is in the first state."""
-        base: Any = self._base
+        base: Any = self.base
         if isinstance(key, int):
             return self.memory.first(key)  # type: ignore[attr-defined]
         if isinstance(key, tuple):

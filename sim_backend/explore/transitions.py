@@ -68,7 +68,6 @@ class Transitions:
         leaf_start, leaf_count: by leaf, its outcomes.
         outcomes: all outcomes; `clear` and `bits` are what they do to a row.
         runs: how often an action was run.
-        stale: whether something that actions took for constant is not: what was learnt, and found, is worth nothing.
     """
 
     def __init__(self, fields: Fields, act: Callable[[int, View], tuple[bool, Any]], actions: int) -> None:
@@ -92,8 +91,14 @@ class Transitions:
         for numbered in (self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count):
             numbered.append(0)
         self.outcomes: list[Outcome] = []
-        self.stale = False
+        self.fields.constants.clear()
+        self.fields.stale = False
         self.pack()
+
+    @property
+    def stale(self) -> bool:
+        """Whether something that actions took for constant is not: what was learnt, and found, is worth nothing."""
+        return self.fields.stale
 
     def pack(self) -> None:
         """Pack the outcomes again, for fields have moved."""
@@ -109,42 +114,51 @@ class Transitions:
 
     def leaves(self, action: int, rows: Rows) -> Any:
         """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
-        result = np.zeros(len(rows), np.int64)
-        if not len(rows):
+        root = self._root[action]
+        if root == 0 and len(rows):
+            return self.leaves(action, rows) if self._learn(action, rows[0]) else None
+        result = np.full(len(rows), -root, np.int64)
+        if root <= 0:
             return result
-        if self._root[action] == 0 and not self._learn(action, rows[0]):
-            return None
-        if self._root[action] < 0:
-            result[:] = -self._root[action]
-            return result
-        active = np.arange(len(rows))
-        nodes = np.full(len(rows), self._root[action], np.int64)
-        while active.size:
-            places, numbers, unknown = self._places(rows, active, nodes)
-            if unknown.any():
-                if not self._learn_all(action, rows, active[unknown], nodes[unknown], numbers[unknown]):
+        active, nodes = np.arange(len(rows)), np.full(len(rows), root, np.int64)
+        places = self._first_places(rows, root)
+        while True:
+            reached = self._child.array.take(places)
+            result[active] = -reached
+            inner = np.flatnonzero(reached >= 0)
+            if not inner.size:
+                return result
+            active, reached = active.take(inner), reached.take(inner)
+            unknown = np.flatnonzero(reached == 0)
+            if unknown.size:
+                # What is not known is learnt, and looked for at the same node again; all else goes on.
+                if not self._learn_all(action, rows, active.take(unknown), places.take(inner.take(unknown))):
                     return None
-                continue
-            reached = self._child.array[places]
-            at_leaf = reached < 0
-            result[active[at_leaf]] = -reached[at_leaf]
-            active, nodes = active[~at_leaf], reached[~at_leaf].astype(np.int64)
-        return result
+                reached[unknown] = nodes.take(inner.take(unknown))
+            nodes = reached.astype(np.int64)
+            places = self._places(rows, active, nodes)
 
     def apply(self, rows: Rows, outcome: Any) -> Rows:
         """Rows after outcomes, by number."""
         return rows & ~self._clear.array[outcome] | self._bits.array[outcome]
 
-    def _places(self, rows: Rows, active: Any, nodes: Any) -> tuple[Any, Any, Any]:
-        fields, field = self.fields, self._field.array[nodes]
-        numbers = (rows[active, fields.word[field]] >> fields.shift[field] & fields.mask[field]).astype(np.int64)
-        inside = numbers < self._size.array[nodes]
-        places = np.where(inside, self._base.array[nodes] + numbers, 0)
-        return places, numbers, ~inside | (self._child.array[places] == 0)
+    def _first_places(self, rows: Rows, root: int) -> Any:
+        """Where all rows go from an action's first node."""
+        numbers = self.fields.extract(rows, self._field.array[root]).astype(np.int64)
+        return np.minimum(numbers, self._size.array[root]) + self._base.array[root]
 
-    def _learn_all(self, action: int, rows: Rows, active: Any, nodes: Any, numbers: Any) -> bool:
-        _, first = np.unique(nodes << 32 | numbers, return_index=True)
-        return all(self._learn(action, rows[active[place]]) for place in first.tolist())
+    def _places(self, rows: Rows, active: Any, nodes: Any) -> Any:
+        """Where each active row goes from its node."""
+        fields, field = self.fields, self._field.array.take(nodes)
+        bits = rows.reshape(-1).take(active * rows.shape[1] + fields.word.take(field))
+        bits >>= fields.shift.take(field)
+        bits &= fields.mask.take(field)
+        numbers = bits.view(np.int64)
+        return np.minimum(numbers, self._size.array.take(nodes)) + self._base.array.take(nodes)
+
+    def _learn_all(self, action: int, rows: Rows, active: Any, places: Any) -> bool:
+        _, first = np.unique(places, return_index=True)
+        return all(self._learn(action, rows[active[which]]) for which in first.tolist())
 
     def _learn(self, action: int, row: Any) -> bool:
         """Run the action on a state; False if fields have moved, so that rows must be packed again."""
@@ -167,7 +181,6 @@ class Transitions:
             for key in changes:
                 if key not in fields.number:
                     fields.add(key)
-                    self.stale |= key in fields.constants
         start = len(self.outcomes)
         for changes, drawn, note in outcomes:
             numbers = {fields.number[key]: fields.intern(fields.number[key], value) for key, value in changes.items()}
@@ -199,7 +212,7 @@ class Transitions:
 
     def _node(self, field: int) -> int:
         size = 1 << max(len(self.fields.values[field]) - 1, 1).bit_length()
-        self._base.append(self._child.extend(size))
+        self._base.append(self._child.extend(size + 1))
         self._size.append(size)
         return self._field.append(field)
 
@@ -207,7 +220,7 @@ class Transitions:
         size = int(self._size.array[node])
         if number >= size:
             bigger = 1 << number.bit_length()
-            base = self._child.extend(bigger)
+            base = self._child.extend(bigger + 1)
             old = int(self._base.array[node])
             self._child.array[base : base + size] = self._child.array[old : old + size]
             self._base.array[node], self._size.array[node] = base, bigger

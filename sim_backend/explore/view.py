@@ -88,4 +88,6 @@ class View:
                     changed[key] = value
             elif key in fields.number or fields.initial(key) != value:
                 changed[key] = value
+            else:
+                fields.constants.add(key)
         return changed
