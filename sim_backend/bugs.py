@@ -169,7 +169,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "cousin: switching out sets SN even if the vCPU is blocked",
         "Posts to a blocked vCPU send no wakeup, and leave ON clear.",
         {"blocked_notify": False},
-        "blocking",
+        "switched",
     ),
     Bug(
         "wakeup-keeps-lock",

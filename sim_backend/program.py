@@ -108,8 +108,9 @@ class Actor:
 
     def call_at(self, step: Step, procedure: Procedure, *arguments: int) -> None:
         """As `call`, but begin at another step than the first."""
-        self.call(procedure, *arguments)
-        self.stack[-1][PC] = step.pc
+        frame = procedure.frame(*arguments)
+        frame[PC] = step.pc
+        self.stack.append(frame)
 
     def advance(self, world: Any) -> bool:
         """Do one step; False if it has to wait. There must be a frame."""

@@ -40,7 +40,6 @@ def set_runstate(w: Any, v: int, state: int) -> None:
     """Source: `vcpu_runstate_change`."""
     w.effect = (VCPU, v, "runstate", w.memory.u32(v + w.o.runstate), state)
     w.memory.set_u32(v + w.o.runstate, state)
-    w.fence()
 
 
 def wake(w: Any, a: Actor, v: int) -> None:
@@ -49,12 +48,14 @@ def wake(w: Any, a: Actor, v: int) -> None:
     if runnable(w, v):
         if state >= BLOCKED:
             set_runstate(w, v, RUNNABLE)
+            w.fence()
         cpu = w.memory.u32(v + w.o.processor)
         if w.scheduled[cpu] != v and v not in w.runq[cpu]:
             w.runq[cpu].append(v)
             tickle(w, a, cpu)
     elif state == BLOCKED and not w.memory.u32(v + w.o.pause_flags) & 1 << VPF_BLOCKED:
         set_runstate(w, v, OFFLINE)
+        w.fence()
 
 
 def tickle(w: Any, a: Actor, cpu: int) -> None:
@@ -70,6 +71,7 @@ def sleep(w: Any, a: Actor, v: int) -> None:
         return
     if w.memory.u32(v + w.o.runstate) == RUNNABLE:
         set_runstate(w, v, OFFLINE)
+        w.fence()
     cpu = w.memory.u32(v + w.o.processor)
     if w.scheduled[cpu] == v:
         w.cpu_raise_softirq(a, cpu, SCHEDULE_SOFTIRQ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sim_backend.actors import Device, Outside, Toolstack, Unit
-from sim_backend.cpu import Cpu
+from sim_backend.cpu import BufferedCpu, Cpu
 from sim_backend.errors import SimError
 from sim_backend.hardware import Remapping
 from sim_backend.naming import VcpuName, device_name, parse_vcpu
@@ -86,7 +86,8 @@ class State(World):
 
     def _actors(self) -> None:
         layout = self.layout
-        self.cpus = [Cpu(layout, number) for number in range(layout.config.cpus)]
+        kind = BufferedCpu if self.store_buffers else Cpu
+        self.cpus: list[Cpu] = [kind(layout, number) for number in range(layout.config.cpus)]
         self.devices = {sid: Device(sid, device_name(sid)) for sid in layout.devices}
         self.units = [Unit(number) for number in range(len(layout.units))]
         self.drains = [StoreBuffer(number) for number in range(len(self.buffers))]

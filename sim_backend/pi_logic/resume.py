@@ -16,7 +16,7 @@ LOCK, IRQS, BEFORE, AFTER = FIRST + 1, FIRST + 2, FIRST + 3, FIRST + 4
 
 
 @vmx_pi_unblock_vcpu.step("lets posts send the notification vector")
-def restore_nv(w: World, a: Actor, f: Frame) -> Any:
+def _(w: World, a: Actor, f: Frame) -> Any:
     set_nv(w, f[V], w.memory.u8(w.posted_intr_vector))
     return None if w.version.resume_unlists else DONE
 
@@ -98,7 +98,10 @@ vmx_pi_do_resume = Procedure("vmx_pi_do_resume", "v")
 
 @vmx_pi_do_resume.step("is called before VM entry")
 def _(w: World, a: Actor, f: Frame) -> Any:
-    a.call_at(restore_nv if w.version.resume_restores_nv else leave_list, vmx_pi_unblock_vcpu, f[V])
+    if w.version.resume_restores_nv:
+        a.call(vmx_pi_unblock_vcpu, f[V])
+    else:
+        a.call_at(leave_list, vmx_pi_unblock_vcpu, f[V])
 
 
 vmx_vmenter_helper = Procedure("vmx_vmenter_helper")

@@ -43,7 +43,7 @@ def lift(w: World, a: Actor, f: Frame) -> Any:
 
 
 @vmx_pi_switch_to.step("looks whether anything was posted meanwhile")
-def _(w: World, a: Actor, f: Frame) -> Any:
+def look_at_pir(w: World, a: Actor, f: Frame) -> Any:
     return None if any(w.memory.read(f[V] + w.o.pir, PIR_BYTES)) else DONE
 
 
@@ -61,6 +61,7 @@ def lift_first(w: World, a: Actor, f: Frame) -> Any:
 @vmx_pi_switch_to.step("directs notifications to its CPU, last of all")
 def _(w: World, a: Actor, f: Frame) -> Any:
     set_ndst(w, f[V], w.memory.u32(f[V] + w.o.processor))
+    return look_at_pir if w.version.switch_in_looks_at_pir else DONE
 
 
 vmx_ctxt_switch_from = Procedure("vmx_ctxt_switch_from", "v")

@@ -59,7 +59,10 @@ def read_on(w: World, a: Actor, f: Frame) -> Any:
 
 def sync(w: World, a: Actor, v: int) -> None:
     """Call `vmx_sync_pir_to_irr` as this version has it."""
-    a.call_at(read_on if w.version.sync_reads_first else clear_on, vmx_sync_pir_to_irr, v)
+    if w.version.sync_reads_first:
+        a.call_at(read_on, vmx_sync_pir_to_irr, v)
+    else:
+        a.call(vmx_sync_pir_to_irr, v)
 
 
 vmx_test_pir = Procedure("vmx_test_pir", "v", "vector")
