@@ -23,22 +23,31 @@ def fair_cycle(search: Search, number: int) -> int | None:
     """The first state found that lies on a fair cycle in which a property's test is false all the way; None: none does.
 
     States without any progress are no cycle. With symmetry, a cycle among the states that stand for all may belong to
-    longer ones, in which other actions are taken: the few states that lie on cycles are taken with all their likes.
+    longer ones, in which other actions are taken, and what is tested may be true of a state and not of its likes: the
+    few states that may lie on cycles are taken with all their likes.
+
+    Raises:
+        Stale: the search has to begin again.
     """
     endless = _endless(_edges(search, _where_false(search, number)))
     if not endless.size:
         return None
     table = States(search.fields.words)
     for rows in search.renaming.images(search.states.rows[endless]):
-        table.add(rows, endless, endless)
+        false = np.flatnonzero(~search.true(number, rows))
+        table.add(rows[false], endless[false], endless[false])
     return _first_fair(search, table)
 
 
 def _where_false(search: Search, number: int) -> Any:
+    """The states that have a like (or are one) of which a test is false."""
     found = []
     for start in range(0, search.states.count, BATCH):
         end = min(start + BATCH, search.states.count)
-        found.append(np.flatnonzero(~search.holds(number, slice(start, end))) + start)
+        true = np.ones(end - start, bool)
+        for rows in search.renaming.images(search.states.rows[start:end]):
+            true &= search.true(number, rows)
+        found.append(np.flatnonzero(~true) + start)
     return np.concatenate(found)
 
 
@@ -50,7 +59,7 @@ def _edges(search: Search, states: Any) -> Any:
     for start in range(0, len(states), BATCH):
         batch = states[start : start + BATCH]
         for _, able, rows in search.progress(search.states.rows[batch]):
-            after = search.states.find(search.renaming.smallest(rows))
+            after = search.states.find(search.smallest(rows))
             inside = among[after]
             made.append(np.stack((batch[able[inside]], after[inside])).astype(np.int32))
     return np.concatenate(made, axis=1)
@@ -73,6 +82,8 @@ def _first_fair(search: Search, table: States) -> int | None:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    if not table.count:
+        return None
     count = table.count
     possible = np.zeros((len(search.model.actions), count), bool)
     made = []
@@ -90,9 +101,9 @@ def _first_fair(search: Search, table: States) -> int | None:
     size = np.bincount(part, minlength=parts)
     fair = np.zeros(parts, bool)
     fair[part[within[0]]] = True
-    for action in np.flatnonzero(possible.any(axis=1)):
-        neglected = np.bincount(part[possible[action]], minlength=parts) == size
-        neglected[part[within[0, within[2] == action]]] = False
+    for number, where in enumerate(possible):
+        neglected = np.bincount(part[where], minlength=parts) == size
+        neglected[part[within[0, within[2] == number]]] = False
         fair &= ~neglected
     states = table.via[:count][fair[part]]
     return int(states.min()) if states.size else None

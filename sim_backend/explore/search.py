@@ -53,6 +53,10 @@ class Finding:
     cycle: bool = False
 
 
+class Stale(Exception):
+    """What was taken for constant is not: the search has to begin again."""
+
+
 @dataclass
 class Search:
     """One exploration.
@@ -84,11 +88,9 @@ class Search:
     def run(self) -> Result:
         """Explore until every state was visited, a limit is reached, or Ctrl-C."""
         self.began = self.told = monotonic()
-        while not self._visit_all():
+        while not (self._visit_all() and self._look_for_cycles()):
             pass
-        exhausted = self.stopped is None
-        if exhausted:
-            self._look_for_cycles()
+        exhausted = self.exhausted
         return Result(
             exhausted,
             self.stopped,
@@ -108,6 +110,7 @@ class Search:
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
         self.transitions = 0
+        self.exhausted = False
         self.found.clear()
         self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
         self.layers = [0, 1]
@@ -118,8 +121,10 @@ class Search:
             while self.layers[-2] < self.layers[-1] and self.stopped is None:
                 if not self._visit_layer():
                     return False
+            self.exhausted = self.stopped is None
         except KeyboardInterrupt:
             self.stopped = "interrupted"
+            self._move()
         return True
 
     def _visit_layer(self) -> bool:
@@ -180,11 +185,23 @@ class Search:
                 able = np.flatnonzero(counts > which)
                 yield number, able, self.learnt.apply(rows[able], self.learnt.leaf_start.array[leaves[able]] + which)
 
+    def true(self, number: int, rows: Rows) -> Any:
+        """Of states that were all visited, or their likes: which a property's test is true of."""
+        leaves = self._known(self.tests + number, rows)
+        return self.learnt.leaf_count.array[leaves] > 0
+
+    def smallest(self, rows: Rows) -> Rows:
+        """Of states that were all visited, or their likes: the ones that stand for them."""
+        smallest = self.renaming.smallest(rows)
+        if smallest is None:
+            raise Stale
+        return smallest
+
     def _known(self, number: int, rows: Rows) -> Any:
         """The leaves of states that were all visited, or their likes: no field and no value in them is new."""
         leaves = self.learnt.leaves(number, rows)
         if leaves is None or self.learnt.stale:
-            raise ValueError("a symmetry of the model is none")
+            raise Stale
         return leaves
 
     def holds(self, number: int, states: Any) -> Any:
@@ -220,10 +237,13 @@ class Search:
                 self.found[number] = Finding(int(states[~true][0]), "and nothing more happens of itself")
         return True
 
-    def _look_for_cycles(self) -> None:
-        """What is to become true eventually may also be avoided for ever, in a cycle."""
+    def _look_for_cycles(self) -> bool:
+        """What is to become true eventually may also be avoided for ever, in a cycle. False if the search has to begin
+        again."""
+        if not self.exhausted:
+            return True
         asked = [number for number, each in enumerate(self.model.properties) if each.kind == EVENTUALLY]
-        self.uncertain.update(number for number in asked if number not in self.found)
+        self.uncertain = {number for number in asked if number not in self.found}
         try:
             for number in sorted(self.uncertain):
                 state = fair_cycle(self, number)
@@ -232,6 +252,9 @@ class Search:
                 self.uncertain.remove(number)
         except KeyboardInterrupt:
             self.stopped = "interrupted"
+        except Stale:
+            return False
+        return True
 
     def _once_still(self, attempt: Callable[[], Any]) -> Any:
         """What the attempt returns once fields do not move under it; None if the search has to begin again."""
@@ -240,11 +263,15 @@ class Search:
             if self.learnt.stale or self.renaming.stale:
                 return None
             if self.fields.layout != self.placed:
-                self.states.move(self.fields, self.placement)
-                self.placed, self.placement = self.fields.layout, self.fields.placement()
-                self.learnt.pack()
+                self._move()
             elif outcome is not None:
                 return outcome
+
+    def _move(self) -> None:
+        """Pack everything as fields lie now."""
+        self.states.move(self.fields, self.placement)
+        self.placed, self.placement = self.fields.layout, self.fields.placement()
+        self.learnt.pack()
 
     def _too_deep(self) -> str | None:
         depth = self.limits.depth
@@ -289,10 +316,12 @@ class Search:
 
     def _followed(self, path: list[int]) -> tuple[Any, ...]:
         """A history through states of which only the smallest of their kind are known."""
+        while self.renaming.smallest(self.states.rows[:1]) is None:
+            self._move()
         row, notes = self.states.rows[path[0]], []
         for step in path[1:]:
             for after, outcome in self._after(row):
-                if (self.renaming.smallest(after[None])[0] == self.states.rows[step]).all():
+                if (self.smallest(after[None])[0] == self.states.rows[step]).all():
                     row = after
                     notes.append(outcome.note)
                     break
