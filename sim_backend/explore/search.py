@@ -200,7 +200,7 @@ class Search:
     def _known(self, number: int, rows: Rows) -> Any:
         """The leaves of states that were all visited, or their likes: no field and no value in them is new."""
         leaves = self.learnt.leaves(number, rows)
-        if leaves is None or self.learnt.stale:
+        if leaves is None or self.learnt.stale or self.renaming.stale:
             raise Stale
         return leaves
 
@@ -302,7 +302,11 @@ class Search:
             )
             return Verdict(asked.name, asked.kind, verdict)
         verdict = SEEN if asked.kind == SOMETIMES else BROKEN
-        return Verdict(asked.name, asked.kind, verdict, finding.why, self.history(finding.state), finding.cycle)
+        try:
+            moves = self.history(finding.state)
+        except Stale:
+            return Verdict(asked.name, asked.kind, UNKNOWN)
+        return Verdict(asked.name, asked.kind, verdict, finding.why, moves, finding.cycle)
 
     def history(self, state: int) -> tuple[Any, ...]:
         """The notes of the actions of a shortest history that leads to a state."""
@@ -315,8 +319,14 @@ class Search:
         return self._followed(path)
 
     def _followed(self, path: list[int]) -> tuple[Any, ...]:
-        """A history through states of which only the smallest of their kind are known."""
-        while self.renaming.smallest(self.states.rows[:1]) is None:
+        """A history through states of which only the smallest of their kind are known.
+
+        Raises:
+            Stale: the search was interrupted before it could begin again.
+        """
+        if self.stopped:
+            self._move()
+        while not self.renaming.stale and self.renaming.smallest(self.states.rows[:1]) is None:
             self._move()
         row, notes = self.states.rows[path[0]], []
         for step in path[1:]:

@@ -21,7 +21,6 @@ class Symmetry:
 
     Attributes:
         permutations: all but the one that renames nothing.
-        stale: whether the states found so far lack a field that is not the same in all of their kind.
     """
 
     def __init__(self, fields: Fields, permutations: Sequence[Permutation]) -> None:
@@ -31,14 +30,20 @@ class Symmetry:
         self._map: list[list[Any]] = [[] for _ in permutations]
         self._constants: set[Key] = set()
         self._from_the_start = len(fields.keys)
-        self.stale = False
+        self._stale = False
+
+    @property
+    def stale(self) -> bool:
+        """Whether the states found so far lack a field that is not the same in all of their kind."""
+        if self.permutations and self._take_up_constants():
+            self._stale = True
+        return self._stale
 
     def smallest(self, rows: Rows) -> Rows | None:
         """For each row that of the smallest state that it can be renamed to; None if fields moved."""
         if not self.permutations:
             return rows
-        if self._take_up_constants():
-            self.stale = True
+        if self.stale:
             return None
         layout = self.fields.layout
         while any(self._learn(which) for which in range(len(self.permutations))):
@@ -97,7 +102,7 @@ class Symmetry:
                 target = targets[field]
                 new = [fields.intern(target, permutation.value(key, value)) for value in values[known:]]
                 maps[field] = np.concatenate((maps[field], np.array(new, np.uint64)))
-                self.stale |= field >= self._from_the_start and bool(maps[field][0])
+                self._stale |= field >= self._from_the_start and bool(maps[field][0])
                 learnt = True
             field += 1
         return learnt
