@@ -25,6 +25,7 @@ class Bench:
     """
 
     def __init__(self, symbols: Path) -> None:
+        self.symbols = symbols
         profile = of_symbols(symbols)
         self.version = profile.version
         self.base = machine(profile)

@@ -8,7 +8,7 @@ from sim_backend.layout import Layout
 from sim_backend.memory import PAGE
 
 from .sides import Run, percpu
-from .states import DEVICE, message_of
+from .states import message_of
 from .xen_code import Event
 
 
@@ -40,9 +40,9 @@ class Names:
                 if regs := layout.get("vcpu", vcpu, "arch.hvm.vlapic.regs"):
                     self._parts.append((layout.physical(regs), PAGE, f"d{number}v{index} vLAPIC"))
                 self._parts.append((vcpu, PAGE, f"d{number}v{index} struct vcpu"))
-        unit = layout.units[layout.unit_of(DEVICE)].iommu
-        self._parts.append((unit + layout.member("vtd_iommu", "intremap.lock"), 4, "table lock"))
-        for msi in layout.device(DEVICE).msis:
+        for unit in layout.units:
+            self._parts.append((unit.iommu + layout.member("vtd_iommu", "intremap.lock"), 4, "table lock"))
+        for msi in [msi for device in layout.devices.values() for msi in device.msis]:
             self._parts.append((message_of(layout, msi.msi_desc), layout.size("msi_msg"), "MSI message"))
             self._parts.append((layout.irte(msi.unit, msi.index), 16, f"IRTE {msi.index}"))
             self._parts.append((msi.msi_desc, layout.size("msi_desc"), "msi_desc"))

@@ -13,7 +13,7 @@ from sim_backend.pi_logic import Store, run_procedure
 from sim_backend.versions import CURRENT, Version
 
 from .functions import IN_PLACE, Function
-from .states import DEVICE, DOMAINS, State
+from .states import DEVICE, State
 from .xen_code import Event, Fails, XenCode, change
 
 STUBS = (
@@ -68,7 +68,7 @@ def prepare(layout: Layout, code_symbol: Callable[[str], int]) -> None:
         place = layout.physical(code_symbol("iommu_ops")) + UPDATE_IRE_FROM_MSI
         memory.set_u64(place, code_symbol("msi_msg_write_remap_rte"))
     policy = layout.virtual(layout.new_pages())
-    for domain in DOMAINS:
+    for domain in layout.domains:
         layout.put_known("domain", layout.domain(domain), {"arch.cpu_policy": policy})
 
 
@@ -114,23 +114,22 @@ def run_xen(
     events = [event for event in outcome.events if event[0] not in NOT_COMPARED]
     return Run(
         outcome.result & function.value,
-        [_call(code, made, event) for event in events],
+        [as_told(code, layout, made.cpu, event) for event in events],
         outcome.pages,
         lambda page: code.read(page * PAGE, PAGE),
     )
 
 
-def _call(code: XenCode, made: State, event: Event) -> Event:
-    """A call of Xen's as the model tells it."""
+def as_told(code: XenCode, layout: Layout, cpu: int, event: Event) -> Event:
+    """What happened in Xen's code on a CPU, as the model tells it."""
     name, *arguments = event
-    layout = made.layout
     match name:
         case "store":
             return event
         case "ack_apic_irq":
-            return "ack_APIC_irq", made.cpu, 0
+            return "ack_APIC_irq", cpu, 0
         case "raise_softirq":
-            return name, made.cpu, arguments[0] & 0xFFFF_FFFF
+            return name, cpu, arguments[0] & 0xFFFF_FFFF
         case "cpu_raise_softirq":
             return name, arguments[0] & 0xFFFF_FFFF, arguments[1] & 0xFFFF_FFFF
         case "send_IPI_mask":

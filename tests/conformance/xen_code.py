@@ -3,7 +3,7 @@
 Text and constants of a xen-syms are put where the layout maps Xen's image, all data is the simulation's, and addresses
 are translated by the layout's own page tables. A run starts at a function's entry on a CPU's stack and ends at its
 return. What lies outside of the posted-interrupt logic (the scheduler, the commands to the local APIC) is a stub: the
-call is recorded, and it returns.
+call is recorded, and it returns. A run may also go instruction by instruction, so that others act in between.
 
 Limits: one CPU, so nothing is learned of memory ordering; the code is as before Xen's patching at boot; a release build
 has no assertions.
@@ -13,14 +13,24 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 from elftools.elf.elffile import ELFFile
-from unicorn import UC_ARCH_X86, UC_HOOK_CODE, UC_HOOK_MEM_WRITE, UC_HOOK_TLB_FILL, UC_MODE_64, UC_PROT_ALL, Uc, UcError
+from unicorn import (
+    UC_ARCH_X86,
+    UC_HOOK_CODE,
+    UC_HOOK_MEM_READ,
+    UC_HOOK_MEM_WRITE,
+    UC_HOOK_TLB_FILL,
+    UC_MODE_64,
+    UC_PROT_ALL,
+    Uc,
+    UcError,
+)
 from unicorn.unicorn_const import UC_TLB_VIRTUAL
 from unicorn.x86_const import (
     UC_X86_REG_EFLAGS,
@@ -128,6 +138,7 @@ class XenCode:
         self._dirty: set[int] = set()
         self._events: list[Event] = []
         self._stack = range(0)
+        self._watched: Mapping[int, int] = {}
         self.answers: dict[str, Callable[..., int]] = {}
         self.start()
 
@@ -167,24 +178,90 @@ class XenCode:
         Raises:
             Fails: it faults, or takes too long.
         """
+        self.enter(function, *arguments, cpu=cpu, interrupts_on=interrupts_on)
+        self._events = []
+        try:
+            self._unicorn.emu_start(self.virtual(function), 0, count=MOST_INSTRUCTIONS)
+        except UcError as error:
+            raise Fails(f"{function} fails at {self._where()}: {error}") from error
+        if not self.ended:
+            raise Fails(f"{function} does not end, is at {self._where()}")
+        return Outcome(self.result, self._events, set(self._dirty), self.interrupts_on)
+
+    # Piece by piece, so that others may act in between.
+
+    def enter(
+        self, function: str, *arguments: int, cpu: int = 0, interrupts_on: bool = True, below: int | None = None
+    ) -> None:
+        """Have a function's first instruction be the next one. `below`: a place on the stack that is in use."""
         self._stack = self.stack(cpu)
         self._dirty.update(range(self._stack.start // PAGE, self._stack.stop // PAGE + 1))
-        top = (self._stack.stop & -16) - 0x108
+        top = ((below or self._stack.stop) & -16) - 0x108
         self._ram[top : top + 8] = self.virtual(END).to_bytes(8, "little")
         cpu_state = self._unicorn
         for register, value in zip(ARGUMENTS, arguments, strict=False):
             cpu_state.reg_write(register, value)
+        cpu_state.reg_write(UC_X86_REG_RIP, self.virtual(function))
         cpu_state.reg_write(UC_X86_REG_RSP, self.layout.virtual(top))
         cpu_state.reg_write(UC_X86_REG_EFLAGS, ALWAYS_ONE | (INTERRUPTS_ON if interrupts_on else 0))
+
+    def instruction(self) -> list[Event]:
+        """Run one instruction; what happened.
+
+        Raises:
+            Fails: it faults.
+        """
         self._events = []
         try:
-            cpu_state.emu_start(self.virtual(function), 0, count=MOST_INSTRUCTIONS)
+            self._unicorn.emu_start(self._unicorn.reg_read(UC_X86_REG_RIP), 0, count=1)
         except UcError as error:
-            raise Fails(f"{function} fails at {self._where()}: {error}") from error
-        if cpu_state.reg_read(UC_X86_REG_RIP) != self.virtual(END):
-            raise Fails(f"{function} does not end, is at {self._where()}")
-        flags = cpu_state.reg_read(UC_X86_REG_EFLAGS)
-        return Outcome(cpu_state.reg_read(UC_X86_REG_RAX), self._events, set(self._dirty), bool(flags & INTERRUPTS_ON))
+            raise Fails(f"at {self._where()}: {error}") from error
+        return self._events
+
+    def registers(self) -> Any:
+        """All registers, to go on from later."""
+        return self._unicorn.context_save()
+
+    def go_back_to(self, registers: Any, cpu: int) -> None:
+        """Go on from these registers, on the stack of this CPU."""
+        self._unicorn.context_restore(registers)
+        self._stack = self.stack(cpu)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Store what somebody else stores."""
+        self._dirty.update((address // PAGE, (address + len(data) - 1) // PAGE))
+        self._ram[address : address + len(data)] = data
+
+    def watch(self, parts: Mapping[int, int]) -> None:
+        """Tell each access to these bytes as well, as ("touch", part): the part of memory that the byte belongs to."""
+        self._watched = parts
+        for kind in (UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE):
+            self._unicorn.hook_add(kind, self._touched, begin=min(parts), end=max(parts))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the function has returned."""
+        return bool(self._unicorn.reg_read(UC_X86_REG_RIP) == self.virtual(END))
+
+    @property
+    def result(self) -> int:
+        """What it returned."""
+        return int(self._unicorn.reg_read(UC_X86_REG_RAX))
+
+    @property
+    def interrupts_on(self) -> bool:
+        """Whether the CPU takes interrupts."""
+        return bool(self._unicorn.reg_read(UC_X86_REG_EFLAGS) & INTERRUPTS_ON)
+
+    @property
+    def stack_used(self) -> int:
+        """Where the part of the stack that is in use begins."""
+        return self.layout.physical(self._unicorn.reg_read(UC_X86_REG_RSP))
+
+    @property
+    def pages(self) -> set[int]:
+        """The pages in which memory may differ from what it was at the start."""
+        return set(self._dirty)
 
     def _processor(self) -> Uc:
         unicorn = Uc(UC_ARCH_X86, UC_MODE_64)
@@ -225,6 +302,10 @@ class XenCode:
         self._dirty.update((address // PAGE, (address + size - 1) // PAGE))
         new = (value & (1 << size * 8) - 1).to_bytes(size, "little")
         self._events += change(address, self.read(address, size), new)
+
+    def _touched(self, _: Uc, __: int, address: int, *___: object) -> None:
+        if address in self._watched:
+            self._events.append(("touch", self._watched[address]))
 
     def _returned(self, unicorn: Uc, *_: object) -> None:
         unicorn.emu_stop()
