@@ -46,11 +46,12 @@ class Exploration:
 
     scenario: Scenario
     version: Version
+    store_buffers: bool
     result: Result
 
     def history(self, verdict: Verdict) -> History:
         """The history that a verdict names, to be written to a file, replayed and shown."""
-        return History(self.scenario, self.version, verdict.moves or (), verdict.name, verdict.why)
+        return History(self.scenario, self.version, verdict.moves or (), verdict.name, verdict.why, self.store_buffers)
 
 
 def explore(
@@ -60,6 +61,8 @@ def explore(
     properties: Sequence[Asked] = PROPERTIES,
     symmetry: bool = True,
     tell: Callable[[Progress], None] | None = None,
+    processes: int = 1,
+    store_buffers: bool = False,
 ) -> Exploration:
     """Run all orders of a scenario's events within its bounds.
 
@@ -67,13 +70,15 @@ def explore(
         SimError: there is no such machine.
     """
     scenario = replace(scenario, workload=Workload())
-    machine = BoundedMachine(started(scenario, version), scenario.bounds)
-    search = Search(machine.model(properties), limits or Limits(), symmetry, tell)
+    machine = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
+    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, processes)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
     named = [verdicts[each.name] for each in properties if each.name in verdicts]
     named = [replace(verdict, moves=_joined(verdict)) for verdict in named]
-    return Exploration(scenario, version, replace(result, verdicts=(*named, *_sometimes(machine, result))))
+    return Exploration(
+        scenario, version, store_buffers, replace(result, verdicts=(*named, *_sometimes(machine, result)))
+    )
 
 
 def _rank(verdict: Verdict) -> tuple[int, int]:

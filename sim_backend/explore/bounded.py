@@ -33,6 +33,10 @@ class BoundedMachine(TrackedMachine):
         self.bounds = bounds
         self.hotplug = bool(bounds.attaches or bounds.detaches)
         self.vectors = self._vectors(machine)
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing has been run yet."""
         self.ran: set[str] = set()
         self.situations: set[str] = set()
         self.spurious = False
@@ -60,7 +64,7 @@ class BoundedMachine(TrackedMachine):
         orders = [Action(name, act, progress=False) for name, act in self._orders()]
         properties = [Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(self)]
         properties += [Property("", self._test(self._notes_situation(v))) for v in self.names]
-        return Model(self.first, [*turns, *orders], properties, renamings(self))
+        return Model(self.first, [*turns, *orders], properties, renamings(self), self.forget)
 
     def _notes_situation(self, v: int) -> Test:
         def note(machine: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A state as a row of 64-bit words: each key has a field in it, which holds the number of one of the values seen so far.
+"""A state as a row of 64-bit words: each key has a field, which holds the number of one of the values seen so far.
 
 A key has no field before something else than its first value is stored there. A new field starts as zeros, and number 0
 is the first value, so rows that were packed before stay right.

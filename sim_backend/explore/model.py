@@ -14,7 +14,7 @@ Values that are equal are one value: an action must not tell True from 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 Key = Hashable
@@ -68,9 +68,11 @@ class Model:
     """A model. `initial` gives every key's first value; keys need no other declaration.
 
     `symmetries` are all but the one that renames nothing: what two of them do one after the other is one of them too.
+    `forget` is called when actions and tests begin to be run anew, as if none had been.
     """
 
     initial: Callable[[Key], Value]
     actions: Sequence[Action]
     properties: Sequence[Property] = ()
-    symmetries: Sequence[Permutation] = field(default=())
+    symmetries: Sequence[Permutation] = ()
+    forget: Callable[[], None] = lambda: None

@@ -163,7 +163,7 @@ WORDS = {
     "no stranded interrupt": "the guest runs with a vector pending that is not delivered without a later interrupt",
     "restored before VM entry": "in the guest, NV is the notification vector and the vCPU is on no blocking list",
     "not suppressed in the guest": "in the guest, SN is clear",
-    "on one list, under its lock": "each list is circular, and a vCPU is on the list whose lock it names, and on no other",
+    "on one list, under its lock": "lists are circular; a vCPU is on the list whose lock it names, and on no other",
     "locks are held once": "no blocking list's lock has two holders",
     "no message is lost": "every interrupt message goes to a CPU that is online",
     "nobody waits for ever": "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",

@@ -1,8 +1,7 @@
 """Symmetry of the machine: identical vCPUs of a domain, and identical CPUs, trade places.
 
-What a number means is told by where it stands: a member of `struct vcpu`, a variable of a frame, an attribute. Numbers
-that name a vCPU, a CPU, a list's node or lock, an APIC, a vector of one vCPU or the message that becomes it are renamed;
-all others stay.
+What a number means is told by where it stands: a member of `struct vcpu`, a variable of a frame, an attribute. Renamed
+are numbers that name a vCPU, a CPU, a list's node or lock, an APIC, a vector of one vCPU, or its message.
 """
 
 from __future__ import annotations
@@ -133,7 +132,8 @@ class Renaming:
         physical += [(machine.irrs[v] - IRR, PAGE, machine.irrs[other] - IRR) for v, other in self.vcpus.items()]
         areas = machine.all_areas
         for cpu, other in self.cpus.items():
-            physical.append((areas[cpu], machine.layout.size("vmx_pi_blocking_vcpu"), areas[other]))
+            if cpu in areas and other in areas:
+                physical.append((areas[cpu], machine.layout.size("vmx_pi_blocking_vcpu"), areas[other]))
             physical.append((machine.idle[cpu], PAGE, machine.idle[other]))
             physical.append((machine.softirqs[cpu], 4, machine.softirqs[other]))
         yield from physical
@@ -150,7 +150,7 @@ class Renaming:
         if isinstance(key, str):
             if key in self._attributes:
                 return self._attributes[key](changed)
-            return self._doing(changed) if isinstance(changed, tuple) and len(changed) == 5 else changed  # noqa: PLR2004
+            return self._doing(changed)
         kind = key[0]  # type: ignore[index]
         if kind == "curr":
             return self._address(changed)

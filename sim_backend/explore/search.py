@@ -12,20 +12,23 @@ import numpy as np
 
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
-from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model
+from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
+from sim_backend.explore.processes import spread
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
 from sim_backend.explore.transitions import Outcome, Transitions
 from sim_backend.explore.view import View
 
-CHUNK = 1 << 15
+CHUNK, SHARED = 1 << 15, 1 << 17
 EVERY = 0.5
+SCOUTS, USELESS = 256, 16
+"""So many states of a layer go ahead, until they have learnt nothing for so many layers."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: so many states, actions in a history, bytes; None is no limit. `first`: when something is broken."""
+    """When to stop: so many states, actions in a history, bytes; None: no limit. `first`: when something is broken."""
 
     states: int | None = None
     depth: int | None = None
@@ -57,6 +60,22 @@ class Stale(Exception):
     """What was taken for constant is not: the search has to begin again."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """New states that another process found."""
+
+    rows: Rows
+    parents: Any
+    outcomes: Any
+    transitions: int
+
+    @classmethod
+    def of(cls, states: States, transitions: int) -> Found:
+        """All of some states."""
+        count = states.count
+        return cls(states.rows[:count], states.parent[:count], states.via[:count], transitions)
+
+
 @dataclass
 class Search:
     """One exploration.
@@ -64,12 +83,14 @@ class Search:
     Args:
         symmetry: visit only one of the states that a model's symmetries turn into each other.
         tell: is told of the progress about twice a second.
+        processes: how many work on a layer of states, if it is large.
     """
 
     model: Model
     limits: Limits = field(default_factory=Limits)
     symmetry: bool = True
     tell: Callable[[Progress], None] | None = None
+    processes: int = 1
 
     def __post_init__(self) -> None:
         self.fields = Fields(self.model.initial)
@@ -78,6 +99,7 @@ class Search:
         self.found: dict[int, Finding] = {}
         self.uncertain: set[int] = set()
         self.stopped: str | None = None
+        self.scouting = False
 
     def _act(self, number: int, view: View) -> tuple[bool, Any]:
         if number >= self.tests:
@@ -88,8 +110,16 @@ class Search:
     def run(self) -> Result:
         """Explore until every state was visited, a limit is reached, or Ctrl-C."""
         self.began = self.told = monotonic()
-        while not (self._visit_all() and self._look_for_cycles()):
-            pass
+        self._begin()
+        try:
+            self._scout()
+            self._visit_all()
+            self._look_for_cycles()
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+            if self.scouting:
+                self._begin()
+            self._move()
         exhausted = self.exhausted
         return Result(
             exhausted,
@@ -103,56 +133,118 @@ class Search:
             tuple(self._verdict(number, exhausted) for number in range(len(self.model.properties))),
         )
 
-    def _visit_all(self) -> bool:
-        """Visit the states; False if that has to begin again, for what was taken for constant is not."""
-        self.learnt.forget()
+    def _begin(self) -> None:
+        """Have visited nothing but the first state, and that not yet."""
         self.states = States(self.fields.words)
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
+        self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
+        self.layers = [0, 1]
         self.transitions = 0
         self.exhausted = False
         self.found.clear()
-        self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
-        self.layers = [0, 1]
-        try:
-            if not self._check(0, 1):
-                return False
-            self.stopped = self._too_deep()
-            while self.layers[-2] < self.layers[-1] and self.stopped is None:
-                if not self._visit_layer():
-                    return False
-            self.exhausted = self.stopped is None
-        except KeyboardInterrupt:
-            self.stopped = "interrupted"
-            self._move()
-        return True
 
-    def _visit_layer(self) -> bool:
+    def _forget(self) -> None:
+        """What was learnt is worth nothing; what fields there are is still known."""
+        self.learnt.forget()
+        self.model.forget()
+        self.renaming = Symmetry(self.fields, self.renaming.permutations)
+        self._move()
+
+    def _scout(self) -> None:
+        """Go far with a few states of each layer, to learn which fields there are before all states are visited."""
+        chance = np.random.default_rng(0)
+        self.scouting = True
+        useless = 0
+        while self.states.count and useless < USELESS:
+            runs = self.learnt.runs
+            try:
+                rows = self._once_still(lambda: self._successors(np.arange(self.states.count), renamed=False))[0]
+                self._check(0, self.states.count)
+            except Stale:
+                self._forget()
+                continue
+            useless = useless + 1 if self.learnt.runs == runs else 0
+            few = chance.permutation(len(rows))[:SCOUTS]
+            self.states = States(self.fields.words)
+            self.states.add(rows[few], few, few)
+
+    def _visit_all(self) -> None:
+        """Visit the states; from the first one again, should what was taken for constant turn out not to be."""
+        while not self.exhausted and self.stopped is None:
+            self._begin()
+            self.scouting = False
+            try:
+                self._check(0, 1)
+                self.stopped = self._too_deep()
+                while self.layers[-2] < self.layers[-1] and self.stopped is None:
+                    self._visit_layer()
+                self.exhausted = self.stopped is None
+            except Stale:
+                self._forget()
+
+    def _visit_layer(self) -> None:
         start, end = self.layers[-2:]
-        for at in range(start, end, CHUNK):
+        part = CHUNK if self.processes == 1 else SHARED * self.processes
+        for at in range(start, end, part):
             before = self.states.count
-            if not self._expand(at, min(at + CHUNK, end)) or not self._check(before, self.states.count):
-                return False
+            self._expand(at, min(at + part, end))
+            self._check(before, self.states.count)
             self._report(end - at)
             self.stopped = self._limit()
             if self.stopped:
-                return True
+                return
         self.layers.append(self.states.count)
         self.stopped = self._too_deep()
-        return True
 
-    def _expand(self, start: int, end: int) -> bool:
-        successors = self._once_still(lambda: self._successors(start, end))
-        if successors is None:
-            return False
-        rows, parents, outcomes, resting = successors
+    def _expand(self, start: int, end: int) -> None:
+        if not self._is_shared(start, end):
+            self._expand_these(np.arange(start, end))
+            return
+        unknown = []
+        for found, resting, left in self._spread(self._expanded, start, end):
+            self.transitions += found.transitions
+            self.states.add(found.rows, found.parents, found.outcomes)
+            self._check_at_rest(resting)
+            unknown.append(left)
+        self._expand_these(np.concatenate(unknown))
+
+    def _expand_these(self, states: Any) -> None:
+        rows, parents, outcomes, resting = self._once_still(lambda: self._successors(states))
         self.transitions += len(rows)
         self.states.add(rows, parents, outcomes)
-        return self._check_at_rest(resting)
+        self._check_at_rest(resting)
 
-    def _successors(self, start: int, end: int) -> tuple[Rows, Any, Any, Any] | None:
+    def _expanded(self, start: int, end: int) -> tuple[Found, Any, Any]:
+        """In another process: what is new after these states; which are at rest; from which not all is known."""
+        known, unknown = np.arange(start, end), []
+        for number in range(self.tests):
+            learnt = self.learnt.leaves(number, self.states.rows[known]) > 0
+            unknown.append(known[~learnt])
+            known = known[learnt]
+        successors = self._successors(known)
+        assert successors is not None
+        rows, parents, outcomes, resting = successors
+        new = self.states.find(rows) < 0
+        fresh = States(self.fields.words)
+        fresh.add(rows[new], parents[new], outcomes[new])
+        return Found.of(fresh, len(rows)), resting, np.concatenate(unknown)
+
+    def _is_shared(self, start: int, end: int) -> bool:
+        return self.processes > 1 and end - start >= CHUNK
+
+    def _spread(self, work: Callable[[int, int], Any], start: int, end: int) -> list[Any]:
+        """Have several processes do something, none of which learns anything."""
+        self._once_still(lambda: self.renaming.smallest(self.states.rows[:1]))
+        self.learnt.frozen = True
+        try:
+            return list(spread(work, start, end, self.processes))
+        finally:
+            self.learnt.frozen = False
+
+    def _successors(self, states: Any, renamed: bool = True) -> tuple[Rows, Any, Any, Any] | None:
         """The states after one action, the states and outcomes that they come from; and the states without progress."""
-        rows, learnt = self.states.rows[start:end], self.learnt
+        rows, learnt = self.states.rows[states], self.learnt
         moving = np.zeros(len(rows), bool)
         made = []
         for number, action in enumerate(self.model.actions):
@@ -165,13 +257,13 @@ class Search:
             for which in range(int(counts.max(initial=0))):
                 able = np.flatnonzero(counts > which)
                 outcomes = learnt.leaf_start.array[leaves[able]] + which
-                made.append((learnt.apply(rows[able], outcomes), able + start, outcomes))
-        resting = np.flatnonzero(~moving) + start
+                made.append((learnt.apply(rows[able], outcomes), states[able], outcomes))
+        resting = states[~moving]
         if not made:
-            return rows[:0], resting[:0], resting[:0], resting
+            return rows[:0], states[:0], states[:0], resting
         after, parents, outcomes = (np.concatenate(parts) for parts in zip(*made, strict=True))
         smallest = self.renaming.smallest(after)
-        return None if smallest is None else (smallest, parents, outcomes, resting)
+        return None if smallest is None else (smallest if renamed else after, parents, outcomes, resting)
 
     def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
         """From states that were all visited, or their likes: each action that is progress, which of the states it is
@@ -205,7 +297,7 @@ class Search:
         return leaves
 
     def holds(self, number: int, states: Any) -> Any:
-        """Whether a property's test is true of states, by number; None if the search has to begin again."""
+        """Whether a property's test is true of states, by number."""
 
         def attempt() -> Any:
             leaves = self.learnt.leaves(self.tests + number, self.states.rows[states])
@@ -213,55 +305,74 @@ class Search:
 
         return self._once_still(attempt)
 
-    def _check(self, start: int, end: int) -> bool:
-        """Test the properties of new states; False if the search has to begin again."""
+    def _check(self, start: int, end: int) -> None:
+        """Test the properties of new states."""
+        if not self._is_shared(start, end):
+            self._check_these(np.arange(start, end))
+            return
+        unknown = []
+        for found, left in self._spread(self._checked, start, end):
+            unknown.append(left)
+            for number, state in found.items():
+                self.found.setdefault(number, Finding(state))
+        self._check_these(np.unique(np.concatenate(unknown)))
+
+    def _checked(self, start: int, end: int) -> tuple[dict[int, int], Any]:
+        """In another process: properties, and where they are broken or seen; the states of which not all is known."""
+        found, unknown = {}, [np.zeros(0, np.int64)]
+        rows = self.states.rows[start:end]
+        for number, asked in self._asked():
+            leaves = self.learnt.leaves(self.tests + number, rows)
+            unknown.append(np.flatnonzero(leaves == 0) + start)
+            true = self.learnt.leaf_count.array[leaves] > 0
+            at = np.flatnonzero((leaves > 0) & (true if asked.kind == SOMETIMES else ~true))
+            if at.size:
+                found[number] = start + int(at[0])
+        return found, np.concatenate(unknown)
+
+    def _asked(self) -> Iterator[tuple[int, Property]]:
+        """The properties to be tested in each state, as long as they are neither broken nor seen."""
         for number, asked in enumerate(self.model.properties):
-            if number in self.found or asked.kind not in (ALWAYS, SOMETIMES):
-                continue
-            true = self.holds(number, slice(start, end))
-            if true is None:
-                return False
+            if number not in self.found and asked.kind in (ALWAYS, SOMETIMES):
+                yield number, asked
+
+    def _check_these(self, states: Any) -> None:
+        for number, asked in list(self._asked()):
+            true = self.holds(number, states)
             at = np.flatnonzero(true if asked.kind == SOMETIMES else ~true)
             if at.size:
-                self.found[number] = Finding(start + int(at[0]))
-        return True
+                self.found[number] = Finding(int(states[at[0]]))
 
-    def _check_at_rest(self, states: Any) -> bool:
+    def _check_at_rest(self, states: Any) -> None:
         for number, asked in enumerate(self.model.properties):
-            if number in self.found or asked.kind not in (AT_REST, EVENTUALLY) or not states.size:
-                continue
-            true = self.holds(number, states)
-            if true is None:
-                return False
-            if not true.all():
-                self.found[number] = Finding(int(states[~true][0]), "and nothing more happens of itself")
-        return True
+            if number not in self.found and asked.kind in (AT_REST, EVENTUALLY) and states.size:
+                true = self.holds(number, states)
+                if not true.all():
+                    self.found[number] = Finding(int(states[~true][0]), "and nothing more happens of itself")
 
-    def _look_for_cycles(self) -> bool:
-        """What is to become true eventually may also be avoided for ever, in a cycle. False if the search has to begin
-        again."""
-        if not self.exhausted:
-            return True
-        asked = [number for number, each in enumerate(self.model.properties) if each.kind == EVENTUALLY]
-        self.uncertain = {number for number in asked if number not in self.found}
-        try:
-            for number in sorted(self.uncertain):
-                state = fair_cycle(self, number)
-                if state is not None:
-                    self.found[number] = Finding(state, "and that can go on for ever", True)
-                self.uncertain.remove(number)
-        except KeyboardInterrupt:
-            self.stopped = "interrupted"
-        except Stale:
-            return False
-        return True
+    def _look_for_cycles(self) -> None:
+        """What is to become true eventually may also be avoided for ever, in a cycle."""
+        while self.exhausted:
+            asked = [number for number, each in enumerate(self.model.properties) if each.kind == EVENTUALLY]
+            self.uncertain = {number for number in asked if number not in self.found}
+            try:
+                for number in sorted(self.uncertain):
+                    state = fair_cycle(self, number)
+                    if state is not None:
+                        self.found[number] = Finding(state, "and that can go on for ever", True)
+                    self.uncertain.remove(number)
+                return
+            except Stale:
+                self._forget()
+                self.exhausted = False
+                self._visit_all()
 
     def _once_still(self, attempt: Callable[[], Any]) -> Any:
-        """What the attempt returns once fields do not move under it; None if the search has to begin again."""
+        """What the attempt returns once fields do not move under it. Raises Stale."""
         while True:
             outcome = attempt()
             if self.learnt.stale or self.renaming.stale:
-                return None
+                raise Stale
             if self.fields.layout != self.placed:
                 self._move()
             elif outcome is not None:

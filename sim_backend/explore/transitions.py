@@ -1,4 +1,4 @@
-"""What an action does, learnt once for each combination of values that it reads, and then applied to all states at once.
+"""What an action does, learnt once for each combination of values that it reads, then applied to all states at once.
 
 An action reads a few fields of a state and changes a few. What it does depends on what it reads only, so it is run (as
 the Python function that it is) once for each combination that occurs, and the outcome is kept in a decision tree: a
@@ -58,6 +58,27 @@ class Growing:
         return place
 
 
+@dataclass(frozen=True)
+class Trees:
+    """All that was learnt, as arrays: the decision trees of the actions, and what their outcomes do to a row.
+
+    From `root[action]` on, a number above 0 is a node, below 0 a leaf's, negated, and 0 is not known. A node reads a
+    field; the number there, if it is less than `size[node]`, leads to `child[base[node] + number]`. A leaf has the
+    outcomes `leaf_start[leaf]` and so on, `leaf_count[leaf]` of them: none if the action is not possible. An outcome
+    makes `row & ~clear[outcome] | bits[outcome]` of a row.
+    """
+
+    root: tuple[int, ...]
+    field: Any
+    base: Any
+    size: Any
+    child: Any
+    leaf_start: Any
+    leaf_count: Any
+    clear: Any
+    bits: Any
+
+
 class Transitions:
     """What the actions of a model do.
 
@@ -66,14 +87,16 @@ class Transitions:
 
     Attributes:
         leaf_start, leaf_count: by leaf, its outcomes.
-        outcomes: all outcomes; `clear` and `bits` are what they do to a row.
+        outcomes: all outcomes.
         runs: how often an action was run.
+        frozen: whether nothing is to be learnt now; what is not known leads to leaf 0.
     """
 
     def __init__(self, fields: Fields, act: Callable[[int, View], tuple[bool, Any]], actions: int) -> None:
         self.fields = fields
         self.view = View(fields)
         self.runs = 0
+        self.frozen = False
         self._act = act
         self._count = actions
         self.forget()
@@ -96,6 +119,12 @@ class Transitions:
         self.pack()
 
     @property
+    def trees(self) -> Trees:
+        """What was learnt so far, for the fields as they lie now."""
+        learnt = self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count
+        return Trees(tuple(self._root), *(each.array for each in (*learnt, self._clear, self._bits)))
+
+    @property
     def stale(self) -> bool:
         """Whether something that actions took for constant is not: what was learnt, and found, is worth nothing."""
         return self.fields.stale
@@ -115,7 +144,7 @@ class Transitions:
     def leaves(self, action: int, rows: Rows) -> Any:
         """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
         root = self._root[action]
-        if root == 0 and len(rows):
+        if root == 0 and len(rows) and not self.frozen:
             return self.leaves(action, rows) if self._learn(action, rows[0]) else None
         result = np.full(len(rows), -root, np.int64)
         if root <= 0:
@@ -132,9 +161,13 @@ class Transitions:
             unknown = np.flatnonzero(reached == 0)
             if unknown.size:
                 # What is not known is learnt, and looked for at the same node again; all else goes on.
-                if not self._learn_all(action, rows, active.take(unknown), places.take(inner.take(unknown))):
+                if self.frozen:
+                    known = np.flatnonzero(reached)
+                    active, reached = active.take(known), reached.take(known)
+                elif self._learn_all(action, rows, active.take(unknown), places.take(inner.take(unknown))):
+                    reached[unknown] = nodes.take(inner.take(unknown))
+                else:
                     return None
-                reached[unknown] = nodes.take(inner.take(unknown))
             nodes = reached.astype(np.int64)
             places = self._places(rows, active, nodes)
 

@@ -1,0 +1,54 @@
+"""Work on slices, in several processes: children are forked from what is known now, and send back what they found."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from sim_backend.errors import SimError
+
+Slice = tuple[int, int]
+
+
+def spread(work: Callable[[int, int], Any], start: int, end: int, processes: int) -> Iterator[Any]:
+    """What `work(from, to)` returns for slices of `start` to `end`, in order; the last one is worked on here.
+
+    Raises:
+        SimError: a process ended without an answer.
+    """
+    fork = multiprocessing.get_context("fork")
+    bounds = [start + (end - start) * number // processes for number in range(processes + 1)]
+    children = []
+    for first, last in pairwise(bounds[:-1]):
+        here, there = fork.Pipe(duplex=False)
+        child = fork.Process(target=_answer, args=(there, work, first, last), daemon=True)
+        child.start()
+        there.close()
+        children.append((child, here))
+    try:
+        own = work(bounds[-2], bounds[-1])
+        for child, here in children:
+            try:
+                yield here.recv()
+            except EOFError:
+                child.join()
+                raise SimError(f"process {child.pid} of the exploration ended with status {child.exitcode}") from None
+            child.join()
+        yield own
+    finally:
+        for child, here in children:
+            child.terminate()
+            child.join()
+            here.close()
+
+
+def _answer(there: Any, work: Callable[[int, int], Any], first: int, last: int) -> None:
+    try:
+        there.send(work(first, last))
+    except KeyboardInterrupt:
+        # The parent was interrupted too, and tells.
+        pass
+    finally:
+        there.close()
