@@ -44,14 +44,19 @@ def show(
         UsageError: a file cannot be written.
     """
     reading = read(history, audit_steps)
+    write(reading, html=html, perfetto=perfetto)
+    tell(reading, out, json=json, every_step=every_step)
+    return reading
+
+
+def write(reading: Reading, *, html: str | None = None, perfetto: str | None = None) -> None:
+    """Write the files, as `show` does."""
     if html is not None:
         from inspector.views.html.history import history as page
 
         _write(html, page(reading))
     if perfetto is not None:
         _write(perfetto, to_perfetto(reading))
-    tell(reading, out, json=json, every_step=every_step)
-    return reading
 
 
 def tell(reading: Reading, out: TextIO, *, json: bool = False, every_step: bool = False) -> None:

@@ -12,7 +12,7 @@ becomes, `properties` what is asked of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from sim_backend.explore.bounded import BoundedMachine
@@ -42,12 +42,13 @@ WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was explored, and what was found."""
+    """What was explored, and what was found. `search` has all states."""
 
     scenario: Scenario
     version: Version
     store_buffers: bool
     result: Result
+    search: Search = field(repr=False)
 
     def history(self, verdict: Verdict) -> History:
         """The history that a verdict names, to be written to a file, replayed and shown."""
@@ -76,9 +77,8 @@ def explore(
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
     named = [verdicts[each.name] for each in properties if each.name in verdicts]
     named = [replace(verdict, moves=_joined(verdict)) for verdict in named]
-    return Exploration(
-        scenario, version, store_buffers, replace(result, verdicts=(*named, *_sometimes(machine, result)))
-    )
+    result = replace(result, verdicts=(*named, *_sometimes(machine, result)))
+    return Exploration(scenario, version, store_buffers, result, search)
 
 
 def _rank(verdict: Verdict) -> tuple[int, int]:

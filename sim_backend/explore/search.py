@@ -348,7 +348,7 @@ class Search:
             if number not in self.found and asked.kind in (AT_REST, EVENTUALLY) and states.size:
                 true = self.holds(number, states)
                 if not true.all():
-                    self.found[number] = Finding(int(states[~true][0]), "and nothing more happens of itself")
+                    self.found[number] = Finding(int(states[~true][0]), "there, nothing more happens of itself")
 
     def _look_for_cycles(self) -> None:
         """What is to become true eventually may also be avoided for ever, in a cycle."""
@@ -359,7 +359,7 @@ class Search:
                 for number in sorted(self.uncertain):
                     state = fair_cycle(self, number)
                     if state is not None:
-                        self.found[number] = Finding(state, "and that can go on for ever", True)
+                        self.found[number] = Finding(state, "there, a cycle can go on for ever", True)
                     self.uncertain.remove(number)
                 return
             except Stale:

@@ -181,20 +181,27 @@ def test_a_depth_that_is_just_enough_is_no_limit():
     assert not Search(counter(10), Limits(depth=10)).run().exhausted
 
 
-def test_ctrl_c_keeps_what_is_known():
-    ran = []
+def test_ctrl_c_keeps_what_is_known(monkeypatch):
+    monkeypatch.setattr("sim_backend.explore.search.EVERY", -1)
 
-    def interrupts(view):
-        ran.append(view["n"])
-        if view["n"] == 70:
+    def interrupt(progress):
+        if progress.states == 71:
             signal.raise_signal(signal.SIGINT)
+
+    result = Search(counter(100, *ASKED), tell=interrupt).run()
+    assert (result.states, result.stopped, result.exhausted) == (71, "interrupted", False)
+    assert [each.verdict for each in result.verdicts] == [BROKEN, UNKNOWN, UNKNOWN]
+    assert result.verdicts[0].moves == (0,) * 50
+
+
+def test_ctrl_c_before_anything_is_known():
+    def interrupts(view):
+        signal.raise_signal(signal.SIGINT)
         return False
 
     model = counter(100, *ASKED)
     result = Search(Model(model.initial, [*model.actions, Action("", interrupts)], model.properties)).run()
-    assert (result.states, result.stopped, result.exhausted) == (71, "interrupted", False)
-    assert [each.verdict for each in result.verdicts] == [BROKEN, UNKNOWN, UNKNOWN]
-    assert result.verdicts[0].moves == (0,) * 50
+    assert (result.states, result.stopped) == (1, "interrupted")
 
 
 def test_ctrl_c_while_cycles_are_looked_for():
