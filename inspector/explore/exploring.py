@@ -20,7 +20,7 @@ from sim_backend.errors import SimError
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, WORDS, Asked, read
-from sim_backend.explore.result import BROKEN, Verdict
+from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
 from sim_backend.explore.search import Progress
 from sim_backend.history import move_document
 from sim_backend.scenario import Scenario, load
@@ -28,6 +28,7 @@ from sim_backend.versions import version
 
 DEFAULT = "h-a"
 MIB = 20
+SITUATION = "situation "
 
 
 def listed(options: Namespace) -> int:
@@ -99,6 +100,8 @@ def _explored(options: Namespace) -> Exploration:
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
+    if options.processes < 1:
+        raise UsageError(f"--processes {options.processes}: expected 1 or more")
     progress = _Progress()
     try:
         return explore(
@@ -213,17 +216,28 @@ def _blocks(found: Exploration, shown: Verdict | None) -> list[Block]:
         f"in {result.seconds:.1f} s ({rate:,.0f} states/s, {result.bytes_per_state:.0f} bytes a state)"
     )
     asked = [(v.kind, v.name, _verdict(v)) for v in verdicts if v.kind != SOMETIMES]
-    some = [v for v in verdicts if v.kind == SOMETIMES]
-    by_verdict: dict[str, list[str]] = {}
-    for verdict in some:
-        by_verdict.setdefault(verdict.verdict, []).append(verdict.name)
-    occurs = [Text(f"{verdict}: {', '.join(names)}") for verdict, names in by_verdict.items()]
+    occurs = [Text(f"{verdict}: {', '.join(names)}") for verdict, names in _occurring(verdicts).items()]
     blocks: list[Block] = [Text(title), Text(count), Table(("kind", "property", "in the model"), asked), *occurs]
     if shown is not None:
-        meaning = WORDS.get(shown.name, shown.name)
-        more = f", {shown.why}" if shown.why else ""
-        blocks.append(Text(f"Shown: the way to where {shown.name!r} is decided ({meaning}){more}."))
+        why = f"; {shown.why}" if shown.why else ""
+        blocks.append(
+            Text(f"{shown.name}: {WORDS.get(shown.name, 'a property of your own')}. How it is {shown.verdict}{why}:")
+        )
     return blocks
+
+
+def _occurring(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """What has to happen some time, by whether it did; situations in one word."""
+    found: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.kind == SOMETIMES and verdict.verdict != UNKNOWN:
+            found.setdefault(verdict.verdict, []).append(verdict.name)
+    for names in found.values():
+        situations = [name.removeprefix(SITUATION) for name in names if name.startswith(SITUATION)]
+        names[:] = [name for name in names if not name.startswith(SITUATION)]
+        if situations:
+            names.append(f"situations {' '.join(situations)}")
+    return found
 
 
 def _verdict(verdict: Verdict) -> str:

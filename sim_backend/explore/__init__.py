@@ -92,7 +92,7 @@ def _joined(verdict: Verdict) -> tuple[Move, ...] | None:
 def _sometimes(machine: BoundedMachine, result: Result) -> list[Verdict]:
     """What has to happen some time, so that what always holds does not hold of nothing."""
     seen = {words: name in machine.ran for name, words in HOOKS.items()}
-    seen |= {f"situation {name} occurs": name in machine.situations for name in SITUATIONS}
+    seen |= {f"situation {name}": name in machine.situations for name in SITUATIONS}
     seen["a spurious notification occurs"] = machine.spurious
     missing = NOT_SEEN if result.exhausted else UNKNOWN
     return [Verdict(name, SOMETIMES, SEEN if there else missing) for name, there in seen.items()]

@@ -159,8 +159,8 @@ PROPERTIES = (
 )
 
 WORDS = {
-    "no lost wakeup": "a vCPU is blocked with a vector pending, and nothing wakes it without a later interrupt",
-    "no stranded interrupt": "the guest runs with a vector pending that is not delivered without a later interrupt",
+    "no lost wakeup": "a blocked vCPU with a vector pending is woken without the help of a later interrupt",
+    "no stranded interrupt": "a vector pending while the guest runs is delivered without the help of a later interrupt",
     "restored before VM entry": "in the guest, NV is the notification vector and the vCPU is on no blocking list",
     "not suppressed in the guest": "in the guest, SN is clear",
     "on one list, under its lock": "lists are circular; a vCPU is on the list whose lock it names, and on no other",
@@ -207,7 +207,15 @@ _GIVEN: list[Asked] = []
 
 def _given(kind: str) -> Callable[[Test], Test]:
     def declare(test: Test) -> Test:
-        _GIVEN.append(Asked(test.__name__.replace("_", " "), kind, lambda m: [test]))
+        name = test.__name__.replace("_", " ")
+
+        def guarded(m: Any) -> bool:
+            try:
+                return bool(test(m))
+            except Exception as error:
+                raise SimError(f"property {name!r}: {type(error).__name__}: {error}") from None
+
+        _GIVEN.append(Asked(name, kind, lambda m: [guarded]))
         return test
 
     return declare

@@ -1,0 +1,142 @@
+"""`vtdpi explore`, as a user types it."""
+
+import json
+
+import pytest
+
+from inspector.cli import main
+
+H_A = ["explore", "h-a", "--blocks", "0"]
+"""A post while a vCPU is preempted, and nothing else."""
+
+
+def test_a_property_is_broken_and_its_shortest_history_shown(capsys):
+    assert main(H_A) == 1
+    out = capsys.readouterr().out
+    assert "exhausted" in out
+    assert "NOT" not in out
+    rows = dict(map(_row, out.splitlines()))
+    assert rows["no stranded interrupt"].startswith("broken, after")
+    assert rows["no lost wakeup"] == rows["Xen does not crash"] == "holds"
+    assert "on stays 0" in out
+
+
+def _row(line):
+    words = [word.strip() for word in line.split("  ") if word.strip()]
+    return (words[1], words[2]) if len(words) == 3 else (line, "")
+
+
+def test_the_repair_mends_it(capsys):
+    assert main([*H_A, "--repair", "repair-linux-sn"]) == 0
+    out = capsys.readouterr().out
+    assert "broken" not in out
+    assert "current with repair-linux-sn" in out
+
+
+def test_json(capsys):
+    assert main([*H_A, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["exhausted"] is True
+    assert document["states"] > 1000
+    verdicts = {each["name"]: each for each in document["properties"]}
+    broken = [name for name, each in verdicts.items() if each["verdict"] == "broken"]
+    assert broken == ["no stranded interrupt"]
+    assert {"turn": "CPU 0"} in verdicts["no stranded interrupt"]["moves"]
+    assert verdicts["restored before VM entry"]["moves"] is None
+
+
+def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
+    history, page, trace = (tmp_path / name for name in ("h.json", "h.html", "h.trace"))
+    assert main([*H_A, "--save", str(history), "--html", str(page), "--perfetto", str(trace)]) == 1
+    steps = len(json.loads(history.read_text())["moves"])
+    assert "</html>" in page.read_text()
+    assert json.loads(trace.read_text())["traceEvents"]
+    capsys.readouterr()
+    main(["explore", "--read", str(history)])
+    assert "on stays 0" in capsys.readouterr().out
+    main(["sim", "--replay", str(history), "--at", str(steps), "--json", "pi", "d1v0"])
+    assert '"on": 0' in capsys.readouterr().out
+
+
+def test_a_bug_is_found_in_its_own_scenario(capsys):
+    assert main(["explore", "--bug", "zoo-12"]) == 1
+    out = capsys.readouterr().out
+    assert "zoo-12" in out
+    assert "NOT exhausted: a property is broken" in out
+    assert main(["explore", "zoo-12"]) == 0
+
+
+def test_what_there_is(capsys):
+    assert main(["explore", "--list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("ZOO-01", "repair-linux-sn", "two-by-two", "no lost wakeup"):
+        assert name in out
+
+
+def test_a_budget_is_told(capsys):
+    assert main(["explore", "two-by-two", "--states", "2000"]) in (0, 1)
+    out = capsys.readouterr().out
+    assert "NOT exhausted: budget of 2000 states" in out
+    assert "holds" not in out
+
+
+def test_processes_and_symmetry_change_no_verdict(capsys):
+    def verdicts(*options):
+        main(["explore", "moved", "--json", *options])
+        found = json.loads(capsys.readouterr().out)["properties"]
+        return [(each["name"], each["verdict"]) for each in found]
+
+    assert verdicts() == verdicts("--no-symmetry") == verdicts("--processes", "2")
+
+
+OWN = """
+from sim_backend.explore.properties import always, sometimes
+
+@always
+def d1v0_stays_on_cpu_0(m):
+    return m.memory.u32(m.vcpu("d1v0") + m.o.processor) == 0
+
+@sometimes
+def d1v0_is_off_its_cpu(m):
+    return not m.memory.u8(m.vcpu("d1v0") + m.o.is_running)
+"""
+
+
+def test_properties_of_a_users_own(tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    main([*H_A, "--property", str(own), "--show", "d1v0 is off its cpu"])
+    rows = dict(map(_row, capsys.readouterr().out.splitlines()))
+    assert rows["d1v0 stays on cpu 0"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing-there"], "nothing-there"),
+        (["--bug", "ZOO-99"], "ZOO-99"),
+        (["--repair", "x"], "no change 'x'"),
+        (["--posts", "-7"], "explore.posts = -7"),
+        (["--show", "x", "--posts", "0"], "--show 'x'"),
+        (["--processes", "0"], "--processes 0"),
+        (["--version", "9"], "no version '9'"),
+        (["--property", "no-such.py"], "no-such.py"),
+        (["--save", "/no/such/directory/h.json"], "/no/such/directory/h.json"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words, said, capsys):
+    assert main([*H_A, *words] if words[0].startswith("-") else ["explore", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["def x(:", "1/0", "x = 1", "from sim_backend.explore.properties import always\n@always\ndef p(m): m.nothing"],
+)
+def test_a_bad_file_of_properties_is_one_line(text, tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text(text)
+    assert main([*H_A, "--property", str(own)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
