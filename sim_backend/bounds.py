@@ -1,15 +1,17 @@
 """How much of each kind of event a bounded scenario has, and what was done before it begins: its `[explore]` table.
 
-    [explore]
-    posts = 2
-    preemptions = 1
-    blocks = -1
-    prelude = ["block d1v0", "settle"]
+[explore]
+posts = 2
+preemptions = 1
+blocks = -1
+prelude = ["block d1v0", "settle"]
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from sim_backend.errors import SimError
 
@@ -58,4 +60,5 @@ class Bounds:
 
     def but(self, **numbers: int) -> Bounds:
         """The same with other numbers."""
-        return replace(self, **numbers)
+        chosen: Mapping[str, Any] = numbers
+        return replace(self, **chosen)

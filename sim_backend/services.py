@@ -95,13 +95,13 @@ class Services(State):
         self.end_of_interrupt(actor)
 
     def count_irq(self, actor: Actor) -> None:
-        place = self.irq_counts[actor.cpu]
-        self.memory.set_u32(place, self.memory.u32(place) + 1 & 0xFFFF_FFFF)
+        place, memory = self.irq_counts[actor.cpu], self.layout.memory
+        memory.set_u32(place, memory.u32(place) + 1 & 0xFFFF_FFFF)
 
     def set_in_irq(self, actor: Actor, change: int) -> None:
         """Enter or leave an interrupt handler: `__local_irq_count`."""
         actor.in_irq += change
-        self.memory.set_u32(self.softirqs[actor.cpu] + LOCAL_IRQ_COUNT, actor.in_irq)
+        self.layout.memory.set_u32(self.softirqs[actor.cpu] + LOCAL_IRQ_COUNT, actor.in_irq)
 
     def vcpu_wake(self, actor: Actor, vcpu: int) -> None:
         if vcpu not in self.names:
@@ -131,30 +131,30 @@ class Services(State):
         """Store `curr_vcpu`."""
         self.effect = (CPU, cpu, "curr_vcpu", self.memory.u64(self.curr_vcpus[cpu]), self.virtual(v))
         self.curr[cpu] = v
-        self.memory.set_u64(self.curr_vcpus[cpu], self.virtual(v))
+        self.layout.memory.set_u64(self.curr_vcpus[cpu], self.virtual(v))
 
     def set_current(self, actor: Actor, v: int) -> None:
         """Store `current`."""
         self.effect = (CPU, actor.cpu, "current", self.virtual(actor.current), self.virtual(v))
         actor.current = v
-        self.memory.set_u64(self.info[actor.cpu], self.virtual(v))
+        self.layout.memory.set_u64(self.info[actor.cpu], self.virtual(v))
 
     def set_running(self, v: int, running: int) -> None:
         """Store `is_running` of a vCPU and of its scheduling unit."""
         self.memory.set_u8(v + self.o.is_running, running)
-        self.memory.set_u8(self._units_of[v] + self._unit_running, running)
+        self.layout.memory.set_u8(self._units_of[v] + self._unit_running, running)
 
     def set_scheduled(self, cpu: int, v: int) -> None:
         """Store what the scheduler chose for a CPU."""
         resource = self.memory.u64(self._units_of[self.idle[cpu]] + self._unit_res)
-        self.memory.set_u64(self.physical(resource) + self._resource_curr, self.virtual(self._units_of[v]))
+        self.layout.memory.set_u64(self.physical(resource) + self._resource_curr, self.virtual(self._units_of[v]))
         self.fence()
 
     def set_processor(self, v: int, cpu: int) -> None:
         """Store a vCPU's `processor`."""
         self.memory.set_u32(v + self.o.processor, cpu)
         resource = self.memory.u64(self._units_of[self.idle[cpu]] + self._unit_res)
-        self.memory.set_u64(self._units_of[v] + self._unit_res, resource)
+        self.layout.memory.set_u64(self._units_of[v] + self._unit_res, resource)
         self.fence()
 
     @property

@@ -11,7 +11,8 @@ A buffer is empty after what x86 orders by, and after what Xen does to order it:
   what is done under the scheduler's lock, which here is one step: who takes the lock next has seen it released.
 VM entry and VM exit are no barriers by the manual. Here they are, and the guest's own stores are not delayed either: so
 every reordering that is found can happen, but not all that can happen is found. Devices, VT-d units and the toolstack
-have no buffers.
+have no buffers. What Xen keeps in memory but the machine elsewhere (`current`, `curr_vcpu`, `irq_count`, what the
+scheduler chose) is only shown in memory, and that at once.
 """
 
 from __future__ import annotations

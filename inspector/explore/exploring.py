@@ -14,6 +14,7 @@ from inspector.answer import Answer, Block, Table, Text
 from inspector.errors import UsageError
 from inspector.explore import show
 from inspector.explore.cli import EVENTS
+from inspector.explore.steps import read as read_history
 from inspector.views import json, text
 from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Change, with_bugs
 from sim_backend.errors import SimError
@@ -76,7 +77,7 @@ def explored(options: Namespace) -> int:
                 history.write(options.save)
             except SimError as error:
                 raise UsageError(str(error)) from None
-        reading = show.read(history, options.audit_steps)
+        reading = read_history(history, options.audit_steps)
         show.write(reading, html=options.html, perfetto=options.perfetto)
         if not options.json:
             print()

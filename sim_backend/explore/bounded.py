@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sim_backend.bounds import UNBOUNDED, Bounds
@@ -10,7 +11,7 @@ from sim_backend.errors import SimError
 from sim_backend.explore.model import Action, Key, Model, Property, Value
 from sim_backend.explore.properties import Asked, Test, situation
 from sim_backend.explore.renaming import renamings
-from sim_backend.explore.tracked import TrackedActor, TrackedMachine
+from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.guests import FIRST_GUEST_VECTOR
 from sim_backend.hardware import posted_interrupt_processing
@@ -60,7 +61,7 @@ class BoundedMachine(TrackedMachine):
 
     def model(self, asked: Sequence[Asked] = ()) -> Model:
         """The model. A property of several tests becomes several of the same name."""
-        turns = [Action(actor.name, self._turn(actor)) for actor in self.actors if actor is not self.outside]
+        turns = [Action(actor.name, self._turn_of(actor)) for actor in self.actors if actor is not self.outside]
         orders = [Action(name, act, progress=False) for name, act in self._orders()]
         properties = [Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(self)]
         properties += [Property("", self._test(self._notes_situation(v))) for v in self.names]
@@ -80,10 +81,10 @@ class BoundedMachine(TrackedMachine):
 
         return tested
 
-    def _turn(self, actor: Any) -> Callable[[View], Acted]:
+    def _turn_of(self, actor: Any) -> Callable[[View], Acted]:
         def act(view: View) -> Acted:
             self.show(view)
-            return False if self.crashed else self._moved(view, actor, [])
+            return (False, None) if self.crashed else self._moved(view, actor, [])
 
         return act
 
@@ -104,17 +105,18 @@ class BoundedMachine(TrackedMachine):
         self.store()
         return True, tuple(moves)
 
-    def _more(self, view: View, actor: TrackedActor, moves: list[Move], watched: bool) -> None:
+    def _more(self, view: View, actor: Any, moves: list[Move], watched: bool) -> None:
         """Steps that read and change nothing that others change. Nobody can tell whether they come at once or later.
 
         Where interrupts are on, that holds only if none is there: then the step before has looked.
         """
-        own = {*actor.keys, ("curr", actor.cpu)}
+        own = {*actor.keys, ("curr", actor.cpu), ("buffer", actor.cpu)}
         key: Key = ("lapic", actor.cpu)
         for _ in range(MOST_AT_ONCE):
             if not actor.stack or not (watched or not actor.irqs or actor not in self.cpus):
                 return
-            before, state = actor.keep(), self._seen_by_interrupts(actor)
+            state = self._seen_by_interrupts(actor)
+            before = actor.keep()
             changed = dict(self.changed)
             view.own = {*own, key} if watched else own
             doing = self._doing(actor)
@@ -259,20 +261,23 @@ class BoundedMachine(TrackedMachine):
         for v in self.names:
             for cpu in range(len(self.cpus)):
                 act = self._order(self.toolstack, "migrate", self.vcpu_name(v), cpu)
-                there = self._unless(lambda v=v, cpu=cpu: self.memory.u32(v + self.o.processor) == cpu, act)
-                yield f"migrate {self.vcpu_name(v)} {cpu}", there
+                yield f"migrate {self.vcpu_name(v)} {cpu}", self._unless(partial(self._is_on, v, cpu), act)
+
+    def _is_on(self, v: int, cpu: int) -> bool:
+        return self.memory.u32(v + self.o.processor) == cpu
 
     def _upcalls(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for v in self.names:
             act = self._order(self.toolstack, "wake", self.vcpu_name(v))
-            paused = self._unless(lambda v=v: bool(self.memory.u32(v + self.o.pause_count)), act)
-            yield f"wake {self.vcpu_name(v)}", paused
+            yield f"wake {self.vcpu_name(v)}", self._unless(partial(self._is_paused, v), act)
 
     def _unpauses(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for v in self.names:
             act = self._order(self.toolstack, "wake", self.vcpu_name(v))
-            running = self._unless(lambda v=v: not self.memory.u32(v + self.o.pause_count), act)
-            yield f"unpause {self.vcpu_name(v)}", running
+            yield f"unpause {self.vcpu_name(v)}", self._unless(partial(self._is_paused, v, False), act)
+
+    def _is_paused(self, v: int, so: bool = True) -> bool:
+        return bool(self.memory.u32(v + self.o.pause_count)) == so
 
     def _unless(self, obstacle: Callable[[], bool], act: Callable[[View], Acted]) -> Callable[[View], Acted]:
         return lambda view: (False, None) if obstacle() else act(view)

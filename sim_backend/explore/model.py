@@ -13,12 +13,13 @@ Values that are equal are one value: an action must not tell True from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-Key = Hashable
-Value = Hashable
+Key = Any
+Value = Any
+"""Anything that can be hashed and compared."""
 
 ALWAYS, SOMETIMES, EVENTUALLY, AT_REST = "always", "sometimes", "eventually", "at rest"
 
@@ -29,7 +30,7 @@ class Action:
     that is no progress is the environment's, and may never happen."""
 
     name: str
-    act: Callable[[Any], bool]
+    act: Callable[[Any], Any]
     progress: bool = True
 
 

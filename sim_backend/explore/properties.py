@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -57,26 +58,27 @@ def in_guest_mode(m: Any, v: int) -> bool:
     return any(cpu.current == v and cpu.guest for cpu in m.cpus)
 
 
-def _woken(m: Any) -> list[Test]:
-    return [lambda m, v=v: not could_wake(m, v) or not pending(m, v) for v in m.names]
+def _of_each_vcpu(test: Callable[..., bool]) -> Callable[[Any], list[Test]]:
+    return lambda m: [partial(test, v=v) for v in m.names]
 
 
-def _taken(m: Any) -> list[Test]:
-    return [lambda m, v=v: not in_guest_mode(m, v) or not pending(m, v) for v in m.names]
+def _is_woken(m: Any, v: int) -> bool:
+    return not could_wake(m, v) or not pending(m, v)
 
 
-def _restored(m: Any) -> list[Test]:
-    return [lambda m, v=v: _is_restored(m, v) for v in m.names]
+def _takes_all(m: Any, v: int) -> bool:
+    return not in_guest_mode(m, v) or not pending(m, v)
 
 
 def _is_restored(m: Any, v: int) -> bool:
     if not in_guest_mode(m, v) or not m.memory.u64(m.domain_of(v) + m.o.block_hook):
         return True
-    return m.memory.u8(v + m.o.nv) == m.memory.u8(m.posted_intr_vector) and not m.memory.u64(v + m.o.node_lock)
+    notifies = m.memory.u8(v + m.o.nv) == m.memory.u8(m.posted_intr_vector)
+    return notifies and not m.memory.u64(v + m.o.node_lock)
 
 
-def _not_suppressed(m: Any) -> list[Test]:
-    return [lambda m, v=v: not in_guest_mode(m, v) or not m.memory.u8(v + m.o.control) & SN_MASK for v in m.names]
+def _is_notified(m: Any, v: int) -> bool:
+    return not in_guest_mode(m, v) or not m.memory.u8(v + m.o.control) & SN_MASK
 
 
 def _listed_once(m: Any) -> list[Test]:
@@ -92,9 +94,11 @@ def _listed_once(m: Any) -> list[Test]:
 
 
 def _locks(m: Any) -> list[Test]:
-    return [
-        lambda m, cpu=cpu: cpu not in m.areas or m.memory.u32(m.blocking_lock(cpu)) >> 16 <= 1 for cpu in m.all_areas
-    ]
+    return [partial(_held_once, cpu=cpu) for cpu in m.all_areas]
+
+
+def _held_once(m: Any, cpu: int) -> bool:
+    return cpu not in m.areas or m.memory.u32(m.blocking_lock(cpu)) >> 16 <= 1
 
 
 def _arrives(m: Any) -> list[Test]:
@@ -145,10 +149,10 @@ def _delivered_or_pending(v: int, vector: int) -> Test:
 
 
 PROPERTIES = (
-    Asked("no lost wakeup", EVENTUALLY, _woken),
-    Asked("no stranded interrupt", EVENTUALLY, _taken),
-    Asked("restored before VM entry", ALWAYS, _restored),
-    Asked("not suppressed in the guest", ALWAYS, _not_suppressed),
+    Asked("no lost wakeup", EVENTUALLY, _of_each_vcpu(_is_woken)),
+    Asked("no stranded interrupt", EVENTUALLY, _of_each_vcpu(_takes_all)),
+    Asked("restored before VM entry", ALWAYS, _of_each_vcpu(_is_restored)),
+    Asked("not suppressed in the guest", ALWAYS, _of_each_vcpu(_is_notified)),
     Asked("on one list, under its lock", ALWAYS, _listed_once),
     Asked("locks are held once", ALWAYS, _locks),
     Asked("no message is lost", ALWAYS, _arrives),

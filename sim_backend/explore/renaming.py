@@ -35,8 +35,11 @@ SPOILERS = ("attaches", "detaches", "offlines", "onlines", "saves", "suspends")
 
 
 def renamings(machine: Any) -> list[Renaming]:
-    """All that turn histories of a bounded machine into other ones, but for the one that renames nothing."""
-    if any(getattr(machine.bounds, name) for name in SPOILERS):
+    """All that turn histories of a bounded machine into other ones, but for the one that renames nothing.
+
+    None with store buffers: what waits in one would have to be renamed as well.
+    """
+    if machine.store_buffers or any(getattr(machine.bounds, name) for name in SPOILERS):
         return []
     domains: dict[int, list[int]] = {}
     for v, (domain, _) in machine.names.items():
@@ -103,7 +106,7 @@ class Renaming:
             return self._address(key)
         if isinstance(key, str):
             return self._actor(key)
-        kind, *rest = key  # type: ignore[misc]
+        kind, *rest = key
         if kind in ("lapic", "curr"):
             return kind, self.cpus[rest[0]]
         if kind == "where":
@@ -151,12 +154,12 @@ class Renaming:
             if key in self._attributes:
                 return self._attributes[key](changed)
             return self._doing(changed)
-        kind = key[0]  # type: ignore[index]
+        kind = key[0]
         if kind == "curr":
             return self._address(changed)
         if kind == "where":
             return (self._address(changed[0]), changed[1])
-        return changed  # type: ignore[no-any-return]
+        return changed
 
     def _cell(self, address: int, value: int) -> int:
         machine, o = self.machine, self.machine.o
@@ -211,7 +214,7 @@ class Renaming:
         low, ndst = value & U32, value >> NDST_SHIFT
         for cpu, other in self.cpus.items():
             if ndst == self.machine.base.destination(cpu):
-                return low | self.machine.base.destination(other) << NDST_SHIFT
+                return low | int(self.machine.base.destination(other)) << NDST_SHIFT
         return value
 
     def _doing(self, value: Any) -> Any:

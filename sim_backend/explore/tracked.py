@@ -11,7 +11,7 @@ from copy import copy
 from typing import Any
 
 from sim_backend.actors import Device, Toolstack, Unit
-from sim_backend.cpu import INJECTED, Cpu, assist, idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.cpu import INJECTED, BufferedCpu, Cpu, assist, idle_loop, in_guest, vmx_do_vmentry
 from sim_backend.explore.model import Key, Value
 from sim_backend.explore.view import Shared, View
 from sim_backend.hardware import Lapic
@@ -19,6 +19,7 @@ from sim_backend.layout import Layout
 from sim_backend.machine import Machine
 from sim_backend.memory import Memory
 from sim_backend.program import PC, PROCEDURE, Actor
+from sim_backend.store_buffers import NOBODY, BufferedMemory, Store, StoreBuffer
 from sim_backend.world import World
 
 CELL = 8
@@ -37,7 +38,7 @@ def frozen(value: Any) -> Value:
         return tuple(map(frozen, value))
     if isinstance(value, dict):
         return (TABLE, *sorted((key, frozen(item)) for key, item in value.items()))
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def thawed(value: Any) -> Any:
@@ -69,7 +70,8 @@ class TrackedMemory(Memory):
         at = address & CELL - 1
         if at + size > CELL:
             return int.from_bytes(self.read(address, size), "little")
-        return self.machine.view[address - at] >> 8 * at & (1 << 8 * size) - 1  # type: ignore[no-any-return]
+        cell: int = self.machine.view[address - at]
+        return cell >> 8 * at & (1 << 8 * size) - 1
 
     def _store(self, address: int, size: int, value: int) -> None:
         if not 0 <= value < 1 << 8 * size:
@@ -142,6 +144,32 @@ class TrackedMemory(Memory):
     def has(self, address: int, size: int) -> bool:
         return self._base.has(address, size)
 
+    def first_store(self, store: Store) -> Store:
+        """A store that waits in the first state: a lock is released from where memory says that it stands."""
+        address, size, value = store
+        return (address, size, value - self._base.u16(address) & 0xFFFF) if address in self._locks else store
+
+
+class TrackedStores(BufferedMemory):
+    """Memory with store buffers."""
+
+    __slots__ = ()
+
+    # A step that is to stay among its own (`View.own`) may look at its CPU's buffer, and no more. Memory that changes is
+    # not its own, so whatever the buffer has let go of by then, it reads the same. But an interrupt may come before it:
+    # all that the interrupt does with locked operations is then seen before a store of this step, and would be seen
+    # after it if the store came early. And a fence that lets go of something is seen by others.
+
+    def fence(self) -> None:
+        if self.cpu != NOBODY and self.machine.view.own is not None and self.machine.buffer(self.cpu):
+            raise Shared("fence")
+        super().fence()
+
+    def _store(self, address: int, size: int, value: int) -> None:
+        if self.cpu != NOBODY and self.machine.view.own is not None:
+            raise Shared(address)
+        super()._store(address, size, value)
+
 
 def _of_actor(part: int, index: int) -> Any:
     def get(self: Any) -> Any:
@@ -195,13 +223,13 @@ class TrackedActor:
         if part == WHERE:
             return frozen(self._parts[WHERE])
         stack, result, in_irq, irqs, queue = map(frozen, self._parts[DOING])
-        top: Any = stack[-1] if stack else None  # type: ignore[index]
+        top: Any = stack[-1] if stack else None
         if top is None or top[PROCEDURE] == idle_loop.number:
             result = 0
-        elif stack[0][PROCEDURE] == vmx_do_vmentry.number:  # type: ignore[index]
-            pc, alone = stack[0][PC], len(stack) == 1  # type: ignore[index, arg-type]
+        elif stack[0][PROCEDURE] == vmx_do_vmentry.number:
+            pc, alone = stack[0][PC], len(stack) == 1
             if pc == assist.pc:
-                stack = ((*stack[0][:INJECTED], 0, *stack[0][INJECTED + 1 :]), *stack[1:])  # type: ignore[index]
+                stack = ((*stack[0][:INJECTED], 0, *stack[0][INJECTED + 1 :]), *stack[1:])
             if alone and pc in (assist.pc, in_guest.pc):
                 result = 0
         return (stack, result, in_irq, irqs, queue)
@@ -226,7 +254,8 @@ class TrackedLapic(Lapic):
         self.key = ("lapic", cpu)
 
     def _get(self, which: int) -> int:
-        return self.machine.view[self.key][which]  # type: ignore[no-any-return]
+        value: int = self.machine.view[self.key][which]
+        return value
 
     def _put(self, which: int, value: int) -> None:
         view = self.machine.view
@@ -244,6 +273,14 @@ class TrackedLapic(Lapic):
 
 class TrackedCpu(TrackedActor, Cpu):
     """A CPU."""
+
+
+class TrackedBufferedCpu(TrackedActor, BufferedCpu):
+    """A CPU with a store buffer."""
+
+
+class TrackedStoreBuffer(TrackedActor, StoreBuffer):
+    """A store buffer."""
 
 
 class TrackedDevice(TrackedActor, Device):
@@ -310,12 +347,15 @@ class TrackedMachine(Machine):
         self.layout: Any = copy(base_layout)
         self.layout.__class__ = TrackedLayout
         self.layout.machine = self
-        tracked = TrackedMemory(machine.memory, locks)
+        tracked = TrackedMemory(machine.layout.memory, locks)
         tracked.machine = self
-        self.memory = self.layout.memory = tracked
+        self.layout.memory = tracked
+        self.memory = TrackedStores(tracked, self) if machine.store_buffers else tracked
         self.all_areas = dict(machine.areas)
         self.virtual, self.physical = self.layout.virtual, self.layout.physical
-        self.cpus = [self._actor(cpu, TrackedCpu) for cpu in machine.cpus]
+        kind = TrackedBufferedCpu if machine.store_buffers else TrackedCpu
+        self.cpus = [self._actor(cpu, kind) for cpu in machine.cpus]
+        self.drains = [self._actor(drain, TrackedStoreBuffer) for drain in machine.drains]
         for number, cpu in enumerate(self.cpus):
             cpu.lapic = TrackedLapic(self, number)
         self.devices = {sid: self._actor(device, TrackedDevice) for sid, device in machine.devices.items()}
@@ -337,16 +377,18 @@ class TrackedMachine(Machine):
         """What a key's value is in the first state."""
         base: Any = self.base
         if isinstance(key, int):
-            return self.memory.first(key)  # type: ignore[attr-defined]
+            return self.layout.memory.first(key)
         if isinstance(key, tuple):
             kind, *rest = key
             if kind == "lapic":
                 lapic = base.cpus[rest[0]].lapic
                 return lapic.irr, lapic.isr
             if kind == "curr":
-                return base.curr[rest[0]]  # type: ignore[no-any-return]
+                return base.curr[rest[0]]
             if kind == "posted":
                 return 0, 0
+            if kind == "buffer":
+                return tuple(map(self.layout.memory.first_store, base.buffers[rest[0]]))
             if kind == "where":
                 actor = next(actor for actor in base.actors if actor.name == rest[0])
                 return actor.current, getattr(actor, "guest", False)
@@ -357,7 +399,7 @@ class TrackedMachine(Machine):
         tracked = next(other for other in self.actors if other.name == key)
         parts = [actor.stack, actor.result, actor.in_irq, actor.irqs, getattr(actor, "queue", [])]
         tracked.restore([(DOING, frozen(parts))])
-        return tracked.frozen(DOING)  # type: ignore[no-any-return]
+        return tracked.frozen(DOING)
 
     def first_of_other(self, kind: Any, rest: list[Any]) -> Value:
         """What a key that is not the machine's has for its first value."""
@@ -375,12 +417,16 @@ class TrackedMachine(Machine):
         for key, opened in self.changed.items():
             self.view[key] = opened[0].frozen(opened[1]) if isinstance(opened, tuple) else frozen(opened)
 
-    def opened(self, name: str) -> Any:
+    def opened(self, name: Key) -> Any:
         """An attribute, to be changed."""
         self.view.touch(name)
         if name not in self.changed:
             self.changed[name] = thawed(self.view[name])
         return self.changed[name]
+
+    def buffer(self, cpu: int) -> list[Store]:
+        stores: list[Store] = self.opened(("buffer", cpu))
+        return stores
 
     def message(self, destination: int, vector: int) -> None:
         super().message(destination, vector)
@@ -426,7 +472,8 @@ class TrackedMachine(Machine):
         actor.in_irq += change
 
     def curr_vcpu(self, cpu: int) -> int:
-        return self.view["curr", cpu]  # type: ignore[no-any-return]
+        loaded: int = self.view["curr", cpu]
+        return loaded
 
     def set_curr_vcpu(self, cpu: int, v: int) -> None:
         self.view["curr", cpu] = v
@@ -438,10 +485,11 @@ class TrackedMachine(Machine):
         self.memory.set_u8(v + self.o.is_running, running)
 
     def set_scheduled(self, cpu: int, v: int) -> None:
-        """Not a part of the state."""
+        self.fence()
 
     def set_processor(self, v: int, cpu: int) -> None:
         self.memory.set_u32(v + self.o.processor, cpu)
+        self.fence()
 
 
 for _name in ATTRIBUTES:
