@@ -155,10 +155,10 @@ class TrackedStores(BufferedMemory):
 
     __slots__ = ()
 
-    # A step that is to stay among its own (`View.own`) may look at its CPU's buffer, and no more. Memory that changes is
-    # not its own, so whatever the buffer has let go of by then, it reads the same. But an interrupt may come before it:
-    # all that the interrupt does with locked operations is then seen before a store of this step, and would be seen
-    # after it if the store came early. And a fence that lets go of something is seen by others.
+    # A step that is to stay among its own (`View.own`) may look at its CPU's buffer, and no more. Memory that changes
+    # is not its own, so whatever the buffer has let go of by then, it reads the same. But an interrupt may come before
+    # it: all that the interrupt does with locked operations is then seen before a store of this step, and would be
+    # seen after it if the store came early. And a fence that lets go of something is seen by others.
 
     def fence(self) -> None:
         if self.cpu != NOBODY and self.machine.view.own is not None and self.machine.buffer(self.cpu):

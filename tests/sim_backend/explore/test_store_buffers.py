@@ -1,0 +1,167 @@
+"""The explorer on CPUs with store buffers: what it finds, and that a machine does it again."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from sim_backend.explore import bounded, explore
+from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.fields import Fields
+from sim_backend.explore.properties import PROPERTIES, could_wake, pending
+from sim_backend.explore.renaming import renamings
+from sim_backend.explore.search import Search
+from sim_backend.explore.tracked import QUEUE, RESULT, TrackedMachine
+from sim_backend.explore.view import Shared, View
+from sim_backend.history import History, started
+from sim_backend.scenario import load
+from sim_backend.store_buffers import NOBODY
+from sim_backend.versions import CURRENT, version
+
+REPAIRED = "current with repair-wake-all"
+PLAIN_READ = "current with repair-wake-all, sync-plain-read"
+LOST = "no lost wakeup"
+
+
+def bounded_machine(name, logic=CURRENT, buffers=True):
+    scenario = load(name)
+    return BoundedMachine(started(scenario, logic, buffers), scenario.bounds)
+
+
+def searched(name, logic):
+    """All states of a scenario with store buffers, and what was found."""
+    search = Search(bounded_machine(name, version(logic)).model(PROPERTIES))
+    result = search.run()
+    assert result.exhausted
+    return search, result
+
+
+def states(search, numbers):
+    """Of states: what their keys hold that have a field, but for results, which a machine may keep though nobody reads
+    them any more."""
+    fields, rows = search.fields, search.states.rows[numbers]
+    columns = []
+    for field, key in enumerate(fields.keys):
+        values = [without_result(key, value) for value in fields.values[field]]
+        columns.append([(key, values[number]) for number in fields.extract(rows, field).tolist()])
+    return list(zip(*columns, strict=True))
+
+
+def without_result(key, value):
+    """What an actor does, without the result of what it has done last."""
+    acts = isinstance(key, str) and isinstance(value, tuple) and len(value) == QUEUE + 1
+    return (*value[:RESULT], *value[RESULT + 1 :]) if acts else value
+
+
+@pytest.mark.parametrize(
+    ("logic", "buffers", "broken"),
+    [(REPAIRED, False, []), (REPAIRED, True, []), (PLAIN_READ, False, []), (PLAIN_READ, True, [LOST])],
+)
+def test_a_plain_read_of_on_loses_a_wakeup_only_with_store_buffers(logic, buffers, broken):
+    found = explore(load("h-l"), version(logic), store_buffers=buffers)
+    assert found.result.exhausted
+    assert [verdict.name for verdict in found.result.broken] == broken
+
+
+def test_a_machine_loses_that_wakeup_as_well():
+    found = explore(load("h-l"), version(PLAIN_READ), store_buffers=True)
+    (verdict,) = found.result.broken
+    history = found.history(verdict)
+    events = [str(event) for _, event in history.replay()]
+    steps = "nv 0xf2 -> 0xf3", "reads ON; it is clear", "on 0 -> 1", "LAPIC IRR bit 0xf2 0 -> 1"
+    places = [next(n for n, event in enumerate(events) if step in event) for step in steps]
+    assert places == sorted(places), "the post finds the old NV, though it was stored before ON was read"
+    machine = history.at()
+    assert machine.buffers == [[]]
+    assert machine.settle() == 0
+    v = machine.vcpu("d1v0")
+    assert could_wake(machine, v)
+    assert pending(machine, v)
+
+
+@pytest.mark.parametrize("name", ["h-l", "two-blocked"])
+def test_a_machine_gets_to_every_state_that_is_found(name):
+    search, _ = searched(name, PLAIN_READ)
+    chance = np.random.default_rng(0)
+    waiting = 0
+    numbers = chance.permutation(search.states.count)[:25]
+    for number, state in zip(numbers.tolist(), states(search, numbers), strict=True):
+        moves = tuple(chain.from_iterable(search.history(number)))
+        machine = History(load(name), version(PLAIN_READ), moves, store_buffers=True).at()
+        again = TrackedMachine(machine)
+        waiting += any(machine.buffers)
+        for key, value in state:
+            if not (isinstance(key, tuple) and key[0] in ("left", "posted")):
+                assert without_result(key, again.first(key)) == value
+    assert waiting > 5
+
+
+@pytest.mark.parametrize(("name", "logic"), [("h-l", REPAIRED), ("h-l", PLAIN_READ), ("two-blocked", REPAIRED)])
+def test_steps_that_are_done_at_once_hide_nothing(monkeypatch, name, logic):
+    search, result = searched(name, logic)
+    monkeypatch.setattr(bounded, "MOST_AT_ONCE", 0)
+    each, slowly = searched(name, logic)
+    assert [(v.name, v.verdict) for v in result.verdicts] == [(v.name, v.verdict) for v in slowly.verdicts]
+    assert result.states < slowly.states
+    assert changed(search, all_of(search)) <= changed(each, all_of(each))
+    assert changed(search, at_rest(search)) == changed(each, at_rest(each))
+
+
+def all_of(search):
+    return np.arange(search.states.count)
+
+
+def at_rest(search):
+    """The states in which nothing happens of itself."""
+    *_, resting = search._successors(all_of(search))
+    assert resting.size
+    return resting
+
+
+def changed(search, numbers):
+    """States, each as what differs in it from the first one."""
+    first = {(key, without_result(key, search.model.initial(key))) for key in search.fields.keys}
+    return {frozenset(state) - first for state in states(search, numbers)}
+
+
+def test_a_step_among_its_own_looks_at_the_buffer_and_no_more():
+    machine = bounded_machine("h-l")
+    view = View(Fields(machine.first))
+    view.show(np.zeros(1, np.uint64))
+    machine.show(view)
+    memory, place = machine.memory, machine.message_buffer
+    memory.cpu = 0
+    view.own = {("buffer", 0)}
+    assert memory.u32(place) != 5
+    machine.fence()
+    with pytest.raises(Shared):
+        memory.set_u32(place, 5)
+    view.own = None
+    memory.set_u32(place, 5)
+    view.own = {("buffer", 0)}
+    assert memory.u32(place) == 5
+    with pytest.raises(Shared):
+        machine.fence()
+    assert machine.buffer(0) == [(place, 4, 5)]
+    view.own = None
+    machine.fence()
+    memory.cpu = NOBODY
+    assert (memory.u32(place), machine.buffer(0)) == (5, [])
+
+
+@pytest.mark.parametrize("buffers", [False, True])
+def test_the_buffers_are_actors_and_nothing_is_renamed(buffers):
+    machine = bounded_machine("two-blocked", buffers=buffers)
+    drains = [f"store buffer of CPU {cpu}" for cpu in range(len(machine.cpus))] if buffers else []
+    actions = [action for action in machine.model().actions if action.name.startswith("store buffer")]
+    assert [action.name for action in actions] == drains
+    assert all(action.progress for action in actions)
+    assert not (buffers and renamings(machine))
+
+
+def test_who_has_no_buffers_pays_nothing():
+    search = Search(bounded_machine("h-l", buffers=False).model(PROPERTIES))
+    search.run()
+    assert not any(isinstance(key, tuple) and key[0] == "buffer" for key in search.fields.keys)
