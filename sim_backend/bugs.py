@@ -221,6 +221,14 @@ REPAIRS: Mapping[str, Change] = _by_name(
         {"wakeup_asks_on": False},
         "h-o",
     ),
+    Change(
+        "repair-wakeup-kicks",
+        "the wakeup interrupt has its CPU look again",
+        "It raises VCPU_KICK, as the notification interrupt does: a vCPU that was woken otherwise, and has looked for "
+        "interrupts on its way to VM entry, looks again for the post that came with the wakeup vector.",
+        {"wakeup_kicks": True},
+        "h-b",
+    ),
 )
 """What would mend something: no release of Xen does it."""
 

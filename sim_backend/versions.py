@@ -41,6 +41,7 @@ class Version:
         resume_unlists: setting NV back goes with taking the vCPU off its list.
         sync_reads_first: moving PIR to IRR begins with a plain read of ON, and goes on only if it is set (4.21 on).
         wakeup_asks_on: the wakeup interrupt wakes only those with ON set; else all that are on its list.
+        wakeup_kicks: the wakeup interrupt has its CPU look for interrupts again before VM entry.
         switch_in_looks_at_pir: after it cleared SN, switching in sets ON if PIR is not empty (as Linux does).
     """
 
@@ -65,6 +66,7 @@ class Version:
     resume_restores_nv: bool = True
     resume_unlists: bool = True
     wakeup_asks_on: bool = True
+    wakeup_kicks: bool = False
     sync_reads_first: bool = False
     switch_in_looks_at_pir: bool = False
 

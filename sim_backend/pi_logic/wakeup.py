@@ -7,7 +7,7 @@ from typing import Any
 from sim_backend.pi_logic.deliver import ON_MASK
 from sim_backend.pi_logic.stores import following, list_del, lock_taken, set_node_lock, unlock
 from sim_backend.pi_logic.unblock import VCPU_KICK_SOFTIRQ, vcpu_unblock
-from sim_backend.program import FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import CPU, VCPU, World
 
 pi_wakeup_interrupt = Procedure("pi_wakeup_interrupt", "node", "next")
@@ -73,6 +73,12 @@ def pass_by(w: World, a: Actor, f: Frame) -> Any:
 def end_of_wakeup(w: World, a: Actor, f: Frame) -> Any:
     unlock(w, w.blocking_lock(a.cpu))
     w.effect = (CPU, a.cpu, "blocking list locked", 1, 0)
+    return None if w.version.wakeup_kicks else DONE
+
+
+@pi_wakeup_interrupt.step("has this CPU look at PIR again before VM entry")
+def _(w: World, a: Actor, f: Frame) -> Any:
+    w.raise_softirq(a, VCPU_KICK_SOFTIRQ)
 
 
 pi_notification_interrupt = Procedure("pi_notification_interrupt")
