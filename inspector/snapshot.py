@@ -232,7 +232,10 @@ class VtdUnit:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at a machine. `problems` are what could not be read, a line each; None is what is not known."""
+    """One look at a machine. `problems` are what could not be read, a line each; None is what is not known.
+
+    `beside`: Xen is executed elsewhere than on its CPUs, as a simulation's control domain does.
+    """
 
     target: str
     version: str | None = None
@@ -250,6 +253,7 @@ class Snapshot:
     msis: tuple[Msi, ...] = ()
     pins: tuple[Pin, ...] = ()
     problems: tuple[str, ...] = ()
+    beside: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, Vcpu]:

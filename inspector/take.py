@@ -28,7 +28,7 @@ VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 def take(look: Look) -> Snapshot:
     """Everything that can be read; what cannot be is a line in `problems`. Raises only if the target itself is lost."""
     problems: list[str] = []
-    snapshot = Snapshot(look.target.description)
+    snapshot = Snapshot(look.target.description, beside=look.target.beside)
     if look.xen:
         snapshot = _of_xen(snapshot, look.xen, problems)
         snapshot = replace(
@@ -46,7 +46,7 @@ def take(look: Look) -> Snapshot:
 
 def take_vcpus(look: Look) -> Snapshot:
     """As `take`, but only CPUs, vCPUs and lists: what tells where vCPUs stand, and much quicker."""
-    snapshot, problems = Snapshot(look.target.description), list[str]()
+    snapshot, problems = Snapshot(look.target.description, beside=look.target.beside), list[str]()
     if look.xen:
         snapshot = _of_xen(snapshot, look.xen, problems)
     return replace(snapshot, problems=(*look.problems, *problems))

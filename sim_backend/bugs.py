@@ -111,7 +111,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "an entry is written in two halves",
         "Two stores of 8 bytes, the low one first. A request in between has the new low half with the old high one. "
         "That is a wrong entry only if the high halves differ: in the source-id, or in the upper half of a "
-        "descriptor's address, that is, with memory above 4 GiB.",
+        "descriptor's address, that is, with memory above 4 GiB. Machines here have neither: exploring shows nothing.",
         {"entry_at_once": False},
         "zoo-07",
         "93358e8e83, 4.9; without CMPXCHG16B 848b6bc8c9, 4.20",

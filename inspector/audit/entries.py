@@ -51,8 +51,9 @@ def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
     """The hardware sets a bit in whatever memory a posted entry's PDA names. It must be the descriptor of a live
     vCPU, of the domain that owns the device.
 
-    How it comes about: the entry outlived its vCPU (commits a5e25908d1, 4.9, and 8c97eb6551, 4.11), or a change of
-    affinity overwrote a posted entry with remapped fields (Xen 4.7 and 4.8; commit a5e25908d1, 4.9).
+    How it comes about: the entry outlived its vCPU, or stayed posted when the device was taken from the domain (commits
+    a5e25908d1, 4.9, and 8c97eb6551, 4.11); or a change of affinity overwrote a posted entry with remapped fields (Xen
+    4.7 and 4.8; commit a5e25908d1, 4.9). For an instant, a device that is being assigned may be in no domain's list.
 
     Look next at: `route irte N`, `irte N`, `faults` (0x27, 0x28).
     """
@@ -70,9 +71,13 @@ def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
             sid, svt, pda = (int(table[name][at]) for name in ("sid", "svt", "pda"))
             owner = _owner(owners, unit, sid) if svt == 1 else None
             vcpu = snapshot.by_descriptor[pda]
+            place = subject(unit, int(table["index"][at]))
             if owner and owner.domain != vcpu.domain:
                 message = f"is posted to {vcpu.name}, but its device {bdf(sid)} belongs to d{owner.domain}"
-                yield Found(subject(unit, int(table["index"][at])), message)
+                yield Found(place, message)
+            elif svt == 1 and not owner:
+                message = f"is posted to {vcpu.name}, but its device {bdf(sid)} is none of d{vcpu.domain}'s"
+                yield Found(place, f"{message} (a suspicion: lists of devices may be changing)", False, (pda, sid))
 
 
 @rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9))

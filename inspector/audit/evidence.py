@@ -26,7 +26,8 @@ def settled(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
 
 def quiet(snapshot: Snapshot) -> bool:
     """Whether no online CPU executes Xen: then nothing in Xen is half done. False if that is not known."""
-    return bool(snapshot.online) and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.online)
+    known = bool(snapshot.online) and not snapshot.beside
+    return known and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.online)
 
 
 def why(snapshot: Snapshot) -> str:

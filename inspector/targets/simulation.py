@@ -56,6 +56,12 @@ class Simulation(Target):
         return bool(getattr(self.machine, "workload", None) and self.machine.workload.busy)  # type: ignore[attr-defined]
 
     @property
+    def beside(self) -> bool:  # type: ignore[override]
+        """Whether the control domain is in the middle of something: it has no CPU here."""
+        others = (getattr(self.machine, name, None) for name in ("toolstack", "outside"))
+        return any(other.stack for other in others if other)
+
+    @property
     def crashed(self) -> str | None:
         """Why the simulated Xen cannot go on; None if it can."""
         return getattr(self.machine, "crashed", None)

@@ -53,6 +53,9 @@ class Target(ABC):
     scannable: bool = True
     """Whether all of its memory can be read in seconds."""
 
+    beside: bool = False
+    """Whether Xen is executed elsewhere than on its CPUs: by a simulation's control domain."""
+
     moved: int = 0
     """Grows whenever the machine may have run: what was read before is then of the past."""
 

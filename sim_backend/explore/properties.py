@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from sim_backend.cpu import idle_loop, in_guest, vmx_do_vmentry
-from sim_backend.domains import RUNNING
+from sim_backend.domains import OFFLINE, RUNNABLE, RUNNING
 from sim_backend.errors import SimError
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
+from sim_backend.hardware import ENTRY, ENTRY_SIZE, IM, interrupt_request, posted_pda
 from sim_backend.invariants import INVARIANTS, settled
-from sim_backend.pi_logic import SN_MASK, VPF_BLOCKED
+from sim_backend.pi_logic import PI_CSW_TO, SN_MASK, VPF_BLOCKED
 from sim_backend.program import PC, PROCEDURE
+from sim_backend.scheduler import VPF_DOWN
 from sim_backend.world import PIR_WORDS
 
 Test = Callable[[Any], bool]
@@ -105,6 +107,33 @@ def _arrives(m: Any) -> list[Test]:
     return [lambda m: not m.lost]
 
 
+def _posts_to_its_owner(m: Any) -> list[Test]:
+    return [partial(_sends_to_its_owner, device=device) for device in m.devices.values()]
+
+
+def _sends_to_its_owner(m: Any, device: Any) -> bool:
+    """A message that was on its way when its entry changed is let pass: hardware waits for those when it invalidates
+    the entry (interrupt draining, VT-d 6.5), and the simulated units do not."""
+    sent = [frame for frame in device.stack if frame[PROCEDURE] == interrupt_request.number and frame[ENTRY] & IM]
+    return all(_entry_now(m, device, frame[ENTRY]) != frame[ENTRY] or _owns(m, device, frame[ENTRY]) for frame in sent)
+
+
+def _entry_now(m: Any, device: Any, sent: int) -> int | None:
+    """The entry that was used, if the device would still use it, from the unit's cache or from the table."""
+    for msi in m.layout.device(device.sid).msis:
+        cached = m.iec.get((msi.unit, msi.index))
+        if cached is None:
+            cached = int.from_bytes(m.memory.read(m.layout.irte(msi.unit, msi.index), ENTRY_SIZE), "little")
+        if cached == sent:
+            return sent
+    return None
+
+
+def _owns(m: Any, device: Any, entry: int) -> bool:
+    v = posted_pda(entry) - m.o.pi_desc
+    return v in m.names and m.owner(device.sid) == m.names[v][0]
+
+
 def _runs(m: Any) -> list[Test]:
     return [lambda m: m.crashed is None]
 
@@ -156,6 +185,7 @@ PROPERTIES = (
     Asked("on one list, under its lock", ALWAYS, _listed_once),
     Asked("locks are held once", ALWAYS, _locks),
     Asked("no message is lost", ALWAYS, _arrives),
+    Asked("posted to the device's owner", ALWAYS, _posts_to_its_owner),
     Asked("nobody waits for ever", AT_REST, _nobody_stuck),
     Asked("delivered at least once", AT_REST, _at_least_once),
     Asked("not delivered more often than posted", ALWAYS, _not_too_often),
@@ -170,6 +200,7 @@ WORDS = {
     "on one list, under its lock": "lists are circular; a vCPU is on the list whose lock it names, and on no other",
     "locks are held once": "no blocking list's lock has two holders",
     "no message is lost": "every interrupt message goes to a CPU that is online",
+    "posted to the device's owner": "a device's interrupt is posted to no vCPU but those of the device's domain",
     "nobody waits for ever": "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",
     "delivered at least once": "at rest, a vector that was posted has been delivered or is still pending",
     "not delivered more often than posted": "a vector is not delivered more often than it was posted",
@@ -178,26 +209,38 @@ WORDS = {
 
 
 def situation(m: Any, v: int) -> str:
-    """Where a vCPU with hooks stands, S1 to S11, or `between`. As `inspector.situation` has it, from the machine."""
+    """Where a vCPU stands, S1 to S15, or `between`. As `inspector.situation` has it, from the machine."""
     memory, o = m.memory, m.o
-    flags, running = memory.u32(v + o.pause_flags), memory.u8(v + o.is_running)
+    flags, domain = memory.u32(v + o.pause_flags), m.domain_of(v)
+    if flags & 1 << VPF_DOWN:
+        return "S15"
+    if not memory.u64(domain + o.block_hook):
+        return "S14" if memory.u32(domain + o.pi_flags) & PI_CSW_TO else "S13"
+    running, runstate = memory.u8(v + o.is_running), memory.u32(v + o.runstate)
     if flags & 1 << VPF_BLOCKED:
-        if running:
-            return "S7"
-        if memory.u32(v + o.pause_count):
-            return "S10"
-        return "S9" if _held(m, v) else "S8"
-    wakeup = memory.u8(v + o.nv) == memory.u8(m.pi_wakeup_vector)
-    if running and memory.u32(v + o.runstate) == RUNNING:
-        return "S1" if in_guest_mode(m, v) else "S3" if wakeup else "S2"
-    if memory.u32(v + o.pause_count) and not running:
+        return "S7" if running else _where_blocked(m, v)
+    if running and runstate == RUNNING:
+        return "S1" if in_guest_mode(m, v) else "S3" if _wakes(m, v) else "S2"
+    if runstate == OFFLINE or (not running and _paused(m, v)):
         return "S6"
-    if running:
-        return "between"
-    suppressed = memory.u8(v + o.control) & SN_MASK
-    if suppressed:
+    return _where_waiting(m, v) if runstate == RUNNABLE and not running else "between"
+
+
+def _where_blocked(m: Any, v: int) -> str:
+    lock = m.memory.u64(v + m.o.node_lock)
+    if lock and any(lock == m.virtual(m.blocking_lock(cpu)) for cpu in m.areas if cpu not in m.online):
+        return "S12"
+    return "S10" if _paused(m, v) else "S9" if _held(m, v) else "S8"
+
+
+def _where_waiting(m: Any, v: int) -> str:
+    if m.memory.u8(v + m.o.control) & SN_MASK:
         return "between" if _held(m, v) else "S4"
-    return "S11" if wakeup else "S5" if _held(m, v) else "S4"
+    return "S11" if _wakes(m, v) else "S5" if _held(m, v) else "S4"
+
+
+def _wakes(m: Any, v: int) -> bool:
+    return bool(m.memory.u8(v + m.o.nv) == m.memory.u8(m.pi_wakeup_vector))
 
 
 def _held(m: Any, v: int) -> bool:

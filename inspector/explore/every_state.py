@@ -1,0 +1,59 @@
+"""Every state that an exploration reached, as a machine to look at: once each, as far as looking tells them apart.
+
+The audit and the explorer check each other so: in no state that is reached without a bug may the audit find one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from inspector.targets.simulation import Machine
+    from sim_backend.explore.search import Search
+    from sim_backend.explore.tracked import TrackedMachine
+
+SEEN = frozenset(("lapic", "curr", "where"))
+"""Keys beside memory that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are
+idle, and whether the control domain is at work; nothing of devices, who waits for a CPU, and what is left of bounds."""
+SEEN_OF_MACHINE = frozenset(("online", "areas", "owners"))
+
+
+def every_state(search: Search, machine: TrackedMachine) -> Iterator[tuple[int, Machine]]:
+    """The number of a state of a search that has run, and a machine in it; the first of those that look alike."""
+    from sim_backend.explore.materialise import materialised, values
+
+    rows = search.states.rows[: search.states.count]
+    for state in alike(search, machine).tolist():
+        yield state, materialised(machine, values(search.fields, rows[state]))
+
+
+def alike(search: Search, machine: TrackedMachine) -> Any:
+    """The first state of each kind that looking tells apart, in the order in which they were found."""
+    from sim_backend.explore.tracked import STACK
+
+    fields, rows = search.fields, search.states.rows[: search.states.count]
+    cpus = {cpu.name for cpu in machine.cpus}
+    columns = []
+    for field, key in enumerate(fields.keys):
+        numbers = fields.extract(rows, field).astype(np.intp)
+        if isinstance(key, int) or key in SEEN_OF_MACHINE or (isinstance(key, tuple) and key[0] in SEEN):
+            columns.append(numbers)
+        elif key in cpus:
+            columns.append(np.array([_idle(value) for value in fields.values[field]])[numbers])
+        elif key == machine.toolstack.name:
+            columns.append(np.array([bool(value[STACK]) for value in fields.values[field]])[numbers])
+    if not columns:
+        return np.zeros(1, np.intp)
+    return np.sort(np.unique(np.stack(columns, axis=1), axis=0, return_index=True)[1])
+
+
+def _idle(doing: Any) -> int:
+    from sim_backend.cpu import idle_loop
+    from sim_backend.explore.tracked import STACK
+    from sim_backend.program import PROCEDURE
+
+    stack = doing[STACK]
+    return int(bool(stack) and stack[-1][PROCEDURE] == idle_loop.number)
