@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import zstandard
+
+from sim_backend.explore.promela import write
+from sim_backend.explore.search import Search
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
@@ -147,3 +153,54 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     yield start
     for terminal in opened:
         terminal.close()
+
+
+@dataclass(frozen=True)
+class Spun:
+    """What SPIN printed of a run, and the CPU time that it took; memory is that of states and their table, in bytes."""
+
+    states: int
+    transitions: int
+    depth: int
+    memory: float
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def spin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Spun]:
+    """Call it with a finished search, and options for gcc, for what SPIN finds in the model that the search learnt."""
+    if not (shutil.which("spin") and shutil.which("gcc")):
+        message = "SPIN or gcc is missing: install the packages spin, gcc and libc6-dev"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+    def run(search: Search, *options: str) -> Spun:
+        directory = tmp_path_factory.mktemp("spin")
+
+        def call(*words: str) -> str:
+            done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        write(search, directory / "model.pml")
+        call("spin", "-a", "model.pml")
+        call("gcc", "-DSAFETY", "-DNOREDUCE", *options, "-o", "pan", "pan.c")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        printed = call("./pan", f"-w{max(10, search.states.count.bit_length())}", f"-m{search.states.count + 10}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+        def number(pattern: str) -> float:
+            found = re.search(pattern, printed)
+            assert found, printed
+            return float(found[1])
+
+        assert "errors: 0" in printed
+        assert "too small" not in printed
+        return Spun(
+            int(number(r"(\d+) states, stored")),
+            int(number(r"(\d+) transitions")),
+            int(number(r"depth reached (\d+)")),
+            (number(r"([\d.]+)\s+actual memory usage") + number(r"([\d.]+)\s+memory used for hash table")) * 2**20,
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        )
+
+    return run

@@ -1,0 +1,82 @@
+"""How fast bounded scenarios are explored on one core, and beside it SPIN, which is given what was learnt. Run with -s
+to see the tables; timings are printed, not judged. Seconds are CPU time, for other jobs may run.
+"""
+
+from __future__ import annotations
+
+import time
+
+from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.search import Search
+from sim_backend.history import started
+from sim_backend.scenario import parse
+from sim_backend.versions import CURRENT
+
+SCENARIO = """
+[machine]
+cpus = 2
+[[domain]]
+id = 1
+vcpus = {vcpus}
+[[device]]
+bdf = "00:03.0"
+vectors = 1
+domain = 1
+[explore]
+posts = 1
+blocks = 1
+preemptions = 1
+{more}
+"""
+HEAD = f"{'':28} {'states':>9} {'seconds':>8} {'states/s':>9} {'bytes/state':>11}"
+
+
+class Timed(Search):
+    """A search that notes the time that is spent in the model's own functions: learning."""
+
+    learning = 0.0
+
+    def _act(self, number, view):
+        start = time.process_time()
+        try:
+            return super()._act(number, view)
+        finally:
+            self.learning += time.process_time() - start
+
+
+def explored(vcpus, more=""):
+    """A search of all states, its result, and the CPU time that it took."""
+    scenario = parse(SCENARIO.format(vcpus=vcpus, more=more), "bench")
+    model = BoundedMachine(started(scenario, CURRENT), scenario.bounds).model()
+    search = Timed(model, symmetry=False)
+    start = time.process_time()
+    result = search.run()
+    assert result.exhausted
+    return search, result, time.process_time() - start
+
+
+def line(what, states, seconds, memory):
+    return f"{what:28} {states:9} {seconds:8.2f} {states / seconds:9.0f} {memory / states:11.0f}"
+
+
+def test_growth_with_vcpus():
+    print(f"\n{HEAD}")
+    before = 0
+    for vcpus in (1, 2, 3, 4):
+        _, result, seconds = explored(vcpus)
+        print(line(f"{vcpus} vCPUs on 2 CPUs", result.states, seconds, result.bytes_per_state * result.states))
+        assert result.states > before
+        before = result.states
+
+
+def test_a_million_states_beside_spin(spin):
+    search, result, seconds = explored(2, "migrations = 1")
+    states = result.states
+    print(f"\n{HEAD}")
+    print(line("vtdpi, learning included", states, seconds, search.states.bytes))
+    print(f"  of that {search.learning:.2f} s for {result.runs} runs of an action; {result.transitions} transitions")
+    for what, options in {"SPIN, breadth first": ("-O2", "-DBFS"), "SPIN, depth first": ("-O2",)}.items():
+        found = spin(search, *options)
+        print(line(what, found.states, found.seconds, found.memory), f"{seconds / found.seconds:6.1f} times as fast")
+        assert (found.states, found.transitions - 1) == (states, result.transitions)
+    assert states > 1_000_000
