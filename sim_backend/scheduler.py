@@ -162,6 +162,8 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 @schedule.step("says that the previous one is no longer running")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     w.set_running(f[PREV], 0)
+    # `unit_context_saved` has a barrier: whoever finds the vCPU running has set VPF_migrating in time.
+    w.fence()
     w.effect = (VCPU, f[PREV], "is_running", 1, 0)
     if w.memory.u32(f[PREV] + w.o.pause_flags) & 1 << VPF_MIGRATING:
         a.call(finish_migration, f[PREV])

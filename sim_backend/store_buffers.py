@@ -8,6 +8,7 @@ A buffer is empty after what x86 orders by, and after what Xen does to order it:
   a locked operation, which taking a lock is too (releasing one is a plain store),
   an interrupt sent (`send_IPI_mask` has a barrier, and a store to the xAPIC is in order with the others),
   IRET,
+  clearing `is_running` (`unit_context_saved` has a barrier, before it looks for a migration),
   what is done under the scheduler's lock, which here is one step: who takes the lock next has seen it released.
 VM entry and VM exit are no barriers by the manual. Here they are, and the guest's own stores are not delayed either: so
 every reordering that is found can happen, but not all that can happen is found. Devices, VT-d units and the toolstack

@@ -16,7 +16,7 @@ from sim_backend.explore.search import Search
 from sim_backend.explore.tracked import QUEUE, RESULT, TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.history import History, started
-from sim_backend.scenario import load
+from sim_backend.scenario import load, parse
 from sim_backend.store_buffers import NOBODY
 from sim_backend.versions import CURRENT, version
 
@@ -79,6 +79,31 @@ def test_a_machine_loses_that_wakeup_as_well():
     v = machine.vcpu("d1v0")
     assert could_wake(machine, v)
     assert pending(machine, v)
+
+
+OFFLINE = """
+title = "A CPU goes offline while its vCPU halts"
+[machine]
+cpus = 2
+[[domain]]
+id = 1
+vcpus = 1
+[[device]]
+bdf = "00:03.0"
+vectors = 1
+domain = 1
+[explore]
+blocks = 1
+offlines = 1
+prelude = ["migrate d1v0 1", "settle"]
+"""
+
+
+def test_a_migration_is_not_left_to_a_switch_that_is_over():
+    """Clearing `is_running` has a barrier behind it. Without that the toolstack would wait for ever."""
+    found = explore(parse(OFFLINE, "offline"), store_buffers=True)
+    assert found.result.exhausted
+    assert "nobody waits for ever" not in [verdict.name for verdict in found.result.broken]
 
 
 @pytest.mark.parametrize("name", ["h-l", "two-blocked"])
