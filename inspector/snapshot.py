@@ -53,6 +53,10 @@ class Vcpu:
         lock: `pi_blocking.lock`, the lock of the list that the vCPU is on, 0 if on none.
         blocking_list: the CPU whose list holds the node.
         irr, isr: vectors in its virtual local APIC.
+        tpr, ppr: that APIC's task and processor priority.
+        apic_off: whether that APIC is disabled.
+        interruptible: RFLAGS.IF when it last left the guest.
+        polling: whether it waits in SCHEDOP_poll, for event channels.
         vmcs_pi: the physical address of a descriptor that its VMCS page holds.
     """
 
@@ -77,6 +81,11 @@ class Vcpu:
     blocking_list: int | None = None
     irr: tuple[int, ...] | None = None
     isr: tuple[int, ...] | None = None
+    tpr: int | None = None
+    ppr: int | None = None
+    apic_off: bool | None = None
+    interruptible: bool | None = None
+    polling: bool | None = None
     vmcs_pi: int | None = None
 
     @property
@@ -102,6 +111,7 @@ class Cpu:
         mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv`
             (a paravirtualised guest), `idle`.
         irr, isr: vectors in its local APIC.
+        interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
     """
 
     cpu: int
@@ -115,6 +125,7 @@ class Cpu:
     rip: int | None = None
     irr: tuple[int, ...] | None = None
     isr: tuple[int, ...] | None = None
+    interruptible: bool | None = None
 
     @property
     def in_guest(self) -> bool | None:

@@ -74,17 +74,20 @@ def _of_xen(snapshot: Snapshot, xen: Xen, problems: list[str]) -> Snapshot:
 
 
 def _joined(vcpus: list[Vcpu], cpus: list[Cpu], lists: list[BlockingList]) -> list[Vcpu]:
-    """The vCPUs with the list that each is on, and whether it is in guest mode."""
+    """The vCPUs with the list that each is on, and what its CPU knows of it: guest mode, RFLAGS.IF."""
     listed: dict[str | None, int] = {}
     for of_cpu in lists:
         for node in of_cpu.nodes:
             listed.setdefault(node.vcpu, of_cpu.cpu)
     in_guest = {cpu.current: cpu.in_guest for cpu in cpus}
+    # Of a vCPU whose state a CPU still holds, what struct vcpu says is old: __context_switch saves it.
+    held = {cpu.loaded: cpu.interruptible for cpu in cpus}
     return [
         replace(
             vcpu,
             blocking_list=listed.get(vcpu.name),
             in_guest=in_guest.get(vcpu.name) if vcpu.is_running else False,
+            interruptible=held.get(vcpu.name, vcpu.interruptible),
         )
         for vcpu in vcpus
     ]

@@ -17,7 +17,8 @@ from inspector.audit.evidence import (
     why,
 )
 from inspector.audit.rule import Found, rule
-from inspector.snapshot import MARKER, Snapshot
+from inspector.situation import DOWN
+from inspector.snapshot import MARKER, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 
@@ -196,6 +197,56 @@ def nobody_there(snapshot: Snapshot) -> Iterator[Found]:
                 f"is blocked, and NDST sends to APIC {apic:#x}, which no online CPU has: notifications are lost{doubt}"
             )
             yield Found(vcpu.name, message, not going, state(vcpu))
+
+
+@rule("D30", "unseen-interrupt", "a blocked vCPU has an interrupt in its virtual local APIC that it could take")
+def unseen_interrupt(snapshot: Snapshot) -> Iterator[Found]:
+    """A vCPU blocks only if nothing is to be delivered (`vcpu_block`), and who sets a vector in the IRR of its virtual
+    local APIC wakes it. So a blocked vCPU whose highest vector there has a higher class (bits 7:4) than its priority,
+    the higher of TPR and the highest vector in ISR, ought to have been woken. Nothing wakes it now but another event.
+
+    How it comes about: a look for interrupts moves PIR to IRR and clears ON (`vmx_sync_pir_to_irr`); the handler of the
+    wakeup vector then finds ON=0 and passes the vCPU by. In the model that happens to a post after `vcpu_block` has
+    decided and before the vCPU is switched out, on the way to VM entry; and when the context of a paused domain is
+    saved (`hvm_save`). No maintainer has confirmed it.
+
+    For an instant it is legal: between setting the vector and `vcpu_unblock`, in `vlapic_set_irq` without posting, and
+    in a software post whose target moves PIR to IRR in between. Xen does not leave these two half done, so it is a
+    suspicion if a CPU executes Xen, else a bug. Also suspicions: ON=1, for then a wake-up may be on its way, late;
+    PPR higher than TPR and ISR tell; and RFLAGS.IF not known.
+
+    Silent if the vCPU is paused, offline, or polls for event channels; if it cannot take interrupts (RFLAGS.IF=0, its
+    APIC disabled); and if TPR is not known. How a guest's own hypervisor holds interrupts back is not looked at.
+
+    Look next at: `vcpus dXvY`; a second snapshot (`audit --again 1`), which confirms it if the vCPU has not run;
+    whether somebody saved the domain's context (`xen-hvmctx`).
+    """
+    for vcpu, _ in described(snapshot):
+        waits = vcpu.blocked and vcpu.is_running is False and not vcpu.pause_count and not vcpu.pause_flags & DOWN
+        takes = not (vcpu.polling or vcpu.apic_off or vcpu.interruptible is False)
+        if not waits or not takes or not vcpu.irr or vcpu.isr is None or vcpu.tpr is None:
+            continue
+        vector, priority = max(vcpu.irr), max(vcpu.tpr, *vcpu.isr, 0)
+        if vector >> 4 <= priority >> 4:
+            continue
+        doubt = _doubt(snapshot, vcpu, vector)
+        message = (
+            f"is blocked with {named((vector,))} in its virtual APIC's IRR, and priority {priority:#x} does not hold "
+            f"it back: it ought to have been woken, and sleeps until something else happens "
+            f"({f'a suspicion: {doubt}' if doubt else why(snapshot)})"
+        )
+        yield Found(vcpu.name, message, not doubt, (*state(vcpu), vcpu.irr, vcpu.isr, vcpu.tpr))
+
+
+def _doubt(snapshot: Snapshot, vcpu: Vcpu, vector: int) -> str | None:
+    """Why a vector that a blocked vCPU could take is no more than a suspicion; None if it is certain."""
+    if vcpu.pi and vcpu.pi.on:
+        return "ON=1, so its wake-up may be on its way"
+    if vcpu.ppr is not None and vector >> 4 <= vcpu.ppr >> 4:
+        return f"by PPR={vcpu.ppr:#x} it would have to wait"
+    if not quiet(snapshot):
+        return "a CPU in Xen may be about to wake it"
+    return "its RFLAGS.IF is not known" if vcpu.interruptible is None else None
 
 
 def _referred(snapshot: Snapshot) -> set[int]:

@@ -26,6 +26,8 @@ HEX_FIELDS = (
     "offset",
     "vector",
     "sid",
+    "tpr",
+    "ppr",
 )
 
 

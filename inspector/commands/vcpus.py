@@ -76,6 +76,7 @@ def _details(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Seq
     if vcpu.pi:
         facts.append(("a post now", "; ".join(effect(snapshot, vcpu.pi, vcpu))))
     if vcpu.irr is not None and vcpu.isr is not None:
-        facts.append(("virtual APIC", f"IRR {words.vectors(vcpu.irr)}, ISR {words.vectors(vcpu.isr)}"))
+        priority = "" if vcpu.tpr is None else f", TPR {vcpu.tpr:02x}"
+        facts.append(("virtual APIC", f"IRR {words.vectors(vcpu.irr)}, ISR {words.vectors(vcpu.isr)}{priority}"))
     facts += [(f"{finding.rule} {finding.severity}", finding.message) for finding in said]
     return Facts(facts)

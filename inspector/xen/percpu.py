@@ -26,6 +26,9 @@ IDLE_SIZE = 0x40
 RESET = (0xFFF0, 0xF000)
 """rip and cs of a CPU after a reset."""
 
+RFLAGS = "guest_cpu_user_regs.rflags"
+RFLAGS_1, RFLAGS_IF = 1 << 1, 1 << 9
+
 BAD_APICID = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 
@@ -70,10 +73,13 @@ class _Running:
         self.registers = cpu.registers
         self.in_xen = _in_xen(xen, cpu.registers)
         self.current: int | None = None
+        self.interruptible: bool | None = None
         if self.in_xen and "rsp" in cpu.registers:
             top = (cpu.registers["rsp"] | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
-            if info := xen.structs("cpu_info", [top], "processor_id", "current_vcpu")[0]:
+            rflags = (RFLAGS,) if xen.profile.has("cpu_info", RFLAGS) else ()
+            if info := xen.structs("cpu_info", [top], "processor_id", "current_vcpu", *rflags)[0]:
                 self.index, self.current = info["processor_id"], info["current_vcpu"]
+                self.interruptible = interruptible(info.get(RFLAGS, 0))
 
 
 def _registers(xen: Xen) -> dict[int, _Running]:
@@ -111,7 +117,13 @@ def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], parav
     if current == IDLE and xen_idles(xen, registers["rip"]):
         mode = IDLE
     irr, isr = (tuple(vectors(registers[name])) if name in registers else None for name in ("irr", "isr"))
-    return replace(cpu, mode=mode, rip=registers["rip"], current=current, irr=irr, isr=isr)
+    held = running.interruptible
+    return replace(cpu, mode=mode, rip=registers["rip"], current=current, irr=irr, isr=isr, interruptible=held)
+
+
+def interruptible(rflags: int) -> bool | None:
+    """RFLAGS.IF of a saved RFLAGS; None if none was saved, for bit 1 is always 1 (SDM volume 1, 3.4.3)."""
+    return bool(rflags & RFLAGS_IF) if rflags & RFLAGS_1 else None
 
 
 def xen_idles(xen: Xen, rip: int) -> bool:

@@ -1,6 +1,6 @@
 """The VMX part of a vCPU: its posted-interrupt descriptor, its list node, its VMCS; and its virtual local APIC.
 
-Sources: `struct vmx_vcpu`, `struct pi_blocking_vcpu`, `struct vlapic`, `vlapic_get_reg`.
+Sources: `struct vmx_vcpu`, `struct pi_blocking_vcpu`, `struct vlapic`, `vlapic_get_reg`, `do_poll`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import numpy as np
 
 from inspector.errors import UNREADABLE
 from inspector.snapshot import Descriptor, Vcpu
+from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
 from structs.columns import columns
 from structs.pi_desc import PI_DESC, vectors
 
 # Where `struct vcpu` keeps it: since 4.12, and before.
 VMX = ("arch.hvm.vmx", "arch.hvm_vcpu.u.vmx")
-VLAPIC = ("arch.hvm.vlapic.regs", "arch.hvm_vcpu.vlapic.regs")
+VLAPIC = ("arch.hvm.vlapic", "arch.hvm_vcpu.vlapic")
 
-# A local APIC's registers: 8 of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
-ISR, IRR, BITS = 0x100, 0x200, 0x80
+# A local APIC's registers; of IRR and ISR 8, of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
+TPR, PPR, ISR, IRR, BITS = 0x80, 0xA0, 0x100, 0x200, 0x80
+RFLAGS, POLL = "arch.user_regs.rflags", "poll_evtchn"
 VMCS_SIZE = 0x1000
 
 
@@ -93,22 +95,32 @@ def decode_descriptors(read: Sequence[tuple[int, bytes]]) -> list[Descriptor]:
 
 
 def _with_vlapic(xen: Xen, vcpus: list[Vcpu]) -> list[Vcpu]:
-    """With IRR and ISR of their virtual local APICs, where their pages of registers can be read."""
-    regs = next((path for path in VLAPIC if xen.profile.has("vcpu", path)), None)
-    if regs is None:
+    """With what their virtual local APICs hold, and whether they would take it, as far as it can be read."""
+    vlapic = next((path for path in VLAPIC if xen.profile.has("vcpu", f"{path}.regs")), None)
+    if vlapic is None:
         return vcpus
-    rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], regs)
+    regs, off = f"{vlapic}.regs", f"{vlapic}.hw.disabled"
+    more = [path for path in (off, RFLAGS, POLL) if xen.profile.has("vcpu", path)]
+    rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], regs, *more)
     pages = [row[regs] if row else 0 for row in rows]
-    parts = iter(xen.memory.read_parts([(page + ISR, IRR + BITS - ISR) for page in pages if page]))
+    parts = iter(xen.memory.read_parts([(page + TPR, IRR + BITS - TPR) for page in pages if page]))
     made = []
-    for vcpu, page in zip(vcpus, pages, strict=True):
-        raw = next(parts) if page else None
-        made.append(replace(vcpu, isr=_bits(raw[:BITS]), irr=_bits(raw[IRR - ISR :])) if raw else vcpu)
+    for vcpu, row, page in zip(vcpus, rows, pages, strict=True):
+        if row:
+            vcpu = replace(
+                vcpu,
+                apic_off=bool(row[off]) if off in row else None,
+                polling=bool(row[POLL]) if POLL in row else None,
+                interruptible=interruptible(row.get(RFLAGS, 0)),
+            )
+        if page and (raw := next(parts)):
+            vcpu = replace(vcpu, isr=_bits(raw, ISR), irr=_bits(raw, IRR), tpr=raw[0], ppr=raw[PPR - TPR])
+        made.append(vcpu)
     return made
 
 
-def _bits(raw: bytes) -> tuple[int, ...]:
-    words = b"".join(raw[at : at + 4] for at in range(0, BITS, 16))
+def _bits(raw: bytes, start: int) -> tuple[int, ...]:
+    words = b"".join(raw[at : at + 4] for at in range(start - TPR, start - TPR + BITS, 16))
     return tuple(vectors(int.from_bytes(words, "little")))
 
 

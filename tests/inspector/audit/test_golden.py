@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from inspector.look import Look
 from inspector.situation import situation
 from inspector.snapshot import Snapshot
 from inspector.targets.open_file import open_file
+from inspector.targets.target import Cpu, Range, Target
 
 GOLDEN = Path(__file__).parents[2] / "data/golden"
 EXPECTED = {
@@ -67,6 +68,61 @@ def test_what_is_stranded_is_named(take: Take, name: str) -> None:
 def test_a_second_capture_confirms(take: Take) -> None:
     found = confirm([take("lost-wakeup"), take("lost-wakeup-1s-later")])
     assert [(f.rule, f.severity, f.subject) for f in found] == [("D5", "bug", "d1v2")]
+
+
+class Written(Target):
+    """A target, and 32-bit words that were written into its memory since."""
+
+    def __init__(self, whole: Target, words: dict[int, int]) -> None:
+        self.whole, self.words, self.description = whole, words, whole.description
+
+    def read(self, address: int, size: int) -> bytes:
+        raw = bytearray(self.whole.read(address, size))
+        for place, value in self.words.items():
+            if address <= place and place + 4 <= address + size:
+                raw[place - address : place - address + 4] = value.to_bytes(4, "little")
+        return bytes(raw)
+
+    def memory(self) -> Sequence[Range]:
+        return self.whole.memory()
+
+    def cpus(self) -> Sequence[Cpu]:
+        return self.whole.cpus()
+
+
+# In its virtual local APIC, a vCPU of each: both CPUs are in the guest; a CPU executes Xen; so, and it is held there.
+@pytest.mark.parametrize(
+    ("name", "vcpu", "severity"),
+    [("two-in-guest", "d1v4", "bug"), ("blocking-in-progress", "d1v4", "warning"), ("xapic-4-cpus", "d1v2", "warning")],
+)
+def test_an_interrupt_written_into_the_irr_of_a_blocked_vcpu(
+    golden: Callable[[str], Path], name: str, vcpu: str, severity: str
+) -> None:
+    with open_file(golden(name)) as target:
+        look = Look(target)
+        assert look.xen
+        held = look.snapshot.by_name[vcpu]
+        assert (held.blocked, held.irr, held.isr, held.tpr, held.interruptible) == (True, (), (), 0, True)
+        row = look.xen.structs("vcpu", [held.address], "arch.hvm.vlapic.regs")[0]
+        assert row
+        page = look.xen.memory.translate(row["arch.hvm.vlapic.regs"])
+        interrupt = {page + 0x240: 1 << 3}
+        (finding,) = audit(Look(Written(target, interrupt)).snapshot)
+        assert (finding.rule, finding.severity, finding.subject) == ("D30", severity, vcpu)
+        assert "vector 0x83" in finding.message
+        assert audit(Look(Written(target, interrupt | {page + 0x80: 0x80})).snapshot) == []
+
+
+def test_priorities_and_rflags_of_a_real_guest(take: Take) -> None:
+    found = {
+        vcpu.name: (vcpu.tpr, vcpu.ppr, vcpu.apic_off, vcpu.interruptible, vcpu.polling)
+        for vcpu in take("linux-guest-hung").vcpus
+        if vcpu.hvm
+    }
+    # Linux sets TPR to 0x10 (setup_local_APIC). vCPUs 2 and 3 were not yet started up by it: d1v3 is in the guest.
+    up, down = (0x10, 0x10, False, True, False), (0, 0, True)
+    assert (found["d1v0"], found["d1v1"]) == (up, up)
+    assert (found["d1v2"], found["d1v3"]) == ((*down, False, False), (*down, None, False))
 
 
 SITUATIONS = {

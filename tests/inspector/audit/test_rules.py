@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from inspector.audit import confirm, rules
+import json
+
+import pytest
+
+from inspector.audit import audit, confirm, rules
 from inspector.audit.rule import RULES
-from inspector.snapshot import MARKER
+from inspector.snapshot import MARKER, dumps, loads
 from structs.irte import REMAPPED
 from structs.pi_desc import pir_of
 
@@ -279,6 +283,112 @@ def test_d29_an_urgent_entry(machine):
     assert machine.found() == {"D29": [f"warning {ENTRY0}"]}
 
 
+def unseen(machine, vector=0x31, **values):
+    """Give d1v2, which is blocked, a vector in its virtual IRR, and other members of its `struct vcpu`."""
+    register(machine, 0x200 + 0x10 * (vector // 32), 1 << vector % 32)
+    machine.put(2, **{"arch__user_regs__rflags": 0x202} | values)
+
+
+def register(machine, offset, value):
+    """Write a register of d1v2's virtual local APIC."""
+    machine.layout.memory.write(machine.layout.vlapic(1, 2) + offset, value.to_bytes(4, "little"))
+
+
+def test_d30_an_interrupt_that_a_blocked_vcpu_could_take(machine):
+    unseen(machine)
+    assert machine.found() == {"D30": ["bug d1v2"]}
+    machine.places[2] = "vlapic_set_irq"
+    assert machine.found() == {"D30": ["warning d1v2"]}
+    first = machine.snapshot()
+    (confirmed,) = confirm([first, machine.snapshot()])
+    assert (confirmed.rule, confirmed.severity) == ("D30", "bug")
+    assert "vector 0x31" in confirmed.message
+    machine.put(2, runstate__state_entry_time=12345)
+    (again,) = confirm([first, machine.snapshot()])
+    assert again.suspicion, "it has run since"
+
+
+def test_d30_what_its_priority_holds_back(machine):
+    unseen(machine, 0x31)
+    register(machine, 0x80, 0x2F)
+    assert machine.found() == {"D30": ["bug d1v2"]}
+    register(machine, 0x80, 0x30)
+    assert machine.found() == {}, "TPR, of the same class"
+    register(machine, 0x80, 0)
+    register(machine, 0x110, 1 << 0x10)
+    assert machine.found() == {}, "a vector in service, of the same class"
+    register(machine, 0x110, 0)
+    register(machine, 0x130, 1 << 0x1F)
+    assert machine.found() == {}, "a vector in service, of a higher class"
+    unseen(machine, 0x81)
+    assert machine.found() == {"D30": ["bug d1v2"]}, "the highest vector is what counts"
+
+
+def test_d30_ppr_that_holds_it_back_is_a_doubt(machine):
+    unseen(machine)
+    register(machine, 0xA0, 0x30)
+    assert machine.found() == {"D30": ["warning d1v2"]}
+
+
+def test_d30_rflags_if(machine):
+    unseen(machine, arch__user_regs__rflags=0x2)
+    assert machine.found() == {}
+    unseen(machine, arch__user_regs__rflags=0)
+    assert machine.found() == {"D30": ["warning d1v2"]}, "none was saved: it is not known"
+
+
+def test_d30_rflags_of_a_vcpu_whose_state_a_cpu_holds_are_on_its_stack(machine):
+    layout = machine.layout
+    layout.memory.set_u64(layout.percpu(2, "curr_vcpu"), layout.virtual(layout.vcpu(1, 2)))
+    unseen(machine)
+    assert machine.found() == {"D30": ["warning d1v2"]}, "what struct vcpu says is old"
+    layout.put("cpu_info", layout.cpu_info(2), {"guest_cpu_user_regs.rflags": 0x202})
+    assert machine.found() == {"D30": ["bug d1v2"]}
+    layout.put("cpu_info", layout.cpu_info(2), {"guest_cpu_user_regs.rflags": 0x46})
+    assert machine.found() == {}
+
+
+def test_d30_an_outstanding_notification_may_wake_it_late(machine):
+    unseen(machine)
+    machine.pi(2, on=1)
+    assert machine.found(irr=(W,), isr=()) == {"D30": ["warning d1v2"]}
+
+
+def test_d30_who_waits_for_something_else(machine):
+    unseen(machine, poll_evtchn=0xFFFFFFFF)
+    assert machine.found() == {}, "SCHEDOP_poll"
+    unseen(machine, poll_evtchn=0)
+    assert machine.found() == {"D30": ["bug d1v2"]}
+    unseen(machine, pause_count=1)
+    assert machine.found() == {}
+    unseen(machine, pause_count=0, pause_flags=3)
+    assert "D30" not in machine.found(), "offline"
+    unseen(machine, pause_flags=1, is_running=1)
+    assert "D30" not in machine.found(), "about to block, and may still see it"
+
+
+def test_d30_a_disabled_apic_delivers_nothing(machine):
+    if not machine.layout.profile.has("vcpu", "arch.hvm.vlapic.hw.disabled"):
+        pytest.skip("this build's profile does not describe struct vlapic's hw")
+    unseen(machine, arch__hvm__vlapic__hw__disabled=2)
+    assert machine.found() == {}
+
+
+def test_d30_also_without_the_hooks(machine):
+    machine.put(0, domain=2, pause_flags=1, runstate__state=2, arch__user_regs__rflags=0x202)
+    machine.layout.memory.write(machine.layout.vlapic(2, 0) + 0x210, b"\x02\0\0\0")
+    assert machine.found() == {"D30": ["bug d2v0"]}
+
+
+def test_d30_is_silent_about_a_snapshot_that_lacks_what_it_needs(machine):
+    unseen(machine)
+    kept = json.loads(dumps(machine.snapshot()))
+    for part in (*kept["vcpus"], *kept["cpus"]):
+        for name in ("tpr", "ppr", "apic_off", "interruptible", "polling"):
+            part.pop(name, None)
+    assert audit(loads(json.dumps(kept))) == []
+
+
 def test_d19_a_remapped_entry_with_a_destination_of_the_other_mode(machine):
     msi = machine.layout.device(0x20).msis[0]
     place = machine.layout.irte(msi.unit, msi.index)
@@ -292,5 +402,5 @@ def test_every_rule_is_explained_and_tested_here():
     for rule in rules():
         assert f"def test_{rule.id.lower()}_" in source, f"no test of {rule.id}"
         assert "Look next at" in rule.explanation or rule.id == "D28"
-    assert [rule.id for rule in rules()] == [f"D{number}" for number in range(1, 30)]
+    assert [rule.id for rule in rules()] == [f"D{number}" for number in range(1, 31)]
     assert len({rule.name for rule in RULES.values()}) == len(RULES)
