@@ -1,0 +1,56 @@
+"""What takes longer of `tests/inspector/explore/test_zoo.py`: larger hazards, and every state of larger scenarios."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from inspector.audit import BUG, audit
+from inspector.explore.every_state import every_state
+from inspector.look import Look
+from inspector.situation import situation
+from inspector.targets.simulation import Simulation
+from sim_backend.bugs import with_bugs
+from sim_backend.explore import Limits, explore
+from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.properties import situation as of_explorer
+from sim_backend.explore.search import Search
+from sim_backend.history import started
+from sim_backend.scenario import load
+from sim_backend.versions import CURRENT
+
+LATENT = {"zoo-04": {"D1", "D2"}}
+"""A vCPU that is blocked when the first device comes is on no list, with the notification vector: hazard h-c. No device
+interrupts there, so nothing is lost."""
+
+
+def test_what_the_largest_hazards_break():
+    broken = {verdict.name for verdict in explore(load("h-f")).result.broken}
+    wanted = ["no lost wakeup", "no stranded interrupt", "not suppressed in the guest", "on one list, under its lock"]
+    assert broken == {*wanted, "no message is lost", "nobody waits for ever", "Xen does not crash"}
+    found = explore(load("h-e"), limits=Limits(states=400_000)).result
+    assert "on one list, under its lock" in {verdict.name for verdict in found.broken}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "changes"), [("zoo-01", ()), ("zoo-03", ()), ("zoo-04", ()), ("moving", ("repair-linux-sn",))]
+)
+def test_no_reachable_state_is_called_a_bug(scenario, changes):
+    chosen, version = load(scenario), with_bugs(CURRENT, changes) if changes else CURRENT
+    machine = BoundedMachine(started(chosen, version), chosen.bounds)
+    search = Search(machine.model(), symmetry=False)
+    assert search.run().exhausted
+    found, look, count, start = {}, None, 0, time.process_time()
+    for state, there in every_state(search, machine):
+        look = Look(Simulation(there), before=look)
+        for finding in audit(look.snapshot):
+            if finding.severity == BUG:
+                found.setdefault(finding.rule, (state, finding))
+        for vcpu in look.snapshot.vcpus:
+            where = situation(look.snapshot, vcpu)
+            assert where is None or where.id == of_explorer(there, there.vcpu(vcpu.name))
+        count += 1
+    seconds = time.process_time() - start
+    print(f"\n{scenario}: {search.states.count} states, {count} look different, {1000 * seconds / count:.1f} ms each")
+    assert found.keys() == LATENT.get(scenario, set()), found

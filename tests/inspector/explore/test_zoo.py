@@ -1,0 +1,235 @@
+"""The audit and the explorer check each other: every bug that exploring finds leaves what the audit finds, and in no
+state that is reached without a bug does the audit find one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from inspector.audit import BUG, audit
+from inspector.explore.every_state import alike, every_state
+from inspector.explore.steps import read
+from inspector.look import Look
+from inspector.situation import situation
+from inspector.targets.simulation import Simulation
+from sim_backend.bugs import BUGS, with_bugs
+from sim_backend.explore import Limits, explore
+from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.materialise import materialised, values
+from sim_backend.explore.model import EVENTUALLY
+from sim_backend.explore.properties import PROPERTIES
+from sim_backend.explore.properties import situation as of_explorer
+from sim_backend.explore.search import Search
+from sim_backend.history import started
+from sim_backend.scenario import load
+from sim_backend.versions import CURRENT
+
+SECONDS = 60
+WAKE, SN = "repair-wake-all", "repair-linux-sn"
+LOST, STRANDED = "no lost wakeup", "no stranded interrupt"
+RESTORED, LISTED = "restored before VM entry", "on one list, under its lock"
+SUPPRESSED, OWNER = "not suppressed in the guest", "posted to the device's owner"
+MESSAGE, STUCK = "no message is lost", "nobody waits for ever"
+LOCKS, CRASH = "locks are held once", "Xen does not crash"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What exploring a bug's scenario finds, and what the audit then does.
+
+    Attributes:
+        broken: the property that a shortest history breaks.
+        rules: of the audit, that find something on the way there.
+        bugs: those that call it a bug, there or when the machine has come to rest.
+        both: changes that are there with the bug and without it, for else a hazard hides it.
+        without: what is broken without the bug.
+    """
+
+    broken: str
+    rules: set[str]
+    bugs: set[str]
+    both: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
+
+
+SHOWN = {
+    "ZOO-01": Shown(SUPPRESSED, {"D6"}, {"D6"}),
+    "ZOO-02": Shown(STRANDED, {"D7", "D8"}, {"D7", "D8"}, (WAKE,)),
+    "ZOO-03": Shown(STRANDED, {"D8"}, {"D8"}),
+    "ZOO-04": Shown(RESTORED, {"D11"}, {"D11"}),
+    # The prelude alone breaks it.
+    "ZOO-05": Shown(LISTED, set(), {"D10", "D16"}),
+    "ZOO-06": Shown(OWNER, {"D17", "D18"}, {"D17", "D18"}),
+    "ZOO-09": Shown(OWNER, {"D17"}, {"D17"}),
+    "ZOO-12": Shown(STRANDED, {"D8"}, {"D8"}),
+    "no-recheck": Shown(LOST, {"D5"}, set(), (WAKE,)),
+    "stale-ndst": Shown(STRANDED, {"D7", "D8"}, {"D7", "D8"}),
+    "sn-while-blocked": Shown(LOST, {"D13"}, {"D13"}, (WAKE,)),
+    "wakeup-keeps-lock": Shown(LISTED, {"D9"}, {"D9"}, (WAKE,)),
+    "wakes-one": Shown(LOST, {"D4"}, {"D4"}, (WAKE,), frozenset([STRANDED])),
+    # No rule of the audit asks for NV, nor for the lists, of who is in the guest.
+    "nv-not-restored": Shown(RESTORED, set(), set()),
+    "node-not-removed": Shown(RESTORED, set(), set()),
+}
+
+HARMLESS = {
+    # The halves of an old and a new entry differ only in the low one: one source, and all memory below 4 GiB.
+    "ZOO-07": (),
+    # The look for events that follows finds ON.
+    "nv-before-list": (WAKE,),
+    # The way to VM entry that follows finds ON.
+    "sn-before-ndst": (SN,),
+}
+
+HAZARDS = {
+    ("h-a",): {LOST, STRANDED},
+    ("h-a", WAKE): {LOST, STRANDED},
+    ("h-a", WAKE, SN): set(),
+    ("h-b",): {STRANDED},
+    ("h-c",): {LOST},
+    ("h-d",): {LOST, MESSAGE},
+    ("h-g",): {LOST, LISTED, LOCKS},
+    ("h-l",): {LOST},
+    ("h-l", WAKE): set(),
+    ("h-m",): {LOST},
+    ("h-m", WAKE): set(),
+    ("h-n",): {STRANDED, SUPPRESSED},
+    ("h-n", SN): {SUPPRESSED},
+    ("h-o",): {LOST},
+    ("h-o", WAKE): set(),
+}
+
+
+def version(*names):
+    return with_bugs(CURRENT, names) if names else CURRENT
+
+
+def broken(scenario, *names, **limits):
+    result = explore(load(scenario), version(*names), Limits(**limits)).result
+    assert result.seconds < SECONDS
+    assert result.exhausted or limits
+    return {verdict.name for verdict in result.broken}
+
+
+def test_every_bug_stands_in_a_table():
+    assert SHOWN.keys() | HARMLESS.keys() == BUGS.keys()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_bug_is_found_and_leaves_a_trace(name):
+    shown, scenario = SHOWN[name], load(BUGS[name].scenario)
+    found = explore(scenario, version(*shown.both, name), Limits(first=True))
+    assert found.result.seconds < SECONDS
+    verdicts = {verdict.name: verdict for verdict in found.result.broken}
+    assert shown.broken in verdicts
+    history = found.history(verdicts[shown.broken])
+    breaks(history)
+    reading = read(history, audit_steps=True)
+    assert shown.rules <= {finding.rule for _, finding in reading.fired}
+    certain = [*(finding for _, finding in reading.fired), *reading.findings, *reading.lasting]
+    bugs = {finding.rule for finding in certain if finding.severity == BUG}
+    assert shown.bugs <= bugs
+    assert shown.bugs or bugs <= {"D30"}
+
+
+def breaks(history):
+    """The machine that does a history breaks its property, without the explorer."""
+    (asked,) = (asked for asked in PROPERTIES if asked.name == history.property)
+    machine = history.machine()
+    for move in history.moves:
+        machine.perform(move)
+    if asked.kind == EVENTUALLY:
+        machine.settle()
+    assert not all(test(machine) for test in _plain(asked, machine))
+
+
+def _plain(asked, machine):
+    machine.all_areas = machine.areas
+    return asked.tests(machine)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_without_the_bug_nothing_is_found(name):
+    shown = SHOWN[name]
+    assert broken(BUGS[name].scenario, *shown.both) == shown.without
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_some_bugs_do_no_harm_by_themselves(name):
+    both = HARMLESS[name]
+    assert broken(BUGS[name].scenario, *both, name) == broken(BUGS[name].scenario, *both) == set()
+
+
+@pytest.mark.parametrize("hazard", HAZARDS, ids="+".join)
+def test_hazards_in_the_model_and_what_mends_them(hazard):
+    scenario, *repairs = hazard
+    assert broken(scenario, *repairs) == HAZARDS[hazard]
+
+
+def test_the_largest_hazards():
+    """All that they break: in tests/bench."""
+    assert broken("h-e", first=True) == {SUPPRESSED}
+    assert broken("h-f", first=True) == {MESSAGE}
+
+
+# The reverse.
+
+
+def searched(scenario, *names):
+    """A search through all states, without symmetry, and its machine."""
+    chosen = load(scenario)
+    machine = BoundedMachine(started(chosen, version(*names)), chosen.bounds)
+    search = Search(machine.model(), symmetry=False)
+    assert search.run().exhausted
+    return search, machine
+
+
+def looks(search, machine):
+    look = None
+    for state, there in every_state(search, machine):
+        look = Look(Simulation(there), before=look)
+        yield state, there, look.snapshot
+
+
+@pytest.mark.parametrize(
+    "case",
+    [("zoo-06",), ("zoo-07",), ("zoo-09",), ("zoo-12",), ("upcall",), ("moved",), ("h-o", WAKE)],
+    ids="+".join,
+)
+def test_no_reachable_state_is_called_a_bug(case):
+    """And explorer and inspector agree on where vCPUs stand."""
+    search, machine = searched(*case)
+    found = {}
+    for state, there, snapshot in looks(search, machine):
+        assert snapshot.problems == ()
+        for finding in audit(snapshot):
+            if finding.severity == BUG:
+                found.setdefault(finding.rule, (state, finding))
+        for vcpu in snapshot.vcpus:
+            where = situation(snapshot, vcpu)
+            assert where is None or where.id == of_explorer(there, there.vcpu(vcpu.name)), (state, vcpu, where)
+    assert not found
+
+
+@pytest.mark.parametrize("scenario", ["zoo-04", "h-d", "h-g"])
+def test_a_state_is_the_machine_that_a_history_leads_to(scenario):
+    search, machine = searched(scenario)
+    seen = alike(search, machine)
+    for state in seen[:: max(1, len(seen) // 8)].tolist():
+        made = materialised(machine, values(search.fields, search.states.rows[state]))
+        there = started(load(scenario), CURRENT)
+        for moves in search.history(state):
+            for move in moves:
+                there.perform(move)
+        assert Look(Simulation(made)).snapshot == Look(Simulation(there)).snapshot
+        assert made.runq == there.runq
+        assert [_doing(actor) for actor in made.actors] == [_doing(actor) for actor in there.actors]
+        kinds = [(each.settle(), each.crashed) for each in (made.copy(), there.copy())]
+        assert kinds[0][1] == kinds[1][1]
+
+
+def _doing(actor):
+    """What it is in; variables that nobody reads any more may differ."""
+    return [frame[:2] for frame in actor.stack], actor.irqs, actor.in_irq, actor.current, getattr(actor, "queue", [])
