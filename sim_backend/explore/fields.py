@@ -72,6 +72,13 @@ class Fields:
                 self._place()
         return number
 
+    def make_room(self) -> None:
+        """Widen the fields in which less than half of the numbers are free, so that they need not move again soon."""
+        self._widths = [
+            max(width, len(values).bit_length() + 1) for width, values in zip(self._widths, self.values, strict=True)
+        ]
+        self._place()
+
     def extract(self, rows: Rows, field: int) -> Any:
         """A field of rows, as numbers."""
         return rows[..., self.word[field]] >> self.shift[field] & self.mask[field]

@@ -168,6 +168,8 @@ class Search:
             few = chance.permutation(len(rows))[:SCOUTS]
             self.states = States(self.fields.words)
             self.states.add(rows[few], few, few)
+        self.fields.make_room()
+        self.learnt.pack()
 
     def _visit_all(self) -> None:
         """Visit the states; from the first one again, should what was taken for constant turn out not to be."""
