@@ -110,7 +110,7 @@ def _explored(options: Namespace) -> Exploration:
             chosen,
             limits,
             asked,
-            symmetry=not options.no_symmetry,
+            symmetry=not (options.no_symmetry or options.promela),
             tell=progress.tell if sys.stderr.isatty() else None,
             processes=options.processes,
             store_buffers=options.store_buffers,
@@ -126,6 +126,8 @@ def _write_promela(found: Exploration, path: str) -> None:
         promela.write(found.search, Path(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"--promela {path}: {error}") from None
 
 
 def _known(name: str) -> str:
