@@ -51,6 +51,8 @@ def renamings(machine: Any) -> list[Renaming]:
     for orders in product(*of_vcpus):
         renamed = dict(zip(vcpus, (v for order in orders for v in order), strict=True))
         for order in permutations(cpus):
+            if any((cpu in machine.all_areas) != (other in machine.all_areas) for cpu, other in enumerate(order)):
+                continue
             renaming = Renaming.of(machine, renamed, dict(zip(cpus, order, strict=True)))
             if renaming is not None and not renaming.nothing:
                 made.append(renaming)
