@@ -12,6 +12,7 @@ A user's own stand in a Python file, the same way:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -23,7 +24,7 @@ from sim_backend.domains import OFFLINE, RUNNABLE, RUNNING
 from sim_backend.errors import SimError
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
 from sim_backend.hardware import ENTRY, ENTRY_SIZE, IM, interrupt_request, posted_pda
-from sim_backend.invariants import INVARIANTS, settled
+from sim_backend.invariants import INVARIANTS, nodes, settled
 from sim_backend.pi_logic import PI_CSW_TO, SN_MASK, VPF_BLOCKED
 from sim_backend.program import PC, PROCEDURE
 from sim_backend.scheduler import VPF_DOWN
@@ -227,10 +228,18 @@ def situation(m: Any, v: int) -> str:
 
 
 def _where_blocked(m: Any, v: int) -> str:
-    lock = m.memory.u64(v + m.o.node_lock)
-    if lock and any(lock == m.virtual(m.blocking_lock(cpu)) for cpu in m.areas if cpu not in m.online):
+    if any(v in _listed(m, cpu) for cpu in m.areas if cpu not in m.online):
         return "S12"
     return "S10" if _paused(m, v) else "S9" if _held(m, v) else "S8"
+
+
+def _listed(m: Any, cpu: int) -> set[int]:
+    """Who is on a CPU's list, as far as it is whole."""
+    found: set[int] = set()
+    with suppress(SimError):
+        for v in nodes(m, cpu):
+            found.add(v)
+    return found
 
 
 def _where_waiting(m: Any, v: int) -> str:

@@ -4,7 +4,7 @@ state that is reached without a bug does the audit find one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -177,10 +177,10 @@ def test_the_largest_hazards():
 # The reverse.
 
 
-def searched(scenario, *names):
+def searched(scenario, *names, **bounds):
     """A search through all states, without symmetry, and its machine."""
     chosen = load(scenario)
-    machine = BoundedMachine(started(chosen, version(*names)), chosen.bounds)
+    machine = BoundedMachine(started(chosen, version(*names)), replace(chosen.bounds, **bounds))
     search = Search(machine.model(), symmetry=False)
     assert search.run().exhausted
     return search, machine
@@ -200,7 +200,15 @@ def looks(search, machine):
 )
 def test_no_reachable_state_is_called_a_bug(case):
     """And explorer and inspector agree on where vCPUs stand."""
-    search, machine = searched(*case)
+    none_is_called_a_bug(*searched(*case))
+
+
+def test_nor_while_a_cpu_goes_offline_or_a_vcpu_is_paused():
+    none_is_called_a_bug(*searched("h-d", posts=0))
+    none_is_called_a_bug(*searched("h-m", posts=0, pauses=1, unpauses=1))
+
+
+def none_is_called_a_bug(search, machine):
     found = {}
     for state, there, snapshot in looks(search, machine):
         assert snapshot.problems == ()
