@@ -7,13 +7,13 @@ import time
 import pytest
 
 from inspector.audit import BUG, audit
-from inspector.explore.every_state import every_state
 from inspector.look import Look
 from inspector.situation import situation
 from inspector.targets.simulation import Simulation
 from sim_backend.bugs import with_bugs
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.every_state import every_state
 from sim_backend.explore.properties import situation as of_explorer
 from sim_backend.explore.search import Search
 from sim_backend.history import started

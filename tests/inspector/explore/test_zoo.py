@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from inspector.audit import BUG, audit
-from inspector.explore.every_state import alike, every_state
 from inspector.explore.steps import read
 from inspector.look import Look
 from inspector.situation import situation
@@ -17,6 +16,7 @@ from inspector.targets.simulation import Simulation
 from sim_backend.bugs import BUGS, with_bugs
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.bounded import BoundedMachine
+from sim_backend.explore.every_state import alike, every_state
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.model import EVENTUALLY
 from sim_backend.explore.properties import PROPERTIES

@@ -6,14 +6,16 @@ The audit and the explorer check each other so: in no state that is reached with
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from inspector.targets.simulation import Machine
-    from sim_backend.explore.search import Search
-    from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.cpu import idle_loop
+from sim_backend.explore.materialise import materialised, values
+from sim_backend.explore.search import Search
+from sim_backend.explore.tracked import STACK, TrackedMachine
+from sim_backend.machine import Machine
+from sim_backend.program import PROCEDURE
 
 SEEN = frozenset(("lapic", "curr", "where"))
 """Keys beside memory that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are
@@ -23,8 +25,6 @@ SEEN_OF_MACHINE = frozenset(("online", "areas", "owners"))
 
 def every_state(search: Search, machine: TrackedMachine) -> Iterator[tuple[int, Machine]]:
     """The number of a state of a search that has run, and a machine in it; the first of those that look alike."""
-    from sim_backend.explore.materialise import materialised, values
-
     rows = search.states.rows[: search.states.count]
     for state in alike(search, machine).tolist():
         yield state, materialised(machine, values(search.fields, rows[state]))
@@ -32,8 +32,6 @@ def every_state(search: Search, machine: TrackedMachine) -> Iterator[tuple[int, 
 
 def alike(search: Search, machine: TrackedMachine) -> Any:
     """The first state of each kind that looking tells apart, in the order in which they were found."""
-    from sim_backend.explore.tracked import STACK
-
     fields, rows = search.fields, search.states.rows[: search.states.count]
     cpus = {cpu.name for cpu in machine.cpus}
     columns = []
@@ -51,9 +49,5 @@ def alike(search: Search, machine: TrackedMachine) -> Any:
 
 
 def _idle(doing: Any) -> int:
-    from sim_backend.cpu import idle_loop
-    from sim_backend.explore.tracked import STACK
-    from sim_backend.program import PROCEDURE
-
     stack = doing[STACK]
     return int(bool(stack) and stack[-1][PROCEDURE] == idle_loop.number)
