@@ -98,7 +98,9 @@ class Screen:
                 try:
                     await asyncio.wait_for(self._wanted.wait(), None if self._paused else self._interval)
                 except TimeoutError:
-                    continue
+                    if self._paused:
+                        # It was paused while it waited for the next look: that one is not taken.
+                        await self._wanted.wait()
         except VtdpiError as error:
             self._error = error
         self._app.exit()
