@@ -73,6 +73,28 @@ def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, False, state(vcpu))
 
 
+@rule("D31", "not-restored", "a vCPU in the guest has the wakeup vector, or is on a blocking list")
+def not_restored(snapshot: Snapshot) -> Iterator[Found]:
+    """Before VM entry Xen sets NV back to the notification vector and takes the vCPU off its list
+    (`vmx_pi_do_resume`). In the guest with the wakeup vector, each post costs a VM exit and is not delivered by it; on a
+    list, the vCPU is woken for nothing, and is appended a second time when it blocks again.
+
+    How it comes about: the resume hook was not called. Known: Xen 4.7 and 4.8 dropped the hooks of a blocked vCPU when
+    the last device left, and had none to restore it when the next one came (fixed by commit 9152b5f8d9, 4.9).
+
+    Look next at: the hooks (`vcpus`); whether a device was detached and attached; `blocked`.
+    """
+    for vcpu, pi in hooked(snapshot):
+        if not vcpu.in_guest:
+            continue
+        wakeup = pi.nv == snapshot.pi_wakeup_vector != snapshot.posted_intr_vector
+        what = f"with NV {pi.nv:#x}, the wakeup vector" if wakeup else ""
+        if vcpu.blocking_list is not None:
+            what += f"{' and ' if what else ''}on CPU {vcpu.blocking_list}'s blocking list"
+        if what:
+            yield Found(vcpu.name, f"is in the guest {what}", True, state(vcpu))
+
+
 @rule("D26", "posted-again", "a vector was posted that the guest has not finished with", severity=INFO)
 def posted_again(snapshot: Snapshot) -> Iterator[Found]:
     """A vector is set in PIR and also in its virtual local APIC, requested (IRR) or in service (ISR). That is legal: it

@@ -293,5 +293,6 @@ class BoundedMachine(TrackedMachine):
             yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
 
     def _of_cpus(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for cpu in range(1, len(self.cpus)):
+        # One that was offline from the beginning has no place in memory that it could come back to.
+        for cpu in sorted(self.all_areas.keys() - {0}):
             yield f"{order} {cpu}", self._order(self.toolstack, order, cpu)

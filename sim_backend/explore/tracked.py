@@ -308,7 +308,10 @@ class TrackedLayout(Layout):
         del areas[cpu]
 
     def online(self, cpu: int) -> None:
-        self.machine.areas[cpu] = self.machine.all_areas[cpu]
+        area, o = self.machine.all_areas[cpu], self.machine.o
+        self.machine.areas[cpu] = area
+        self.list_init(area + o.list)
+        self.memory.set_u32(area + o.lock, 0)
 
 
 def _attribute(name: str) -> Any:

@@ -100,6 +100,13 @@ def test_d8_in_the_guest_with_a_notification_that_does_not_arrive(machine):
     assert machine.found(irr=(P,), isr=()) == {}
 
 
+def test_d31_in_the_guest_as_it_was_when_it_blocked(machine):
+    machine.pi(0, nv=W)
+    assert machine.found() == {"D31": ["bug d1v0"]}
+    machine.places[0] = "vmx_asm_do_vmentry"
+    assert machine.found() == {}
+
+
 def test_d9_lock_pointer_and_lists_disagree(machine):
     machine.set_lock(2, machine.lock(0))
     assert machine.found() == {"D9": ["bug d1v2"]}

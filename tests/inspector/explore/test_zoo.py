@@ -69,9 +69,8 @@ SHOWN = {
     "sn-while-blocked": Shown(LOST, {"D13"}, {"D13"}, (WAKE,)),
     "wakeup-keeps-lock": Shown(LISTED, {"D9"}, {"D9"}, (WAKE,)),
     "wakes-one": Shown(LOST, {"D4"}, {"D4"}, (WAKE,), frozenset([STRANDED])),
-    # No rule of the audit asks for NV, nor for the lists, of who is in the guest.
-    "nv-not-restored": Shown(RESTORED, set(), set()),
-    "node-not-removed": Shown(RESTORED, set(), set()),
+    "nv-not-restored": Shown(RESTORED, {"D31"}, {"D31"}),
+    "node-not-removed": Shown(RESTORED, {"D31"}, {"D31"}),
 }
 
 HARMLESS = {
