@@ -305,3 +305,39 @@ class Memory:
         self._own.add(number)
         self._stale.add(number)
         return own
+
+
+class SeenMemory(Memory):
+    """A memory that is only a way to see another one: all its numbers are read and stored by two methods."""
+
+    __slots__ = ()
+
+    def _number(self, address: int, size: int) -> int:
+        return int.from_bytes(self.read(address, size), "little")
+
+    def _store(self, address: int, size: int, value: int) -> None:
+        raise NotImplementedError
+
+    def u8(self, address: int) -> int:
+        return self._number(address, 1)
+
+    def u16(self, address: int) -> int:
+        return self._number(address, 2)
+
+    def u32(self, address: int) -> int:
+        return self._number(address, 4)
+
+    def u64(self, address: int) -> int:
+        return self._number(address, 8)
+
+    def set_u8(self, address: int, value: int) -> None:
+        self._store(address, 1, value)
+
+    def set_u16(self, address: int, value: int) -> None:
+        self._store(address, 2, value)
+
+    def set_u32(self, address: int, value: int) -> None:
+        self._store(address, 4, value)
+
+    def set_u64(self, address: int, value: int) -> None:
+        self._store(address, 8, value)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sim_backend.memory import Memory, Observer
+from sim_backend.memory import Memory, Observer, SeenMemory
 from sim_backend.program import Actor
 from sim_backend.world import CPU
 
@@ -30,7 +30,7 @@ Store = tuple[int, int, int]
 NOBODY = -1
 
 
-class BufferedMemory(Memory):
+class BufferedMemory(SeenMemory):
     """Memory as the machine's procedures see it: with the stores that the CPU which moves has not let go of yet.
 
     Attributes:
@@ -88,30 +88,6 @@ class BufferedMemory(Memory):
         else:
             self._store(address, len(data), int.from_bytes(data, "little"))
 
-    def u8(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 1), "little")
-
-    def u16(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 2), "little")
-
-    def u32(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 4), "little")
-
-    def u64(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 8), "little")
-
-    def set_u8(self, address: int, value: int) -> None:
-        self._store(address, 1, value)
-
-    def set_u16(self, address: int, value: int) -> None:
-        self._store(address, 2, value)
-
-    def set_u32(self, address: int, value: int) -> None:
-        self._store(address, 4, value)
-
-    def set_u64(self, address: int, value: int) -> None:
-        self._store(address, 8, value)
-
     def _store(self, address: int, size: int, value: int) -> None:
         if self.cpu == NOBODY:
             apply(self.memory, (address, size, value))
@@ -163,7 +139,7 @@ class BufferedMemory(Memory):
     def __eq__(self, other: object) -> bool:
         return self.memory == (other.memory if isinstance(other, BufferedMemory) else other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def take_all(buffer: list[Store]) -> list[Store]:

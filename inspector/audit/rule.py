@@ -40,6 +40,11 @@ class Finding:
     suspicion: bool = False
     state: tuple[Any, ...] = ()
 
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        named = ("rule", "severity", "subject", "message", "suspicion")
+        return {name: getattr(self, name) for name in named}
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -76,8 +76,8 @@ def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
 @rule("D31", "not-restored", "a vCPU in the guest has the wakeup vector, or is on a blocking list")
 def not_restored(snapshot: Snapshot) -> Iterator[Found]:
     """Before VM entry Xen sets NV back to the notification vector and takes the vCPU off its list
-    (`vmx_pi_do_resume`). In the guest with the wakeup vector, each post costs a VM exit and is not delivered by it; on a
-    list, the vCPU is woken for nothing, and is appended a second time when it blocks again.
+    (`vmx_pi_do_resume`). In the guest with the wakeup vector, each post costs a VM exit and is not delivered by it; on
+    a list, the vCPU is woken for nothing, and is appended a second time when it blocks again.
 
     How it comes about: the resume hook was not called. Known: Xen 4.7 and 4.8 dropped the hooks of a blocked vCPU when
     the last device left, and had none to restore it when the next one came (fixed by commit 9152b5f8d9, 4.9).

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
 
 from inspector.answer import Answer, Block, Table, Text
 from inspector.audit import BUG, Finding, Rule, confirm, the_rule
@@ -38,7 +37,7 @@ def run(look: Look, options: Namespace) -> Answer:
     only = the_rule(options.rule) if options.rule else None
     snapshots = [look.snapshot, *_again(look, options), *_later(look, options)]
     findings = confirm(snapshots, only)
-    document = {"findings": [_document(finding) for finding in findings]}
+    document = {"findings": [finding.document() for finding in findings]}
     bug = any(finding.severity == BUG for finding in findings)
     return Answer(document, _blocks(findings, snapshots, only), look.snapshot.problems, bug=bug)
 
@@ -63,16 +62,6 @@ def _again(look: Look, options: Namespace) -> list[Snapshot]:
 
 def _later(look: Look, options: Namespace) -> list[Snapshot]:
     return [look.of_file(path).snapshot for path in options.later]
-
-
-def _document(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "subject": finding.subject,
-        "message": finding.message,
-        "suspicion": finding.suspicion,
-    }
 
 
 def _blocks(findings: list[Finding], snapshots: list[Snapshot], only: Rule | None) -> list[Block]:

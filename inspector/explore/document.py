@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspector.audit import Finding
 from inspector.explore.steps import Reading, Step, Value
 
 KIND = "vtdpi reading"
@@ -43,12 +42,12 @@ def document(reading: Reading) -> dict[str, Any]:
         "why": reading.why,
         "start": start,
         "steps": [_step(step) for step in reading.steps],
-        "findings": [_finding(finding) for finding in reading.findings],
+        "findings": [finding.document() for finding in reading.findings],
         "later": reading.later,
-        "lasting": [_finding(finding) for finding in reading.lasting],
+        "lasting": [finding.document() for finding in reading.lasting],
         "fired": None
         if reading.fired is None
-        else [{"step": step, **_finding(finding)} for step, finding in reading.fired],
+        else [{"step": step, **finding.document()} for step, finding in reading.fired],
         "crashed": reading.crashed,
     }
 
@@ -65,16 +64,6 @@ def _step(step: Step) -> dict[str, Any]:
             for name, changes in step.changes.items()
         },
         "situations": dict(step.situations),
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "subject": finding.subject,
-        "message": finding.message,
-        "suspicion": finding.suspicion,
     }
 
 

@@ -17,7 +17,7 @@ from sim_backend.explore.view import Shared, View
 from sim_backend.hardware import Lapic
 from sim_backend.layout import Layout
 from sim_backend.machine import Machine
-from sim_backend.memory import Memory
+from sim_backend.memory import Memory, SeenMemory
 from sim_backend.program import PC, PROCEDURE, Actor
 from sim_backend.store_buffers import NOBODY, BufferedMemory, Store, StoreBuffer
 from sim_backend.world import World
@@ -50,7 +50,7 @@ def thawed(value: Any) -> Any:
     return list(map(thawed, value))
 
 
-class TrackedMemory(Memory):
+class TrackedMemory(SeenMemory):
     """Memory, 8 bytes a key: their address."""
 
     __slots__ = ("_base", "_locks", "machine")
@@ -105,30 +105,6 @@ class TrackedMemory(Memory):
             first, last = max(cell, address), min(cell + CELL, end)
             part = data[first - address : last - address]
             self._store(first, len(part), int.from_bytes(part, "little"))
-
-    def u8(self, address: int) -> int:
-        return self._number(address, 1)
-
-    def u16(self, address: int) -> int:
-        return self._number(address, 2)
-
-    def u32(self, address: int) -> int:
-        return self._number(address, 4)
-
-    def u64(self, address: int) -> int:
-        return self._number(address, 8)
-
-    def set_u8(self, address: int, value: int) -> None:
-        self._store(address, 1, value)
-
-    def set_u16(self, address: int, value: int) -> None:
-        self._store(address, 2, value)
-
-    def set_u32(self, address: int, value: int) -> None:
-        self._store(address, 4, value)
-
-    def set_u64(self, address: int, value: int) -> None:
-        self._store(address, 8, value)
 
     def test_and_set_bit(self, address: int, bit: int) -> bool:
         return self._change_bit(address + (bit >> 3), 1 << (bit & 7), True)
