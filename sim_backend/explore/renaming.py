@@ -22,6 +22,8 @@ from sim_backend.world import PIR_WORDS
 
 MOST = 24
 """So many renamings are used at most; with more, each state costs more than it saves."""
+ALIKE = 2
+"""So many CPUs are alike."""
 CPU_VARIABLES = frozenset(("cpu", "new_cpu"))
 CONTROL_VARIABLES = frozenset(("seen", "old", "new"))
 ADDRESS_VARIABLES = frozenset(("v", "node", "next", "prev", "lock", "p", "n"))
@@ -47,10 +49,12 @@ def renamings(machine: Any) -> list[Renaming]:
     of_vcpus = [list(permutations(vcpus)) for vcpus in domains.values()]
     vcpus = [v for group in domains.values() for v in group]
     cpus = range(len(machine.cpus))
+    # Among three CPUs that could take a vCPU over, the scheduler prefers the one with the lowest number.
+    of_cpus = list(permutations(cpus)) if len(cpus) <= ALIKE else [tuple(cpus)]
     made = []
     for orders in product(*of_vcpus):
         renamed = dict(zip(vcpus, (v for order in orders for v in order), strict=True))
-        for order in permutations(cpus):
+        for order in of_cpus:
             if any((cpu in machine.all_areas) != (other in machine.all_areas) for cpu, other in enumerate(order)):
                 continue
             renaming = Renaming.of(machine, renamed, dict(zip(cpus, order, strict=True)))
