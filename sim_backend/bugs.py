@@ -248,20 +248,24 @@ CHANGES: Mapping[str, Change] = {**BUGS, **REPAIRS, **VARIANTS}
 """All of them."""
 
 
+def change(name: str) -> Change:
+    """The change of that name, whatever case it is written in. Raises SimError if there is none."""
+    for known, found in CHANGES.items():
+        if known.casefold() == name.casefold():
+            return found
+    raise SimError(f"no change {name!r} of the logic; there are {', '.join(CHANGES)}")
+
+
 def with_bugs(version: Version, names: Iterable[str]) -> Version:
     """A version with some of the changes, whatever case their names are written in.
 
     Raises:
         SimError: there is no such change, or the version has it already.
     """
-    known = {name.casefold(): change for name, change in CHANGES.items()}
     changed = version
-    for name in names:
-        change = known.get(name.casefold())
-        if change is None:
-            raise SimError(f"no change {name!r} of the logic; there are {', '.join(CHANGES)}")
-        if all(getattr(changed, field) == value for field, value in change.apply.items()):
-            raise SimError(f"{changed.name} has {change.name} already")
+    for each in map(change, names):
+        if all(getattr(changed, field) == value for field, value in each.apply.items()):
+            raise SimError(f"{changed.name} has {each.name} already")
         joint = ", " if WITH in changed.name else WITH
-        changed = replace(changed, **dict(change.apply), name=f"{changed.name}{joint}{change.name}")
+        changed = replace(changed, **dict(each.apply), name=f"{changed.name}{joint}{each.name}")
     return changed

@@ -15,6 +15,7 @@ much as the pages that were written since the last one, and the digest hashes on
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from struct import Struct
@@ -315,8 +316,9 @@ class SeenMemory(Memory):
     def _number(self, address: int, size: int) -> int:
         return int.from_bytes(self.read(address, size), "little")
 
+    @abstractmethod
     def _store(self, address: int, size: int, value: int) -> None:
-        raise NotImplementedError
+        """Store a number of `size` bytes."""
 
     def u8(self, address: int) -> int:
         return self._number(address, 1)

@@ -16,13 +16,13 @@ from inspector.explore import show
 from inspector.explore.cli import EVENTS
 from inspector.explore.steps import read as read_history
 from inspector.views import json, text
-from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Change, with_bugs
+from inspector.views.progress import Progress
+from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Change, change, with_bugs
 from sim_backend.errors import SimError
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, WORDS, Asked, read
 from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
-from sim_backend.explore.search import Progress
 from sim_backend.history import move_document
 from sim_backend.scenario import Scenario, load
 from sim_backend.versions import version
@@ -90,7 +90,7 @@ def explored(options: Namespace) -> int:
 def _explored(options: Namespace) -> Exploration:
     changes = [*options.bug, *options.repair]
     chosen = with_bugs(version(options.version), changes)
-    own = next((BUGS[name].scenario for name in map(_known, options.bug) if name in BUGS), DEFAULT)
+    own = change(options.bug[0]).scenario if options.bug else DEFAULT
     scenario = _bounded(load(options.scenario or own), options)
     limits = Limits(
         states=options.states,
@@ -103,7 +103,7 @@ def _explored(options: Namespace) -> Exploration:
         asked += read(Path(options.property))
     if options.processes < 1:
         raise UsageError(f"--processes {options.processes}: expected 1 or more")
-    progress = _Progress()
+    progress = Progress()
     try:
         return explore(
             scenario,
@@ -130,11 +130,6 @@ def _write_promela(found: Exploration, path: str) -> None:
         raise UsageError(f"--promela {path}: {error}") from None
 
 
-def _known(name: str) -> str:
-    """A bug's name as it is written."""
-    return next((known for known in BUGS if known.lower() == name.lower()), name)
-
-
 def _bounded(scenario: Scenario, options: Namespace) -> Scenario:
     """The scenario with the numbers that were given in place of its own."""
     numbers = {name: getattr(options, name) for name in EVENTS if getattr(options, name) is not None}
@@ -150,25 +145,6 @@ def _bounded(scenario: Scenario, options: Namespace) -> Scenario:
         domains[first] = replace(domains[first], vcpus=options.vcpus)
         layout = replace(layout, domains=tuple(domains))
     return replace(scenario, layout=layout)
-
-
-class _Progress:
-    """A line on the terminal."""
-
-    def __init__(self) -> None:
-        self._told = False
-
-    def tell(self, progress: Progress) -> None:
-        """Say how far it is."""
-        rate = progress.states / progress.seconds
-        line = f"{progress.states:,} states, {rate:,.0f}/s, depth {progress.depth}, {progress.queue:,} of it to go"
-        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
-        self._told = True
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._told:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _shown(found: Exploration, wanted: str | None) -> Verdict | None:

@@ -43,6 +43,7 @@ def _where_false(search: Search, number: int) -> Any:
     """The states that have a like (or are one) of which a test is false."""
     found = []
     for start in range(0, search.states.count, BATCH):
+        search.report(search.states.count - start)
         end = min(start + BATCH, search.states.count)
         true = np.ones(end - start, bool)
         for rows in search.renaming.images(search.states.rows[start:end]):
@@ -57,6 +58,7 @@ def _edges(search: Search, states: Any) -> Any:
     among[states] = True
     made = [np.zeros((2, 0), np.int32)]
     for start in range(0, len(states), BATCH):
+        search.report(len(states) - start)
         batch = states[start : start + BATCH]
         for _, able, rows in search.progress(search.states.rows[batch]):
             after = search.states.find(search.smallest(rows))

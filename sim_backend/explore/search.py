@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sim_backend.errors import SimError
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
@@ -192,7 +193,7 @@ class Search:
             before = self.states.count
             self._expand(at, min(at + part, end))
             self._check(before, self.states.count)
-            self._report(end - at)
+            self.report(end - at)
             self.stopped = self._limit()
             if self.stopped:
                 return
@@ -401,7 +402,8 @@ class Search:
             return f"budget of {limits.memory >> 20} MiB"
         return None
 
-    def _report(self, queue: int) -> None:
+    def report(self, queue: int) -> None:
+        """Tell how far it is, if it is time to."""
         now = monotonic()
         if self.tell is not None and now - self.told > EVERY:
             self.told = now
@@ -449,7 +451,9 @@ class Search:
                     notes.append(outcome.note)
                     break
             else:
-                raise ValueError("a symmetry of the model is none")
+                raise SimError(
+                    "a symmetry of the model is none: two states that it takes for alike are not; explore without it"
+                )
         return tuple(notes)
 
     def _after(self, row: Any) -> Iterator[tuple[Any, Outcome]]:

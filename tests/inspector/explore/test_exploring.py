@@ -5,6 +5,8 @@ import json
 import pytest
 
 from inspector.cli import main
+from inspector.explore.cli import EVENTS
+from sim_backend.bounds import Bounds
 
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
@@ -64,6 +66,10 @@ def test_a_bug_is_found_in_its_own_scenario(capsys):
     assert "zoo-12" in out
     assert "NOT exhausted: a property is broken" in out
     assert main(["explore", "zoo-12"]) == 0
+
+
+def test_each_bound_has_a_word():
+    assert tuple(Bounds().numbers()) == EVENTS
 
 
 def test_what_there_is(capsys):
