@@ -10,6 +10,7 @@ from sim_backend.profiles import DEFAULT
 NR_CPUS = 256
 RAM = 0xFE00_0000
 """Memory ends below the registers of the VT-d units."""
+HIGH = 1 << 30
 IRQS, VCPUS = 1 << 20, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
 
@@ -45,7 +46,9 @@ class LayoutConfig:
         units: VT-d units; the last one serves all devices that no other one names.
         irqs: how many irqs there are beyond the IO-APICs' pins: one for each MSI.
         ram: bytes of memory, a multiple of 2 MiB; by default as much as the rest needs, and 2 MiB.
+        high: bytes of memory from 4 GiB up besides, a multiple of 2 MiB: there are the vCPUs of HVM domains then.
         posted_intr_vector, pi_wakeup_vector: as Xen allocates them at boot, from 0xf1 up.
+        low_vcpus: they are below 4 GiB all the same (`alloc_vcpu_struct` up to 4.11).
         ndst_at_creation: a new vCPU's NDST names the CPU where it was created (4.7, 4.8), else it is all ones (4.9 on).
 
     Raises:
@@ -63,8 +66,10 @@ class LayoutConfig:
     ioapics: int = 1
     irqs: int = 232
     ram: int | None = None
+    high: int = 0
     posted_intr_vector: int = 0xF2
     pi_wakeup_vector: int = 0xF3
+    low_vcpus: bool = False
     ndst_at_creation: bool = False
     apics: tuple[int, ...] = field(init=False, repr=False)
 
@@ -82,6 +87,8 @@ class LayoutConfig:
             "a domain stands twice": len({domain.id for domain in self.domains}) != len(self.domains),
             "a device stands twice": len({device.bdf for device in self.devices}) != len(self.devices),
             f"{self.ram or 0:#x} bytes of memory: {RAM:#x} at most": (self.ram or 0) > RAM,
+            f"{self.high:#x} bytes of memory above 4 GiB: multiples of 2 MiB, {HIGH:#x} at most": self.high % (2 << 20)
+            or not 0 <= self.high <= HIGH,
             f"{self.irqs} irqs: {IRQS} at most": self.irqs > IRQS,
             f"more than {VCPUS} vCPUs": sum(domain.vcpus for domain in self.domains) > VCPUS,
             f"a domain's number is not below {DOMID_FIRST_RESERVED:#x}": any(

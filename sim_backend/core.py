@@ -89,14 +89,16 @@ def _header(segments: int) -> bytes:
 
 def _places(layout: Layout, start: int) -> list[tuple[int, int, int]]:
     """Physical address, size and place in the file of all memory and of each unit's registers."""
-    size = layout.memory.size
-    places = [(0, size, start)]
-    places += [(unit.registers, PAGE, start + size + n * PAGE) for n, unit in enumerate(layout.units)]
+    places = []
+    for address, size in (*layout.memory.ram(), *((unit.registers, PAGE) for unit in layout.units)):
+        places.append((address, size, start))
+        start += size
     return places
 
 
 def _loads(layout: Layout) -> Iterator[_Load]:
-    yield _Load(DIRECT_MAP, 0, layout.memory.size)
+    for start, size in layout.memory.ram():
+        yield _Load(DIRECT_MAP + start, start, size)
     data, size = PHYS_START + 2 * IMAGE_ALIGNMENT, layout.image_size - 2 * IMAGE_ALIGNMENT
     yield _Load(layout.virtual(data), data, size)
     for unit in layout.units:

@@ -45,7 +45,10 @@ def new_descriptors(nv: int, apics: tuple[int, ...], x2apic: bool, at_creation: 
 def create(
     ground: Ground, domain_id: int, vcpus: int, hvm: bool, online: list[int], descriptors: NewDescriptors
 ) -> Domain:
-    """A domain that is linked nowhere yet; its vCPUs are runnable, spread over the online CPUs."""
+    """A domain that is linked nowhere yet; its vCPUs are runnable, spread over the online CPUs.
+
+    HVM vCPUs and their pages come from the heap for vCPUs, which may lie above 4 GiB.
+    """
     address = ground.new_pages()
     table = ground.heap.small(ground.memory, max(vcpus, 1) * POINTER_SIZE)
     made = [_vcpu(ground, address, number, hvm, online[number % len(online)], descriptors) for number in range(vcpus)]
@@ -63,7 +66,8 @@ def create(
 
 
 def _vcpu(ground: Ground, domain: int, number: int, hvm: bool, cpu: int, descriptors: NewDescriptors) -> int:
-    address = ground.new_pages()
+    heap = ground.vcpu_heap if hvm else ground.heap
+    address = heap.pages(ground.memory)
     unit = ground.new("sched_unit")
     ground.put("vcpu", address, {"vcpu_id": number, "processor": cpu, "domain": ground.virtual(domain)})
     ground.put("vcpu", address, {"runstate.state": RUNNABLE, "sched_unit": ground.virtual(unit)})
@@ -72,7 +76,7 @@ def _vcpu(ground: Ground, domain: int, number: int, hvm: bool, cpu: int, descrip
         "sched_unit", unit, {"domain": ground.virtual(domain), "vcpu_list": ground.virtual(address), "unit_id": number}
     )
     if hvm:
-        vmcs, registers = ground.new_pages(), ground.new_pages()
+        vmcs, registers = heap.pages(ground.memory), heap.pages(ground.memory)
         ground.put("vcpu", address, {"arch.hvm.vmx.vmcs_pa": vmcs, "arch.hvm.vlapic.regs": ground.virtual(registers)})
         ground.list_init(address + ground.member("vcpu", "arch.hvm.vmx.pi_blocking.list"))
         descriptor = PI_DESC.build({"nv": descriptors.nv, "ndst": descriptors.ndst(cpu)})
@@ -107,13 +111,14 @@ def _place(ground: Ground, found: Callable[[int], bool]) -> int:
 
 def release(ground: Ground, domain: Domain) -> None:
     """Free a domain's pages; their bytes stay until they are used again."""
+    heap = ground.vcpu_heap if domain.hvm else ground.heap
     for vcpu in domain.vcpus:
         unit = ground.physical(ground.get("vcpu", vcpu, "sched_unit"))
         ground.heap.release(unit, ground.size("sched_unit"))
         if domain.hvm:
-            ground.heap.release(ground.get("vcpu", vcpu, "arch.hvm.vmx.vmcs_pa"), PAGE)
-            ground.heap.release(ground.physical(ground.get("vcpu", vcpu, "arch.hvm.vlapic.regs")), PAGE)
-        ground.heap.release(vcpu, PAGE)
+            heap.release(ground.get("vcpu", vcpu, "arch.hvm.vmx.vmcs_pa"), PAGE)
+            heap.release(ground.physical(ground.get("vcpu", vcpu, "arch.hvm.vlapic.regs")), PAGE)
+        heap.release(vcpu, PAGE)
     ground.heap.release(
         ground.physical(ground.get("domain", domain.address, "vcpu")), max(len(domain.vcpus), 1) * POINTER_SIZE
     )

@@ -32,7 +32,7 @@ def _version(layout: Layout) -> list[str]:
 
 
 def _flat_view(layout: Layout) -> list[str]:
-    places = [(0, layout.memory.size, "ram", "ram")]
+    places = [(start, size, "ram", "ram") for start, size in layout.memory.ram()]
     places += [(unit.registers, PAGE, "i/o", "intel_iommu") for unit in layout.units]
     ranges = [f"  {start:016x}-{start + size - 1:016x} (prio 0, {kind}): {name}" for start, size, kind, name in places]
     return ["FlatView #0", ' AS "memory", root: system', " Root memory region: system", *ranges, ""]

@@ -25,19 +25,20 @@ class Ground:
     Raises SimError for symbols and members that the profile does not have, and for addresses outside.
     """
 
-    def __init__(self, profile: Profile, ram: int) -> None:
+    def __init__(self, profile: Profile, ram: int, high: int = 0) -> None:
         self.profile = profile
-        self.memory = Memory(ram)
+        self.memory = Memory(ram, high)
         self.image_start = profile.symbol("_start") & ~((1 << 30) - 1)
         self.image_size = -(-(profile.symbol("_end") - self.image_start) // IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
         self.heap = Heap(PHYS_START + self.image_size, ram)
+        self.vcpu_heap = self.heap
         self._members: dict[tuple[str, str], Member] = {}
 
     def virtual(self, physical: int) -> int:
         """Xen's own address of a byte of memory: in the image, or in the direct map."""
         if PHYS_START + IMAGE_ALIGNMENT <= physical < PHYS_START + self.image_size:
             return self.image_start + physical - PHYS_START
-        if 0 <= physical < self.memory.size:
+        if self.memory.is_ram(physical):
             return DIRECT_MAP + physical
         raise SimError(f"Xen does not map physical address {physical:#x}")
 
@@ -45,7 +46,7 @@ class Ground:
         """The inverse of `virtual`; the image's bytes are in the direct map as well."""
         if self.image_start + IMAGE_ALIGNMENT <= virtual < self.image_start + self.image_size:
             return PHYS_START + virtual - self.image_start
-        if DIRECT_MAP <= virtual < DIRECT_MAP + self.memory.size:
+        if self.memory.is_ram(virtual - DIRECT_MAP):
             return virtual - DIRECT_MAP
         raise SimError(f"virtual address {virtual:#x} is neither in Xen's image nor in its direct map")
 

@@ -210,7 +210,7 @@ def post(w: Any, unit: Remapping, index: int, entry: int) -> tuple[bool, int, in
         old = int.from_bytes(w.memory.read(pda, PI_DESC.size), "little")
     except SimError:
         raise Fault(0x27, index, entry) from None
-    if pda >= w.memory.size:
+    if not w.memory.is_ram(pda):
         raise Fault(0x27, index, entry)
     ndst = old >> 8 * NDST & 0xFFFF_FFFF
     if old & DESCRIPTOR_RESERVED or reserved_bits(ndst, unit.eime):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sim_backend.errors import SimError
 from sim_backend.memory import PAGE, Memory
 
@@ -49,6 +52,18 @@ class Heap:
         other.free = {size: addresses.copy() for size, addresses in self.free.items()}
         return other
 
+    def state(self) -> dict[str, Any]:
+        """All of it, as plain data for JSON."""
+        return {**vars(self), "free": [[size, *where] for size, where in self.free.items()]}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Heap:
+        """The heap whose `state()` this is."""
+        heap = cls(state["next"], state["end"])
+        heap.small_next, heap.small_end = state["small_next"], state["small_end"]
+        heap.free = {size: where for size, *where in state["free"]}
+        return heap
+
     def _take(self, memory: Memory, size: int, alignment: int) -> int:
         for position, address in enumerate(self.free.get(size, ())):
             if address % alignment == 0:
@@ -56,6 +71,6 @@ class Heap:
                 return self.free[size].pop(position)
         address = -(-self.next // alignment) * alignment
         if address + size > self.end:
-            raise SimError(f"{size:#x} bytes more do not fit the machine's {self.end >> 20} MiB; give it more memory")
+            raise SimError(f"{size:#x} bytes more do not fit below {self.end >> 20} MiB; give the machine more memory")
         self.next = address + size
         return address

@@ -21,8 +21,8 @@ def lay_out(ground: Ground, config: LayoutConfig) -> None:
     memory.write(ground.symbol("__note_gnu_build_id_start"), NOTE_HEAD + bytes.fromhex(profile.build_id))
     map_xen(ground)
     ground.set_variable("xen_phys_start", 8, PHYS_START)
-    ground.set_variable("max_page", 8, memory.size // PAGE)
-    # Without a hole in physical memory the compression of page numbers is the identity.
+    ground.set_variable("max_page", 8, sum(memory.ram()[-1]) // PAGE)
+    # What is unused below 4 GiB is not left out (pfn_pdx_hole_setup): the compression of page numbers is the identity.
     for mask in ("ma_va_bottom_mask", "pfn_pdx_bottom_mask"):
         ground.set_variable(mask, 8, (1 << 64) - 1)
     for name in ("iommu_enabled", "iommu_qinval", "iommu_intremap"):
@@ -46,4 +46,5 @@ def map_xen(ground: Ground) -> None:
     end = ground.image_start + ground.image_size
     for page in range(code + IMAGE_ALIGNMENT, end, PAGE):
         map_range(memory, ground.new_pages, root, page, ground.physical(page), PAGE, DATA)
-    map_range(memory, ground.new_pages, root, DIRECT_MAP, 0, memory.size, DATA)
+    for start, size in memory.ram():
+        map_range(memory, ground.new_pages, root, DIRECT_MAP + start, start, size, DATA)

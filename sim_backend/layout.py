@@ -23,7 +23,7 @@ from sim_backend.errors import SimError
 from sim_backend.ground import MIB, Ground
 from sim_backend.heap import Heap
 from sim_backend.interrupts import Interrupts
-from sim_backend.memory import PAGE, Memory
+from sim_backend.memory import GIB_4, PAGE, Memory
 from sim_backend.profiles import bundled
 from sim_backend.vtd import VtdUnit
 from structs.xen.profile import Profile
@@ -48,7 +48,9 @@ class Layout(Ground):
     def __init__(self, config: LayoutConfig | None = None, profile: Profile | None = None) -> None:
         self.config = config = config or LayoutConfig()
         profile = profile or bundled(config.profile)
-        super().__init__(profile, config.ram or _needed(profile, config))
+        super().__init__(profile, config.ram or _needed(profile, config), config.high)
+        if config.high and not config.low_vcpus:
+            self.vcpu_heap = Heap(GIB_4, GIB_4 + config.high)
         self._cpus = Cpus()
         self.interrupts = Interrupts(config.units)
         self.domains: dict[int, Domain] = {}
@@ -204,6 +206,7 @@ class Layout(Ground):
         other.__dict__.update(self.__dict__)
         other.memory = self.memory.copy()
         other.heap = self.heap.copy()
+        other.vcpu_heap = other.heap if self.vcpu_heap is self.heap else self.vcpu_heap.copy()
         other._cpus = self._cpus.copy()
         other.interrupts = self.interrupts.copy()
         other.domains = self.domains.copy()
@@ -212,8 +215,11 @@ class Layout(Ground):
 
     def state(self) -> dict[str, Any]:
         """What memory alone does not tell, as plain data for JSON: with the memory, all that `restored` needs."""
+        heaps = {"heap": self.heap.state()}
+        if self.vcpu_heap is not self.heap:
+            heaps["vcpu_heap"] = self.vcpu_heap.state()
         return {
-            "heap": {**vars(self.heap), "free": [[size, *where] for size, where in self.heap.free.items()]},
+            **heaps,
             "cpus": {name: list(map(list, table.items())) for name, table in vars(self._cpus).items()},
             "idle": list(self.idle.vcpus),
             "idle_domain": self.idle.address,
@@ -232,7 +238,7 @@ class Layout(Ground):
             SimError: they are not.
         """
         layout = cls.__new__(cls)
-        Ground.__init__(layout, profile, memory.size)
+        Ground.__init__(layout, profile, memory.size, memory.high)
         layout.memory = memory
         layout.config = config
         layout._descriptors = new_descriptors(
@@ -245,10 +251,8 @@ class Layout(Ground):
         return layout
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        saved = dict(state["heap"])
-        self.heap = Heap(saved["next"], saved["end"])
-        self.heap.small_next, self.heap.small_end = saved["small_next"], saved["small_end"]
-        self.heap.free = {size: where for size, *where in saved["free"]}
+        self.heap = Heap.restored(state["heap"])
+        self.vcpu_heap = Heap.restored(state["vcpu_heap"]) if "vcpu_heap" in state else self.heap
         self._cpus = Cpus()
         self._cpus.areas, self._cpus.stacks = dict(state["cpus"]["areas"]), dict(state["cpus"]["stacks"])
         self.idle = Domain(state["idle_domain"], tuple(state["idle"]), False)

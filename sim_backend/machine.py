@@ -344,9 +344,9 @@ _PLAIN = (
 
 
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:
-    """The layout before any device is assigned, with descriptors as this version creates them."""
+    """The layout before any device is assigned, with vCPUs as this version creates them."""
     devices = tuple(replace(device, domain=0) for device in config.devices)
-    return replace(config, devices=devices, ndst_at_creation=version.ndst_at_creation)
+    return replace(config, devices=devices, low_vcpus=version.low_vcpus, ndst_at_creation=version.ndst_at_creation)
 
 
 def _copy_actor(actor: Any) -> Any:

@@ -25,6 +25,7 @@ from sim_backend.errors import SimError
 
 PAGE = 0x1000
 SHIFT = 12
+GIB_4 = 1 << 32
 OFFSET = PAGE - 1
 U32_MASK, U64_MASK = (1 << 32) - 1, (1 << 64) - 1
 
@@ -39,7 +40,8 @@ _write_u16, _write_u32, _write_u64 = _U16.pack_into, _U32.pack_into, _U64.pack_i
 
 
 class Memory:
-    """RAM at physical addresses 0 up to `size`, and what `add` puts elsewhere (device registers).
+    """RAM at physical addresses 0 up to `size`, `high` bytes of it from 4 GiB up, and what `add` puts elsewhere (device
+    registers).
 
     Every access raises SimError if part of it is neither. A number must lie within one page, as every naturally aligned
     one does, and a value must fit its size. Numbers are unsigned and little-endian.
@@ -48,18 +50,29 @@ class Memory:
         observer: is told each store; None for nobody. A copy has none.
     """
 
-    __slots__ = ("_hash", "_hashes", "_own", "_pages", "_stale", "observer", "size")
+    __slots__ = ("_hash", "_hashes", "_own", "_pages", "_stale", "high", "observer", "size")
 
-    def __init__(self, size: int) -> None:
-        if size <= 0 or size % PAGE:
-            raise SimError(f"memory of {size} bytes: it must be a positive multiple of {PAGE}")
+    def __init__(self, size: int, high: int = 0) -> None:
+        if size <= 0 or size % PAGE or high < 0 or high % PAGE:
+            raise SimError(f"memory of {size} and {high} bytes: they must be multiples of {PAGE}, the first positive")
         self.size = size
+        self.high = high
         self.observer: Observer | None = None
         self._pages: dict[int, bytes | bytearray] = dict.fromkeys(range(size >> SHIFT), _ZERO)
         self._own: set[int] = set()
         self._stale: set[int] = set()
         self._hashes: dict[int, int] = {}
         self._hash = 0
+        if high:
+            self.add(GIB_4, high)
+
+    def ram(self) -> tuple[tuple[int, int], ...]:
+        """Where there is RAM: first addresses and sizes, ascending."""
+        return ((0, self.size), (GIB_4, self.high)) if self.high else ((0, self.size),)
+
+    def is_ram(self, address: int) -> bool:
+        """Whether there is RAM at a physical address."""
+        return 0 <= address < self.size or 0 <= address - GIB_4 < self.high
 
     def add(self, start: int, size: int) -> None:
         """Give the physical range `start`.. zeroed pages: a window of device registers. Both are multiples of 4096."""
@@ -225,7 +238,7 @@ class Memory:
         """A memory of the same bytes that goes its own way. The observer stays here."""
         self._share()
         other = Memory.__new__(Memory)
-        other.size = self.size
+        other.size, other.high = self.size, self.high
         other.observer = None
         other._pages = self._pages.copy()
         other._own = set()

@@ -22,7 +22,7 @@ from sim_backend.scenario import Scenario, Workload
 from sim_backend.versions import version
 from sim_backend.vtd import REGISTERS
 
-FORMAT = 2
+FORMAT = 3
 MAGIC = b"vtdpi machine "
 CHECKSUM = 32
 LENGTH = 8
@@ -125,7 +125,7 @@ def _unframed(saved: list[Any]) -> Frame:
 
 def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
     config = _config(document["config"])
-    memory = Memory(document["memory"])
+    memory = Memory(document["memory"], config.high)
     memory.add(DEVICE_STATE, config.cpus * PAGE)
     memory.add(IOAPIC_STATE, config.ioapics * PAGE)
     for unit in range(config.units):

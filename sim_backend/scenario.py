@@ -192,6 +192,7 @@ _MACHINE = {
     "ioapics": int,
     "irqs": int,
     "ram": int,
+    "high": int,
     "posted_intr_vector": int,
     "pi_wakeup_vector": int,
 }

@@ -48,8 +48,13 @@ class BufferedMemory(SeenMemory):
 
     @property
     def size(self) -> int:  # type: ignore[override]
-        """Bytes of RAM."""
+        """Bytes of RAM below 4 GiB."""
         return self.memory.size
+
+    @property
+    def high(self) -> int:  # type: ignore[override]
+        """Bytes of RAM above."""
+        return self.memory.high
 
     @property
     def observer(self) -> Observer | None:

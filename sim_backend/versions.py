@@ -17,6 +17,7 @@ class Version:
 
     Attributes:
         ndst_at_creation: a new descriptor's NDST names the CPU of its creation; else it is all ones until first used.
+        low_vcpus: new vCPUs and what belongs to them lie below 4 GiB, whatever memory there is (4.11 and before).
         assign_in_order: the first device installs the switch hooks, repairs every NDST, and only then the block hook;
             else all hooks are installed at once and NDST stays.
         deassign_cleans_up: when the last device leaves, the domain is paused, its blocked vCPUs are taken off their
@@ -47,6 +48,7 @@ class Version:
 
     name: str
     ndst_at_creation: bool = False
+    low_vcpus: bool = False
     assign_in_order: bool = True
     deassign_cleans_up: bool = True
     keeps_switch_in: bool = True
@@ -74,6 +76,7 @@ class Version:
 SEED = Version(
     name="seed",
     ndst_at_creation=True,
+    low_vcpus=True,
     assign_in_order=False,
     deassign_cleans_up=False,
     keeps_switch_in=False,

@@ -100,7 +100,7 @@ class Simulation(Target):
 
     def memory(self) -> Sequence[Range]:
         """All of RAM."""
-        return [Range(0, self.machine.layout.memory.size)]
+        return [Range(start, start + size) for start, size in self.machine.layout.memory.ram()]
 
     def cpus(self) -> Sequence[Cpu]:
         """The CPUs that are online, as they stand."""

@@ -58,7 +58,7 @@ class TrackedMemory(SeenMemory):
     def __init__(self, base: Memory, locks: frozenset[int]) -> None:
         self._base = base
         self._locks = locks
-        self.size = base.size
+        self.size, self.high = base.size, base.high
         self.observer = None
         self.machine: Any = None
 

@@ -35,7 +35,8 @@ def symbols():
 @pytest.fixture(scope="module")
 def layout():
     devices = (DeviceConfig(0x0018, 2, domain=3),)
-    layout = Layout(LayoutConfig(cpus=3, domains=(DomainConfig(0, 1, hvm=False), DomainConfig(3, 2)), devices=devices))
+    domains = (DomainConfig(0, 1, hvm=False), DomainConfig(3, 2))
+    layout = Layout(LayoutConfig(cpus=3, domains=domains, devices=devices, high=2 << 20))
     layout.post_msi(layout.device(0x0018).msis[1], 3, 1, 0x61)
     descriptor = layout.pi_desc(3, 1)
     for bit in (0x61, 256):

@@ -22,10 +22,12 @@ class FirstInGuest(Still):
         return super().where(cpu) if cpu else GUEST
 
 
-@pytest.fixture(params=["4.20", "4.17"])
+@pytest.fixture(params=[("4.20", 0), ("4.17", 2 << 20)], ids=str)
 def layout(request):
+    build, high = request.param
     domains = (DomainConfig(1, 3),)
-    return Layout(LayoutConfig(request.param, cpus=2, domains=domains, devices=(DeviceConfig(0x0018, 2),), units=2))
+    devices = (DeviceConfig(0x0018, 2),)
+    return Layout(LayoutConfig(build, cpus=2, domains=domains, devices=devices, units=2, high=high))
 
 
 @pytest.mark.parametrize("machine", [Still, FirstInGuest])
@@ -33,7 +35,8 @@ def test_a_core_is_read_back(layout, machine, tmp_path):
     path = tmp_path / "core"
     write_core(machine(layout), path)
     with ElfCore(path) as core:
-        assert core.read(0, layout.memory.size) == layout.memory.read(0, layout.memory.size)
+        for start, size in layout.memory.ram():
+            assert core.read(start, size) == layout.memory.read(start, size)
         assert core.read(layout.units[1].registers, 4096) == layout.memory.read(layout.units[1].registers, 4096)
         roots = [cpu.registers["cr3"] for cpu in core.cpus()]
         assert roots == [

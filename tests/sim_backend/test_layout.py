@@ -12,7 +12,7 @@ from sim_backend.errors import SimError
 from sim_backend.ground import DIRECT_MAP, PHYS_START, VMAP
 from sim_backend.image import LINEAR_SLOT
 from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.memory import PAGE
+from sim_backend.memory import GIB_4, PAGE
 from sim_backend.page_tables import translate
 from sim_backend.profiles import bundled
 from structs.irte import IRTE
@@ -20,15 +20,17 @@ from structs.msi import index
 from structs.pi_desc import PI_DESC
 from structs.registers import BY_NAME, table_entries
 
-BUILDS = ("4.20", "4.17")
+BUILDS = (("4.20", 0), ("4.17", 4 << 20))
+"""And how much memory there is above 4 GiB."""
 NIC, DISK = 0x0018, 0x0308
 
 
-@pytest.fixture(scope="module", params=BUILDS)
+@pytest.fixture(scope="module", params=BUILDS, ids=str)
 def built(request):
+    build, high = request.param
     devices = (DeviceConfig(NIC, 3, domain=1), DeviceConfig(DISK, 1))
     domains = (DomainConfig(0, 1, hvm=False), DomainConfig(1, 4), DomainConfig(5, 1))
-    return Layout(LayoutConfig(request.param, cpus=3, apic_ids=(0, 2, 4), domains=domains, devices=devices))
+    return Layout(LayoutConfig(build, cpus=3, apic_ids=(0, 2, 4), domains=domains, devices=devices, high=high))
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_the_build_id_note_is_where_the_profile_says(layout):
 @settings(max_examples=50, deadline=None)
 def test_page_tables_agree_with_the_arithmetic(built, data):
     root = built.symbol("idle_pg_table")
-    physical = data.draw(st.integers(0, built.memory.size - 1))
+    physical = data.draw(st.one_of([st.integers(start, start + size - 1) for start, size in built.memory.ram()]))
     assert translate(built.memory, root, DIRECT_MAP + physical) == physical
     assert translate(built.memory, root, built.virtual(physical)) == physical
     assert built.physical(built.virtual(physical)) == physical
@@ -61,7 +63,8 @@ def test_page_tables_map_themselves_the_registers_and_nothing_else(layout):
     own = LINEAR_SLOT << 39 | LINEAR_SLOT << 30 | LINEAR_SLOT << 21 | LINEAR_SLOT << 12 | 0xFFFF << 48
     assert translate(layout.memory, root, own) == root
     assert translate(layout.memory, root, VMAP + 0xB8) == layout.register(0, "IRTA")
-    for outside in (0, DIRECT_MAP + layout.memory.size, layout.image_start, 1 << 48):
+    ends = [DIRECT_MAP + start + size for start, size in layout.memory.ram()]
+    for outside in (0, *ends, layout.image_start, 1 << 48):
         with pytest.raises(SimError):
             translate(layout.memory, root, outside)
 
@@ -73,6 +76,25 @@ def test_one_gib_pages_where_memory_is_large():
     table = layout.memory.u64(root + 262 * 8) & 0xF_FFFF_FFFF_F000
     assert layout.memory.u64(table) & 0x80
     assert translate(layout.memory, root, DIRECT_MAP + 0x12345) == 0x12345
+
+
+def test_vcpus_lie_above_4_gib_where_there_is_memory_and_this_version_puts_them_there():
+    domains = (DomainConfig(0, 1, hvm=False), DomainConfig(1, 2))
+    for options, high in (({}, 0), ({"high": 4 << 20}, 1), ({"high": 4 << 20, "low_vcpus": True}, 0)):
+        layout = Layout(LayoutConfig(domains=domains, devices=(DeviceConfig(NIC, domain=1),), **options))
+        vmcs = layout.get("vcpu", layout.vcpu(1, 1), "arch.hvm.vmx.vmcs_pa")
+        places = [layout.vcpu(1, 0), layout.vcpu(1, 1), layout.vlapic(1, 0), vmcs]
+        assert {place >> 32 for place in places} == {high}
+        assert {place >> 32 for place in (layout.vcpu(0, 0), layout.domain(1), layout.idle_vcpu(0))} == {0}
+        (msi,) = layout.device(NIC).msis
+        layout.post_msi(msi, 1, 1, 0x61)
+        entry = IRTE.parse(layout.memory.read(layout.irte(0, msi.index), 16))
+        assert entry["pda"] == layout.pi_desc(1, 1)
+        taken = layout.vcpu_heap.next
+        layout.destroy_domain(1)
+        layout.create_domain(2, 2)
+        assert layout.vcpu(2, 1) >> 32 == high
+        assert layout.vcpu_heap.next == taken, "what was freed is used again"
 
 
 def test_domains_are_linked_in_order_and_own_their_vcpus(layout):
@@ -277,6 +299,8 @@ def test_pointers_outside_are_refused(layout):
         layout.physical(0xFFFF_8000_0000_0000)
     with pytest.raises(SimError, match="does not map"):
         layout.virtual(layout.memory.size)
+    with pytest.raises(SimError, match="does not map"):
+        layout.virtual(GIB_4 + layout.memory.high)
     assert layout.physical(layout.virtual(PHYS_START)) == PHYS_START
     assert bundled("ea92b6").version.startswith("4.20.3")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_backend.errors import SimError
-from sim_backend.memory import PAGE, Memory
+from sim_backend.memory import GIB_4, PAGE, Memory
 
 SIZE = 4 * PAGE
 ADDRESSES = st.integers(0, SIZE // 8 - 1).map(lambda number: number * 8)
@@ -27,6 +27,22 @@ ACTIONS = st.lists(
     ),
     max_size=30,
 )
+
+
+def test_memory_above_4_gib():
+    memory = Memory(SIZE, PAGE)
+    memory.set_u64(GIB_4 + 8, 5)
+    assert (memory.u64(GIB_4 + 8), memory.u64(8), memory.copy().u64(GIB_4 + 8)) == (5, 0, 5)
+    assert memory.ram() == ((0, SIZE), (GIB_4, PAGE))
+    inside = (0, SIZE - 1, GIB_4, GIB_4 + PAGE - 1)
+    assert all(map(memory.is_ram, inside))
+    assert not any(map(memory.is_ram, (-1, SIZE, GIB_4 - 1, GIB_4 + PAGE)))
+    for nowhere in (SIZE, GIB_4 - 8, GIB_4 + PAGE):
+        with pytest.raises(SimError):
+            memory.u64(nowhere)
+    for size, high in ((0, 0), (PAGE, 1), (PAGE, -PAGE)):
+        with pytest.raises(SimError, match="multiples"):
+            Memory(size, high)
 
 
 class Plain:

@@ -28,6 +28,18 @@ def test_a_saved_machine_resumes_to_the_same_bytes(tmp_path, name, version):
     assert again.digest() == machine.digest()
 
 
+def test_memory_above_4_gib_is_saved(tmp_path):
+    scenario = load("zoo-07")
+    machine = Machine(scenario)
+    machine.run(500)
+    machine.save(tmp_path / "machine")
+    again = Machine.load(tmp_path / "machine")
+    for each in (machine, again):
+        each.layout.create_domain(7, 1)
+        assert each.layout.vcpu(7, 0) >> 32 == 1
+    assert again.memory == machine.memory
+
+
 def test_orders_that_wait_are_saved(tmp_path):
     machine = Machine(load("idle"))
     machine.settle()
