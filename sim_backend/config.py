@@ -38,7 +38,7 @@ class LayoutConfig:
     """A machine and the Xen on it.
 
     Attributes:
-        profile: which build: the start of a bundled profile's version or build-id.
+        profile: which build: the start of a bundled profile's version (the newest) or build-id, or a profile's file.
         cpus: physical CPUs, all of them online.
         apic_ids: theirs; by default as the CPUs are numbered.
         x2apic: whether Xen uses x2APIC mode; the units then have EIME=1.

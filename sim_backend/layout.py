@@ -24,7 +24,7 @@ from sim_backend.ground import MIB, Ground
 from sim_backend.heap import Heap
 from sim_backend.interrupts import Interrupts
 from sim_backend.memory import GIB_4, PAGE, Memory
-from sim_backend.profiles import bundled
+from sim_backend.profiles import named
 from sim_backend.vtd import VtdUnit
 from structs.xen.profile import Profile
 
@@ -47,7 +47,7 @@ class Layout(Ground):
 
     def __init__(self, config: LayoutConfig | None = None, profile: Profile | None = None) -> None:
         self.config = config = config or LayoutConfig()
-        profile = profile or bundled(config.profile)
+        profile = profile or named(config.profile)
         super().__init__(profile, config.ram or _needed(profile, config), config.high)
         if config.high and not config.low_vcpus:
             self.vcpu_heap = Heap(GIB_4, GIB_4 + config.high)

@@ -16,11 +16,12 @@ from sim_backend.interrupts import DEVICE_STATE, IOAPIC_STATE
 from sim_backend.layout import Layout
 from sim_backend.machine import Machine
 from sim_backend.memory import PAGE, Memory
-from sim_backend.profiles import bundled
+from sim_backend.profiles import named
 from sim_backend.program import PROCEDURES, Actor, Frame, procedure_of
 from sim_backend.scenario import Scenario, Workload
 from sim_backend.versions import version
 from sim_backend.vtd import REGISTERS
+from structs.xen.profile import Profile
 
 FORMAT = 3
 MAGIC = b"vtdpi machine "
@@ -86,6 +87,7 @@ def _document(machine: Machine) -> dict[str, Any]:
         "version": machine.version.name,
         "scenario": {"name": scenario.name, "title": scenario.title, "workload": scenario.workload.rates()},
         "config": config,
+        "build_id": machine.layout.profile.build_id,
         "boot_devices": [asdict(device) for device in scenario.layout.devices],
         "crashed": machine.crashed,
         "layout": machine.layout.state(),
@@ -132,7 +134,7 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
         memory.add(REGISTERS + unit * PAGE, PAGE)
     for at in range(0, len(pages), ADDRESS + PAGE):
         memory.write(int.from_bytes(pages[at : at + ADDRESS], "little"), pages[at + ADDRESS : at + ADDRESS + PAGE])
-    layout = Layout.restored(bundled(config.profile), config, document["layout"], memory)
+    layout = Layout.restored(_profile(config.profile, document["build_id"]), config, document["layout"], memory)
     about = document["scenario"]
     devices = tuple(DeviceConfig(**device) for device in document["boot_devices"])
     scenario = Scenario(about["name"], about["title"], _with_devices(config, devices), Workload(**about["workload"]))
@@ -156,6 +158,12 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
         if hasattr(actor, "queue"):
             actor.queue = [_unframed(item) if isinstance(item, list) else item for item in saved["queue"]]
     return machine
+
+
+def _profile(name: str, build_id: str) -> Profile:
+    """What the machine was laid out by: its name may mean another build by now."""
+    profile = named(name)
+    return profile if profile.build_id == build_id else named(build_id)
 
 
 def _config(saved: Mapping[str, Any]) -> LayoutConfig:

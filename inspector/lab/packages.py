@@ -135,7 +135,10 @@ class Apt:
         updated = self._update(only_if_old=True)
         try:
             self._download(packages, scratch, dependencies)
+        except NotOffered:
+            raise
         except LabError:
+            # The mirror may have dropped what day-old lists name.
             if updated:
                 raise
             self._update(only_if_old=False)

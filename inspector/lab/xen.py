@@ -25,7 +25,7 @@ class Build:
 # The Debian release that has it, and the version whose layout the bundled profiles describe.
 DEBIAN = {
     "4.17": ("bookworm", "4.17.5+72-g01140da4e8-1"),
-    "4.20": ("trixie", "4.20.3+127-gc42374a105-0+deb13u1"),
+    "4.20": ("trixie", "4.20.4+63-g7abfd2bce2-0+deb13u1"),
 }
 
 

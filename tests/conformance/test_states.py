@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim_backend.layout import Layout
-from sim_backend.profiles import bundled
+from sim_backend.profiles import named
 from structs.pi_desc import PI_DESC
 
 from .states import MOST_ON_A_LIST, VCPUS, State, descriptor_of, machine, state
@@ -12,7 +12,7 @@ COUNT = 200
 
 
 def test_all_kinds() -> None:
-    base = machine(bundled())
+    base = machine(named())
     states = [state(base, str(number)) for number in range(COUNT)]
     assert {len(made.lists[made.cpu]) for made in states} == set(range(MOST_ON_A_LIST + 1))
     assert {len(made.lists[made.dead]) for made in states} == set(range(MOST_ON_A_LIST + 1))
@@ -27,13 +27,13 @@ def test_all_kinds() -> None:
 
 
 def test_a_third_is_illegal() -> None:
-    base = machine(bundled())
+    base = machine(named())
     found = [_is_illegal(state(base, str(number))) for number in range(COUNT)]
     assert COUNT / 6 < sum(found) < COUNT / 2
 
 
 def test_a_seed_is_a_state() -> None:
-    base = machine(bundled())
+    base = machine(named())
     first, again, other = (state(base, seed).layout.memory.digest() for seed in ("a", "a", "b"))
     assert first == again != other
 

@@ -2,8 +2,8 @@
 
 No QEMU's VT-d unit posts interrupts, so that Xen never gets as far by itself. This writes to the target, as vtdpi
 itself never does. The environment variable VTDPI_JOB is a JSON object: `gdb`, the stub's address; `stage`, the function
-to run; `indexes` of remapping-table entries; the `layout` of Xen's structures, their sizes and members' offsets; the
-path for the `answer`.
+to run; `indexes` of remapping-table entries; the address of the registers of the `nic`; the `layout` of Xen's structures,
+their sizes and members' offsets; the path for the `answer`.
 """
 
 import json
@@ -20,6 +20,8 @@ IRTE_URG = 1 << 14
 PAGE = 4096
 DESCRIPTOR = 64
 DIRECTMAP = 0xFFFF830000000000
+ICR, ICS, IMS = 0xC0, 0xC8, 0xD0
+OTHER, LSC = 1 << 24, 1 << 2
 
 
 def number(expression):
@@ -110,13 +112,25 @@ def urge():
     physical(False)
 
 
+def interrupt():
+    """Have the network card send its link-change interrupt, whatever it and its driver were at.
+
+    The driver may never have seen the first one, that went through a posted entry: a cause that is still there sends no
+    other. Registers: Intel 82574 datasheet, 10.2.4.
+    """
+    physical(True)
+    for register, value in ((ICR, (1 << 32) - 1), (IMS, OTHER | LSC), (ICS, OTHER | LSC)):
+        write(JOB["nic"] + register, struct.pack("<I", value))
+    physical(False)
+
+
 gdb.execute("set confirm off")
 gdb.execute("set pagination off")
 gdb.execute("set architecture i386:x86-64")
 gdb.execute(f"target remote {JOB['gdb']}")
 # Another session may have left the stub reading physical addresses.
 physical(False)
-answer = {"believe": believe, "post": post, "urge": urge}[JOB["stage"]]()
+answer = {"believe": believe, "post": post, "urge": urge, "interrupt": interrupt}[JOB["stage"]]()
 gdb.execute("detach")
 with open(JOB["answer"], "w") as file:
     json.dump(answer, file)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sim_backend import profiles
 from sim_backend.errors import SimError
+from sim_backend.layout import LayoutConfig
 from sim_backend.machine import Machine
 from sim_backend.saved import FORMAT, MAGIC
 from sim_backend.scenario import BUNDLED, load
@@ -38,6 +40,14 @@ def test_memory_above_4_gib_is_saved(tmp_path):
         each.layout.create_domain(7, 1)
         assert each.layout.vcpu(7, 0) >> 32 == 1
     assert again.memory == machine.memory
+
+
+def test_the_build_is_the_one_that_it_was_saved_with(tmp_path, monkeypatch):
+    machine = Machine(LayoutConfig("4.20.3"))
+    machine.save(tmp_path / "machine")
+    newest = profiles.named("4.20")
+    monkeypatch.setattr("sim_backend.saved.named", lambda name: newest if name == "4.20.3" else profiles.named(name))
+    assert Machine.load(tmp_path / "machine").layout.profile.version.startswith("4.20.3")
 
 
 def test_orders_that_wait_are_saved(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from inspector.errors import VtdpiError
+from inspector.lab.xen import DEBIAN
 from inspector.xen import dwarf, profiles
 from structs.xen import wanted
 
@@ -19,7 +20,7 @@ def own_cache(tmp_path, monkeypatch):
 
 def test_the_bundled_ones_know_what_the_walkers_ask():
     known = {profile.version: profile for profile in profiles.known()}
-    assert set(known) == {"4.17.5+72-g01140da4e8-1", "4.20.3+127-gc42374a105-0+deb13u1"}
+    assert set(known) == {version for _, version in DEBIAN.values()} | {"4.20.3+127-gc42374a105-0+deb13u1"}
     for profile in known.values():
         assert profile.offset("vcpu", "arch.hvm.vmx.pi_desc") == 0x680
         assert profile.size("pi_desc") == 64
@@ -61,7 +62,7 @@ def test_a_damaged_profile_is_an_error_if_named_and_passed_over_if_not(content, 
         profiles.named(str(path))
     profiles.cache_dir().mkdir(parents=True)
     (profiles.cache_dir() / "0011.json").write_bytes(content)
-    assert len(list(profiles.known())) == 2
+    assert len(list(profiles.known())) == 3
 
 
 @pytest.mark.parametrize(
