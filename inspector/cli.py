@@ -135,7 +135,9 @@ def _parser() -> ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="of the order in which things happen (default: 0)"
     )
     sim.add_argument("--version", default="current", metavar="V", help="the logic of Xen 4.7 (seed) or 4.20 (current)")
-    sim.add_argument("--profile", dest="build", metavar="P", help="which Xen's layout: a bundled version or build-id, or a file")
+    sim.add_argument(
+        "--profile", dest="build", metavar="P", help="which Xen's layout: a bundled version or build-id, or a file"
+    )
     sim.add_argument("--load", metavar="FILE", help="go on with a saved machine")
     sim.add_argument("--steps", type=int, default=0, metavar="N", help="let it take N steps first")
     sim.add_argument("--replay", metavar="FILE", help="the machine at the end of a history that `explore` wrote")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -9,21 +10,42 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import zstandard
 
+from inspector.lab import LabError
+from inspector.lab.xen import Build, debian
+from inspector.xen.profiles import of_symbols
 from sim_backend.explore.promela import write
 from sim_backend.explore.search import Search
+from sim_backend.gdbserver import GdbServer
+from sim_backend.machine import Machine
+from sim_backend.scenario import Scenario, load
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
 
 Unpacked = Callable[[str], Path]
+Unavailable = Callable[[object], NoReturn]
+
+
+@pytest.fixture(scope="session")
+def unavailable() -> Unavailable:
+    """Call it with what is missing and what helps: the test is skipped; where the variable CI is set, it fails."""
+
+    def end(why: object) -> NoReturn:
+        if os.environ.get("CI"):
+            pytest.fail(str(why))
+        pytest.skip(str(why))
+
+    return end
 
 
 @pytest.fixture(scope="session")
@@ -138,10 +160,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+def terminal(tmp_path: Path, unavailable: Unavailable) -> Iterator[Callable[..., Terminal]]:
     """Call it with a `vtdpi` command line for a terminal that runs it; one user's configuration and history for all."""
     if not shutil.which("tmux"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("tmux is missing: install the package tmux")
+        unavailable("tmux is missing: install the package tmux")
     opened: list[Terminal] = []
 
     def start(*words: object, width: int = 110, height: int = 30, **environment: str) -> Terminal:
@@ -153,6 +175,65 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     yield start
     for terminal in opened:
         terminal.close()
+
+
+@pytest.fixture(scope="session")
+def debian_xen(unavailable: Unavailable) -> Callable[[str], Build]:
+    """Call it with a release number (`4.20`) for Debian's build of it."""
+
+    def build(number: str) -> Build:
+        try:
+            return debian(number, lambda line: print(line, file=sys.stderr))
+        except LabError as error:
+            unavailable(error)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def symbols(debian_xen: Callable[[str], Build], unavailable: Unavailable) -> Path:
+    """Debian's xen-syms 4.20, which has DWARF; and there is a gdb to read it."""
+    if not shutil.which("gdb"):
+        unavailable("gdb is missing: install the package gdb")
+    found = debian_xen("4.20").symbols
+    assert found
+    return found
+
+
+@pytest.fixture(scope="session")
+def profile_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Call it with a xen-syms for the file of its profile: by that a simulated machine is laid out as this build is."""
+    directory = tmp_path_factory.mktemp("profiles")
+
+    def write(symbols: Path) -> str:
+        profile = of_symbols(symbols)
+        path = directory / f"{profile.build_id}.json"
+        path.write_text(json.dumps(profile.document))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def laid_out(symbols: Path, profile_of: Callable[[Path], str]) -> Callable[[str], Scenario]:
+    """Call it with a scenario's name for it on a machine that is laid out as Debian's Xen 4.20."""
+
+    def scenario(name: str) -> Scenario:
+        found = load(name)
+        return replace(found, layout=replace(found.layout, profile=profile_of(symbols)))
+
+    return scenario
+
+
+@pytest.fixture
+def server(machine: Machine, symbols: Path) -> Iterator[GdbServer]:
+    """The gdb stub of the simulated machine that the test's module defines."""
+    with GdbServer(machine) as server:
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        yield server
+        server.stop()
+        thread.join(10)
 
 
 @dataclass(frozen=True)
@@ -167,11 +248,10 @@ class Spun:
 
 
 @pytest.fixture(scope="session")
-def spin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Spun]:
+def spin(tmp_path_factory: pytest.TempPathFactory, unavailable: Unavailable) -> Callable[..., Spun]:
     """Call it with a finished search, and options for gcc, for what SPIN finds in the model that the search learnt."""
     if not (shutil.which("spin") and shutil.which("gcc")):
-        message = "SPIN or gcc is missing: install the packages spin, gcc and libc6-dev"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+        unavailable("SPIN or gcc is missing: install the packages spin, gcc and libc6-dev")
 
     def run(search: Search, *options: str) -> Spun:
         directory = tmp_path_factory.mktemp("spin")

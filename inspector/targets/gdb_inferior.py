@@ -9,7 +9,6 @@ Source: QEMU docs/system/gdb.rst ("Examining physical memory"); gdb manual, "Pyt
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,22 +16,12 @@ from typing import Any
 
 import gdb  # type: ignore[import-untyped]
 
-from inspector.errors import NotHere, NotReadable, TargetError
-from inspector.targets import qemu_text
-from inspector.targets.target import Cpu, IoApic, Range, Target
-
-LINE = 1 << 10
-LARGEST_READ = 1 << 30
-ADDRESS_END = 1 << 64
-
-REGISTERS = (
-    *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
-    *("rip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "fs_base", "gs_base", "k_gs_base"),
-    *("cr0", "cr2", "cr3", "cr4", "cr8", "efer"),
-)
+from inspector.errors import TargetError
+from inspector.targets.qemu_stub import LINE, REGISTERS, QemuStub
+from inspector.targets.target import Cpu
 
 
-class GdbInferior(Target):
+class GdbInferior(QemuStub):
     """The machine behind gdb's selected inferior: `target remote` to QEMU's stub, or to any that has its physical mode.
 
     Args:
@@ -45,13 +34,12 @@ class GdbInferior(Target):
     scannable = False
 
     def __init__(self, connection: Any) -> None:
-        self.description = f"QEMU at {connection.details}"
+        self.place = str(connection.details)
+        self.description = f"QEMU at {self.place}"
         self._connection = connection
         self._inferior = gdb.selected_inferior()
         self._found: bytes | None = None
         self._lines: dict[int, bytes] = {}
-        self._view: qemu_text.FlatView | None = None
-        self._view_known = False
         gdb.events.cont.connect(self._continued)
         try:
             self._mode()
@@ -61,22 +49,16 @@ class GdbInferior(Target):
 
     def read(self, address: int, size: int) -> bytes:
         """As Target.read. A device's registers: ask 4 or 8 aligned bytes a register."""
-        self._check(address, size)
-        start = address // LINE * LINE
-        lines = -(-(address + size - start) // LINE) * LINE
-        view = self._flat_view()
-        if size >= LINE or not view or not view.in_ram(start, lines):
+        if problem := self.unreadable(address, size):
+            raise problem
+        lines = self.lines(address, size)
+        if lines is None:
             return self._read(address, size)
-        # One packet of the stub's holds a line as easily as a word, and its neighbours are wanted next.
-        for line in range(start, start + lines, LINE):
+        start, whole = lines
+        for line in range(start, start + whole, LINE):
             if line not in self._lines:
                 self._lines[line] = self._read(line, LINE)
-        return b"".join(self._lines[line] for line in range(start, start + lines, LINE))[address - start :][:size]
-
-    def memory(self) -> Sequence[Range] | None:
-        """The machine's RAM, as QEMU's monitor tells."""
-        view = self._flat_view()
-        return view.ram() if view else None
+        return b"".join(self._lines[line] for line in range(start, start + whole, LINE))[address - start :][:size]
 
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers: gdb's threads. The selected thread and frame stay selected."""
@@ -88,24 +70,12 @@ class GdbInferior(Target):
         try:
             for index, cpu in enumerate(sorted(self._inferior.threads(), key=lambda known: known.num)):
                 cpu.switch()
-                cpus.append(Cpu(index, {**_registers(gdb.newest_frame()), **self._lapic(index)}))
+                cpus.append(Cpu(index, {**_registers(gdb.newest_frame()), **self.lapic(index)}))
         finally:
             if thread is not None:
                 thread.switch()
                 _select(level)
         return cpus
-
-    def ioapics(self) -> Sequence[IoApic]:
-        """The IO-APICs, from QEMU's monitor (`info pic`): through memory they could not be read without a write.
-
-        Raises:
-            NotHere: the stub has no such monitor command, or its text is not understood.
-        """
-        text = self._monitor("info pic")
-        found = None if text is None else qemu_text.ioapics(text)
-        if found is None:
-            raise NotHere(f"the monitor behind {self._connection.details} does not tell the IO-APICs (`info pic`)")
-        return found
 
     def check_stopped(self) -> None:
         """Raise TargetError if the machine runs, or gdb is attached to it no longer."""
@@ -120,7 +90,7 @@ class GdbInferior(Target):
         """Forget what was read: the machine may have changed in ways that gdb does not tell, such as by `monitor`."""
         self.moved += 1
         self._lines.clear()
-        self._view_known = False
+        self.forget_view()
 
     def put_back(self) -> None:
         """Leave the stub's physical-memory mode as it was found. Ctrl-C waits until that is done.
@@ -147,12 +117,6 @@ class GdbInferior(Target):
                 self._set_mode(self._found)
             self._found = None
 
-    def _lapic(self, index: int) -> dict[str, int]:
-        """A CPU's local APIC registers `irr` and `isr`, where QEMU's monitor tells them."""
-        text = self._monitor(f"info lapic {index}")
-        found = None if text is None else qemu_text.lapic(text)
-        return {"irr": found.irr, "isr": found.isr} if found and found.cpu == index else {}
-
     def _continued(self, event: Any) -> None:
         self.refresh()
 
@@ -169,14 +133,14 @@ class GdbInferior(Target):
         answer = self._ask("qqemu.PhyMemMode")
         if answer not in (b"0", b"1"):
             raise TargetError(
-                f"the gdb stub at {self._connection.details} has no physical-memory mode: expected QEMU's, 4.1 or newer"
+                f"the gdb stub at {self.place} has no physical-memory mode: expected QEMU's, 4.1 or newer"
             )
         return answer
 
     def _set_mode(self, mode: bytes) -> None:
         packet = f"Qqemu.PhyMemMode:{mode.decode()}"
         if self._ask(packet) != b"OK":
-            raise TargetError(f"the gdb stub at {self._connection.details} does not do {packet}")
+            raise TargetError(f"the gdb stub at {self.place} does not do {packet}")
 
     def _ask(self, packet: str) -> bytes:
         try:
@@ -185,16 +149,6 @@ class GdbInferior(Target):
             raise TargetError(f"{self.description}: {error}") from None
         return answer or b""
 
-    def _check(self, address: int, size: int) -> None:
-        """Raise NotReadable if it is known beforehand that a request cannot be read."""
-        if address < 0 or size < 0 or address + size > ADDRESS_END:
-            raise NotReadable(address, size, "there is no such address")
-        view = self._flat_view()
-        if view and (hole := view.first_hole(address, size)) is not None:
-            raise NotReadable(hole, address + size - hole, f"{self.description} has nothing there")
-        if size > LARGEST_READ:
-            raise NotReadable(address, size, f"more than {LARGEST_READ >> 30} GiB at once")
-
     def _read(self, address: int, size: int) -> bytes:
         if not size:
             return b""
@@ -202,20 +156,10 @@ class GdbInferior(Target):
         try:
             return bytes(self._inferior.read_memory(address, size))
         except gdb.error as error:
-            match = re.fullmatch(r"Cannot access memory at address 0x([0-9a-f]+)", str(error))
-            if not match:
-                raise TargetError(f"{self.description}: {error}") from None
-            at = int(match[1], 16)
-            raise NotReadable(at, address + size - at, "the stub refuses") from None
+            raise self.refusal(address, size, str(error)) from None
 
-    def _flat_view(self) -> qemu_text.FlatView | None:
-        if not self._view_known:
-            text = self._monitor("info mtree -f")
-            self._view = None if text is None else qemu_text.flat_view(text)
-            self._view_known = True
-        return self._view
-
-    def _monitor(self, command: str) -> str | None:
+    def monitor(self, command: str) -> str | None:
+        """As QemuStub.monitor."""
         self.check_stopped()
         try:
             return str(gdb.execute(f"monitor {command}", to_string=True))

@@ -7,10 +7,6 @@ Memory is read with gdb's `append binary memory` into a file that exists in memo
 gdb itself, for 64 bytes as for a mebibyte. Registers of devices are read in the pieces that are asked for: a read
 shorter than 4 bytes or not aligned gives zeros from QEMU, without an error.
 
-Where nothing is mapped, QEMU's stub answers zeros without an error too. So what lies where is asked from QEMU's monitor
-(`info mtree -f`), and a page that holds nothing is not readable. Of a stub without that monitor command, zeros may mean
-that nothing is there.
-
 If this process is killed outright, gdb sees its input end and puts mode and run state back itself (a gdb with Python,
 version 12 on; an older one resumes the machine and leaves the physical-memory mode on).
 
@@ -27,26 +23,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from inspector.errors import NotHere, NotReadable, TargetError
-from inspector.targets import qemu_text, rsp
+from inspector.errors import NotReadable, TargetError
+from inspector.targets import rsp
 from inspector.targets.mi import Gdb, GdbRefused, GdbSilent, Reply
+from inspector.targets.qemu_stub import REGISTERS, QemuStub
 from inspector.targets.qmp import Qmp
-from inspector.targets.target import Cpu, IoApic, Range, Target
+from inspector.targets.target import Cpu
 from inspector.targets.tripwire import Trip, Write
 
 PIECE = 1 << 20
-# What one packet of QEMU's stub holds at least, so that reading it costs little more than reading 64 bytes of it.
-LINE = 1 << 10
-LARGEST_READ = 1 << 30
 LARGEST_CACHE = 1 << 26
-ADDRESS_END = 1 << 64
 RESTORE_SECONDS = 5.0
-
-REGISTERS = (
-    *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
-    *("rip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "fs_base", "gs_base", "k_gs_base"),
-    *("cr0", "cr2", "cr3", "cr4", "cr8", "efer"),
-)
 
 # Runs inside gdb when it ends for whatever reason but SIGKILL.
 AT_EXIT = r"""
@@ -64,8 +51,8 @@ gdb.events.gdb_exiting.connect(restore)
 AFTERWARDS = "it runs from here on, as after any gdb session; name its QMP socket with --qmp to leave it as found"
 
 
-class GdbMi(Target):
-    """A machine behind QEMU's gdb stub (or any other x86-64 stub that has QEMU's physical-memory mode).
+class GdbMi(QemuStub):
+    """A machine behind QEMU's gdb stub, through a gdb of our own.
 
     `found_running` tells whether the machine was running when we came. None: it cannot be known, for a QEMU from 8.1 on
     stops the machine before it tells anything; then it runs afterwards, as after a session of gdb. QMP knows better.
@@ -93,7 +80,8 @@ class GdbMi(Target):
             TargetError: gdb is missing; nobody, or something else, listens; the stub has no physical-memory mode.
         """
         self.address = rsp.Address.parse(address)
-        self.description = f"QEMU at {self.address}"
+        self.place = str(self.address)
+        self.description = f"QEMU at {self.place}"
         self.found_running: bool | None = None
         # Through gdb alone a scan takes a minute a gigabyte.
         self.scannable = qmp is not None
@@ -109,8 +97,6 @@ class GdbMi(Target):
         self._cache: dict[tuple[int, int], bytes] = {}
         self._cached = 0
         self._register_names: list[str] | None = None
-        self._view: qemu_text.FlatView | None = None
-        self._view_known = False
         self._gdb = Gdb(gdb, timeout)
         try:
             self._attach(qmp)
@@ -153,36 +139,12 @@ class GdbMi(Target):
         """As Target.read_parts; gdb gets all of it in one go."""
         return [None if isinstance(part, NotReadable) else part for part in self._parts(wanted)]
 
-    def memory(self) -> Sequence[Range] | None:
-        """The machine's RAM, as QEMU's monitor tells."""
-        view = self._flat_view()
-        return view.ram() if view else None
-
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
         self._ready()
         threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
         known = enumerate(self._registers(sorted(threads), REGISTERS))
-        return [Cpu(index, {**registers, **self._lapic(index)}) for index, registers in known]
-
-    def _lapic(self, index: int) -> dict[str, int]:
-        """A CPU's local APIC registers `irr` and `isr`, where QEMU's monitor tells them."""
-        text = self._monitor(f"info lapic {index}")
-        found = None if text is None else qemu_text.lapic(text)
-        return {"irr": found.irr, "isr": found.isr} if found and found.cpu == index else {}
-
-    def ioapics(self) -> Sequence[IoApic]:
-        """The IO-APICs, from QEMU's monitor (`info pic`): through memory they could not be read without a write.
-
-        Raises:
-            NotHere: the stub has no such monitor command, or its text is not understood.
-        """
-        self._ready()
-        text = self._monitor("info pic")
-        found = None if text is None else qemu_text.ioapics(text)
-        if found is None:
-            raise NotHere(f"the monitor behind {self.address} does not tell the IO-APICs (`info pic`)")
-        return found
+        return [Cpu(index, {**registers, **self.lapic(index)}) for index, registers in known]
 
     @property
     def running(self) -> bool:
@@ -202,7 +164,7 @@ class GdbMi(Target):
             self.moved += 1
             self._cache.clear()
             self._cached = 0
-            self._view_known = False
+            self.forget_view()
             # While it runs, the death of this process or of gdb must not find the mode changed.
             self._set_physical(self._found is not None and self._found.physical)
             self._ask("-exec-continue")
@@ -318,8 +280,8 @@ class GdbMi(Target):
 
     def _parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | NotReadable]:
         self._ready()
-        problems = [self._unreadable(address, size) for address, size in wanted]
-        blocks = [self._block(address, size) for address, size in wanted]
+        problems = [self.unreadable(address, size) for address, size in wanted]
+        blocks = [self.lines(address, size) or (address, size) for address, size in wanted]
         read: dict[tuple[int, int], bytes | NotReadable] = {}
         missing: dict[tuple[int, int], None] = {}
         for block, problem in zip(blocks, problems, strict=True):
@@ -338,15 +300,6 @@ class GdbMi(Target):
             data = problem or read[block]
             parts.append(data[address - block[0] :][:size] if isinstance(data, bytes) else data)
         return parts
-
-    def _block(self, address: int, size: int) -> tuple[int, int]:
-        """What to read for a request: just that, or in RAM the lines around it, for its neighbours are wanted next."""
-        start = address // LINE * LINE
-        lines = -(-(address + size - start) // LINE) * LINE
-        view = self._flat_view()
-        if view and size < LINE and view.in_ram(start, lines):
-            return start, lines
-        return address, size
 
     def _keep(self, block: tuple[int, int], data: bytes) -> None:
         if self._cached + len(data) > LARGEST_CACHE:
@@ -381,7 +334,7 @@ class GdbMi(Target):
             for _ in _pieces(*request):
                 (address, size), reply = next(done)
                 if reply.error:
-                    fetched[request] = self._refusal(address, size, reply.error)
+                    fetched[request] = self.refusal(address, size, reply.error)
                 else:
                     parts.append(os.pread(memory, size, at))
                     at += size
@@ -393,7 +346,7 @@ class GdbMi(Target):
         """Much RAM, through QMP; None if that is not the way."""
         if not self._qmp or size < PIECE:
             return None
-        view = self._flat_view()
+        view = self.flat_view()
         if not view or not view.in_ram(address, size):
             return None
         if self._bulk < 0:
@@ -407,25 +360,9 @@ class GdbMi(Target):
                 return data
         return None
 
-    def _unreadable(self, address: int, size: int) -> NotReadable | None:
-        """Why a request cannot be read, as far as that is known beforehand."""
-        if address < 0 or size < 0 or address + size > ADDRESS_END:
-            return NotReadable(address, size, "there is no such address")
-        view = self._flat_view()
-        if view and (hole := view.first_hole(address, size)) is not None:
-            return NotReadable(hole, address + size - hole, f"{self.description} has nothing there")
-        if size > LARGEST_READ:
-            return NotReadable(address, size, f"more than {LARGEST_READ >> 30} GiB at once")
-        return None
-
-    def _flat_view(self) -> qemu_text.FlatView | None:
-        if not self._view_known:
-            text = self._monitor("info mtree -f")
-            self._view = None if text is None else qemu_text.flat_view(text)
-            self._view_known = True
-        return self._view
-
-    def _monitor(self, command: str) -> str | None:
+    def monitor(self, command: str) -> str | None:
+        """As QemuStub.monitor."""
+        self._ready()
         try:
             return self._ask(f"monitor {command}")[0].output
         except GdbRefused:
@@ -472,14 +409,6 @@ class GdbMi(Target):
         if self._gdb.lost:
             raise TargetError(f"{self.description} is gone: it closed the connection")
         return replies
-
-    def _refusal(self, address: int, size: int, why: str) -> NotReadable:
-        """gdb's error for a piece as NotReadable, at the address gdb names."""
-        match = re.fullmatch(r"Cannot access memory at address 0x([0-9a-f]+)", why)
-        if not match:
-            raise TargetError(f"{self.description}: {why}")
-        at = int(match[1], 16)
-        return NotReadable(at, address + size - at, "the stub refuses")
 
 
 def _pieces(address: int, size: int) -> Iterator[tuple[int, int]]:

@@ -111,7 +111,7 @@ def _why_not(target: Target, roots: Sequence[int], wanted: Profile | None, candi
     if wanted is None:
         if found is None:
             return f"no Xen found in {target.description}; if one is there, give its xen-syms with --symbols"
-        return f"the Xen {found} in {target.description} is of no known build; give its xen-syms with --symbols"
+        return f"the Xen {found}, in {target.description}, is of no known build; give its xen-syms with --symbols"
     given = f"the symbols are of Xen {wanted.version}, build-id {wanted.build_id}"
     if found is None:
         return f"{given}, but {target.description} holds no such Xen; give its own xen-syms, or none to try all known"
@@ -125,5 +125,5 @@ def _identify(tables: PageTables) -> str | None:
         image = b"".join(part for part in parts if part is not None)
         if note := NOTE.search(image):
             version = VERSION.search(image)
-            return f"{version[1].decode() if version else 'of unknown version'}, build-id {note[1].hex()},"
+            return f"{version[1].decode() if version else 'of unknown version'}, build-id {note[1].hex()}"
     return None

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
-from inspector.xen.profiles import of_symbols
 from sim_backend.layout import Layout
 from sim_backend.memory import PAGE
+from sim_backend.profiles import named
 
 from .compare import Names, differences
 from .functions import Function
@@ -22,13 +22,14 @@ class Bench:
 
     Args:
         symbols: its xen-syms.
+        profile: the file of its profile.
     """
 
-    def __init__(self, symbols: Path) -> None:
+    def __init__(self, symbols: Path, profile: str) -> None:
         self.symbols = symbols
-        profile = of_symbols(symbols)
-        self.version = profile.version
-        self.base = machine(profile)
+        self.profile = profile
+        self.base = machine(named(profile))
+        self.version = self.base.profile.version
         self.code = XenCode(symbols, self.base, STUBS)
         prepare(self.base, self.code.virtual)
         self.code.start()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from inspector.lab import LabError
-from inspector.lab.xen import DEBIAN, debian
+from inspector.lab.xen import DEBIAN, Build
 
 from .bench import Bench
 
@@ -22,16 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", params=sorted(DEBIAN))
-def bench(request: pytest.FixtureRequest) -> Bench:
+def bench(
+    request: pytest.FixtureRequest, debian_xen: Callable[[str], Build], profile_of: Callable[[Path], str]
+) -> Bench:
     """Xen's code and the model, side by side."""
-    try:
-        build = debian(request.param, lambda line: print(line, file=sys.stderr))
-    except LabError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    assert build.symbols
-    return Bench(build.symbols)
+    symbols = debian_xen(request.param).symbols
+    assert symbols
+    return Bench(symbols, profile_of(symbols))
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_chance(bench: Bench, name: str) -> None:
 
 def _laid_out(scenario: Scenario, bench: Bench) -> Scenario:
     """The scenario on a machine of that build."""
-    return replace(scenario, layout=replace(scenario.layout, profile=bench.base.profile.build_id))
+    return replace(scenario, layout=replace(scenario.layout, profile=bench.profile))
 
 
 def _follow(bench: Bench, history: History) -> Lockstep:

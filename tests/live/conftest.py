@@ -31,9 +31,14 @@ T = TypeVar("T")
 
 
 class Labs:
-    """Labs by recipe: one that lives, runs and was not crowded out is used again."""
+    """Labs by recipe: one that lives, runs and was not crowded out is used again.
 
-    def __init__(self) -> None:
+    Args:
+        unavailable: is told what is missing.
+    """
+
+    def __init__(self, unavailable: Callable[[object], NoReturn]) -> None:
+        self._unavailable = unavailable
         self._running: dict[Recipe, tuple[Lab, object]] = {}
 
     def __call__(self, recipe: Recipe) -> Lab:
@@ -52,21 +57,21 @@ class Labs:
             try:
                 found = Lab.up(recipe, lambda line: print(line, file=sys.stderr))
             except Missing as error:
-                _unavailable(str(error))
+                self._unavailable(error)
             result = prepare(found)
         self._running[recipe] = found, result
         return cast(T, result)
 
 
 @pytest.fixture(scope="session")
-def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labs]:
+def labs(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[object], NoReturn]) -> Iterator[Labs]:
     """Call it with a recipe for a lab that runs."""
     if not shutil.which("gdb"):
-        _unavailable("gdb is missing: install the package gdb")
+        unavailable("gdb is missing: install the package gdb")
     with pytest.MonkeyPatch.context() as patch:
         # Labs of a test run are not among the user's.
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        yield Labs()
+        yield Labs(unavailable)
         for one in Lab.all():
             one.down()
 
@@ -200,9 +205,3 @@ def _is_fit(lab: Lab) -> bool:
             return bool(qmp.execute("query-status")["running"])
     except VtdpiError:
         return False
-
-
-def _unavailable(why: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)

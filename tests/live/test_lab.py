@@ -11,14 +11,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from inspector.lab import LabError, process
+from inspector.lab import LabError, process, xen
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.targets.qmp import Qmp
+from inspector.xen import profiles
 
 pytestmark = pytest.mark.live
 
@@ -253,3 +256,17 @@ def test_what_cannot_be_done_is_said_in_one_line(cli: Cli, words: str, expected:
     assert expected in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert cli.left() == []
+
+
+def test_a_version_that_the_mirrors_no_longer_have(
+    monkeypatch: pytest.MonkeyPatch, unavailable: Callable[[object], NoReturn]
+) -> None:
+    monkeypatch.setitem(xen.DEBIAN, "4.20", ("trixie", "4.20.0-1"))
+    said: list[str] = []
+    try:
+        build = xen.debian("4.20", said.append)
+    except LabError as error:
+        unavailable(error)
+    assert "Debian trixie no longer has Xen 4.20.0-1: taking its newest 4.20, whose layout may differ" in said
+    assert build.symbols
+    assert profiles.of_symbols(build.symbols).version.startswith("4.20.")

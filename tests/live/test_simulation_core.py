@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
 
-from inspector.lab import Missing
-from inspector.lab.xen import debian
 from sim_backend.core import write_core
 from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from sim_backend.registers import Still
@@ -19,24 +15,10 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def symbols():
-    """Debian's xen-syms 4.20, which has DWARF."""
-    try:
-        if not shutil.which("gdb"):
-            raise Missing("gdb is missing: install the package gdb")
-        build = debian("4.20", print)
-    except Missing as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-    return build.symbols
-
-
-@pytest.fixture(scope="module")
-def layout():
+def layout(symbols, profile_of):
     devices = (DeviceConfig(0x0018, 2, domain=3),)
     domains = (DomainConfig(0, 1, hvm=False), DomainConfig(3, 2))
-    layout = Layout(LayoutConfig(cpus=3, domains=domains, devices=devices, high=2 << 20))
+    layout = Layout(LayoutConfig(profile_of(symbols), cpus=3, domains=domains, devices=devices, high=2 << 20))
     layout.post_msi(layout.device(0x0018).msis[1], 3, 1, 0x61)
     descriptor = layout.pi_desc(3, 1)
     for bit in (0x61, 256):

@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import threading
 
 import pytest
 
-from inspector.lab import Missing
-from inspector.lab.xen import debian
 from inspector.look import Look
 from inspector.remapping import read
 from inspector.targets.gdb_mi import GdbMi
 from inspector.targets.simulation import Simulation
 from inspector.xen.cpus import online
-from sim_backend.gdbserver import GdbServer
 from sim_backend.machine import Machine
 from sim_backend.registers import registers
-from sim_backend.scenario import load
 
 pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def machine():
+def machine(laid_out):
     """Two CPUs, and a guest of two vCPUs that blocks, wakes and is interrupted by a device, with a posted entry."""
-    machine = Machine(load("one-device"), seed=7)
+    machine = Machine(laid_out("one-device"), seed=7)
     machine.run(5000)
     return machine
-
-
-@pytest.fixture
-def server(machine):
-    if not shutil.which("gdb"):
-        _unavailable("gdb is missing: install the package gdb")
-    with GdbServer(machine) as server:
-        thread = threading.Thread(target=server.serve, daemon=True)
-        thread.start()
-        yield server
-        server.stop()
-        thread.join(10)
-
-
-@pytest.fixture(scope="session")
-def symbols():
-    """Debian's xen-syms 4.20, which has DWARF."""
-    try:
-        return debian("4.20", print).symbols
-    except Missing as error:
-        _unavailable(str(error))
-
-
-def _unavailable(why):
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 No QEMU's VT-d unit posts interrupts, so that Xen never gets as far by itself. This writes to the target, as vtdpi
 itself never does. The environment variable VTDPI_JOB is a JSON object: `gdb`, the stub's address; `stage`, the function
-to run; `indexes` of remapping-table entries; the address of the registers of the `nic`; the `layout` of Xen's structures,
-their sizes and members' offsets; the path for the `answer`.
+to run; `indexes` of remapping-table entries; the address of the network card's registers, `nic`; the `layout` of Xen's
+structures, their sizes and members' offsets; the path for the `answer`.
 """
 
 import json

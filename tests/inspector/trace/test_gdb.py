@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
 import time
 
 import pytest
@@ -12,7 +9,6 @@ import pytest
 from inspector.look import Look
 from inspector.targets.gdb_mi import GdbMi
 from inspector.trace.tracer import trace
-from sim_backend.gdbserver import GdbServer
 from sim_backend.machine import Machine
 from sim_backend.scenario import load
 
@@ -24,19 +20,6 @@ def machine():
     machine = Machine(load("wakeup-storm"), seed=5)
     machine.run(3000)
     return machine
-
-
-@pytest.fixture
-def server(machine):
-    if not shutil.which("gdb"):
-        unavailable = pytest.fail if os.environ.get("CI") else pytest.skip
-        unavailable("gdb is missing: install the package gdb")
-    with GdbServer(machine) as server:
-        thread = threading.Thread(target=server.serve, daemon=True)
-        thread.start()
-        yield server
-        server.stop()
-        thread.join(10)
 
 
 def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_log):
