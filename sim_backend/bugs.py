@@ -38,9 +38,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Bug(Change):
-    """A bug. `fixed_in`: commit and first release of Xen, or None: Xen never had it, a cousin of those that it had."""
+    """A bug.
+
+    Attributes:
+        fixed_in: commit and first release of Xen, or None: Xen never had it, a cousin of those that it had.
+        hidden_by: without these repairs, its scenario breaks the same property with the bug and without it.
+    """
 
     fixed_in: str | None = None
+    hidden_by: tuple[str, ...] = ()
 
 
 C = TypeVar("C", bound=Change)
@@ -69,6 +75,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         {"assign_in_order": False, "ndst_at_creation": True},
         "zoo-02",
         "17ee5853e2, 4.9",
+        hidden_by=("repair-wake-all",),
     ),
     Bug(
         "ZOO-03",
@@ -140,6 +147,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "blocked, with the vector in PIR or, if the way to VM entry looked there once more, in IRR.",
         {"looks_again": False},
         "blocking",
+        hidden_by=("repair-wake-all",),
     ),
     Bug(
         "stale-ndst",
@@ -154,6 +162,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "Posts to a blocked vCPU send no wakeup, and leave ON clear.",
         {"blocked_notify": False},
         "switched",
+        hidden_by=("repair-wake-all",),
     ),
     Bug(
         "wakeup-keeps-lock",
@@ -161,6 +170,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "The way to VM entry takes a vCPU off its list that is on none: it follows the poison in the node.",
         {"wakeup_forgets_lock": False},
         "blocking",
+        hidden_by=("repair-wake-all",),
     ),
     Bug(
         "wakes-one",
@@ -168,6 +178,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "Two posts can come to one wakeup interrupt: the second vCPU stays blocked with ON set.",
         {"wakes_all": False},
         "two-blocked",
+        hidden_by=("repair-wake-all",),
     ),
     Bug(
         "nv-not-restored",

@@ -10,26 +10,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from inspector.answer import Answer, Block, Table, Text
+from inspector.answer import Answer, Block, Table
 from inspector.errors import UsageError
-from inspector.explore import show
+from inspector.explore import show, verdicts
 from inspector.explore.cli import EVENTS
 from inspector.explore.steps import read as read_history
+from inspector.explore.verdicts import Found
 from inspector.views import json, text
 from inspector.views.progress import Progress
-from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Change, change, with_bugs
+from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, with_bugs
 from sim_backend.errors import SimError
 from sim_backend.explore import Exploration, Limits, explore
-from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, WORDS, Asked, read
-from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
-from sim_backend.history import move_document
 from sim_backend.scenario import Scenario, load
 from sim_backend.versions import version
 
 DEFAULT = "h-a"
 MIB = 20
-SITUATION = "situation "
 
 
 def listed(options: Namespace) -> int:
@@ -63,15 +60,15 @@ def explored(options: Namespace) -> int:
         UsageError: there is no such scenario, bug or property; a file cannot be written.
     """
     try:
-        found = _explored(options)
+        found = _found(options)
     except SimError as error:
         raise UsageError(str(error)) from None
     if options.promela:
-        _write_promela(found, options.promela)
-    shown = _shown(found, options.show)
-    _print(Answer(_document(found), _blocks(found, shown)), options)
+        _write_promela(found.exploration, options.promela)
+    shown = verdicts.shown(found, options.show)
+    _print(verdicts.answer(found, shown), options)
     if shown is not None:
-        history = found.history(shown)
+        history = found.exploration.history(shown)
         if options.save:
             try:
                 history.write(options.save)
@@ -84,20 +81,33 @@ def explored(options: Namespace) -> int:
             show.tell(reading, sys.stdout, every_step=options.every_step)
     elif options.save or options.html or options.perfetto:
         print("vtdpi: nothing is broken: there is no history to write", file=sys.stderr)
-    return 1 if found.result.broken else 0
+    return 1 if found.exploration.result.broken else 0
 
 
-def _explored(options: Namespace) -> Exploration:
-    changes = [*options.bug, *options.repair]
-    chosen = with_bugs(version(options.version), changes)
-    own = change(options.bug[0]).scenario if options.bug else DEFAULT
-    scenario = _bounded(load(options.scenario or own), options)
+def _found(options: Namespace) -> Found:
+    """What exploring finds; of bugs in their own scenario, also what it finds there without them."""
+    changes = [change(name) for name in options.bug]
+    bugs = [each for each in changes if isinstance(each, Bug)]
+    scenario = options.scenario or (changes[0].scenario if changes else DEFAULT)
     limits = Limits(
         states=options.states,
         depth=options.depth,
         memory=options.memory << MIB if options.memory else None,
-        first=options.first or (bool(options.bug) and not options.all),
+        first=options.first or (bool(changes) and not options.all),
     )
+    if not bugs or options.scenario:
+        return Found(_explored(options, scenario, limits, [*options.repair, *options.bug]))
+    hidden_by = () if options.repair else dict.fromkeys(name for bug in bugs for name in bug.hidden_by)
+    both = [*options.repair, *hidden_by, *(each.name for each in changes if each not in bugs)]
+    without = _explored(options, scenario, replace(limits, first=options.first), both)
+    known = frozenset(verdict.name for verdict in without.result.broken)
+    names = [bug.name for bug in bugs]
+    found = _explored(options, scenario, replace(limits, known=known), [*both, *names])
+    return Found(found, without, tuple(names), tuple(hidden_by))
+
+
+def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
+    scenario = _bounded(load(name), options)
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
@@ -107,7 +117,7 @@ def _explored(options: Namespace) -> Exploration:
     try:
         return explore(
             scenario,
-            chosen,
+            with_bugs(version(options.version), changes),
             limits,
             asked,
             symmetry=not (options.no_symmetry or options.promela),
@@ -145,84 +155,6 @@ def _bounded(scenario: Scenario, options: Namespace) -> Scenario:
         domains[first] = replace(domains[first], vcpus=options.vcpus)
         layout = replace(layout, domains=tuple(domains))
     return replace(scenario, layout=layout)
-
-
-def _shown(found: Exploration, wanted: str | None) -> Verdict | None:
-    """The verdict whose history is to be shown: the one asked for, or that of the shortest."""
-    with_history = [verdict for verdict in found.result.verdicts if verdict.moves is not None]
-    if wanted is None:
-        broken = [verdict for verdict in with_history if verdict.verdict == BROKEN]
-        return min(broken, key=lambda verdict: len(verdict.moves or ()), default=None)
-    for verdict in with_history:
-        if verdict.name == wanted:
-            return verdict
-    names = ", ".join(repr(verdict.name) for verdict in with_history) or "no property"
-    raise UsageError(f"--show {wanted!r}: no history leads there; there is one for {names}")
-
-
-def _document(found: Exploration) -> dict[str, Any]:
-    result = found.result
-    return {
-        "scenario": found.scenario.name,
-        "version": found.version.name,
-        "exhausted": result.exhausted,
-        "stopped": result.stopped,
-        "states": result.states,
-        "transitions": result.transitions,
-        "depth": result.depth,
-        "seconds": result.seconds,
-        "bytes_per_state": result.bytes_per_state,
-        "properties": [
-            {
-                "name": verdict.name,
-                "kind": verdict.kind,
-                "verdict": verdict.verdict,
-                "why": verdict.why,
-                "moves": None if verdict.moves is None else list(map(move_document, verdict.moves)),
-            }
-            for verdict in result.verdicts
-        ],
-    }
-
-
-def _blocks(found: Exploration, shown: Verdict | None) -> list[Block]:
-    result, verdicts = found.result, found.result.verdicts
-    title = f"{found.scenario.name}: {found.scenario.title} ({found.version.name})"
-    how = "exhausted" if result.exhausted else f"NOT exhausted: {result.stopped}"
-    rate = result.states / result.seconds if result.seconds else 0
-    count = (
-        f"{result.states:,} states, {result.transitions:,} actions, depth {result.depth}: {how}, "
-        f"in {result.seconds:.1f} s ({rate:,.0f} states/s, {result.bytes_per_state:.0f} bytes a state)"
-    )
-    asked = [(v.kind, v.name, _verdict(v)) for v in verdicts if v.kind != SOMETIMES]
-    occurs = [Text(f"{verdict}: {', '.join(names)}") for verdict, names in _occurring(verdicts).items()]
-    blocks: list[Block] = [Text(title), Text(count), Table(("kind", "property", "in the model"), asked), *occurs]
-    if shown is not None:
-        why = f"; {shown.why}" if shown.why else ""
-        blocks.append(
-            Text(f"{shown.name}: {WORDS.get(shown.name, 'a property of your own')}. How it is {shown.verdict}{why}:")
-        )
-    return blocks
-
-
-def _occurring(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
-    """What has to happen some time, by whether it did; situations in one word."""
-    found: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        if verdict.kind == SOMETIMES and verdict.verdict != UNKNOWN:
-            found.setdefault(verdict.verdict, []).append(verdict.name)
-    for names in found.values():
-        situations = [name.removeprefix(SITUATION) for name in names if name.startswith(SITUATION)]
-        names[:] = [name for name in names if not name.startswith(SITUATION)]
-        if situations:
-            names.append(f"situations {' '.join(situations)}")
-    return found
-
-
-def _verdict(verdict: Verdict) -> str:
-    if verdict.moves is None:
-        return verdict.verdict
-    return f"{verdict.verdict}, after {len(verdict.moves)} steps"
 
 
 def _print(answer: Answer, options: Namespace) -> None:

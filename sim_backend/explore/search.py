@@ -29,12 +29,15 @@ SCOUTS, USELESS = 256, 16
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: so many states, actions in a history, bytes; None: no limit. `first`: when something is broken."""
+    """When to stop: so many states, actions in a history, bytes; None: no limit. `first`: when something is broken that
+    is not `known` to be, by name.
+    """
 
     states: int | None = None
     depth: int | None = None
     memory: int | None = None
     first: bool = False
+    known: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -394,7 +397,8 @@ class Search:
 
     def _limit(self) -> str | None:
         limits = self.limits
-        if limits.first and any(self.model.properties[number].kind != SOMETIMES for number in self.found):
+        found = (self.model.properties[number] for number in self.found)
+        if limits.first and any(asked.kind != SOMETIMES and asked.name not in limits.known for asked in found):
             return "a property is broken"
         if limits.states is not None and self.states.count >= limits.states:
             return f"budget of {limits.states} states"

@@ -60,12 +60,27 @@ def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
     assert '"on": 0' in capsys.readouterr().out
 
 
-def test_a_bug_is_found_in_its_own_scenario(capsys):
+def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
     assert main(["explore", "--bug", "zoo-12"]) == 1
     out = capsys.readouterr().out
     assert "zoo-12" in out
     assert "NOT exhausted: a property is broken" in out
+    (row,) = (line.split("  ") for line in out.splitlines() if "no stranded interrupt  " in line)
+    assert [word.strip() for word in row if word][-2].startswith("broken, after")
+    assert row[-1].strip() == "holds"
     assert main(["explore", "zoo-12"]) == 0
+
+
+def test_what_is_broken_without_the_bug_too_is_not_what_is_shown(capsys):
+    """h-o breaks `no lost wakeup` in that scenario; its repair is there both times, unless one is asked for."""
+    assert main(["explore", "--bug", "wakes-one", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["version"] == "current with repair-wake-all, wakes-one"
+    verdicts = {each["name"]: (each["verdict"], each["without"]) for each in document["properties"]}
+    assert verdicts["no lost wakeup"] == ("broken", "holds")
+    assert verdicts["no stranded interrupt"][1] == "broken"
+    assert main(["explore", "--bug", "wakes-one", "--repair", "repair-linux-sn", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["version"] == "current with repair-linux-sn, wakes-one"
 
 
 def test_each_bound_has_a_word():
