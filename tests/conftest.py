@@ -36,6 +36,16 @@ Unpacked = Callable[[str], Path]
 Unavailable = Callable[[object], NoReturn]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Where several processes share the tests, those that need the same Xen, which takes long to start, stay together."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if item.get_closest_marker("live"):
+            version = parameters.get("xen_version", parameters.get("bench", "4.20"))
+            item.add_marker(pytest.mark.xdist_group(f"Xen {version}"))
+
+
 @pytest.fixture(scope="session")
 def unavailable() -> Unavailable:
     """Call it with what is missing and what helps: the test is skipped; where the variable CI is set, it fails."""
@@ -75,6 +85,10 @@ def golden(unpacked: Unpacked) -> Unpacked:
     return lambda name: unpacked(f"golden/xen-4.20.3-{name}.core")
 
 
+OWN = ("NO_COLOR", "FORCE_COLOR", "TMUX", "COLUMNS", "LINES")
+"""Variables that speak of the terminal that the tests run in."""
+
+
 class Terminal:
     """A real terminal (tmux) in which a `vtdpi` command line runs.
 
@@ -90,7 +104,7 @@ class Terminal:
         self._tmux = ["tmux", "-S", str(directory / f"tmux-{time.monotonic_ns()}")]
         config = directory / "tmux.conf"
         config.write_text("set -g status off\nset -s escape-time 0\n")
-        clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TMUX")}
+        clean = {name: value for name, value in os.environ.items() if name not in OWN}
         home = {"XDG_STATE_HOME": str(directory / "state"), "XDG_CONFIG_HOME": str(directory / "config")}
         inside = {**home, "PYTHONPATH": str(ROOT), "TERM": "screen-256color", "LESS": "", **environment}
         vtdpi = [*(f"{k}={v}" for k, v in inside.items()), sys.executable, "-m", "inspector.cli", *map(str, words)]
