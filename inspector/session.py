@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from inspector import request
+from inspector.closing import Closing
 from inspector.errors import TargetError
 from inspector.targets.control import is_running
 from inspector.targets.target import Target
@@ -47,7 +47,7 @@ class Answered:
             print(f"vtdpi: {line}", file=err)
 
 
-class Session:
+class Session(Closing):
     """A target, opened when first needed, and the commands that it is asked. A context manager: leaving closes it.
 
     Attributes:
@@ -124,11 +124,3 @@ class Session:
         """Leave the target as it was found. Safe to call twice."""
         if self._target is not None:
             self._target.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()

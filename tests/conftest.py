@@ -38,7 +38,7 @@ Unavailable = Callable[[object], NoReturn]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Where several processes share the tests, those that need the same Xen, which takes long to start, stay together."""
+    """Where several processes share the tests, those that need the same Xen stay together: it takes long to start."""
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if item.get_closest_marker("live"):

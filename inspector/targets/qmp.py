@@ -10,15 +10,15 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from inspector.closing import Closing
 from inspector.errors import TargetError
 
 LONGEST_LINE = 1 << 24
 
 
-class Qmp:
+class Qmp(Closing):
     """A connection to QEMU's QMP socket. Use as a context manager.
 
     `version` is QEMU's own, (major, minor, micro).
@@ -75,14 +75,6 @@ class Qmp:
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _greeting(self, deadline: float) -> dict[str, Any]:
         """The first message that is no event: QEMU may send one to whoever connects just then."""

@@ -14,9 +14,8 @@ import re
 import socket
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from inspector.closing import Closing
 from inspector.errors import TargetError
 from inspector.targets import qemu_text
 
@@ -67,7 +66,7 @@ class Found:
     physical: bool
 
 
-class Conversation:
+class Conversation(Closing):
     """One connection to a stub: packets out, answers in, all within `timeout` seconds. Connecting stops the machine.
 
     `stop_replies` counts the stop replies that came by themselves.
@@ -133,14 +132,6 @@ class Conversation:
     def close(self) -> None:
         """Close the connection. A QEMU leaves its machine stopped."""
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _send(self, packet: bytes) -> None:
         self._asked = packet

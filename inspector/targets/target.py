@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from inspector.closing import Closing
 from inspector.errors import NotHere, NotReadable
 
 
@@ -41,7 +40,7 @@ class IoApic:
     redirection: tuple[int, ...]
 
 
-class Target(ABC):
+class Target(Closing):
     """A machine, running or dumped. Use as a context manager: leaving it leaves the machine as it was found."""
 
     description: str
@@ -94,13 +93,5 @@ class Target(ABC):
         """
         raise NotHere(f"IO-APIC registers are not part of memory, and {self.description} holds nothing else")
 
-    def close(self) -> None:  # noqa: B027 - most targets have nothing to put back
+    def close(self) -> None:
         """Leave the machine as it was found and release everything. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
