@@ -21,7 +21,7 @@ from inspector.views.progress import Progress
 from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, with_bugs
 from sim_backend.errors import SimError
 from sim_backend.explore import Exploration, Limits, explore
-from sim_backend.explore.properties import PROPERTIES, WORDS, Asked, read
+from sim_backend.explore.properties import PROPERTIES, Asked, read
 from sim_backend.scenario import Scenario, load
 from sim_backend.versions import version
 
@@ -39,12 +39,12 @@ def listed(options: Namespace) -> int:
     blocks: list[Block] = [
         Table(("", "name", "what"), changes, "--bug, --repair"),
         Table(("scenario", "what happens"), scenarios),
-        Table(("property", "kind", "what it says"), [(a.name, a.kind, WORDS[a.name]) for a in PROPERTIES]),
+        Table(("property", "kind", "what it says"), [(a.name, a.kind, a.words) for a in PROPERTIES]),
     ]
     document = {
         "changes": [{"kind": kind, "name": name, "title": title} for kind, name, title in changes],
         "scenarios": [{"name": name, "title": title} for name, title in scenarios],
-        "properties": [{"name": each.name, "kind": each.kind, "words": WORDS[each.name]} for each in PROPERTIES],
+        "properties": [{"name": each.name, "kind": each.kind, "words": each.words} for each in PROPERTIES],
     }
     _print(Answer(document, blocks), options)
     return 0

@@ -35,11 +35,12 @@ Test = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Asked:
-    """A property of machines. `tests` makes its tests for one; it holds where all of them do."""
+    """A property of machines. `tests` makes its tests for one; it holds where all of them do. `words`: what it says."""
 
     name: str
     kind: str
     tests: Callable[[Any], Sequence[Test]]
+    words: str = "a property of your own"
 
 
 def pending(m: Any, v: int) -> bool:
@@ -179,34 +180,81 @@ def _delivered_or_pending(v: int, vector: int) -> Test:
 
 
 PROPERTIES = (
-    Asked("no lost wakeup", EVENTUALLY, _of_each_vcpu(_is_woken)),
-    Asked("no stranded interrupt", EVENTUALLY, _of_each_vcpu(_takes_all)),
-    Asked("restored before VM entry", ALWAYS, _of_each_vcpu(_is_restored)),
-    Asked("not suppressed in the guest", ALWAYS, _of_each_vcpu(_is_notified)),
-    Asked("on one list, under its lock", ALWAYS, _listed_once),
-    Asked("locks are held once", ALWAYS, _locks),
-    Asked("no message is lost", ALWAYS, _arrives),
-    Asked("posted to the device's owner", ALWAYS, _posts_to_its_owner),
-    Asked("nobody waits for ever", AT_REST, _nobody_stuck),
-    Asked("delivered at least once", AT_REST, _at_least_once),
-    Asked("not delivered more often than posted", ALWAYS, _not_too_often),
-    Asked("Xen does not crash", ALWAYS, _runs),
+    Asked(
+        "no lost wakeup",
+        EVENTUALLY,
+        _of_each_vcpu(_is_woken),
+        "a blocked vCPU with a vector pending is woken without the help of a later interrupt",
+    ),
+    Asked(
+        "no stranded interrupt",
+        EVENTUALLY,
+        _of_each_vcpu(_takes_all),
+        "a vector pending while the guest runs is delivered without the help of a later interrupt",
+    ),
+    Asked(
+        "restored before VM entry",
+        ALWAYS,
+        _of_each_vcpu(_is_restored),
+        "in the guest, NV is the notification vector and the vCPU is on no blocking list",
+    ),
+    Asked(
+        "not suppressed in the guest",
+        ALWAYS,
+        _of_each_vcpu(_is_notified),
+        "in the guest, SN is clear",
+    ),
+    Asked(
+        "on one list, under its lock",
+        ALWAYS,
+        _listed_once,
+        "lists are circular; a vCPU is on the list whose lock it names, and on no other",
+    ),
+    Asked(
+        "locks are held once",
+        ALWAYS,
+        _locks,
+        "no blocking list's lock has two holders",
+    ),
+    Asked(
+        "no message is lost",
+        ALWAYS,
+        _arrives,
+        "every interrupt message goes to a CPU that is online",
+    ),
+    Asked(
+        "posted to the device's owner",
+        ALWAYS,
+        _posts_to_its_owner,
+        "a device's interrupt is posted to no vCPU but those of the device's domain",
+    ),
+    Asked(
+        "nobody waits for ever",
+        AT_REST,
+        _nobody_stuck,
+        "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",
+    ),
+    Asked(
+        "delivered at least once",
+        AT_REST,
+        _at_least_once,
+        "at rest, a vector that was posted has been delivered or is still pending",
+    ),
+    Asked(
+        "not delivered more often than posted",
+        ALWAYS,
+        _not_too_often,
+        "a vector is not delivered more often than it was posted",
+    ),
+    Asked(
+        "Xen does not crash",
+        ALWAYS,
+        _runs,
+        "no wild pointer is followed, no area that is gone is used",
+    ),
 )
 
-WORDS = {
-    "no lost wakeup": "a blocked vCPU with a vector pending is woken without the help of a later interrupt",
-    "no stranded interrupt": "a vector pending while the guest runs is delivered without the help of a later interrupt",
-    "restored before VM entry": "in the guest, NV is the notification vector and the vCPU is on no blocking list",
-    "not suppressed in the guest": "in the guest, SN is clear",
-    "on one list, under its lock": "lists are circular; a vCPU is on the list whose lock it names, and on no other",
-    "locks are held once": "no blocking list's lock has two holders",
-    "no message is lost": "every interrupt message goes to a CPU that is online",
-    "posted to the device's owner": "a device's interrupt is posted to no vCPU but those of the device's domain",
-    "nobody waits for ever": "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",
-    "delivered at least once": "at rest, a vector that was posted has been delivered or is still pending",
-    "not delivered more often than posted": "a vector is not delivered more often than it was posted",
-    "Xen does not crash": "no wild pointer is followed, no area that is gone is used",
-}
+WORDS = {asked.name: asked.words for asked in PROPERTIES}
 
 
 def situation(m: Any, v: int) -> str:
