@@ -205,6 +205,7 @@ def deliver(w: Any, a: Actor, f: Frame) -> Any:
         return None
     binding = w.binding_of(w.dpci[a.cpu].pop(0))
     if binding is not None:
+        w.posted(*binding)
         a.call(vmx_deliver_posted_intr, *binding)
     return deliver
 

@@ -30,6 +30,9 @@ class Guests(Services):
         top = raw.bit_length() - 1
         return top // 128 * 32 + top % 128
 
+    def posted(self, v: int, vector: int) -> None:
+        """A device's interrupt is posted to a vCPU, by the unit or by Xen: whoever counts overrides this."""
+
     def take_virtual(self, v: int, vector: int) -> None:
         """The guest takes a virtual interrupt and handles it."""
         place = self.irrs[v] + 16 * (vector >> 5)
@@ -106,13 +109,16 @@ class Guests(Services):
         """A number for an MSI."""
         return msi.sid << 16 | msi.number
 
-    def bind(self, msi: Msi, domain: int) -> tuple[int, int]:
+    def binding_in(self, msi: Msi, domain: int) -> tuple[int, int]:
         """Which vCPU and vector an MSI becomes in a guest: spread over the vCPUs."""
         vcpus = self.layout.domains[domain].vcpus
-        v = vcpus[msi.number % len(vcpus)]
         vector = FIRST_GUEST_VECTOR + (msi.number * 8 + msi.number // 24) % GUEST_VECTORS
-        self.bindings[self.msi_key(msi)] = v, vector
-        return v, vector
+        return vcpus[msi.number % len(vcpus)], vector
+
+    def bind(self, msi: Msi, domain: int) -> tuple[int, int]:
+        """Make an MSI a guest's; its vCPU and vector."""
+        binding = self.bindings[self.msi_key(msi)] = self.binding_in(msi, domain)
+        return binding
 
     def unbind(self, msi: Msi) -> None:
         """An MSI is no longer a guest's."""

@@ -13,7 +13,7 @@ from sim_backend.errors import SimError
 from sim_backend.interrupts import lapic
 from sim_backend.layout import Layout
 from sim_backend.packing import packed, reader, reserved_mask
-from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Procedure
 from sim_backend.world import CONTROL, NDST, NV, ON, PIR_WORDS, UNIT, VCPU
 from structs.apic import apic_id, reserved_bits
 from structs.faults import FRCD, REASONS
@@ -221,6 +221,7 @@ def post(w: Any, unit: Remapping, index: int, entry: int) -> tuple[bool, int, in
         new |= ON_BIT
     w.memory.write(pda, new.to_bytes(PI_DESC.size, "little"))
     vcpu = pda - w.o.pi_desc
+    w.posted(vcpu, vector)
     before, after = (n >> ON + 8 * CONTROL & 1 for n in (old, new))
     w.effect = (VCPU, vcpu, f"pir bit {vector:#x} set; on", before, after)
     return notify, old >> 8 * NV & 0xFF, ndst
@@ -333,7 +334,9 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 
 def invalidate_next(w: Any, unit: Remapping) -> bool:
-    """The unit does the next descriptor of its queue; False if the queue is empty."""
+    """The unit does the next descriptor of its queue. False if the queue is empty, or if a message that went through
+    an entry that is to be invalidated is still on its way: that is waited for (interrupt draining, VT-d 6.5.5).
+    """
     memory = w.memory
     head = memory.u64(unit.iqh)
     if head == memory.u64(unit.iqt):
@@ -342,7 +345,10 @@ def invalidate_next(w: Any, unit: Remapping) -> bool:
     kind = descriptor_type(raw)
     if kind == INVALIDATE_ENTRIES:
         first, count = (iec_index(raw), 1 << iec_mask(raw)) if by_index(raw) else (0, unit.entries)
-        for key in [key for key in w.iec if key[0] == unit.unit and first <= key[1] < first + count]:
+        indexes = range(first, first + count)
+        if not _on_their_way(w, unit).isdisjoint(indexes):
+            return False
+        for key in [key for key in w.iec if key[0] == unit.unit and key[1] in indexes]:
             del w.iec[key]
     elif kind == WAIT_DESCRIPTOR and writes_status(raw):
         memory.set_u32(status_address(raw), status_data(raw))
@@ -350,6 +356,16 @@ def invalidate_next(w: Any, unit: Remapping) -> bool:
     memory.set_u64(unit.iqh, after)
     w.effect = (UNIT, unit.unit, "IQH", head, after)
     return True
+
+
+def _on_their_way(w: Any, unit: Remapping) -> set[int]:
+    """The entries of a unit through which messages went that have not been posted or sent yet."""
+    frames = (frame for device in w.devices.values() for frame in device.stack)
+    return {
+        interrupt_index(frame[ADDRESS], frame[DATA])
+        for frame in frames
+        if frame[PROCEDURE] == interrupt_request.number and frame[PC] and frame[UNIT_NUMBER] == unit.unit
+    }
 
 
 # Posted-interrupt processing by a CPU in the guest (SDM volume 3, "Posted-Interrupt Processing").

@@ -45,6 +45,10 @@ class BoundedMachine(TrackedMachine):
     def _vectors(self, machine: Machine) -> list[tuple[int, int]]:
         """The vCPUs and vectors that interrupts may go to."""
         bound = set(machine.bindings.values()) if self.bounds.posts else set()
+        if self.bounds.posts and self.bounds.attaches:
+            domains = {number for number, _ in machine.names.values()}
+            msis = [msi for sid in machine.devices for msi in machine.layout.device(sid).msis]
+            bound |= {machine.binding_in(msi, domain) for msi in msis for domain in domains}
         emulated = {(v, FIRST_GUEST_VECTOR) for v in self.names} if self.bounds.emulated else set()
         ipis = {(v, IPI_VECTOR) for v in self.names} if self.bounds.ipis else set()
         return sorted(bound | emulated | ipis)
@@ -215,12 +219,17 @@ class BoundedMachine(TrackedMachine):
         if order == "post":
             sid, number = self.sid(arguments[0]), arguments[1]
             binding = self.bindings.get(self.msi_key(self.layout.device(sid).msis[number]))
-            if binding is not None:
-                self.posted(*binding)
+            if binding is not None and not self.hotplug:
+                self.count_posted(*binding)
         elif order == "deliver":
-            self.posted(self.vcpu(arguments[0]), arguments[1])
+            self.count_posted(self.vcpu(arguments[0]), arguments[1])
         elif order == "ipi":
-            self.posted(self.vcpu(arguments[1]), IPI_VECTOR)
+            self.count_posted(self.vcpu(arguments[1]), IPI_VECTOR)
+
+    def posted(self, v: int, vector: int) -> None:
+        # Where devices come and go, what a message becomes is known only now.
+        if self.hotplug and (v, vector) in self.vectors:
+            self.count_posted(v, vector)
 
     def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for sid, device in self.devices.items():

@@ -417,7 +417,7 @@ class TrackedMachine(Machine):
         posted, delivered = self.view["posted", v, vector]
         self.view["posted", v, vector] = posted, delivered + 1
 
-    def posted(self, v: int, vector: int) -> None:
+    def count_posted(self, v: int, vector: int) -> None:
         """Note that a vector is on its way to a vCPU."""
         posted, delivered = self.view["posted", v, vector]
         self.view["posted", v, vector] = posted + 1, delivered

@@ -8,7 +8,7 @@ from inspector.look import Look
 from inspector.take import take
 from inspector.targets.simulation import Simulation
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
-from sim_backend.hardware import Lapic, clear_faults
+from sim_backend.hardware import Lapic, clear_faults, flush_entry
 from sim_backend.machine import Machine
 from sim_backend.scenario import Scenario
 from structs.faults import FRCD
@@ -195,6 +195,25 @@ def test_the_unit_uses_its_cached_entry_until_it_is_invalidated(machine):
     head, tail = (machine.memory.u64(machine.layout.register(0, name)) for name in ("IQH", "IQT"))
     assert head == tail != 0
     assert (0, msi(machine).index) not in machine.iec
+
+
+def test_an_invalidation_waits_for_messages_that_went_through_the_entry(machine):
+    """VT-d 6.5.5: what was fetched before is posted before the invalidation completes. Other entries do not matter."""
+    unit, device = machine.units[0], machine.devices[DEVICE]
+    place = machine.layout.register(0, "IQH")
+    for sent, invalidated, waits in ((0, 0, True), (1, 0, False)):
+        machine.post("00:03.0", sent)
+        machine.order(flush_entry, 0, msi(machine, invalidated).index)
+        assert device.turn(machine), "the entry is fetched"
+        assert machine.toolstack.turn(machine), "the invalidation is queued"
+        head = machine.memory.u64(place)
+        assert unit.turn(machine) != waits
+        assert (machine.memory.u64(place) == head) == waits
+        while device.turn(machine):
+            pass
+        machine.settle()
+        assert machine.memory.u64(place) != head
+        assert descriptor(machine)["pir"]
 
 
 def test_a_fault_record_is_as_the_specification_draws_it(machine):

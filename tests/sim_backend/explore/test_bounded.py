@@ -1,5 +1,6 @@
 """The machine as a model: what occurs, and that what is found is what the machine does."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -37,6 +38,22 @@ def test_steps_at_once_hide_nothing(name, change, monkeypatch):
     assert one_by_one.states > together.states
     assert [(v.name, v.verdict) for v in one_by_one.verdicts] == [(v.name, v.verdict) for v in together.verdicts]
     assert together.broken
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("zoo-01", {"posts": 1, "preemptions": 0}),
+        ("zoo-07", {"posts": 2}),
+        ("zoo-07", {"posts": 1, "detaches": 1}),
+    ],
+)
+def test_a_device_that_interrupts_while_it_comes_and_goes_breaks_nothing(name, bounds):
+    """Its interrupts are posted by the unit or by Xen, or are the host's, whatever its entry was at first."""
+    scenario = load(name)
+    found = explore(replace(scenario, bounds=scenario.bounds.but(**bounds))).result
+    assert found.exhausted
+    assert not found.broken
 
 
 @pytest.mark.parametrize("name", ["h-a", "h-n", "upcall"])
