@@ -5,6 +5,7 @@ state that is reached without a bug does the audit find one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
@@ -104,6 +105,7 @@ def version(*names):
     return with_bugs(CURRENT, names) if names else CURRENT
 
 
+@cache
 def broken(scenario, *names, **limits):
     result = explore(load(scenario), version(*names), Limits(**limits)).result
     assert result.seconds < SECONDS
