@@ -1,15 +1,30 @@
-"""Work on slices, in several processes: children are forked from what is known now, and send back what they found."""
+"""Work on slices, in several processes: children are forked from what is known now, and send back what they found.
+
+What the parent goes on changing lies in memory that they share, or the system would copy it, page by page, after each
+fork.
+"""
 
 from __future__ import annotations
 
+import math
+import mmap
 import multiprocessing
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from sim_backend.errors import SimError
 
 Slice = tuple[int, int]
+
+
+def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """As `numpy.zeros`, in memory that is shared with children."""
+    whole = math.prod(np.atleast_1d(shape).tolist())
+    memory = mmap.mmap(-1, max(1, whole * np.dtype(dtype).itemsize))
+    return np.frombuffer(memory, dtype, whole).reshape(shape)
 
 
 def spread(work: Callable[[int, int], Any], start: int, end: int, processes: int) -> Iterator[Any]:

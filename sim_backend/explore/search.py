@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -14,7 +14,7 @@ from sim_backend.errors import SimError
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
-from sim_backend.explore.processes import spread
+from sim_backend.explore.processes import shared_zeros, spread
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
@@ -65,19 +65,22 @@ class Stale(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
-    """New states that another process found."""
+class Successors:
+    """What comes after some states in one action.
+
+    Attributes:
+        rows, parents, outcomes: the states after, the states that they come from, and by what outcome.
+        transitions: how many there are; `rows` may leave out states that were visited before.
+        resting: the states without progress.
+        unknown: the states from which not all is known, where nothing is to be learnt; the rest is without them.
+    """
 
     rows: Rows
     parents: Any
     outcomes: Any
     transitions: int
-
-    @classmethod
-    def of(cls, states: States, transitions: int) -> Found:
-        """All of some states."""
-        count = states.count
-        return cls(states.rows[:count], states.parent[:count], states.via[:count], transitions)
+    resting: Any
+    unknown: Any
 
 
 @dataclass
@@ -139,7 +142,7 @@ class Search:
 
     def _begin(self) -> None:
         """Have visited nothing but the first state, and that not yet."""
-        self.states = States(self.fields.words)
+        self.states = States(self.fields.words, shared_zeros if self.processes > 1 else np.zeros)
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
         self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
@@ -163,7 +166,7 @@ class Search:
         while self.states.count and useless < USELESS:
             runs = self.learnt.runs
             try:
-                rows = self._once_still(lambda: self._successors(np.arange(self.states.count), renamed=False))[0]
+                rows = self._once_still(lambda: self._successors(np.arange(self.states.count), renamed=False)).rows
                 self._check(0, self.states.count)
             except Stale:
                 self._forget()
@@ -208,33 +211,25 @@ class Search:
             self._expand_these(np.arange(start, end))
             return
         unknown = []
-        for found, resting, left in self._spread(self._expanded, start, end):
-            self.transitions += found.transitions
-            self.states.add(found.rows, found.parents, found.outcomes)
-            self._check_at_rest(resting)
-            unknown.append(left)
+        for found in self._spread(self._expanded, start, end):
+            self._visit(found)
+            unknown.append(found.unknown)
         self._expand_these(np.concatenate(unknown))
 
     def _expand_these(self, states: Any) -> None:
-        rows, parents, outcomes, resting = self._once_still(lambda: self._successors(states))
-        self.transitions += len(rows)
-        self.states.add(rows, parents, outcomes)
-        self._check_at_rest(resting)
+        self._visit(self._once_still(lambda: self._successors(states)))
 
-    def _expanded(self, start: int, end: int) -> tuple[Found, Any, Any]:
-        """In another process: what is new after these states; which are at rest; from which not all is known."""
-        known, unknown = np.arange(start, end), []
-        for number in range(self.tests):
-            learnt = self.learnt.leaves(number, self.states.rows[known]) > 0
-            unknown.append(known[~learnt])
-            known = known[learnt]
-        successors = self._successors(known)
-        assert successors is not None
-        rows, parents, outcomes, resting = successors
-        new = self.states.find(rows) < 0
-        fresh = States(self.fields.words)
-        fresh.add(rows[new], parents[new], outcomes[new])
-        return Found.of(fresh, len(rows)), resting, np.concatenate(unknown)
+    def _visit(self, found: Successors) -> None:
+        self.transitions += found.transitions
+        self.states.add(found.rows, found.parents, found.outcomes)
+        self._check_at_rest(found.resting)
+
+    def _expanded(self, start: int, end: int) -> Successors:
+        """In another process: what comes after these states, less what was visited before."""
+        found = self._successors(np.arange(start, end))
+        assert found is not None
+        new = self.states.find(found.rows) < 0
+        return replace(found, rows=found.rows[new], parents=found.parents[new], outcomes=found.outcomes[new])
 
     def _is_shared(self, start: int, end: int) -> bool:
         return self.processes > 1 and end - start >= CHUNK
@@ -248,28 +243,32 @@ class Search:
         finally:
             self.learnt.frozen = False
 
-    def _successors(self, states: Any, renamed: bool = True) -> tuple[Rows, Any, Any, Any] | None:
-        """The states after one action, the states and outcomes that they come from; and the states without progress."""
+    def _successors(self, states: Any, renamed: bool = True) -> Successors | None:
+        """What comes after states. None if fields moved, for what was not known had to be learnt."""
         rows, learnt = self.states.rows[states], self.learnt
-        moving = np.zeros(len(rows), bool)
-        made = []
+        moving, known = np.zeros(len(rows), bool), np.ones(len(rows), bool)
+        made = [(rows[:0], states[:0], states[:0])]
         for number, action in enumerate(self.model.actions):
             leaves = learnt.leaves(number, rows)
             if leaves is None:
                 return None
+            known &= leaves > 0
             counts = learnt.leaf_count.array[leaves]
             if action.progress:
                 moving |= counts > 0
             for which in range(int(counts.max(initial=0))):
                 able = np.flatnonzero(counts > which)
                 outcomes = learnt.leaf_start.array[leaves[able]] + which
-                made.append((learnt.apply(rows[able], outcomes), states[able], outcomes))
-        resting = states[~moving]
-        if not made:
-            return rows[:0], states[:0], states[:0], resting
-        after, parents, outcomes = (np.concatenate(parts) for parts in zip(*made, strict=True))
+                made.append((learnt.apply(rows[able], outcomes), able, outcomes))
+        after, able, outcomes = (np.concatenate(parts) for parts in zip(*made, strict=True))
+        if not known.all():
+            kept = known[able]
+            after, able, outcomes = after[kept], able[kept], outcomes[kept]
         smallest = self.renaming.smallest(after)
-        return None if smallest is None else (smallest if renamed else after, parents, outcomes, resting)
+        if smallest is None:
+            return None
+        rows = smallest if renamed else after
+        return Successors(rows, states[able], outcomes, len(rows), states[known & ~moving], states[~known])
 
     def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
         """From states that were all visited, or their likes: each action that is progress, which of the states it is

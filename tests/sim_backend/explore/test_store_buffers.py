@@ -140,7 +140,7 @@ def all_of(search):
 
 def at_rest(search):
     """The states in which nothing happens of itself."""
-    *_, resting = search._successors(all_of(search))
+    resting = search._successors(all_of(search)).resting
     assert resting.size
     return resting
 
