@@ -42,7 +42,7 @@ def test_kinds_are_told_by_content(unpacked: Paths, golden: Paths, tmp_path: Pat
         (b"", "is empty; expected a dump file"),
         (b"just some text\n" * 9, "is a text file; expected a memory dump (ELF core, kdump or raw image)"),
         ("Grüße\n".encode(), "is a text file"),
-        (gzip.compress(b"x"), "is compressed with gzip: unpack it first (gunzip)"),
+        (gzip.compress(b"x", mtime=0), "is compressed with gzip: unpack it first (gunzip)"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "is compressed with zstd: unpack it first (zstd -d)"),
         (b"QEVM" + bytes(99), "is a QEMU migration stream"),
         (b"PAGEDU64" + bytes(99), "is a Windows crash dump"),
