@@ -15,9 +15,10 @@ from typing import Self
 from sim_backend.errors import SimError
 from sim_backend.gdb_stub import INTERRUPTED, PACKET_SIZE, Driven, Stub
 
-STEPS_AT_ONCE = 251
-"""Steps between two looks at the connection: a few milliseconds. A prime, so that a machine that repeats itself is not
-stopped at the same point each time."""
+STEPS_AT_ONCE = 4001
+"""Steps between two looks at the connection: some 20 milliseconds. Much less, and other threads of this process starve:
+CPython lets them in when they have waited for 5 ms, and begins to count anew at each look. A prime, so that a machine
+that repeats itself is not stopped at the same point each time."""
 
 INTERRUPT = b"\x03"
 CHECKSUM = 2
@@ -53,7 +54,7 @@ class GdbServer:
             if not ipaddress.ip_address(host).is_loopback:
                 raise SimError(f"{host} is not a loopback address, and a debugger may do anything; use 127.0.0.1")
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._listener = socket.create_server((host, port), family=family, backlog=8)
+            self._listener = socket.create_server((host, port), family=family)
         except (OSError, OverflowError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise SimError(f"{host}:{port} cannot be listened on: {why}; choose another port") from None
