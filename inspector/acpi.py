@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from re import finditer
 from typing import Any
 
 from construct import ConstructError
@@ -43,8 +44,9 @@ def find_dmar(target: Target) -> tuple[int, Any]:
 def _root(target: Target) -> dict[str, Any]:
     """Address and signature of the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred."""
     for start, area in _areas(target):
-        for at in range(0, len(area) - RSDP_V1_SIZE + 1, RSDP_ALIGNMENT):
-            if area.startswith(RSDP_SIGNATURE, at) and checksum(area[at : at + RSDP_V1_SIZE]) == 0:
+        for at in (match.start() for match in finditer(RSDP_SIGNATURE, area)):
+            whole = at % RSDP_ALIGNMENT == 0 and at + RSDP_V1_SIZE <= len(area)
+            if whole and checksum(area[at : at + RSDP_V1_SIZE]) == 0:
                 try:
                     rsdp = RSDP.parse(area[at:])
                 except ConstructError as error:
