@@ -4,9 +4,9 @@
     >>> [verdict.name for verdict in found.result.broken]
     ['no lost wakeup', 'no stranded interrupt']
 
-`model` says what a model is, `search` visits its states, `liveness` finds what can go on for ever; they know nothing of
-Xen. `transitions` is what makes it fast. `tracked` is the machine on a state of the search, `bounded` the model that it
-becomes, `properties` what is asked of it.
+`model` says what a model is, `search` visits its states, `paths` tells how one gets there, `liveness` what can go on
+for ever; they know nothing of Xen. `transitions` is what makes it fast. `tracked` is the machine on a state of the
+search, `bounded` the model that it becomes, `properties` what is asked of it.
 """
 
 from __future__ import annotations

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from sim_backend.errors import SimError
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
+from sim_backend.explore.paths import moves_to
 from sim_backend.explore.processes import shared_zeros, spread
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
-from sim_backend.explore.transitions import Outcome, Transitions
+from sim_backend.explore.transitions import Transitions
 from sim_backend.explore.view import View
 
 CHUNK, SHARED = 1 << 15, 1 << 17
@@ -126,7 +126,7 @@ class Search:
             self.stopped = "interrupted"
             if self.scouting:
                 self._begin()
-            self._move()
+            self.move()
         exhausted = self.exhausted
         return Result(
             exhausted,
@@ -156,7 +156,7 @@ class Search:
         self.learnt.forget()
         self.model.forget()
         self.renaming = Symmetry(self.fields, self.renaming.permutations)
-        self._move()
+        self.move()
 
     def _scout(self) -> None:
         """Go far with a few states of each layer, to learn which fields there are before all states are visited."""
@@ -276,7 +276,7 @@ class Search:
         for number, action in enumerate(self.model.actions):
             if not action.progress:
                 continue
-            leaves = self._known(number, rows)
+            leaves = self.leaves(number, rows)
             counts = self.learnt.leaf_count.array[leaves]
             for which in range(int(counts.max(initial=0))):
                 able = np.flatnonzero(counts > which)
@@ -284,7 +284,7 @@ class Search:
 
     def true(self, number: int, rows: Rows) -> Any:
         """Of states that were all visited, or their likes: which a property's test is true of."""
-        leaves = self._known(self.tests + number, rows)
+        leaves = self.leaves(self.tests + number, rows)
         return self.learnt.leaf_count.array[leaves] > 0
 
     def smallest(self, rows: Rows) -> Rows:
@@ -294,8 +294,9 @@ class Search:
             raise Stale
         return smallest
 
-    def _known(self, number: int, rows: Rows) -> Any:
-        """The leaves of states that were all visited, or their likes: no field and no value in them is new."""
+    def leaves(self, number: int, rows: Rows) -> Any:
+        """What an action or test does with states that were all visited, or their likes: no field and no value in them
+        is new."""
         leaves = self.learnt.leaves(number, rows)
         if leaves is None or self.learnt.stale or self.renaming.stale:
             raise Stale
@@ -379,11 +380,11 @@ class Search:
             if self.learnt.stale or self.renaming.stale:
                 raise Stale
             if self.fields.layout != self.placed:
-                self._move()
+                self.move()
             elif outcome is not None:
                 return outcome
 
-    def _move(self) -> None:
+    def move(self) -> None:
         """Pack everything as fields lie now."""
         self.states.move(self.fields, self.placement)
         self.placed, self.placement = self.fields.layout, self.fields.placement()
@@ -421,47 +422,7 @@ class Search:
             return Verdict(asked.name, asked.kind, verdict)
         verdict = SEEN if asked.kind == SOMETIMES else BROKEN
         try:
-            moves = self.history(finding.state)
+            moves = moves_to(self, finding.state)
         except Stale:
             return Verdict(asked.name, asked.kind, UNKNOWN)
         return Verdict(asked.name, asked.kind, verdict, finding.why, moves, finding.cycle)
-
-    def history(self, state: int) -> tuple[Any, ...]:
-        """The notes of the actions of a shortest history that leads to a state."""
-        path = [state]
-        while self.states.parent[path[-1]] >= 0:
-            path.append(int(self.states.parent[path[-1]]))
-        path.reverse()
-        if not self.renaming.permutations:
-            return tuple(self.learnt.outcomes[self.states.via[step]].note for step in path[1:])
-        return self._followed(path)
-
-    def _followed(self, path: list[int]) -> tuple[Any, ...]:
-        """A history through states of which only the smallest of their kind are known.
-
-        Raises:
-            Stale: the search was interrupted before it could begin again.
-        """
-        if self.stopped:
-            self._move()
-        while not self.renaming.stale and self.renaming.smallest(self.states.rows[:1]) is None:
-            self._move()
-        row, notes = self.states.rows[path[0]], []
-        for step in path[1:]:
-            for after, outcome in self._after(row):
-                if (self.smallest(after[None])[0] == self.states.rows[step]).all():
-                    row = after
-                    notes.append(outcome.note)
-                    break
-            else:
-                raise SimError(
-                    "a symmetry of the model is none: two states that it takes for alike are not; explore without it"
-                )
-        return tuple(notes)
-
-    def _after(self, row: Any) -> Iterator[tuple[Any, Outcome]]:
-        for number in range(self.tests):
-            leaf = self._known(number, row[None])[0]
-            start = int(self.learnt.leaf_start.array[leaf])
-            for which in range(start, start + int(self.learnt.leaf_count.array[leaf])):
-                yield self.learnt.apply(row[None], np.array([which]))[0], self.learnt.outcomes[which]

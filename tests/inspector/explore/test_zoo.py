@@ -20,6 +20,7 @@ from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.every_state import alike, every_state
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.model import EVENTUALLY
+from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES
 from sim_backend.explore.properties import situation as of_explorer
 from sim_backend.explore.search import Search
@@ -229,7 +230,7 @@ def test_a_state_is_the_machine_that_a_history_leads_to(scenario):
     for state in seen[:: max(1, len(seen) // 8)].tolist():
         made = materialised(machine, values(search.fields, search.states.rows[state]))
         there = started(load(scenario), CURRENT)
-        for moves in search.history(state):
+        for moves in moves_to(search, state):
             for move in moves:
                 there.perform(move)
         assert Look(Simulation(made)).snapshot == Look(Simulation(there)).snapshot

@@ -8,6 +8,7 @@ import pytest
 
 from sim_backend.bugs import with_bugs
 from sim_backend.explore import Limits, explore
+from sim_backend.explore.paths import moves_to
 from sim_backend.explore.result import SEEN
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.history import History
@@ -61,7 +62,7 @@ def test_the_machine_does_again_what_was_found(name):
     found = explore(load(name), symmetry=False, limits=Limits(states=10_000))
     search, fields = found.search, found.search.fields
     for state in np.random.default_rng(1).integers(0, search.states.count, 12).tolist():
-        moves = tuple(chain.from_iterable(search.history(state)))
+        moves = tuple(chain.from_iterable(moves_to(search, state)))
         machine = TrackedMachine(History(found.scenario, found.version, moves).at())
         for field, key in enumerate(fields.keys):
             if isinstance(key, tuple) and key[0] in ("left", "posted"):

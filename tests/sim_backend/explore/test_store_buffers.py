@@ -10,6 +10,7 @@ import pytest
 from sim_backend.explore import bounded, explore
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.fields import Fields
+from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES, could_wake, pending
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.search import Search
@@ -113,7 +114,7 @@ def test_a_machine_gets_to_every_state_that_is_found(name):
     waiting = 0
     numbers = chance.permutation(search.states.count)[:25]
     for number, state in zip(numbers.tolist(), states(search, numbers), strict=True):
-        moves = tuple(chain.from_iterable(search.history(number)))
+        moves = tuple(chain.from_iterable(moves_to(search, number)))
         machine = History(load(name), version(PLAIN_READ), moves, store_buffers=True).at()
         again = TrackedMachine(machine)
         waiting += any(machine.buffers)
