@@ -34,7 +34,8 @@ class Simulation(Target):
     def __init__(self, machine: Placed) -> None:
         self.machine = machine
         config = machine.layout.config
-        self.description = f"simulated machine with {config.cpus} CPUs and Xen {machine.layout.profile.version}"
+        cpus = "1 CPU" if config.cpus == 1 else f"{config.cpus} CPUs"
+        self.description = f"simulated machine with {cpus} and Xen {machine.layout.profile.version}"
 
     def touched(self) -> None:
         """Say that the machine has moved, or was told to: what was read before is of the past."""
