@@ -111,8 +111,8 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
-    if options.processes < 1:
-        raise UsageError(f"--processes {options.processes}: expected 1 or more")
+    if options.threads < 1:
+        raise UsageError(f"--threads {options.threads}: expected 1 or more")
     progress = Progress()
     try:
         return explore(
@@ -122,7 +122,7 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
             asked,
             symmetry=not (options.no_symmetry or options.promela),
             tell=progress.tell if sys.stderr.isatty() else None,
-            processes=options.processes,
+            threads=options.threads,
             store_buffers=options.store_buffers,
         )
     finally:

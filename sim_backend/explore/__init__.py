@@ -62,7 +62,7 @@ def explore(
     properties: Sequence[Asked] = PROPERTIES,
     symmetry: bool = True,
     tell: Callable[[Progress], None] | None = None,
-    processes: int = 1,
+    threads: int = 1,
     store_buffers: bool = False,
 ) -> Exploration:
     """Run all orders of a scenario's events within its bounds.
@@ -72,7 +72,7 @@ def explore(
     """
     scenario = replace(scenario, workload=Workload())
     machine = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
-    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, processes)
+    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, threads)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
     named = [verdicts[each.name] for each in properties if each.name in verdicts]

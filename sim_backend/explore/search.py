@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,15 +14,18 @@ from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
 from sim_backend.explore.paths import moves_to
-from sim_backend.explore.processes import shared_zeros, spread
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
+from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 from sim_backend.explore.view import View
 
-CHUNK, SHARED = 1 << 15, 1 << 17
+CHUNK = 1 << 15
+SHARED = 16 * CHUNK
+"""So many states at once: by one thread, and by several."""
 EVERY = 0.5
+Part = TypeVar("Part")
 SCOUTS, USELESS = 256, 16
 """So many states of a layer go ahead, until they have learnt nothing for so many layers."""
 
@@ -70,7 +73,6 @@ class Successors:
 
     Attributes:
         rows, parents, outcomes: the states after, the states that they come from, and by what outcome.
-        transitions: how many there are; `rows` may leave out states that were visited before.
         resting: the states without progress.
         unknown: the states from which not all is known, where nothing is to be learnt; the rest is without them.
     """
@@ -78,7 +80,6 @@ class Successors:
     rows: Rows
     parents: Any
     outcomes: Any
-    transitions: int
     resting: Any
     unknown: Any
 
@@ -90,14 +91,14 @@ class Search:
     Args:
         symmetry: visit only one of the states that a model's symmetries turn into each other.
         tell: is told of the progress about twice a second.
-        processes: how many work on a layer of states, if it is large.
+        threads: how many work on a layer of states, if it is large.
     """
 
     model: Model
     limits: Limits = field(default_factory=Limits)
     symmetry: bool = True
     tell: Callable[[Progress], None] | None = None
-    processes: int = 1
+    threads: int = 1
 
     def __post_init__(self) -> None:
         self.fields = Fields(self.model.initial)
@@ -142,7 +143,7 @@ class Search:
 
     def _begin(self) -> None:
         """Have visited nothing but the first state, and that not yet."""
-        self.states = States(self.fields.words, shared_zeros if self.processes > 1 else np.zeros)
+        self.states = States(self.fields.words)
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
         self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
@@ -194,7 +195,7 @@ class Search:
 
     def _visit_layer(self) -> None:
         start, end = self.layers[-2:]
-        part = CHUNK if self.processes == 1 else SHARED * self.processes
+        part = CHUNK if self.threads == 1 else SHARED
         for at in range(start, end, part):
             before = self.states.count
             self._expand(at, min(at + part, end))
@@ -210,36 +211,39 @@ class Search:
         if not self._is_shared(start, end):
             self._expand_these(np.arange(start, end))
             return
-        unknown = []
+        # What may have to be learnt waits until no thread works.
+        resting, unknown = [], []
         for found in self._spread(self._expanded, start, end):
-            self._visit(found)
+            self._add(found)
+            resting.append(found.resting)
             unknown.append(found.unknown)
+        self._check_at_rest(np.concatenate(resting))
         self._expand_these(np.concatenate(unknown))
 
     def _expand_these(self, states: Any) -> None:
-        self._visit(self._once_still(lambda: self._successors(states)))
-
-    def _visit(self, found: Successors) -> None:
-        self.transitions += found.transitions
-        self.states.add(found.rows, found.parents, found.outcomes)
+        found = self._once_still(lambda: self._successors(states))
+        self._add(found)
         self._check_at_rest(found.resting)
 
+    def _add(self, found: Successors) -> None:
+        self.transitions += len(found.rows)
+        self.states.add(found.rows, found.parents, found.outcomes)
+
     def _expanded(self, start: int, end: int) -> Successors:
-        """In another process: what comes after these states, less what was visited before."""
+        """In another thread: what comes after these states."""
         found = self._successors(np.arange(start, end))
         assert found is not None
-        new = self.states.find(found.rows) < 0
-        return replace(found, rows=found.rows[new], parents=found.parents[new], outcomes=found.outcomes[new])
+        return found
 
     def _is_shared(self, start: int, end: int) -> bool:
-        return self.processes > 1 and end - start >= CHUNK
+        return self.threads > 1 and end - start > CHUNK
 
-    def _spread(self, work: Callable[[int, int], Any], start: int, end: int) -> list[Any]:
-        """Have several processes do something, none of which learns anything."""
+    def _spread(self, work: Callable[[int, int], Part], start: int, end: int) -> Iterator[Part]:
+        """What several threads find out, none of which learns anything."""
         self._once_still(lambda: self.renaming.smallest(self.states.rows[:1]))
         self.learnt.frozen = True
         try:
-            return list(spread(work, start, end, self.processes))
+            yield from spread(work, start, end, CHUNK, self.threads)
         finally:
             self.learnt.frozen = False
 
@@ -268,7 +272,7 @@ class Search:
         if smallest is None:
             return None
         rows = smallest if renamed else after
-        return Successors(rows, states[able], outcomes, len(rows), states[known & ~moving], states[~known])
+        return Successors(rows, states[able], outcomes, states[known & ~moving], states[~known])
 
     def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
         """From states that were all visited, or their likes: each action that is progress, which of the states it is
@@ -324,7 +328,7 @@ class Search:
         self._check_these(np.unique(np.concatenate(unknown)))
 
     def _checked(self, start: int, end: int) -> tuple[dict[int, int], Any]:
-        """In another process: properties, and where they are broken or seen; the states of which not all is known."""
+        """In another thread: properties, and where they are broken or seen; the states of which not all is known."""
         found, unknown = {}, [np.zeros(0, np.int64)]
         rows = self.states.rows[start:end]
         for number, asked in self._asked():

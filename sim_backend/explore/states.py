@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,20 +33,18 @@ class States:
 
     Args:
         words: of a row.
-        zeros: makes arrays, as numpy.zeros.
 
     Attributes:
         count: how many there are.
         rows, parent, via: by state, its row, the state that it was first reached from, and by what.
     """
 
-    def __init__(self, words: int, zeros: Callable[..., Any] = np.zeros) -> None:
+    def __init__(self, words: int) -> None:
         self.count = 0
-        self._zeros = zeros
-        self.rows = zeros((FIRST_ROWS, words), np.uint64)
-        self.parent = zeros(FIRST_ROWS, np.int32)
-        self.via = zeros(FIRST_ROWS, np.int32)
-        self._slots = zeros(FIRST_SLOTS, np.int32)
+        self.rows = np.zeros((FIRST_ROWS, words), np.uint64)
+        self.parent = np.zeros(FIRST_ROWS, np.int32)
+        self.via = np.zeros(FIRST_ROWS, np.int32)
+        self._slots = np.zeros(FIRST_SLOTS, np.int32)
 
     @property
     def bytes(self) -> int:
@@ -95,7 +92,7 @@ class States:
 
     def move(self, fields: Fields, before: tuple[Any, Any, Any, int]) -> None:
         """Pack all rows again, for fields have moved."""
-        rows = self._zeros((len(self.rows), fields.words), np.uint64)
+        rows = np.zeros((len(self.rows), fields.words), np.uint64)
         for start in range(0, self.count, AT_ONCE):
             end = min(start + AT_ONCE, self.count)
             rows[start:end] = fields.moved(self.rows[start:end], before)
@@ -119,7 +116,7 @@ class States:
             size = max(need, len(self.rows) * 3 // 2)
             for name in ("rows", "parent", "via"):
                 old = getattr(self, name)
-                new = self._zeros((size, *old.shape[1:]), old.dtype)
+                new = np.zeros((size, *old.shape[1:]), old.dtype)
                 new[: self.count] = old[: self.count]
                 setattr(self, name, new)
         size = len(self._slots)
@@ -129,7 +126,7 @@ class States:
             self._rehash(size)
 
     def _rehash(self, size: int) -> None:
-        self._slots = self._zeros(size, np.int32)
+        self._slots = np.zeros(size, np.int32)
         slot = self._slot(self.rows[: self.count])
         pending = np.arange(self.count)
         while pending.size:

@@ -101,13 +101,15 @@ def test_a_budget_is_told(capsys):
     assert "holds" not in out
 
 
-def test_processes_and_symmetry_change_no_verdict(capsys):
+def test_threads_and_symmetry_change_no_verdict(capsys, monkeypatch):
+    monkeypatch.setattr("sim_backend.explore.search.CHUNK", 64)
+
     def verdicts(*options):
         main(["explore", "moved", "--json", *options])
         found = json.loads(capsys.readouterr().out)["properties"]
         return [(each["name"], each["verdict"]) for each in found]
 
-    assert verdicts() == verdicts("--no-symmetry") == verdicts("--processes", "2")
+    assert verdicts() == verdicts("--no-symmetry") == verdicts("--threads", "2")
 
 
 OWN = """
@@ -139,7 +141,7 @@ def test_properties_of_a_users_own(tmp_path, capsys):
         (["--repair", "x"], "no change 'x'"),
         (["--posts", "-7"], "explore.posts = -7"),
         (["--show", "x", "--posts", "0"], "--show 'x'"),
-        (["--processes", "0"], "--processes 0"),
+        (["--threads", "0"], "--threads 0"),
         (["--version", "9"], "no version '9'"),
         (["--property", "no-such.py"], "no-such.py"),
         (["--save", "/no/such/directory/h.json"], "/no/such/directory/h.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Action, Model, Property
 from sim_backend.explore.result import BROKEN, HOLDS, SEEN, UNKNOWN
 from sim_backend.explore.search import Limits, Search
+from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 
 KEYS = ("a", ("b", 1), 2, None, frozenset("c"), ("d", ("e",)))
@@ -99,6 +101,14 @@ def searched(plain, model, **options):
 @settings(deadline=None, max_examples=200)
 def test_a_plain_search_agrees(plain, model):
     everything, result = searched(plain, model)
+    everything.agree(result)
+
+
+@given(models_of_anything())
+@settings(deadline=None, max_examples=150)
+def test_threads_agree_however_little_is_known_before(plain, model):
+    with patch.multiple("sim_backend.explore.search", CHUNK=1, USELESS=0):
+        everything, result = searched(plain, model, threads=2)
     everything.agree(result)
 
 
@@ -350,8 +360,8 @@ def test_far_more_than_a_word(plain):
     everything.agree(result)
 
 
-def test_many_layers_at_once(monkeypatch, plain):
-    """Layers are visited in pieces."""
+@pytest.mark.parametrize("threads", [1, 3])
+def test_layers_in_pieces(monkeypatch, plain, threads):
     monkeypatch.setattr("sim_backend.explore.search.CHUNK", 3)
     monkeypatch.setattr("sim_backend.explore.liveness.BATCH", 5)
     acting = []
@@ -368,7 +378,10 @@ def test_many_layers_at_once(monkeypatch, plain):
         Property("", lambda view: not all(view[place] for place in range(1, 7)), EVENTUALLY),
     ]
     model = Model(lambda key: False, acting, asked)
-    result = Search(model).run()
+    shared = []
+    monkeypatch.setattr("sim_backend.explore.search.spread", lambda *how: shared.append(how) or spread(*how))
+    result = Search(model, threads=threads).run()
+    assert bool(shared) == (threads > 1)
     assert (result.states, result.transitions, result.depth) == (128, 128 * 7, 7)
     plain(model).agree(result)
 
