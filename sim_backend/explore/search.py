@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
-from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model, Property
+from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model
 from sim_backend.explore.paths import moves_to
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
@@ -306,14 +306,20 @@ class Search:
             raise Stale
         return leaves
 
-    def holds(self, number: int, states: Any) -> Any:
-        """Whether a property's test is true of states, by number."""
+    def _tested(self, numbers: Sequence[int], states: Any) -> Iterator[tuple[int, Any]]:
+        """Of properties, by number, which states their tests are true of."""
 
         def attempt() -> Any:
-            leaves = self.learnt.leaves(self.tests + number, self.states.rows[states])
-            return None if leaves is None else self.learnt.leaf_count.array[leaves] > 0
+            rows, found = self.states.rows[states], []
+            for number in numbers:
+                leaves = self.learnt.leaves(self.tests + number, rows)
+                if leaves is None:
+                    return None
+                found.append(leaves)
+            return found
 
-        return self._once_still(attempt)
+        for number, leaves in zip(numbers, self._once_still(attempt), strict=True):
+            yield number, self.learnt.leaf_count.array[leaves] > 0
 
     def _check(self, start: int, end: int) -> None:
         """Test the properties of new states."""
@@ -331,34 +337,34 @@ class Search:
         """In another thread: properties, and where they are broken or seen; the states of which not all is known."""
         found, unknown = {}, [np.zeros(0, np.int64)]
         rows = self.states.rows[start:end]
-        for number, asked in self._asked():
+        for number in self._asked(ALWAYS, SOMETIMES):
             leaves = self.learnt.leaves(self.tests + number, rows)
             unknown.append(np.flatnonzero(leaves == 0) + start)
-            true = self.learnt.leaf_count.array[leaves] > 0
-            at = np.flatnonzero((leaves > 0) & (true if asked.kind == SOMETIMES else ~true))
+            at = np.flatnonzero((leaves > 0) & self._tells(number, self.learnt.leaf_count.array[leaves] > 0))
             if at.size:
                 found[number] = start + int(at[0])
         return found, np.concatenate(unknown)
 
-    def _asked(self) -> Iterator[tuple[int, Property]]:
-        """The properties to be tested in each state, as long as they are neither broken nor seen."""
+    def _asked(self, *kinds: str) -> Iterator[int]:
+        """The properties of these kinds that are neither broken nor seen yet, by number."""
         for number, asked in enumerate(self.model.properties):
-            if number not in self.found and asked.kind in (ALWAYS, SOMETIMES):
-                yield number, asked
+            if number not in self.found and asked.kind in kinds:
+                yield number
+
+    def _tells(self, number: int, true: Any) -> Any:
+        """Which states break a property, or show it, by what its test is true of."""
+        return true if self.model.properties[number].kind == SOMETIMES else ~true
 
     def _check_these(self, states: Any) -> None:
-        for number, asked in list(self._asked()):
-            true = self.holds(number, states)
-            at = np.flatnonzero(true if asked.kind == SOMETIMES else ~true)
+        for number, true in self._tested(list(self._asked(ALWAYS, SOMETIMES)), states):
+            at = np.flatnonzero(self._tells(number, true))
             if at.size:
                 self.found[number] = Finding(int(states[at[0]]))
 
     def _check_at_rest(self, states: Any) -> None:
-        for number, asked in enumerate(self.model.properties):
-            if number not in self.found and asked.kind in (AT_REST, EVENTUALLY) and states.size:
-                true = self.holds(number, states)
-                if not true.all():
-                    self.found[number] = Finding(int(states[~true][0]), "there, nothing more happens of itself")
+        for number, true in self._tested(list(self._asked(AT_REST, EVENTUALLY)), states):
+            if not true.all():
+                self.found[number] = Finding(int(states[~true][0]), "there, nothing more happens of itself")
 
     def _look_for_cycles(self) -> None:
         """What is to become true eventually may also be avoided for ever, in a cycle."""

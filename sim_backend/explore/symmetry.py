@@ -80,11 +80,12 @@ class Symmetry:
 
     def _renamed(self, which: int, rows: Rows) -> Rows:
         fields = self.fields
-        new = np.zeros_like(rows)
+        columns = np.ascontiguousarray(rows.T)
+        new = np.zeros_like(columns)
         for field, (target, numbers) in enumerate(zip(self._target[which], self._map[which], strict=True)):
-            word, shift = fields.word[target], fields.shift[target]
-            new[:, word] |= numbers[fields.extract(rows, field).astype(np.intp)] << shift
-        return new
+            places = fields.extract(columns.T, field).view(np.intp)
+            new[fields.word[target]] |= (numbers << fields.shift[target]).take(places)
+        return np.ascontiguousarray(new.T)
 
     def _learn(self, which: int) -> bool:
         """Take up fields and values that are new; whether there were any."""
