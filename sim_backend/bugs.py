@@ -41,7 +41,8 @@ class Bug(Change):
     """A bug.
 
     Attributes:
-        fixed_in: commit and first release of Xen, or None: Xen never had it, a cousin of those that it had.
+        fixed_in: which commit and first release mended it, in Xen or, a cousin, elsewhere; None: nobody is known to
+            have had it.
         hidden_by: without these repairs, its scenario breaks the same property with the bug and without it.
     """
 
@@ -64,7 +65,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "ever: nobody clears it, software posts find it set and never set ON, and the guest never gets them.",
         {"keeps_switch_in": False},
         "zoo-01",
-        "7c00de1756, 4.9",
+        "Xen 7c00de1756 (4.9)",
     ),
     Bug(
         "ZOO-02",
@@ -74,7 +75,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "notifications sent to another one.",
         {"assign_in_order": False, "ndst_at_creation": True},
         "zoo-02",
-        "17ee5853e2, 4.9",
+        "Xen 17ee5853e2 (4.9)",
         hidden_by=("repair-wake-all",),
     ),
     Bug(
@@ -84,7 +85,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "CPU in the guest takes the vector without an exit, and the bit stays: the next post sets ON and sends none.",
         {"always_notifies": False},
         "zoo-03",
-        "b151125b4d, 4.9; also in 4.7.5 and 4.8.4",
+        "Xen b151125b4d (4.9, also in 4.7.5 and 4.8.4)",
     ),
     Bug(
         "ZOO-04",
@@ -93,7 +94,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "appended a second time; when its domain ends, the list has a node in freed memory.",
         {"deassign_cleans_up": False},
         "zoo-04",
-        "9152b5f8d9, 4.9",
+        "Xen 9152b5f8d9 (4.9)",
     ),
     Bug(
         "ZOO-05",
@@ -102,7 +103,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "in a per-CPU area that is freed.",
         {"moves_blocked": False},
         "zoo-05",
-        "92fc8d10f5, 4.9",
+        "Xen 92fc8d10f5 (4.9)",
     ),
     Bug(
         "ZOO-06",
@@ -111,7 +112,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "host's, and the descriptor's address is made of the destination's APIC ID.",
         {"rebuilds_posted": False},
         "zoo-06",
-        "a5e25908d1, 4.9",
+        "Xen a5e25908d1 (4.9); Linux had the like of it until 688124cc541f (6.15)",
     ),
     Bug(
         "ZOO-07",
@@ -121,7 +122,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "address, when a vCPU lies above 4 GiB (4.12 on). The unit then posts to other memory, and bits change there.",
         {"entry_at_once": False},
         "zoo-07",
-        "93358e8e83, 4.9; without CMPXCHG16B 848b6bc8c9, 4.20",
+        "Xen 93358e8e83 (4.9), on CPUs without CMPXCHG16B 848b6bc8c9 (4.20)",
     ),
     Bug(
         "ZOO-09",
@@ -129,7 +130,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "A device that was taken from a domain goes on posting to the domain's vCPU.",
         {"unbind_restores": False},
         "zoo-09",
-        "a5e25908d1, 4.9",
+        "Xen a5e25908d1 (4.9)",
     ),
     Bug(
         "ZOO-12",
@@ -138,7 +139,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "so no further post notifies it, until the next VM exit.",
         {"always_syncs": False},
         "zoo-12",
-        "56348df32b, 4.13; also in 4.11 and 4.12",
+        "Xen 56348df32b (4.13, also in 4.11 and 4.12)",
     ),
     Bug(
         "no-recheck",
@@ -194,9 +195,19 @@ BUGS: Mapping[str, Bug] = _by_name(
         "The next time that it blocks it is appended a second time.",
         {"resume_unlists": False},
         "upcall",
+        "Linux 8b306e2f3c41 (4.14), where hot-unplug could bring it about",
+    ),
+    Bug(
+        "ndst-follows",
+        "cousin: moving a blocked vCPU has its notifications follow it",
+        "The wakeup interrupt then comes to the CPU that it moved to, and looks at that one's list; the vCPU is on the "
+        "list of the CPU where it blocked.",
+        {"ndst_stays": False},
+        "blocked-moves",
+        'Linux 5.4, "KVM: VMX: Do not change PID.NDST when loading a blocked vCPU"',
     ),
 )
-"""Bugs by name: ZOO-01 to ZOO-12 were in Xen; what begins with "cousin" never was."""
+"""Bugs by name: ZOO-01 to ZOO-12 were in Xen; a "cousin" never was."""
 
 REPAIRS: Mapping[str, Change] = _by_name(
     Change(

@@ -13,6 +13,7 @@ from typing import Any
 from sim_backend.domains import BLOCKED, CLEAN, OFFLINE, RUNNABLE, RUNNING
 from sim_backend.pi_logic import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_vcpu_block
 from sim_backend.pi_logic.block import lock_list, nv_first
+from sim_backend.pi_logic.stores import set_ndst
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.world import VCPU
 
@@ -415,9 +416,17 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     old = w.memory.u32(v + w.o.processor)
     w.set_processor(v, cpu)
     w.effect = (VCPU, v, "processor", old, cpu)
-    return None
+    hooked = w.memory.u64(w.domain_of(v) + w.o.block_hook)
+    return follow if hooked and not w.version.ndst_stays else wake_there
 
 
 @finish_migration.step("wakes it there")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def wake_there(w: Any, a: Actor, f: Frame) -> Any:
     wake(w, a, f[FIRST])
+    return DONE
+
+
+@finish_migration.step("has its notifications follow it")
+def follow(w: Any, a: Actor, f: Frame) -> Any:
+    set_ndst(w, f[FIRST], w.memory.u32(f[FIRST] + w.o.processor))
+    return wake_there

@@ -35,6 +35,7 @@ class Version:
         looks_again: who blocks looks for events after the block hook; else before it.
         directs_before_lifting: switching in stores NDST, then clears SN.
         directs: switching in stores NDST.
+        ndst_stays: moving a vCPU to another CPU leaves NDST, which names the CPU on whose list it is.
         blocked_notify: switching out leaves SN alone if the vCPU is blocked.
         wakeup_forgets_lock: the wakeup interrupt clears the lock pointer of whom it takes off its list.
         wakes_all: the wakeup interrupt goes through all of its list; else it stops after the first that it woke.
@@ -62,6 +63,7 @@ class Version:
     looks_again: bool = True
     directs_before_lifting: bool = True
     directs: bool = True
+    ndst_stays: bool = True
     blocked_notify: bool = True
     wakeup_forgets_lock: bool = True
     wakes_all: bool = True

@@ -32,22 +32,27 @@ MIB = 20
 def listed(options: Namespace) -> int:
     """Print what there is to explore."""
     kinds: Sequence[tuple[str, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
-    changes = [(kind, name, change.title) for kind, table in kinds for name, change in table.items()]
+    changes = [(kind, each) for kind, table in kinds for each in table.values()]
     folder = files("sim_backend").joinpath("scenarios", "explore")
     names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
     scenarios = [(name, load(name).title) for name in names]
     blocks: list[Block] = [
-        Table(("", "name", "what"), changes, "--bug, --repair"),
+        Table(("", "name", "what"), [(kind, each.name, each.title) for kind, each in changes], "--bug, --repair"),
         Table(("scenario", "what happens"), scenarios),
         Table(("property", "kind", "what it says"), [(a.name, a.kind, a.words) for a in PROPERTIES]),
     ]
     document = {
-        "changes": [{"kind": kind, "name": name, "title": title} for kind, name, title in changes],
+        "changes": [_change_document(kind, each) for kind, each in changes],
         "scenarios": [{"name": name, "title": title} for name, title in scenarios],
         "properties": [{"name": each.name, "kind": each.kind, "words": each.words} for each in PROPERTIES],
     }
     _print(Answer(document, blocks), options)
     return 0
+
+
+def _change_document(kind: str, change: Change) -> dict[str, Any]:
+    words = {"kind": kind, "name": change.name, "title": change.title, "what": change.what}
+    return {**words, "mended": change.fixed_in if isinstance(change, Bug) else None, "scenario": change.scenario}
 
 
 def explored(options: Namespace) -> int:
@@ -86,24 +91,24 @@ def explored(options: Namespace) -> int:
 
 def _found(options: Namespace) -> Found:
     """What exploring finds; of bugs in their own scenario, also what it finds there without them."""
-    changes = [change(name) for name in options.bug]
+    named = [change(name) for name in options.bug]
+    changes = (*map(change, options.repair), *named)
     bugs = [each for each in changes if isinstance(each, Bug)]
-    scenario = options.scenario or (changes[0].scenario if changes else DEFAULT)
+    scenario = options.scenario or (named[0].scenario if named else DEFAULT)
     limits = Limits(
         states=options.states,
         depth=options.depth,
         memory=options.memory << MIB if options.memory else None,
-        first=options.first or (bool(changes) and not options.all),
+        first=options.first or (bool(named) and not options.all),
     )
     if not bugs or options.scenario:
-        return Found(_explored(options, scenario, limits, [*options.repair, *options.bug]))
+        return Found(_explored(options, scenario, limits, [each.name for each in changes]), changes=changes)
     hidden_by = () if options.repair else dict.fromkeys(name for bug in bugs for name in bug.hidden_by)
-    both = [*options.repair, *hidden_by, *(each.name for each in changes if each not in bugs)]
+    both = [*hidden_by, *(each.name for each in changes if each not in bugs)]
     without = _explored(options, scenario, replace(limits, first=options.first), both)
     known = frozenset(verdict.name for verdict in without.result.broken)
-    names = [bug.name for bug in bugs]
-    found = _explored(options, scenario, replace(limits, known=known), [*both, *names])
-    return Found(found, without, tuple(names), tuple(hidden_by))
+    found = _explored(options, scenario, replace(limits, known=known), [*both, *(bug.name for bug in bugs)])
+    return Found(found, without, changes, tuple(hidden_by))
 
 
 def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:

@@ -8,6 +8,7 @@ from typing import Any
 
 from inspector.answer import Answer, Block, Table, Text
 from inspector.errors import UsageError
+from sim_backend.bugs import Bug, Change
 from sim_backend.explore import Exploration
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import WORDS
@@ -22,14 +23,19 @@ class Found:
     """An exploration, and the same one without the bugs that it was for, if there were any.
 
     Attributes:
-        bugs: by name.
+        changes: what was asked for by name: bugs, repairs, variants.
         hidden_by: the repairs that are in both, so that it is the bugs that break something.
     """
 
     exploration: Exploration
     without: Exploration | None = None
-    bugs: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     hidden_by: tuple[str, ...] = ()
+
+    @property
+    def bugs(self) -> str:
+        """The bugs' names."""
+        return ", ".join(change.name for change in self.changes if isinstance(change, Bug))
 
     @property
     def broken_without(self) -> frozenset[str]:
@@ -105,7 +111,8 @@ def _blocks(found: Found, shown: Verdict | None) -> list[Block]:
     )
     asked = [v for v in verdicts if v.kind != SOMETIMES]
     occurs = [Text(f"{verdict}: {', '.join(names)}") for verdict, names in _occurring(verdicts).items()]
-    blocks: list[Block] = [Text(title), Text(count), *_compared(found), _table(found, asked), *occurs]
+    described = [Text(_described(change)) for change in found.changes]
+    blocks: list[Block] = [Text(title), *described, Text(count), *_compared(found), _table(found, asked), *occurs]
     if shown is not None:
         why = f"; {shown.why}" if shown.why else ""
         blocks.append(
@@ -114,15 +121,19 @@ def _blocks(found: Found, shown: Verdict | None) -> list[Block]:
     return blocks
 
 
+def _described(change: Change) -> str:
+    mended = f" Mended by {change.fixed_in}." if isinstance(change, Bug) and change.fixed_in else ""
+    return f"{change.name}: {change.title}. {change.what}{mended}"
+
+
 def _compared(found: Found) -> list[Block]:
     if not found.without:
         return []
-    names = ", ".join(found.bugs)
     result = found.without.result
     how = "exhausted" if result.exhausted else f"NOT exhausted: {result.stopped}"
-    words = f"Without {names}: {result.states:,} states, {how}."
+    words = f"Without {found.bugs}: {result.states:,} states, {how}."
     if found.hidden_by:
-        words += f" With {', '.join(found.hidden_by)} both times: else the same is broken without {names} too."
+        words += f" With {', '.join(found.hidden_by)} both times: else the same is broken without {found.bugs} too."
     return [Text(words)]
 
 
@@ -130,9 +141,9 @@ def _table(found: Found, asked: Sequence[Verdict]) -> Table:
     rows = [(v.kind, v.name, _verdict(v)) for v in asked]
     if not found.without:
         return Table(("kind", "property", "in the model"), rows)
-    names, without = ", ".join(found.bugs), _verdicts_without(found)
+    without = _verdicts_without(found)
     compared = [(*row, without[row[1]]) for row in rows]
-    return Table(("kind", "property", f"with {names}", "without"), compared)
+    return Table(("kind", "property", f"with {found.bugs}", "without"), compared)
 
 
 def _occurring(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:

@@ -307,6 +307,17 @@ class TestCousins:
             found[which] = play.machine.where(0), play.listed()
         assert found == {"with": ("guest", ["d1v0"]), "without": ("guest", [])}
 
+    def test_ndst_follows(self):
+        found = {}
+        for which, play in both("blocked-moves", "ndst-follows"):
+            m = play.machine
+            (here,) = (cpu for cpu in m.online if play.listed(cpu))
+            play.done(f"migrate d1v0 {1 - here}")
+            found[which] = play.listed(here), play.pid()["ndst"] == m.destination(here)
+            play.done("post 00:03.0 0")
+            assert (play.blocked(), bool(lost(play))) == ((True, True) if which == "with" else (False, False))
+        assert found == {"with": (["d1v0"], False), "without": (["d1v0"], True)}
+
 
 class TestHazards:
     """What can happen in the model of the current version. None of it is known to happen in Xen."""

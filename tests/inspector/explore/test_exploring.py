@@ -64,6 +64,8 @@ def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
     assert main(["explore", "--bug", "zoo-12"]) == 1
     out = capsys.readouterr().out
     assert "zoo-12" in out
+    assert "ZOO-12: PIR is not looked at when something else is pending. On the way" in out
+    assert "Mended by Xen 56348df32b (4.13" in out
     assert "NOT exhausted: a property is broken" in out
     (row,) = (line.split("  ") for line in out.splitlines() if "no stranded interrupt  " in line)
     assert [word.strip() for word in row if word][-2].startswith("broken, after")
@@ -92,6 +94,10 @@ def test_what_there_is(capsys):
     out = capsys.readouterr().out
     for name in ("ZOO-01", "repair-linux-sn", "two-by-two", "no lost wakeup"):
         assert name in out
+    assert main(["explore", "--list", "--json"]) == 0
+    changes = {each["name"]: each for each in json.loads(capsys.readouterr().out)["changes"]}
+    assert (changes["ZOO-03"]["mended"][:14], changes["ZOO-03"]["scenario"]) == ("Xen b151125b4d", "zoo-03")
+    assert changes["repair-linux-sn"]["mended"] is None
 
 
 def test_a_budget_is_told(capsys):

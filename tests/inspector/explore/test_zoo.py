@@ -72,6 +72,7 @@ SHOWN = {
     "wakes-one": Shown(LOST, {"D4"}, {"D4"}, frozenset([STRANDED])),
     "nv-not-restored": Shown(RESTORED, {"D31"}, {"D31"}),
     "node-not-removed": Shown(RESTORED, {"D31"}, {"D31"}),
+    "ndst-follows": Shown(LOST, {"D3", "D4"}, {"D3", "D4"}),
 }
 
 HARMLESS = {
@@ -197,7 +198,8 @@ def looks(search, machine):
 
 @pytest.mark.parametrize(
     "case",
-    [("zoo-06",), ("zoo-07",), ("zoo-09",), ("zoo-12",), ("upcall",), ("moved",), ("h-o", WAKE)],
+    [(name,) for name in ("zoo-06", "zoo-07", "zoo-09", "zoo-12", "upcall", "moved", "blocked-moves")]
+    + [("h-o", WAKE)],
     ids="+".join,
 )
 def test_no_reachable_state_is_called_a_bug(case):
