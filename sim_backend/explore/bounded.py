@@ -9,8 +9,9 @@ from typing import Any
 from sim_backend.bounds import UNBOUNDED, Bounds
 from sim_backend.errors import SimError
 from sim_backend.explore.model import Action, Key, Model, Property, Value
-from sim_backend.explore.properties import Asked, Test, situation
+from sim_backend.explore.properties import Asked, Test
 from sim_backend.explore.renaming import renamings
+from sim_backend.explore.situations import situation
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.guests import FIRST_GUEST_VECTOR

@@ -12,7 +12,6 @@ A user's own stand in a Python file, the same way:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -20,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from sim_backend.cpu import idle_loop, in_guest, vmx_do_vmentry
-from sim_backend.domains import OFFLINE, RUNNABLE, RUNNING
 from sim_backend.errors import SimError
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
 from sim_backend.hardware import ENTRY, IM, interrupt_request, posted_pda
-from sim_backend.invariants import INVARIANTS, nodes, settled
-from sim_backend.pi_logic import PI_CSW_TO, SN_MASK, VPF_BLOCKED
+from sim_backend.invariants import INVARIANTS, settled
+from sim_backend.pi_logic import SN_MASK, VPF_BLOCKED
 from sim_backend.program import PC, PROCEDURE
-from sim_backend.scheduler import VPF_DOWN
 from sim_backend.world import PIR_WORDS
 
 Test = Callable[[Any], bool]
@@ -50,10 +47,11 @@ def pending(m: Any, v: int) -> bool:
 
 def could_wake(m: Any, v: int) -> bool:
     """Whether a vCPU is blocked, switched out, and kept from running by nothing else."""
-    return settled(m, v) and m.memory.u32(v + m.o.pause_flags) == 1 << VPF_BLOCKED and not _paused(m, v)
+    return settled(m, v) and m.memory.u32(v + m.o.pause_flags) == 1 << VPF_BLOCKED and not paused(m, v)
 
 
-def _paused(m: Any, v: int) -> bool:
+def paused(m: Any, v: int) -> bool:
+    """Whether a vCPU or its domain is paused."""
     return bool(m.memory.u32(v + m.o.pause_count) or m.memory.u32(m.domain_of(v) + m.o.domain_pause_count))
 
 
@@ -242,53 +240,6 @@ PROPERTIES = (
 )
 
 WORDS = {asked.name: asked.words for asked in PROPERTIES}
-
-
-def situation(m: Any, v: int) -> str:
-    """Where a vCPU stands, S1 to S15, or `between`. As `inspector.situation` has it, from the machine."""
-    memory, o = m.memory, m.o
-    flags, domain = memory.u32(v + o.pause_flags), m.domain_of(v)
-    if flags & 1 << VPF_DOWN:
-        return "S15"
-    if not memory.u64(domain + o.block_hook):
-        return "S14" if memory.u32(domain + o.pi_flags) & PI_CSW_TO else "S13"
-    running, runstate = memory.u8(v + o.is_running), memory.u32(v + o.runstate)
-    if flags & 1 << VPF_BLOCKED:
-        return "S7" if running else _where_blocked(m, v)
-    if running and runstate == RUNNING:
-        return "S1" if in_guest_mode(m, v) else "S3" if _wakes(m, v) else "S2"
-    if runstate == OFFLINE or (not running and _paused(m, v)):
-        return "S6"
-    return _where_waiting(m, v) if runstate == RUNNABLE and not running else "between"
-
-
-def _where_blocked(m: Any, v: int) -> str:
-    if any(v in _listed(m, cpu) for cpu in m.areas if cpu not in m.online):
-        return "S12"
-    return "S10" if _paused(m, v) else "S9" if _held(m, v) else "S8"
-
-
-def _listed(m: Any, cpu: int) -> set[int]:
-    """Who is on a CPU's list, as far as it is whole."""
-    found: set[int] = set()
-    with suppress(SimError):
-        for v in nodes(m, cpu):
-            found.add(v)
-    return found
-
-
-def _where_waiting(m: Any, v: int) -> str:
-    if m.memory.u8(v + m.o.control) & SN_MASK:
-        return "between" if _held(m, v) else "S4"
-    return "S11" if _wakes(m, v) else "S5" if _held(m, v) else "S4"
-
-
-def _wakes(m: Any, v: int) -> bool:
-    return bool(m.memory.u8(v + m.o.nv) == m.memory.u8(m.pi_wakeup_vector))
-
-
-def _held(m: Any, v: int) -> bool:
-    return any(m.curr_vcpu(cpu) == v for cpu in range(len(m.cpus)))
 
 
 # A user's own.

@@ -22,8 +22,8 @@ from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.model import EVENTUALLY
 from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES
-from sim_backend.explore.properties import situation as of_explorer
 from sim_backend.explore.search import Search
+from sim_backend.explore.situations import situation as of_explorer
 from sim_backend.history import started
 from sim_backend.scenario import load
 from sim_backend.versions import CURRENT
