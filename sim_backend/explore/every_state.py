@@ -13,7 +13,8 @@ import numpy as np
 from sim_backend.cpu import idle_loop
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.search import Search
-from sim_backend.explore.tracked import STACK, TrackedMachine
+from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked_actors import STACK
 from sim_backend.machine import Machine
 from sim_backend.program import PROCEDURE
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from sim_backend import cpus
 from sim_backend.explore.fields import Fields
+from sim_backend.explore.frozen import thawed
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.tracked import ATTRIBUTES, IN_IRQ, IRQS, QUEUE, RESULT, STACK, TrackedMachine, thawed
+from sim_backend.explore.tracked import ATTRIBUTES, TrackedMachine
+from sim_backend.explore.tracked_actors import IN_IRQ, IRQS, QUEUE, RESULT, STACK
 from sim_backend.hardware import LAPIC_IRR, LAPIC_ISR
 from sim_backend.machine import Machine
 from sim_backend.pi_logic import LOCAL_IRQ_COUNT

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
+from sim_backend.explore.frozen import TABLE
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.tracked import TABLE
 from sim_backend.hardware import ENTRY_SIZE, interrupt_request
 from sim_backend.memory import PAGE
 from sim_backend.pi_logic import IRR, vmx_vcpu_block

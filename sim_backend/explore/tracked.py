@@ -10,265 +10,32 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-from sim_backend.actors import Device, Toolstack, Unit
-from sim_backend.cpu import INJECTED, BufferedCpu, Cpu, assist, idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.explore.frozen import frozen, thawed
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.view import Shared, View
-from sim_backend.hardware import Lapic
+from sim_backend.explore.tracked_actors import (
+    DOING,
+    TrackedBufferedCpu,
+    TrackedCpu,
+    TrackedDevice,
+    TrackedLapic,
+    TrackedStoreBuffer,
+    TrackedToolstack,
+    TrackedUnit,
+)
+from sim_backend.explore.tracked_memory import TrackedMemory, TrackedStores
+from sim_backend.explore.view import View
 from sim_backend.layout import Layout
 from sim_backend.machine import Machine
-from sim_backend.memory import Memory, SeenMemory
-from sim_backend.program import PC, PROCEDURE, Actor
-from sim_backend.store_buffers import NOBODY, BufferedMemory, Store, StoreBuffer
+from sim_backend.program import Actor
+from sim_backend.store_buffers import Store
 from sim_backend.world import World
 
-CELL = 8
-TABLE = "table"
 ATTRIBUTES = (
     *("runq", "scheduled", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving", "events", "migrating"),
     *("orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active", "ipi_order", "lost"),
     *("areas", "crashed"),
 )
 """What a machine's state is beside memory and actors."""
-
-
-def frozen(value: Any) -> Value:
-    """A value that can be compared and hashed."""
-    if isinstance(value, list):
-        return tuple(map(frozen, value))
-    if isinstance(value, dict):
-        return (TABLE, *sorted((key, frozen(item)) for key, item in value.items()))
-    return value
-
-
-def thawed(value: Any) -> Any:
-    """What was frozen, to be changed."""
-    if not isinstance(value, tuple):
-        return value
-    if value[:1] == (TABLE,):
-        return {key: thawed(item) for key, item in value[1:]}
-    return list(map(thawed, value))
-
-
-class TrackedMemory(SeenMemory):
-    """Memory, 8 bytes a key: their address."""
-
-    __slots__ = ("_base", "_locks", "machine")
-
-    def __init__(self, base: Memory, locks: frozenset[int]) -> None:
-        self._base = base
-        self._locks = locks
-        self.size, self.high = base.size, base.high
-        self.observer = None
-        self.machine: Any = None
-
-    def first(self, cell: int) -> int:
-        """What is there in the first state."""
-        return self._settled(cell, self._base.u64(cell))
-
-    def _number(self, address: int, size: int) -> int:
-        at = address & CELL - 1
-        if at + size > CELL:
-            return int.from_bytes(self.read(address, size), "little")
-        cell: int = self.machine.view[address - at]
-        return cell >> 8 * at & (1 << 8 * size) - 1
-
-    def _store(self, address: int, size: int, value: int) -> None:
-        if not 0 <= value < 1 << 8 * size:
-            raise self._no_number(address, size, value)
-        at = address & CELL - 1
-        if at + size > CELL:
-            self.write(address, value.to_bytes(size, "little"))
-            return
-        cell, view = address - at, self.machine.view
-        whole = view[cell] & ~((1 << 8 * size) - 1 << 8 * at) | value << 8 * at
-        view[cell] = self._settled(cell, whole)
-
-    def _settled(self, cell: int, value: int) -> int:
-        for lock in (cell, cell + 4):
-            if lock in self._locks:
-                shift = 8 * (lock - cell)
-                word = value >> shift & 0xFFFF_FFFF
-                waiting = (word >> 16) - word & 0xFFFF
-                value = value & ~(0xFFFF_FFFF << shift) | waiting << 16 + shift
-        return value
-
-    def read(self, address: int, size: int) -> bytes:
-        start, end = address & -CELL, address + size
-        view = self.machine.view
-        cells = b"".join(view[cell].to_bytes(CELL, "little") for cell in range(start, end, CELL))
-        return cells[address - start : end - start]
-
-    def write(self, address: int, data: bytes) -> None:
-        end = address + len(data)
-        for cell in range(address & -CELL, end, CELL):
-            first, last = max(cell, address), min(cell + CELL, end)
-            part = data[first - address : last - address]
-            self._store(first, len(part), int.from_bytes(part, "little"))
-
-    def test_and_set_bit(self, address: int, bit: int) -> bool:
-        return self._change_bit(address + (bit >> 3), 1 << (bit & 7), True)
-
-    def test_and_clear_bit(self, address: int, bit: int) -> bool:
-        return self._change_bit(address + (bit >> 3), 1 << (bit & 7), False)
-
-    def _change_bit(self, address: int, mask: int, value: bool) -> bool:
-        old = self.u8(address)
-        self.set_u8(address, old | mask if value else old & ~mask)
-        return bool(old & mask)
-
-    def has(self, address: int, size: int) -> bool:
-        return self._base.has(address, size)
-
-    def first_store(self, store: Store) -> Store:
-        """A store that waits in the first state: a lock is released from where memory says that it stands."""
-        address, size, value = store
-        return (address, size, value - self._base.u16(address) & 0xFFFF) if address in self._locks else store
-
-
-class TrackedStores(BufferedMemory):
-    """Memory with store buffers."""
-
-    __slots__ = ()
-
-    # A step that is to stay among its own (`View.own`) may look at its CPU's buffer, and no more. Memory that changes
-    # is not its own, so whatever the buffer has let go of by then, it reads the same. But an interrupt may come before
-    # it: all that the interrupt does with locked operations is then seen before a store of this step, and would be
-    # seen after it if the store came early. And a fence that lets go of something is seen by others.
-
-    def fence(self) -> None:
-        if self.cpu != NOBODY and self.machine.view.own is not None and self.machine.buffer(self.cpu):
-            raise Shared("fence")
-        super().fence()
-
-    def _store(self, address: int, size: int, value: int) -> None:
-        if self.cpu != NOBODY and self.machine.view.own is not None:
-            raise Shared(address)
-        super()._store(address, size, value)
-
-
-def _of_actor(part: int, index: int) -> Any:
-    def get(self: Any) -> Any:
-        return self.part(part)[index]
-
-    def put(self: Any, value: Any) -> None:
-        self.part(part)[index] = value
-
-    return property(get, put)
-
-
-DOING, WHERE = 0, 1
-"""An actor's state in two parts: what it does (stack, result, in_irq, irqs, queue), and where it is (current, guest).
-Many ask for the second alone, which has few values."""
-STACK, RESULT, IN_IRQ, IRQS, QUEUE = range(5)
-
-
-class TrackedActor:
-    """What makes an actor one whose state is a view's."""
-
-    name: str
-    machine: Any
-    stack = _of_actor(DOING, STACK)
-    result = _of_actor(DOING, RESULT)
-    in_irq = _of_actor(DOING, IN_IRQ)
-    irqs = _of_actor(DOING, IRQS)
-    queue = _of_actor(DOING, QUEUE)
-    current = _of_actor(WHERE, 0)
-    guest = _of_actor(WHERE, 1)
-
-    def attach(self, machine: Any) -> None:
-        """Belong to a machine."""
-        self.machine = machine
-        self.keys: tuple[Key, Key] = (self.name, ("where", self.name))
-        self._parts: list[Any] = [None, None]
-        self._shown: list[object] = [None, None]
-
-    def part(self, part: int) -> Any:
-        """A part of its state, to be changed."""
-        machine = self.machine
-        key = self.keys[part]
-        machine.view.touch(key)
-        if self._shown[part] is not machine.shown:
-            self._parts[part] = thawed(machine.view[key])
-            self._shown[part] = machine.shown
-            machine.changed[key] = self, part
-        return self._parts[part]
-
-    def frozen(self, part: int) -> Value:
-        """A part of its state, without what nobody reads any more."""
-        if part == WHERE:
-            return frozen(self._parts[WHERE])
-        stack, result, in_irq, irqs, queue = map(frozen, self._parts[DOING])
-        top: Any = stack[-1] if stack else None
-        if top is None or top[PROCEDURE] == idle_loop.number:
-            result = 0
-        elif stack[0][PROCEDURE] == vmx_do_vmentry.number:
-            pc, alone = stack[0][PC], len(stack) == 1
-            if pc == assist.pc:
-                stack = ((*stack[0][:INJECTED], 0, *stack[0][INJECTED + 1 :]), *stack[1:])
-            if alone and pc in (assist.pc, in_guest.pc):
-                result = 0
-        return (stack, result, in_irq, irqs, queue)
-
-    def keep(self) -> list[tuple[int, Value]]:
-        """Its state as far as it has been read or changed, for `restore`."""
-        return [(part, self.frozen(part)) for part in (DOING, WHERE) if self._shown[part] is self.machine.shown]
-
-    def restore(self, kept: list[tuple[int, Value]]) -> None:
-        """Go back to a state that was kept."""
-        for part, value in kept:
-            self._parts[part] = thawed(value)
-
-
-class TrackedLapic(Lapic):
-    """A local APIC whose state is a view's."""
-
-    __slots__ = ("key", "machine")
-
-    def __init__(self, machine: Any, cpu: int) -> None:
-        self.machine = machine
-        self.key = ("lapic", cpu)
-
-    def _get(self, which: int) -> int:
-        value: int = self.machine.view[self.key][which]
-        return value
-
-    def _put(self, which: int, value: int) -> None:
-        view = self.machine.view
-        if view.own is not None:
-            raise Shared(self.key)
-        old = view[self.key]
-        view[self.key] = (value, old[1]) if which == 0 else (old[0], value)
-
-    irr = property(lambda self: self._get(0), lambda self, value: self._put(0, value))
-    isr = property(lambda self: self._get(1), lambda self, value: self._put(1, value))
-
-    def _store(self, register: int, vector: int, value: int) -> None:
-        """The page only mirrors the state."""
-
-
-class TrackedCpu(TrackedActor, Cpu):
-    """A CPU."""
-
-
-class TrackedBufferedCpu(TrackedActor, BufferedCpu):
-    """A CPU with a store buffer."""
-
-
-class TrackedStoreBuffer(TrackedActor, StoreBuffer):
-    """A store buffer."""
-
-
-class TrackedDevice(TrackedActor, Device):
-    """A device."""
-
-
-class TrackedToolstack(TrackedActor, Toolstack):
-    """The toolstack."""
-
-
-class TrackedUnit(TrackedActor, Unit):
-    """A VT-d unit."""
 
 
 class TrackedLayout(Layout):

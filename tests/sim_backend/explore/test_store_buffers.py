@@ -14,7 +14,8 @@ from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES, could_wake, pending
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.search import Search
-from sim_backend.explore.tracked import QUEUE, RESULT, TrackedMachine
+from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked_actors import QUEUE, RESULT
 from sim_backend.explore.view import Shared, View
 from sim_backend.history import History, started
 from sim_backend.scenario import load, parse
