@@ -125,6 +125,15 @@ BUGS: Mapping[str, Bug] = _by_name(
         "Xen 93358e8e83 (4.9), on CPUs without CMPXCHG16B 848b6bc8c9 (4.20)",
     ),
     Bug(
+        "ZOO-08",
+        "an entry stays posted when its interrupt goes to several vCPUs",
+        "The guest has an interrupt go to all of its vCPUs, which cannot be posted; its entry stays a posted one, and "
+        "all that the device sends goes on to the vCPU that it was for before.",
+        {"multicast_restores": False},
+        "zoo-08",
+        "Xen 220e0b033d (4.9)",
+    ),
+    Bug(
         "ZOO-09",
         "an entry stays posted after its interrupt was unbound",
         "A device that was taken from a domain goes on posting to the domain's vCPU.",

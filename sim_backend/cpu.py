@@ -203,8 +203,7 @@ dpci_softirq = Procedure("dpci_softirq")
 def deliver(w: Any, a: Actor, f: Frame) -> Any:
     if not w.dpci[a.cpu]:
         return None
-    binding = w.binding_of(w.dpci[a.cpu].pop(0))
-    if binding is not None:
+    for binding in w.binding_of(w.dpci[a.cpu].pop(0)):
         w.posted(*binding)
         a.call(vmx_deliver_posted_intr, *binding)
     return deliver

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI
 from sim_backend.devices import Msi
 from sim_backend.naming import device_name
@@ -117,16 +119,23 @@ class Guests(Services):
 
     def bind(self, msi: Msi, domain: int) -> tuple[int, int]:
         """Make an MSI a guest's; its vCPU and vector."""
-        binding = self.bindings[self.msi_key(msi)] = self.binding_in(msi, domain)
+        binding = self.binding_in(msi, domain)
+        self.bindings[self.msi_key(msi)] = (binding,)
         return binding
+
+    def rebind(self, msi: Msi, vcpus: Sequence[int]) -> int:
+        """Have an MSI that is a guest's go to these vCPUs; its vector."""
+        vector = self.bindings[self.msi_key(msi)][0][1]
+        self.bindings[self.msi_key(msi)] = tuple((v, vector) for v in vcpus)
+        return vector
 
     def unbind(self, msi: Msi) -> None:
         """An MSI is no longer a guest's."""
         self.bindings.pop(self.msi_key(msi), None)
 
-    def binding_of(self, key: int) -> tuple[int, int] | None:
-        """The vCPU and vector that an MSI is bound to."""
-        return self.bindings.get(key)
+    def binding_of(self, key: int) -> tuple[tuple[int, int], ...]:
+        """The vCPUs and vectors that an MSI is bound to."""
+        return self.bindings.get(key, ())
 
     def remapped_to_guest(self, vector: int) -> int | None:
         """The MSI that has this physical vector and is bound to a guest."""

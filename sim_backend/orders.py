@@ -130,6 +130,34 @@ class Orders(Guests):
         self._check_cpu(cpu)
         self.order(toolstack.move_interrupt, sid, number, cpu)
 
+    def retarget(self, device: str | int, number: int, vcpu: VcpuName, everybody: bool = False) -> None:
+        """A guest rewrites the message of a device's vector `number`: it names this vCPU now, or everybody.
+
+        Raises:
+            SimError: the device is not the domain's.
+        """
+        sid, v = self.sid(device), self.vcpu(vcpu)
+        self._check_vector(sid, number)
+        domain, index = self.names[v]
+        if self.owner(sid) != domain:
+            raise SimError(f"device {device_name(sid)} is not domain {domain}'s")
+        self.order(toolstack.bind_pt_irq, sid, number, index, int(everybody))
+
+    def swap_apic_ids(self, vcpu: VcpuName, other: VcpuName) -> None:
+        """A guest gives two of its vCPUs each other's APIC IDs: messages that named one name the other one now.
+
+        Raises:
+            SimError: they are not of one domain.
+        """
+        v, w = self.vcpu(vcpu), self.vcpu(other)
+        if self.names[v][0] != self.names[w][0]:
+            raise SimError(f"{self.vcpu_name(v)} and {self.vcpu_name(w)} are not of one domain")
+        swapped = {v: w, w: v}
+        self.bindings = {
+            key: tuple((swapped.get(bound, bound), vector) for bound, vector in pairs)
+            for key, pairs in self.bindings.items()
+        }
+
     def assign(self, device: str | int, domain: int) -> None:
         """Give a device to a domain, and its interrupts to the domain's vCPUs, one after the other."""
         sid = self.sid(device)

@@ -23,7 +23,7 @@ from sim_backend.versions import version
 from sim_backend.vtd import REGISTERS
 from structs.xen.profile import Profile
 
-FORMAT = 3
+FORMAT = 4
 MAGIC = b"vtdpi machine "
 CHECKSUM = 32
 LENGTH = 8
@@ -143,7 +143,7 @@ def _machine(document: Mapping[str, Any], pages: bytes) -> Machine:
         setattr(machine, name, document[name])
     for name in TABLES:
         setattr(machine, name, dict(document[name]))
-    machine.bindings = {key: (vcpu, vector) for key, (vcpu, vector) in document["bindings"]}
+    machine.bindings = {key: tuple((v, vector) for v, vector in pairs) for key, pairs in document["bindings"]}
     machine.iec = {(unit, index): entry for unit, index, entry in document["iec"]}
     machine.crashed = document["crashed"]
     machine.buffers = [list(map(tuple, buffer)) for buffer in document["buffers"]]

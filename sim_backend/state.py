@@ -29,7 +29,8 @@ class State(World):
         events: the vCPUs with an event-channel upcall pending.
         migrating: where vCPUs that are being moved will go.
         orders: what guests were told to do on a vCPU.
-        bindings: the vCPU and vector that an MSI is bound to. targets: the CPU that it goes to without posting.
+        bindings: by MSI, the vCPUs and vectors that the guest has it go to.
+        targets: by MSI, the CPU that it goes to without posting.
         iec: the units' interrupt entry caches, by unit and index.
         background: whether the toolstack or a unit may have something to do.
         choices: while a move is performed, what the logic's draws give; else None: chance decides.
@@ -72,7 +73,7 @@ class State(World):
         self.events: dict[int, int] = {}
         self.migrating: dict[int, int] = {}
         self.orders: dict[int, list[list[int]]] = {}
-        self.bindings: dict[int, tuple[int, int]] = {}
+        self.bindings: dict[int, tuple[tuple[int, int], ...]] = {}
         self.owners: dict[int, int] = {}
         self.targets: dict[int, int] = {}
         self.iec: dict[tuple[int, int], int] = {}

@@ -107,6 +107,26 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     w.forget_domain(f[FIRST])
 
 
+bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "vcpu", "everybody")
+
+
+@bind_pt_irq.step("takes whom the guest's message names now")
+def _(w: Any, a: Actor, f: Frame) -> Any:
+    sid, number, index, everybody = f[FIRST : FIRST + 4]
+    owner = w.owner(sid)
+    if owner is None:
+        return DONE
+    vcpus = w.layout.domains[owner].vcpus
+    msi = w.layout.device(sid).msis[number]
+    vector = w.rebind(msi, vcpus if everybody else vcpus[index : index + 1])
+    w.effect = (DEVICE, sid, f"vector {number}'s vCPU in the guest", -1, -1 if everybody else index)
+    if w.posting() and (not everybody or w.version.multicast_restores):
+        w.compose_message(msi)
+        pi_desc = 0 if everybody else vcpus[index] + w.o.pi_desc
+        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_buffer)
+    return DONE
+
+
 move_interrupt = Procedure("set_msi_affinity", "sid", "number", "cpu")
 
 

@@ -28,6 +28,8 @@ class Version:
             if it newly set that CPU's VCPU_KICK softirq bit.
         always_syncs: the way to VM entry always moves PIR to IRR; else only if nothing else is pending already.
         unbind_restores: unbinding a guest interrupt turns its remapping entry back to the remapped format.
+        multicast_restores: an interrupt that its guest has go to several vCPUs has its remapping entry turned back to
+            the remapped format; else the entry stays as it is.
         rebuilds_posted: when the host moves an interrupt to another CPU, a posted entry is built anew; else the fields
             of the remapped format are written over it.
         entry_at_once: a remapping entry is written by one 16-byte store; else by two of 8 bytes, the low one first.
@@ -57,6 +59,7 @@ class Version:
     always_notifies: bool = True
     always_syncs: bool = True
     unbind_restores: bool = True
+    multicast_restores: bool = True
     rebuilds_posted: bool = True
     entry_at_once: bool = True
     lists_before_nv: bool = True
@@ -86,6 +89,7 @@ SEED = Version(
     always_notifies=False,
     always_syncs=False,
     unbind_restores=False,
+    multicast_restores=False,
     rebuilds_posted=False,
 )
 """The first one: Xen commit 4b759ce163 of March 2016, as released in 4.7.0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import combinations, product
 from typing import Any
 
 from sim_backend.bounds import UNBOUNDED, Bounds
@@ -33,7 +34,7 @@ class BoundedMachine(TrackedMachine):
     def __init__(self, machine: Machine, bounds: Bounds) -> None:
         super().__init__(machine)
         self.bounds = bounds
-        self.hotplug = bool(bounds.attaches or bounds.detaches)
+        self.changing = any((bounds.attaches, bounds.detaches, bounds.retargets, bounds.swaps))
         self.vectors = self._vectors(machine)
         self.forget()
 
@@ -45,7 +46,9 @@ class BoundedMachine(TrackedMachine):
 
     def _vectors(self, machine: Machine) -> list[tuple[int, int]]:
         """The vCPUs and vectors that interrupts may go to."""
-        bound = set(machine.bindings.values()) if self.bounds.posts else set()
+        bound = {pair for pairs in machine.bindings.values() for pair in pairs} if self.bounds.posts else set()
+        if self.bounds.retargets or self.bounds.swaps:
+            bound = set(product(self.names, {vector for _, vector in bound}))
         if self.bounds.posts and self.bounds.attaches:
             domains = {number for number, _ in machine.names.values()}
             msis = [msi for sid in machine.devices for msi in machine.layout.device(sid).msis]
@@ -173,6 +176,8 @@ class BoundedMachine(TrackedMachine):
             ("unpauses", self._unpauses()),
             ("attaches", self._attaches()),
             ("detaches", self._of_devices("deassign")),
+            ("retargets", self._retargets()),
+            ("swaps", self._swaps()),
             ("offlines", self._of_cpus("offline")),
             ("onlines", self._of_cpus("bring_online")),
             ("saves", self._of_vcpus("save_context", self.toolstack)),
@@ -219,17 +224,17 @@ class BoundedMachine(TrackedMachine):
         """Note the vectors that an order sends."""
         if order == "post":
             sid, number = self.sid(arguments[0]), arguments[1]
-            binding = self.bindings.get(self.msi_key(self.layout.device(sid).msis[number]))
-            if binding is not None and not self.hotplug:
-                self.count_posted(*binding)
+            if not self.changing:
+                for binding in self.bindings.get(self.msi_key(self.layout.device(sid).msis[number]), ()):
+                    self.count_posted(*binding)
         elif order == "deliver":
             self.count_posted(self.vcpu(arguments[0]), arguments[1])
         elif order == "ipi":
             self.count_posted(self.vcpu(arguments[1]), IPI_VECTOR)
 
     def posted(self, v: int, vector: int) -> None:
-        # Where devices come and go, what a message becomes is known only now.
-        if self.hotplug and (v, vector) in self.vectors:
+        # Where that changes, what a message becomes is known only now.
+        if self.changing and (v, vector) in self.vectors:
             self.count_posted(v, vector)
 
     def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
@@ -301,6 +306,24 @@ class BoundedMachine(TrackedMachine):
     def _of_devices(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for sid in self.devices:
             yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
+
+    def _retargets(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for sid, v in product(self.devices, self.names):
+            for number, everybody in product(range(len(self.layout.device(sid).msis)), (False, True)):
+                arguments = device_name(sid), number, self.vcpu_name(v), everybody
+                act = self._order(self.toolstack, "retarget", *arguments)
+                yield f"retarget {' '.join(map(str, arguments))}", self._unless(self._is_sending, act)
+
+    def _swaps(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for v, other in combinations(self.names, 2):
+            if self.names[v][0] == self.names[other][0]:
+                names = self.vcpu_name(v), self.vcpu_name(other)
+                act = self._order(None, "swap_apic_ids", *names)
+                yield f"swap_apic_ids {' '.join(names)}", self._unless(self._is_sending, act)
+
+    def _is_sending(self) -> bool:
+        """A guest masks a vector, and sees what was sent arrive, before it changes where it goes."""
+        return any(device.stack or device.queue for device in self.devices.values())
 
     def _of_cpus(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         # One that was offline from the beginning has no place in memory that it could come back to.

@@ -50,7 +50,7 @@ def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine
             _put_where(actors[key[1]], value)
         elif isinstance(key, tuple) and key[0] == "buffer":
             machine.buffers[key[1]] = list(value)
-    machine.bindings = {key: tuple(binding) for key, binding in machine.bindings.items()}
+    machine.bindings = {key: tuple(map(tuple, pairs)) for key, pairs in machine.bindings.items()}
     machine.background = True
     _mirror_layout(machine, thawed(state.get("areas")), thawed(state.get("owners")))
     _mirror_cpus(machine)

@@ -21,10 +21,10 @@ from typing import Any
 from sim_backend.cpu import idle_loop, in_guest, vmx_do_vmentry
 from sim_backend.errors import SimError
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
-from sim_backend.hardware import ENTRY, IM, interrupt_request, posted_pda
+from sim_backend.hardware import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
 from sim_backend.invariants import INVARIANTS, settled
 from sim_backend.pi_logic import SN_MASK, VPF_BLOCKED
-from sim_backend.program import PC, PROCEDURE
+from sim_backend.program import PC, PROCEDURE, Frame
 from sim_backend.world import PIR_WORDS
 
 Test = Callable[[Any], bool]
@@ -112,13 +112,33 @@ def _posts_to_its_owner(m: Any) -> list[Test]:
 
 
 def _sends_to_its_owner(m: Any, device: Any) -> bool:
-    sent = [frame for frame in device.stack if frame[PROCEDURE] == interrupt_request.number and frame[ENTRY] & IM]
-    return all(_owns(m, device, frame[ENTRY]) for frame in sent)
+    return all(_owns(m, device, frame[ENTRY]) for frame in _being_posted(device))
+
+
+def _being_posted(device: Any) -> list[Frame]:
+    """The device's interrupt that a posted entry was fetched for, if there is one."""
+    return [frame for frame in device.stack if frame[PROCEDURE] == interrupt_request.number and frame[ENTRY] & IM]
 
 
 def _owns(m: Any, device: Any, entry: int) -> bool:
     v = posted_pda(entry) - m.o.pi_desc
     return v in m.names and m.owner(device.sid) == m.names[v][0]
+
+
+def _posts_where_the_guest_says(m: Any) -> list[Test]:
+    return [partial(_goes_where_the_guest_says, device=device) for device in m.devices.values()]
+
+
+def _goes_where_the_guest_says(m: Any, device: Any) -> bool:
+    settled = not m.toolstack.stack and m.owner(device.sid) is not None
+    return not settled or all(_is_bound(m, device, frame) for frame in _being_posted(device))
+
+
+def _is_bound(m: Any, device: Any, frame: Frame) -> bool:
+    posted = posted_pda(frame[ENTRY]) - m.o.pi_desc, posted_vector(frame[ENTRY])
+    msis = m.layout.device(device.sid).msis
+    (key,) = (m.msi_key(msi) for msi in msis if (msi.address, msi.data) == (frame[ADDRESS], frame[DATA]))
+    return list(map(tuple, m.binding_of(key))) == [posted]
 
 
 def _runs(m: Any) -> list[Test]:
@@ -212,6 +232,12 @@ PROPERTIES = (
         ALWAYS,
         _posts_to_its_owner,
         "a device's interrupt is posted to no vCPU but those of the device's domain",
+    ),
+    Asked(
+        "posted to whom the guest says",
+        ALWAYS,
+        _posts_where_the_guest_says,
+        "while nobody changes that, an interrupt is posted only to the one vCPU and vector that it is bound to",
     ),
     Asked(
         "nobody waits for ever",

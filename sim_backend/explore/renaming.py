@@ -32,7 +32,7 @@ NO_CPU_YET = (lock_list.pc, lock_list.pc + 1, nv_first.pc)
 NDST_SHIFT = 32
 IRR_SIZE = 0x80
 U32 = (1 << 32) - 1
-SPOILERS = ("attaches", "detaches", "offlines", "onlines", "saves", "suspends")
+SPOILERS = ("attaches", "detaches", "offlines", "onlines", "retargets", "swaps", "saves", "suspends")
 """Events that treat vCPUs or CPUs one after the other, by number."""
 
 
@@ -81,9 +81,9 @@ class Renaming:
         by_vcpu: dict[int, list[tuple[Any, int]]] = {v: [] for v in vcpus}
         for device in machine.layout.devices.values():
             for msi in device.msis:
-                binding = machine.base.bindings.get(machine.msi_key(msi))
-                if binding is not None and binding[0] in by_vcpu:
-                    by_vcpu[binding[0]].append((msi, binding[1]))
+                for v, vector in machine.base.bindings.get(machine.msi_key(msi), ()):
+                    if v in by_vcpu:
+                        by_vcpu[v].append((msi, vector))
         messages, entries, indexes = {}, {}, {}
         vectors: dict[int, dict[int, int]] = {v: {} for v in vcpus}
         for v, other in vcpus.items():

@@ -187,6 +187,31 @@ class TestFixed:
                 return changed
         raise AssertionError("nothing was posted")
 
+    def test_zoo_08(self):
+        found = {}
+        for which, play in both("zoo-08", "ZOO-08"):
+            reached = self._reached(play)
+            play.machine.retarget("00:03.0", 0, "d1v1", everybody=True)
+            play.rest()
+            play.done("post 00:03.0 0")
+            found[which] = reached, play.entry() & POSTED["im"].mask > 0
+        assert found == {"with": (["d1v0"], True), "without": (["d1v0", "d1v1"], False)}
+
+    def test_an_interrupt_goes_to_another_vcpu_and_back(self):
+        play = Play("zoo-08")
+        reached = self._reached(play)
+        play.done("retarget 00:03.0 0 d1v1", "post 00:03.0 0", "retarget 00:03.0 0 d1v0", "post 00:03.0 0")
+        assert reached == ["d1v1", "d1v0"]
+        with pytest.raises(SimError, match=r"00:03\.0 is not domain 1's"):
+            play.done("deassign 00:03.0", "retarget 00:03.0 0 d1v1")
+
+    @staticmethod
+    def _reached(play):
+        """Fills up with the vCPUs that a device's interrupts are posted to."""
+        reached = []
+        play.machine.posted = lambda v, vector: reached.append(play.machine.vcpu_name(v))
+        return reached
+
     def test_zoo_09(self):
         found = {}
         for which, play in both("zoo-09", "ZOO-09"):
@@ -457,6 +482,18 @@ class TestHazards:
         play.rest()
         assert m.vcpu(name) in m.scheduled
         assert (m.where(0), play.pid(name)["sn"]) == ("guest", 1)
+
+    def test_vcpus_trade_apic_ids(self):
+        """The entry stays; without posting, Xen would look who has the ID."""
+        play = Play("h-k")
+        m = play.machine
+        ((key, ((v, _),)),) = m.bindings.items()
+        before = play.entry()
+        play.done("swap_apic_ids d1v0 d1v1")
+        assert (play.entry(), m.vcpu_name(v), m.vcpu_name(m.bindings[key][0][0])) == (before, "d1v0", "d1v1")
+        m.create_domain(2, 1)
+        with pytest.raises(SimError, match="d1v0 and d2v0 are not of one domain"):
+            m.swap_apic_ids("d1v0", "d2v0")
 
     def test_the_host_sleeps(self):
         play = Play("h-g")

@@ -33,6 +33,7 @@ WAKE, SN = "repair-wake-all", "repair-linux-sn"
 LOST, STRANDED = "no lost wakeup", "no stranded interrupt"
 RESTORED, LISTED = "restored before VM entry", "on one list, under its lock"
 SUPPRESSED, OWNER = "not suppressed in the guest", "posted to the device's owner"
+SAYS = "posted to whom the guest says"
 MESSAGE, STUCK = "no message is lost", "nobody waits for ever"
 LOCKS, CRASH = "locks are held once", "Xen does not crash"
 
@@ -63,6 +64,8 @@ SHOWN = {
     "ZOO-05": Shown(LISTED, set(), {"D10", "D16"}),
     "ZOO-06": Shown(OWNER, {"D17", "D18"}, {"D17", "D18"}),
     "ZOO-07": Shown(OWNER, {"D17", "D18"}, {"D17"}),
+    # Nothing but what the guest says is at odds with the entry, and that is not in the simulated Xen's memory.
+    "ZOO-08": Shown(SAYS, set(), set()),
     "ZOO-09": Shown(OWNER, {"D17"}, {"D17"}),
     "ZOO-12": Shown(STRANDED, {"D8"}, {"D8"}),
     "no-recheck": Shown(LOST, {"D5"}, set()),
@@ -92,6 +95,7 @@ HAZARDS = {
     ("h-c",): {LOST},
     ("h-d",): {LOST, MESSAGE},
     ("h-g",): {LOST, LISTED, LOCKS},
+    ("h-k",): {SAYS},
     ("h-l",): {LOST},
     ("h-l", WAKE): set(),
     ("h-m",): {LOST},
