@@ -165,6 +165,18 @@ class Terminal:
         screen = self.until(lambda screen: "ended with status" in screen, "it has not ended", seconds)
         return int(screen.rpartition("ended with status ")[2].split()[0])
 
+    def leave(self) -> int:
+        """Press Ctrl-D until the command has ended, for one that comes before the prompt is lost; its exit status."""
+
+        def ends(screen: str) -> bool:
+            if "ended with status" not in screen:
+                self.press("C-d")
+                time.sleep(0.2)
+            return "ended with status" in screen
+
+        self.until(ends, "it has not ended")
+        return self.ended()
+
     def close(self) -> None:
         """End it."""
         subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False, timeout=10)

@@ -55,8 +55,7 @@ def test_it_stays_stopped_until_cont_and_is_left_running(one_lab: Lab, terminal:
     assert not is_running(one_lab)
     opened.enter("irt | grep -c IO-APIC")
     opened.until(lambda screen: re.search(r"^24$", screen, re.MULTILINE), "no answer after stop")
-    opened.press("C-d")
-    assert opened.ended() == 0
+    assert opened.leave() == 0
     assert is_running(one_lab)
 
 
@@ -106,8 +105,7 @@ def test_a_machine_that_dies_is_said(mortal: Lab, terminal: Terminals) -> None:
     opened.enter("pi 0x1000")
     screen = opened.wait("vtdpi: ", "is gone")
     assert "Traceback" not in screen
-    opened.press("C-d")
-    assert opened.ended() == 0
+    assert opened.leave() == 0
 
 
 def test_a_script_lets_it_run_and_looks_again(one_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
