@@ -26,8 +26,9 @@ class Bounds:
     `posts`: a device sends a message. `blocks`: a guest halts. `hypercalls`: it exits otherwise. `ipis`: it interrupts
     another vCPU of its domain. `preemptions`: a time slice ends. `migrations`: a vCPU is moved. `upcalls`: an event
     channel fires. `emulated`: an emulated device interrupts. `pauses`, `unpauses`: of a vCPU. `attaches`, `detaches`:
-    of a device. `retargets`: a guest has an interrupt go to another vCPU, or to all of them. `swaps`: of the APIC IDs
-    of two vCPUs. `offlines`, `onlines`: of a CPU. `saves`: of a domain's context. `suspends`: of the host.
+    of a device. `retargets`: a guest has an interrupt go to another vCPU, or to all of them. `nmis`: it makes an NMI of
+    one. `swaps`: of the APIC IDs of two vCPUs. `offlines`, `onlines`: of a CPU. `saves`: of a domain's context.
+    `suspends`: of the host.
 
     `prelude` are orders that are given before, by name with their arguments; `settle` lets the machine come to rest.
     """
@@ -45,6 +46,7 @@ class Bounds:
     attaches: int = 0
     detaches: int = 0
     retargets: int = 0
+    nmis: int = 0
     swaps: int = 0
     offlines: int = 0
     onlines: int = 0

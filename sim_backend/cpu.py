@@ -33,6 +33,7 @@ from sim_backend.scheduler import (
 )
 from sim_backend.store_buffers import NOBODY
 from sim_backend.world import CPU, VCPU
+from structs.msi import COMPATIBILITY_DATA
 
 HVM_DPCI_SOFTIRQ = 10
 HALT, HYPERCALL, SEND_IPI, DOWN = range(1, 5)
@@ -196,6 +197,9 @@ NAMES = {
     HVM_DPCI_SOFTIRQ: "HVM_DPCI",
 }
 
+FIXED = COMPATIBILITY_DATA["vector"].mask
+"""In fixed delivery mode there is nothing but a vector in what a guest's message says."""
+
 dpci_softirq = Procedure("dpci_softirq")
 
 
@@ -203,9 +207,10 @@ dpci_softirq = Procedure("dpci_softirq")
 def deliver(w: Any, a: Actor, f: Frame) -> Any:
     if not w.dpci[a.cpu]:
         return None
-    for binding in w.binding_of(w.dpci[a.cpu].pop(0)):
-        w.posted(*binding)
-        a.call(vmx_deliver_posted_intr, *binding)
+    for v, vector in w.binding_of(w.dpci[a.cpu].pop(0)):
+        if vector <= FIXED:
+            w.posted(v, vector)
+            a.call(vmx_deliver_posted_intr, v, vector)
     return deliver
 
 

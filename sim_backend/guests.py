@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim_backend.cpu import HALT, HYPERCALL, SEND_IPI
+from sim_backend.cpu import FIXED, HALT, HYPERCALL, SEND_IPI
 from sim_backend.devices import Msi
 from sim_backend.naming import device_name
 from sim_backend.packing import packed
@@ -14,6 +14,8 @@ from sim_backend.world import INCREMENT, MULTIPLIER, U64
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
+NMI = packed(COMPATIBILITY_DATA, {"dlm": 4})
+"""Above the vector, what else a guest's message says: its delivery mode."""
 LEVEL_ASSERT = 1
 
 
@@ -123,10 +125,10 @@ class Guests(Services):
         self.bindings[self.msi_key(msi)] = (binding,)
         return binding
 
-    def rebind(self, msi: Msi, vcpus: Sequence[int]) -> int:
-        """Have an MSI that is a guest's go to these vCPUs; its vector."""
-        vector = self.bindings[self.msi_key(msi)][0][1]
-        self.bindings[self.msi_key(msi)] = tuple((v, vector) for v in vcpus)
+    def rebind(self, msi: Msi, vcpus: Sequence[int], nmi: bool) -> int:
+        """Have an MSI that is a guest's go to these vCPUs, as an NMI or not; its vector."""
+        vector = self.bindings[self.msi_key(msi)][0][1] & FIXED
+        self.bindings[self.msi_key(msi)] = tuple((v, vector | NMI * nmi) for v in vcpus)
         return vector
 
     def unbind(self, msi: Msi) -> None:

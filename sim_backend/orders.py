@@ -130,8 +130,10 @@ class Orders(Guests):
         self._check_cpu(cpu)
         self.order(toolstack.move_interrupt, sid, number, cpu)
 
-    def retarget(self, device: str | int, number: int, vcpu: VcpuName, everybody: bool = False) -> None:
-        """A guest rewrites the message of a device's vector `number`: it names this vCPU now, or everybody.
+    def retarget(
+        self, device: str | int, number: int, vcpu: VcpuName, everybody: bool = False, nmi: bool = False
+    ) -> None:
+        """A guest rewrites the message of a device's vector `number`: it names this vCPU now, or everybody; as an NMI.
 
         Raises:
             SimError: the device is not the domain's.
@@ -141,7 +143,7 @@ class Orders(Guests):
         domain, index = self.names[v]
         if self.owner(sid) != domain:
             raise SimError(f"device {device_name(sid)} is not domain {domain}'s")
-        self.order(toolstack.bind_pt_irq, sid, number, index, int(everybody))
+        self.order(toolstack.bind_pt_irq, sid, number, index, int(everybody), int(nmi))
 
     def swap_apic_ids(self, vcpu: VcpuName, other: VcpuName) -> None:
         """A guest gives two of its vCPUs each other's APIC IDs: messages that named one name the other one now.

@@ -107,18 +107,18 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     w.forget_domain(f[FIRST])
 
 
-bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "vcpu", "everybody")
+bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "vcpu", "everybody", "nmi")
 
 
 @bind_pt_irq.step("takes whom the guest's message names now")
 def _(w: Any, a: Actor, f: Frame) -> Any:
-    sid, number, index, everybody = f[FIRST : FIRST + 4]
+    sid, number, index, everybody, nmi = f[FIRST : FIRST + 5]
     owner = w.owner(sid)
     if owner is None:
         return DONE
     vcpus = w.layout.domains[owner].vcpus
     msi = w.layout.device(sid).msis[number]
-    vector = w.rebind(msi, vcpus if everybody else vcpus[index : index + 1])
+    vector = w.rebind(msi, vcpus if everybody else vcpus[index : index + 1], bool(nmi))
     w.effect = (DEVICE, sid, f"vector {number}'s vCPU in the guest", -1, -1 if everybody else index)
     if w.posting() and (not everybody or w.version.multicast_restores):
         w.compose_message(msi)

@@ -7,7 +7,8 @@ from argparse import ArgumentParser, Namespace
 
 EVENTS = (
     *("posts", "blocks", "hypercalls", "ipis", "preemptions", "migrations", "upcalls", "emulated", "pauses"),
-    *("unpauses", "attaches", "detaches", "retargets", "swaps", "offlines", "onlines", "saves", "suspends"),
+    *("unpauses", "attaches", "detaches", "retargets", "nmis", "swaps", "offlines", "onlines", "saves"),
+    "suspends",
 )
 
 

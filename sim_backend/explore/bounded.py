@@ -34,7 +34,7 @@ class BoundedMachine(TrackedMachine):
     def __init__(self, machine: Machine, bounds: Bounds) -> None:
         super().__init__(machine)
         self.bounds = bounds
-        self.changing = any((bounds.attaches, bounds.detaches, bounds.retargets, bounds.swaps))
+        self.changing = any((bounds.attaches, bounds.detaches, bounds.retargets, bounds.nmis, bounds.swaps))
         self.vectors = self._vectors(machine)
         self.forget()
 
@@ -176,7 +176,8 @@ class BoundedMachine(TrackedMachine):
             ("unpauses", self._unpauses()),
             ("attaches", self._attaches()),
             ("detaches", self._of_devices("deassign")),
-            ("retargets", self._retargets()),
+            ("retargets", self._retargets((False, False), (True, False))),
+            ("nmis", self._retargets((False, True))),
             ("swaps", self._swaps()),
             ("offlines", self._of_cpus("offline")),
             ("onlines", self._of_cpus("bring_online")),
@@ -307,10 +308,10 @@ class BoundedMachine(TrackedMachine):
         for sid in self.devices:
             yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
 
-    def _retargets(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+    def _retargets(self, *hows: tuple[bool, bool]) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for sid, v in product(self.devices, self.names):
-            for number, everybody in product(range(len(self.layout.device(sid).msis)), (False, True)):
-                arguments = device_name(sid), number, self.vcpu_name(v), everybody
+            for number, (everybody, nmi) in product(range(len(self.layout.device(sid).msis)), hows):
+                arguments = device_name(sid), number, self.vcpu_name(v), everybody, nmi
                 act = self._order(self.toolstack, "retarget", *arguments)
                 yield f"retarget {' '.join(map(str, arguments))}", self._unless(self._is_sending, act)
 

@@ -32,7 +32,7 @@ NO_CPU_YET = (lock_list.pc, lock_list.pc + 1, nv_first.pc)
 NDST_SHIFT = 32
 IRR_SIZE = 0x80
 U32 = (1 << 32) - 1
-SPOILERS = ("attaches", "detaches", "offlines", "onlines", "retargets", "swaps", "saves", "suspends")
+SPOILERS = ("attaches", "detaches", "offlines", "onlines", "retargets", "nmis", "swaps", "saves", "suspends")
 """Events that treat vCPUs or CPUs one after the other, by number."""
 
 

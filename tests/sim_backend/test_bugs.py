@@ -483,6 +483,22 @@ class TestHazards:
         assert m.vcpu(name) in m.scheduled
         assert (m.where(0), play.pid(name)["sn"]) == ("guest", 1)
 
+    @pytest.mark.parametrize("intpost", [True, False])
+    def test_an_nmi_is_posted_as_a_vector(self, intpost):
+        """Where nothing is posted, Xen has a warning for it."""
+        play = Play("h-i")
+        m = play.machine
+        reached = []
+        m.posted = lambda v, vector: reached.append(vector)
+        play.done("deassign 00:03.0")
+        m.memory.set_u8(m.iommu_intpost, intpost)
+        play.done("assign 00:03.0 1", "post 00:03.0 0")
+        assert reached == [0x30]
+        m.retarget("00:03.0", 0, "d1v0", nmi=True)
+        play.rest()
+        play.done("post 00:03.0 0")
+        assert reached == [0x30] * (1 + intpost)
+
     def test_vcpus_trade_apic_ids(self):
         """The entry stays; without posting, Xen would look who has the ID."""
         play = Play("h-k")

@@ -95,6 +95,7 @@ HAZARDS = {
     ("h-c",): {LOST},
     ("h-d",): {LOST, MESSAGE},
     ("h-g",): {LOST, LISTED, LOCKS},
+    ("h-i",): {SAYS},
     ("h-k",): {SAYS},
     ("h-l",): {LOST},
     ("h-l", WAKE): set(),
