@@ -143,7 +143,7 @@ class Orders(Guests):
         domain, index = self.names[v]
         if self.owner(sid) != domain:
             raise SimError(f"device {device_name(sid)} is not domain {domain}'s")
-        self.order(toolstack.bind_pt_irq, sid, number, index, int(everybody), int(nmi))
+        self.order(toolstack.bind_pt_irq, sid, number, domain, index, int(everybody), int(nmi))
 
     def swap_apic_ids(self, vcpu: VcpuName, other: VcpuName) -> None:
         """A guest gives two of its vCPUs each other's APIC IDs: messages that named one name the other one now.

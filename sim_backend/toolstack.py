@@ -107,16 +107,15 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     w.forget_domain(f[FIRST])
 
 
-bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "vcpu", "everybody", "nmi")
+bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "domain", "vcpu", "everybody", "nmi")
 
 
 @bind_pt_irq.step("takes whom the guest's message names now")
 def _(w: Any, a: Actor, f: Frame) -> Any:
-    sid, number, index, everybody, nmi = f[FIRST : FIRST + 5]
-    owner = w.owner(sid)
-    if owner is None:
+    sid, number, domain, index, everybody, nmi = f[FIRST : FIRST + 6]
+    if w.owner(sid) != domain:
         return DONE
-    vcpus = w.layout.domains[owner].vcpus
+    vcpus = w.layout.domains[domain].vcpus
     msi = w.layout.device(sid).msis[number]
     vector = w.rebind(msi, vcpus if everybody else vcpus[index : index + 1], bool(nmi))
     w.effect = (DEVICE, sid, f"vector {number}'s vCPU in the guest", -1, -1 if everybody else index)

@@ -204,6 +204,10 @@ class TestFixed:
         assert reached == ["d1v1", "d1v0"]
         with pytest.raises(SimError, match=r"00:03\.0 is not domain 1's"):
             play.done("deassign 00:03.0", "retarget 00:03.0 0 d1v1")
+        play.done("assign 00:03.0 1")
+        play.order("deassign 00:03.0")
+        play.done("retarget 00:03.0 0 d1v1")
+        assert play.machine.bindings == {}
 
     @staticmethod
     def _reached(play):
