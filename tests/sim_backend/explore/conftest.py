@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 
 import pytest
@@ -84,8 +85,13 @@ class Plain:
     def true(self, asked, state):
         return bool(asked.test(PlainView(self.model, state)))
 
+    @cached_property
+    def _progress(self):
+        progress = [action.progress for action in self.model.actions]
+        return {state: [(n, after) for n, after in made if progress[n]] for state, made in self.edges.items()}
+
     def progress(self, state):
-        return [(n, after) for n, after in self.edges[state] if self.model.actions[n].progress]
+        return self._progress[state]
 
     def wanted(self, asked) -> tuple[str, int | None]:
         """The verdict, and the number of actions in the history that shows it."""
@@ -107,13 +113,16 @@ class Plain:
             for here in queue:
                 queue += after[here] - reached[state]
                 reached[state] |= after[here]
+        left = {state for state in states if state in reached[state]}
         found = set()
-        for state in states:
+        while left:
+            state = left.pop()
             component = {other for other in reached[state] if state in reached[other]}
+            left -= component
             taken = {n for here in component for n, to in self.progress(here) if to in component}
             possible = [{n for n, _ in self.progress(here)} for here in component]
-            if component and (not fair or set.intersection(*possible) <= taken):
-                found.add(state)
+            if not fair or set.intersection(*possible) <= taken:
+                found |= component
         return found
 
     def follow(self, moves):
