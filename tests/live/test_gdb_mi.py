@@ -122,7 +122,7 @@ def test_left_as_found_after_cont_and_stop(lab: Lab, found: State) -> None:
             assert target.read(VTD + 0x1C, 4) != bytes(4)
         assert not running(lab)
         target.cont()
-        assert running(lab)
+        await_that(lambda: running(lab))
         with pytest.raises(TargetError, match="is running"):
             target.read(RAM, 4)
     assert now(lab) == found
@@ -245,7 +245,7 @@ def test_a_second_debugger_is_turned_away_and_does_no_harm(lab: Lab) -> None:
         target.cont()
         with pytest.raises(TargetError, match="serves one at a time"):
             GdbMi(lab.gdb)
-        assert running(lab)
+        await_that(lambda: running(lab))
         target.stop()
         target.read(RAM, 4)
     assert now(lab) == State(True, False)

@@ -45,7 +45,7 @@ def test_it_stays_stopped_until_cont_and_is_left_running(one_lab: Lab, terminal:
     assert not is_running(one_lab)
     opened.enter("cont")
     opened.wait("(running)>", " running │")
-    assert is_running(one_lab)
+    opened.until(lambda _: is_running(one_lab), "it does not run")
     opened.enter("irt")
     opened.wait("is running: `stop` it to read it")
     assert is_running(one_lab)
