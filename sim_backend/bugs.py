@@ -112,7 +112,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "host's, and the descriptor's address is made of the destination's APIC ID.",
         {"rebuilds_posted": False},
         "zoo-06",
-        "Xen a5e25908d1 (4.9); Linux had the like of it until 688124cc541f (6.15)",
+        "Xen a5e25908d1 (4.9); Linux had the like of it until 688124cc541f (2025)",
     ),
     Bug(
         "ZOO-07",
@@ -204,7 +204,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "The next time that it blocks it is appended a second time.",
         {"resume_unlists": False},
         "upcall",
-        "Linux 8b306e2f3c41 (4.14), where hot-unplug could bring it about",
+        "Linux 8b306e2f3c41 (2017), where hot-unplug could bring it about",
     ),
     Bug(
         "ndst-follows",
@@ -213,7 +213,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         "list of the CPU where it blocked.",
         {"ndst_stays": False},
         "blocked-moves",
-        'Linux 5.4, "KVM: VMX: Do not change PID.NDST when loading a blocked vCPU"',
+        'Linux, "KVM: VMX: Do not change PID.NDST when loading a blocked vCPU" (2019)',
     ),
 )
 """Bugs by name: ZOO-01 to ZOO-12 were in Xen; a "cousin" never was."""

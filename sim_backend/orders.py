@@ -130,20 +130,31 @@ class Orders(Guests):
         self._check_cpu(cpu)
         self.order(toolstack.move_interrupt, sid, number, cpu)
 
-    def retarget(
-        self, device: str | int, number: int, vcpu: VcpuName, everybody: bool = False, nmi: bool = False
-    ) -> None:
-        """A guest rewrites the message of a device's vector `number`: it names this vCPU now, or everybody; as an NMI.
+    def retarget(self, device: str | int, number: int, vcpu: VcpuName) -> None:
+        """A guest has the message of a device's vector `number` name another vCPU.
 
         Raises:
-            SimError: the device is not the domain's.
+            SimError: the device is not its domain's.
         """
-        sid, v = self.sid(device), self.vcpu(vcpu)
-        self._check_vector(sid, number)
-        domain, index = self.names[v]
+        sid, (domain, index) = self.sid(device), self.names[self.vcpu(vcpu)]
         if self.owner(sid) != domain:
             raise SimError(f"device {device_name(sid)} is not domain {domain}'s")
-        self.order(toolstack.bind_pt_irq, sid, number, domain, index, int(everybody), int(nmi))
+        self._bind(sid, number, index)
+
+    def broadcast(self, device: str | int, number: int) -> None:
+        """A guest has a device's vector `number` go to all of its vCPUs. Raises SimError: no guest has the device."""
+        self._bind(self.sid(device), number, toolstack.EVERYBODY)
+
+    def make_nmi(self, device: str | int, number: int) -> None:
+        """A guest has a device's vector `number` be an NMI of vCPU 0. Raises SimError: no guest has the device."""
+        self._bind(self.sid(device), number, 0, nmi=True)
+
+    def _bind(self, sid: int, number: int, vcpu: int, nmi: bool = False) -> None:
+        self._check_vector(sid, number)
+        domain = self.owner(sid)
+        if domain is None:
+            raise SimError(f"device {device_name(sid)} is not assigned")
+        self.order(toolstack.bind_pt_irq, sid, number, domain, vcpu, int(nmi))
 
     def swap_apic_ids(self, vcpu: VcpuName, other: VcpuName) -> None:
         """A guest gives two of its vCPUs each other's APIC IDs: messages that named one name the other one now.

@@ -107,21 +107,21 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     w.forget_domain(f[FIRST])
 
 
-bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "domain", "vcpu", "everybody", "nmi")
+bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "domain", "vcpu", "nmi")
+EVERYBODY = -1
+"""`gmsi.dest_vcpu_id` of an interrupt that goes to several vCPUs."""
 
 
 @bind_pt_irq.step("takes whom the guest's message names now")
 def _(w: Any, a: Actor, f: Frame) -> Any:
-    sid, number, domain, index, everybody, nmi = f[FIRST : FIRST + 6]
+    sid, number, domain, index, nmi = f[FIRST : FIRST + 5]
     if w.owner(sid) != domain:
         return DONE
-    vcpus = w.layout.domains[domain].vcpus
-    msi = w.layout.device(sid).msis[number]
-    vector = w.rebind(msi, vcpus if everybody else vcpus[index : index + 1], bool(nmi))
-    w.effect = (DEVICE, sid, f"vector {number}'s vCPU in the guest", -1, -1 if everybody else index)
-    if w.posting() and (not everybody or w.version.multicast_restores):
+    vcpus, msi, several = w.layout.domains[domain].vcpus, w.layout.device(sid).msis[number], index == EVERYBODY
+    vector = w.rebind(msi, vcpus if several else [vcpus[index]], bool(nmi))
+    if w.posting() and (not several or w.version.multicast_restores):
         w.compose_message(msi)
-        pi_desc = 0 if everybody else vcpus[index] + w.o.pi_desc
+        pi_desc = 0 if several else vcpus[index] + w.o.pi_desc
         a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_buffer)
     return DONE
 

@@ -131,14 +131,7 @@ class Terminal:
         """Press Ctrl-C until the command that was entered says that it notices: it may not have begun."""
         # Too early a Ctrl-C would cancel the line before it is taken.
         time.sleep(0.5)
-
-        def noticed(screen: str) -> bool:
-            if said not in screen:
-                self.press("C-c")
-                time.sleep(0.2)
-            return said in screen
-
-        self.until(noticed, "not interrupted")
+        self._press_until("C-c", said, "not interrupted")
 
     def resize(self, width: int, height: int) -> None:
         """Change the window's size."""
@@ -167,15 +160,17 @@ class Terminal:
 
     def leave(self) -> int:
         """Press Ctrl-D until the command has ended, for one that comes before the prompt is lost; its exit status."""
-
-        def ends(screen: str) -> bool:
-            if "ended with status" not in screen:
-                self.press("C-d")
-                time.sleep(0.2)
-            return "ended with status" in screen
-
-        self.until(ends, "it has not ended")
+        self._press_until("C-d", "ended with status", "it has not ended")
         return self.ended()
+
+    def _press_until(self, key: str, said: str, what: str) -> None:
+        def pressed(screen: str) -> bool:
+            if said not in screen:
+                self.press(key)
+                time.sleep(0.2)
+            return said in screen
+
+        self.until(pressed, what)
 
     def close(self) -> None:
         """End it."""

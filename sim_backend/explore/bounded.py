@@ -176,8 +176,8 @@ class BoundedMachine(TrackedMachine):
             ("unpauses", self._unpauses()),
             ("attaches", self._attaches()),
             ("detaches", self._of_devices("deassign")),
-            ("retargets", self._retargets((False, False), (True, False))),
-            ("nmis", self._retargets((False, True))),
+            ("retargets", self._retargets()),
+            ("nmis", self._nmis()),
             ("swaps", self._swaps()),
             ("offlines", self._of_cpus("offline")),
             ("onlines", self._of_cpus("bring_online")),
@@ -239,10 +239,8 @@ class BoundedMachine(TrackedMachine):
             self.count_posted(v, vector)
 
     def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for sid, device in self.devices.items():
-            for number in range(len(self.layout.device(sid).msis)):
-                name = device_name(sid)
-                yield f"post {name} {number}", self._order(device, "post", name, number)
+        for name, number in self._device_vectors():
+            yield f"post {name} {number}", self._order(self.devices[self.sid(name)], "post", name, number)
 
     def _of_guests(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for v in self.names:
@@ -308,12 +306,24 @@ class BoundedMachine(TrackedMachine):
         for sid in self.devices:
             yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
 
-    def _retargets(self, *hows: tuple[bool, bool]) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for sid, v in product(self.devices, self.names):
-            for number, (everybody, nmi) in product(range(len(self.layout.device(sid).msis)), hows):
-                arguments = device_name(sid), number, self.vcpu_name(v), everybody, nmi
-                act = self._order(self.toolstack, "retarget", *arguments)
-                yield f"retarget {' '.join(map(str, arguments))}", self._unless(self._is_sending, act)
+    def _retargets(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for vector in self._device_vectors():
+            for v in self.names:
+                yield self._rewritten("retarget", *vector, self.vcpu_name(v))
+            yield self._rewritten("broadcast", *vector)
+
+    def _nmis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for vector in self._device_vectors():
+            yield self._rewritten("make_nmi", *vector)
+
+    def _device_vectors(self) -> Iterator[tuple[str, int]]:
+        for sid in self.devices:
+            for number in range(len(self.layout.device(sid).msis)):
+                yield device_name(sid), number
+
+    def _rewritten(self, order: str, *arguments: Any) -> tuple[str, Callable[[View], Acted]]:
+        act = self._unless(self._is_sending, self._order(self.toolstack, order, *arguments))
+        return " ".join(map(str, (order, *arguments))), act
 
     def _swaps(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for v, other in combinations(self.names, 2):

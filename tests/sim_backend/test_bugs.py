@@ -191,9 +191,7 @@ class TestFixed:
         found = {}
         for which, play in both("zoo-08", "ZOO-08"):
             reached = self._reached(play)
-            play.machine.retarget("00:03.0", 0, "d1v1", everybody=True)
-            play.rest()
-            play.done("post 00:03.0 0")
+            play.done("broadcast 00:03.0 0", "post 00:03.0 0")
             found[which] = reached, play.entry() & POSTED["im"].mask > 0
         assert found == {"with": (["d1v0"], True), "without": (["d1v0", "d1v1"], False)}
 
@@ -204,6 +202,8 @@ class TestFixed:
         assert reached == ["d1v1", "d1v0"]
         with pytest.raises(SimError, match=r"00:03\.0 is not domain 1's"):
             play.done("deassign 00:03.0", "retarget 00:03.0 0 d1v1")
+        with pytest.raises(SimError, match=r"00:03\.0 is not assigned"):
+            play.done("broadcast 00:03.0 0")
         play.done("assign 00:03.0 1")
         play.order("deassign 00:03.0")
         play.done("retarget 00:03.0 0 d1v1")
@@ -498,9 +498,7 @@ class TestHazards:
         m.memory.set_u8(m.iommu_intpost, intpost)
         play.done("assign 00:03.0 1", "post 00:03.0 0")
         assert reached == [0x30]
-        m.retarget("00:03.0", 0, "d1v0", nmi=True)
-        play.rest()
-        play.done("post 00:03.0 0")
+        play.done("make_nmi 00:03.0 0", "post 00:03.0 0")
         assert reached == [0x30] * (1 + intpost)
 
     def test_vcpus_trade_apic_ids(self):

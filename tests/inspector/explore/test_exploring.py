@@ -7,6 +7,7 @@ import pytest
 from inspector.cli import main
 from inspector.explore.cli import EVENTS
 from sim_backend.bounds import Bounds
+from sim_backend.explore.threads import spread
 
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
@@ -108,14 +109,17 @@ def test_a_budget_is_told(capsys):
 
 
 def test_threads_and_symmetry_change_no_verdict(capsys, monkeypatch):
-    monkeypatch.setattr("sim_backend.explore.search.CHUNK", 64)
+    monkeypatch.setattr("sim_backend.explore.search.CHUNK", 4)
+    shared = []
+    monkeypatch.setattr("sim_backend.explore.search.spread", lambda *how: shared.append(how) or spread(*how))
 
     def verdicts(*options):
-        main(["explore", "moved", "--json", *options])
+        main(["explore", "h-o", "--json", *options])
         found = json.loads(capsys.readouterr().out)["properties"]
         return [(each["name"], each["verdict"]) for each in found]
 
     assert verdicts() == verdicts("--no-symmetry") == verdicts("--threads", "2")
+    assert shared
 
 
 OWN = """

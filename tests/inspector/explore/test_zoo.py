@@ -203,7 +203,7 @@ def looks(search, machine):
 
 @pytest.mark.parametrize(
     "case",
-    [(name,) for name in ("zoo-06", "zoo-07", "zoo-09", "zoo-12", "upcall", "moved", "blocked-moves")]
+    [(name,) for name in ("zoo-06", "zoo-07", "zoo-08", "zoo-09", "zoo-12", "upcall", "moved", "blocked-moves")]
     + [("h-o", WAKE)],
     ids="+".join,
 )
