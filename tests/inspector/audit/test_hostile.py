@@ -21,7 +21,8 @@ from inspector.views import text as text_view
 
 FEW = ("vcpus d1v2", "blocked", "route d1v2", "audit")
 COMMANDS = ("vcpus", "pi d1v2", "blocked 1", "route 00:03.0", "info", "irt", *FEW)
-SECOND = 1.0
+LONGEST = 10.0
+"""Seconds that a command may take: one that goes round a loop for ever takes more."""
 MILLION = 1_000_000
 
 
@@ -46,7 +47,7 @@ class Holes(Target):
 
 
 def answers(target, commands=COMMANDS):
-    """Every command's document, or its error; each within a second."""
+    """Every command's document, or its error; each in time."""
     told = {}
     for words in commands:
         name, *rest = words.split()
@@ -62,7 +63,7 @@ def answers(target, commands=COMMANDS):
             told[words] = json.loads(shown.getvalue())
         except VtdpiError as error:
             told[words] = str(error)
-        assert time.monotonic() - started < SECOND, f"{words} took {time.monotonic() - started:.1f} s"
+        assert time.monotonic() - started < LONGEST, f"{words} took {time.monotonic() - started:.1f} s"
     return told
 
 

@@ -90,7 +90,7 @@ def test_a_hung_gdb_is_given_up(gdb: Gdb) -> None:
     began = time.monotonic()
     with pytest.raises(TargetError, match=r"silent for 0\.3 seconds"):
         gdb.ask("echo", timeout=0.3)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8
 
 
 def test_gdb_follows_its_maker(gdb: Gdb) -> None:
@@ -110,7 +110,7 @@ def test_no_gdb() -> None:
     [
         ("exit 3", r"ended \(exit status 3\)"),
         ("echo Interpreter unrecognized >&2; exit 1", r"ended \(exit status 1: Interpreter unrecognized\)"),
-        ("exec sleep 30", "is silent for 0.5 seconds"),
+        ("exec sleep 30", "is silent for 2 seconds"),
         ("exec >&- 2>&-; sleep 30", r"ended \(killed by signal 9\)"),
         ("exec yes", "prints more than"),
         ("exec tr -d '\\n' </dev/zero", "prints more than"),
@@ -121,7 +121,7 @@ def test_what_is_no_gdb(tmp_path: Path, script: str, expected: str) -> None:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     with pytest.raises(TargetError, match=expected):
-        Gdb(str(program), timeout=0.5)
+        Gdb(str(program), timeout=2)
 
 
 def test_nothing_is_left_open(gdb: Gdb) -> None:

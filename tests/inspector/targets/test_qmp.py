@@ -66,13 +66,13 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def test_a_peer_that_is_not_qmp(serve: Serve, text: bytes, said: str) -> None:
     began = time.monotonic()
     with pytest.raises(TargetError, match=said):
-        Qmp(serve(text), timeout=0.2)
-    assert time.monotonic() - began < 2
+        Qmp(serve(text), timeout=1)
+    assert time.monotonic() - began < 8
 
 
 def test_an_event_may_come_before_the_greeting(serve: Serve) -> None:
     greeting = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}}}}\n'
-    with Qmp(serve(b'{"event": "STOP"}\n' + greeting + b'{"return": {}}\n'), timeout=2.0) as qmp:
+    with Qmp(serve(b'{"event": "STOP"}\n' + greeting + b'{"return": {}}\n'), timeout=10) as qmp:
         assert qmp.version == (7, 2, 22)
 
 

@@ -41,7 +41,7 @@ def complaint(address: Address, timeout: float = 2.0) -> str:
     began = time.monotonic()
     with pytest.raises(TargetError) as caught:
         rsp.probe(address, timeout)
-    assert time.monotonic() - began < timeout + 1
+    assert time.monotonic() - began < timeout + 8
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -95,7 +95,7 @@ def test_a_banner_is_quoted() -> None:
 
 
 def test_silence() -> None:
-    with listener(lambda c: time.sleep(2.5)) as address:
+    with listener(lambda c: time.sleep(5)) as address:
         assert "another debugger may be attached" in complaint(address, 1.5)
 
 

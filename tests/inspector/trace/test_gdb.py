@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from inspector.look import Look
@@ -22,7 +20,7 @@ def machine():
     return machine
 
 
-def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_log):
+def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_log, eventually):
     wanted = step_log(machine, 120)
     with GdbMi(server.address) as target:
         look = Look(target)
@@ -35,7 +33,6 @@ def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_lo
     steps = machine.steps
     with GdbMi(server.address) as target:
         target.cont()
-        time.sleep(0.2)
+        eventually(lambda: machine.steps > steps + 100)
         assert target.running
         target.stop()
-    assert machine.steps > steps + 100
