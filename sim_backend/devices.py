@@ -8,6 +8,7 @@ from sim_backend.config import LayoutConfig
 from sim_backend.errors import SimError
 from sim_backend.ground import Ground
 from sim_backend.interrupts import Interrupts, destination, irq_desc, take_entries, vector_of
+from sim_backend.pirqs import new_pirq
 from sim_backend.vtd import ENTRY_SIZE, VtdUnit, count_used, irte
 from structs.bits import BitRecord
 from structs.irte import POSTED, REMAPPED
@@ -28,7 +29,8 @@ class Msi:
         number: which of its vectors, from 0.
         unit, index: its interrupt-remapping entry.
         irq, vector: Xen's irq and the physical vector that it gave it.
-        msi_desc: physical address of Xen's `struct msi_desc`.
+        msi_desc, pirq: physical addresses of Xen's `struct msi_desc` and `struct pirq` (0 if the build's profile does
+            not describe that one).
         address, data: the message that the device sends.
     """
 
@@ -39,6 +41,7 @@ class Msi:
     irq: int
     vector: int
     msi_desc: int
+    pirq: int
     address: int
     data: int
 
@@ -80,7 +83,7 @@ def add_device(
         desc = _msi_desc(ground, device, which, irq, index, sent)
         ground.list_add_tail(address + ground.member("pci_dev", "msi_list"), desc + ground.member("msi_desc", "list"))
         ground.put("irq_desc", irq_desc(ground, irq), {"msi_desc": ground.virtual(desc), "arch.vector": vector})
-        msis.append(Msi(sid, which, number, index, irq, vector, desc, sent, 0))
+        msis.append(Msi(sid, which, number, index, irq, vector, desc, new_pirq(ground, irq), sent, 0))
     return Device(address, tuple(msis))
 
 
@@ -110,6 +113,8 @@ def remove_device(ground: Ground, interrupts: Interrupts, units: list[VtdUnit], 
         ground.put("irq_desc", irq_desc(ground, msi.irq), {"msi_desc": 0, "arch.vector": UNASSIGNED})
         interrupts.free_irqs.append(msi.irq)
         ground.heap.release(msi.msi_desc, ground.size("msi_desc"))
+        if msi.pirq:
+            ground.heap.release(msi.pirq, ground.size("pirq"))
     ground.list_del(device.address + ground.member("pci_dev", "domain_list"))
     ground.heap.release(device.address, ground.size("pci_dev"))
 

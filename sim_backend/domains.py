@@ -9,6 +9,7 @@ from sim_backend.cpus import Cpus, cpu_info, percpu
 from sim_backend.errors import SimError
 from sim_backend.ground import Ground
 from sim_backend.memory import PAGE
+from sim_backend.pirqs import new_tree, tree_size
 from structs.pi_desc import PI_DESC, ndst_from_apic_id
 from structs.xen.profile import POINTER_SIZE
 
@@ -22,11 +23,19 @@ NDST_UNUSED = (1 << 32) - 1
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain's `struct domain` and, in order, its vCPUs' `struct vcpu`."""
+    """A domain.
+
+    Attributes:
+        address: its `struct domain`.
+        vcpus: in order, its vCPUs' `struct vcpu`.
+        hvm: whether it is virtualised by hardware.
+        pirqs: where the leaves of its tree of pirqs begin; 0 if there is none.
+    """
 
     address: int
     vcpus: tuple[int, ...]
     hvm: bool
+    pirqs: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,12 @@ def new_descriptors(nv: int, apics: tuple[int, ...], x2apic: bool, at_creation: 
 
 
 def create(
-    ground: Ground, domain_id: int, vcpus: int, hvm: bool, online: list[int], descriptors: NewDescriptors
+    ground: Ground, domain_id: int, vcpus: int, hvm: bool, online: list[int], descriptors: NewDescriptors, irqs: int = 0
 ) -> Domain:
     """A domain that is linked nowhere yet; its vCPUs are runnable, spread over the online CPUs.
 
-    HVM vCPUs and their pages come from the heap for vCPUs, which may lie above 4 GiB.
+    HVM vCPUs and their pages come from the heap for vCPUs, which may lie above 4 GiB. HVM domains have a tree of pirqs
+    for so many irqs.
     """
     address = ground.new_pages()
     table = ground.heap.small(ground.memory, max(vcpus, 1) * POINTER_SIZE)
@@ -62,7 +72,7 @@ def create(
         "domain", address, {"is_privileged": domain_id == 0, "creation_finished": 1, "unique_id": domain_id}
     )
     ground.list_init(address + ground.member("domain", "pdev_list"))
-    return Domain(address, tuple(made), hvm)
+    return Domain(address, tuple(made), hvm, new_tree(ground, address, irqs) if hvm else 0)
 
 
 def _vcpu(ground: Ground, domain: int, number: int, hvm: bool, cpu: int, descriptors: NewDescriptors) -> int:
@@ -109,8 +119,10 @@ def _place(ground: Ground, found: Callable[[int], bool]) -> int:
     return place
 
 
-def release(ground: Ground, domain: Domain) -> None:
+def release(ground: Ground, domain: Domain, irqs: int) -> None:
     """Free a domain's pages; their bytes stay until they are used again."""
+    if domain.pirqs:
+        ground.heap.release(domain.pirqs, tree_size(irqs))
     heap = ground.vcpu_heap if domain.hvm else ground.heap
     for vcpu in domain.vcpus:
         unit = ground.physical(ground.get("vcpu", vcpu, "sched_unit"))

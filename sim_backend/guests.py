@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from sim_backend import pirqs
 from sim_backend.cpu import FIXED, HALT, HYPERCALL, SEND_IPI
 from sim_backend.devices import Msi
 from sim_backend.naming import device_name
@@ -121,19 +120,24 @@ class Guests(Services):
 
     def bind(self, msi: Msi, domain: int) -> tuple[int, int]:
         """Make an MSI a guest's; its vCPU and vector."""
-        binding = self.binding_in(msi, domain)
-        self.bindings[self.msi_key(msi)] = (binding,)
-        return binding
+        v, vector = self.binding_in(msi, domain)
+        self.bindings[self.msi_key(msi)] = ((v, vector),)
+        pirqs.bind(self.layout, msi.pirq, vector, self.names[v][1], self.posting())
+        return v, vector
 
-    def rebind(self, msi: Msi, vcpus: Sequence[int], nmi: bool) -> int:
-        """Have an MSI that is a guest's go to these vCPUs, as an NMI or not; its vector."""
+    def rebind(self, msi: Msi, domain: int, vcpu_id: int, nmi: bool) -> int:
+        """Have an MSI that is a guest's go to one of its vCPUs or all (SEVERAL), as an NMI or not; its vector."""
         vector = self.bindings[self.msi_key(msi)][0][1] & FIXED
-        self.bindings[self.msi_key(msi)] = tuple((v, vector | NMI * nmi) for v in vcpus)
+        vcpus, several = self.layout.domains[domain].vcpus, vcpu_id == pirqs.SEVERAL
+        to = vcpus if several else vcpus[vcpu_id : vcpu_id + 1]
+        self.bindings[self.msi_key(msi)] = tuple((v, vector | NMI * nmi) for v in to)
+        pirqs.bind(self.layout, msi.pirq, vector, vcpu_id, self.posting() and not several)
         return vector
 
     def unbind(self, msi: Msi) -> None:
         """An MSI is no longer a guest's."""
         self.bindings.pop(self.msi_key(msi), None)
+        pirqs.unbind(self.layout, msi.pirq)
 
     def binding_of(self, key: int) -> tuple[tuple[int, int], ...]:
         """The vCPUs and vectors that an MSI is bound to."""

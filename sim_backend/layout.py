@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sim_backend import cpus, devices, domains, firmware, image, interrupts, vtd
+from sim_backend import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
 from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.cpus import Cpus
 from sim_backend.devices import Device, Msi
@@ -100,7 +100,7 @@ class Layout(Ground):
         if domain_id in self.domains or not 0 <= domain_id < domains.DOMID_IDLE:
             raise SimError(f"domain {domain_id} cannot be created: it is there already, or the number is reserved")
         online = [cpu for cpu in range(self.config.cpus) if self.is_online(cpu)]
-        domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors)
+        domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors, self._irqs)
         domains.link(self, domain.address)
         self.domains[domain_id] = domain
         return domain.address
@@ -112,7 +112,7 @@ class Layout(Ground):
             if self.get("pci_dev", device.address, "domain") == self.virtual(address):
                 devices.give_device(self, device, None)
         domains.unlink(self, address)
-        domains.release(self, self.domains.pop(domain_id))
+        domains.release(self, self.domains.pop(domain_id), self._irqs)
 
     # Physical CPUs.
 
@@ -191,14 +191,31 @@ class Layout(Ground):
             raise SimError(f"there is no device {name_of(bdf)}") from None
 
     def give_device(self, bdf: int, domain_id: int | None) -> None:
-        """Make a domain the owner of a device, or nobody: `pci_dev.domain` and `domain.pdev_list`."""
-        devices.give_device(self, self.device(bdf), None if domain_id is None else self.domain(domain_id))
+        """Make a domain the owner of a device and its interrupts, or nobody.
+
+        Written are `pci_dev.domain`, `domain.pdev_list` and `domain.pirq_tree`.
+        """
+        device = self.device(bdf)
+        owner = self.get("pci_dev", device.address, "domain")
+        before = [domain for domain in self.domains.values() if self.virtual(domain.address) == owner]
+        after = [] if domain_id is None else [self.domains[domain_id]]
+        devices.give_device(self, device, None if domain_id is None else self.domain(domain_id))
+        for msi in device.msis:
+            for domain in before:
+                pirqs.delete(self, domain.pirqs, msi.irq)
+            for domain in after:
+                pirqs.insert(self, domain.pirqs, msi.irq, msi.pirq)
 
     def post_msi(self, msi: Msi, domain_id: int, vcpu_id: int, vector: int) -> None:
-        """Make an MSI a posted one for a vCPU's vector, at once: entry and `struct msi_desc`."""
+        """Make an MSI a posted one for a vCPU's vector, at once: entry, `struct msi_desc` and `struct pirq`."""
         devices.post(self, self.units[msi.unit], msi, self.pi_desc(domain_id, vcpu_id), vector)
+        pirqs.bind(self, msi.pirq, vector, vcpu_id, True)
 
     # The whole.
+
+    @property
+    def _irqs(self) -> int:
+        return self.config.irqs + self.config.ioapics * interrupts.IOAPIC_PINS
 
     def copy(self) -> Layout:
         """A machine of the same state that goes its own way."""
@@ -223,7 +240,7 @@ class Layout(Ground):
             "cpus": {name: list(map(list, table.items())) for name, table in vars(self._cpus).items()},
             "idle": list(self.idle.vcpus),
             "idle_domain": self.idle.address,
-            "domains": [[number, d.address, list(d.vcpus), d.hvm] for number, d in self.domains.items()],
+            "domains": [[number, d.address, list(d.vcpus), d.hvm, d.pirqs] for number, d in self.domains.items()],
             "units": [asdict(unit) for unit in self.units],
             "free_irqs": self.interrupts.free_irqs,
             "first_free": self.interrupts.first_free,
@@ -256,7 +273,9 @@ class Layout(Ground):
         self._cpus = Cpus()
         self._cpus.areas, self._cpus.stacks = dict(state["cpus"]["areas"]), dict(state["cpus"]["stacks"])
         self.idle = Domain(state["idle_domain"], tuple(state["idle"]), False)
-        self.domains = {number: Domain(at, tuple(vcpus), hvm) for number, at, vcpus, hvm in state["domains"]}
+        self.domains = {
+            number: Domain(address, tuple(vcpus), hvm, tree) for number, address, vcpus, hvm, tree in state["domains"]
+        }
         self.units = [VtdUnit(**unit) for unit in state["units"]]
         self.interrupts = Interrupts(0)
         self.interrupts.free_irqs, self.interrupts.first_free = list(state["free_irqs"]), list(state["first_free"])
@@ -279,7 +298,7 @@ def _needed(profile: Profile, config: LayoutConfig) -> int:
         config.units * (vtd.ENTRIES * vtd.ENTRY_SIZE + 8 * PAGE)
         + config.cpus * 24 * PAGE
         + vcpus * 4 * PAGE
-        + len(config.domains) * 4 * PAGE
+        + len(config.domains) * (4 * PAGE + pirqs.tree_size(irqs))
         + irqs * (profile.size("irq_desc") + 2 * profile.size("msi_desc"))
         + len(config.devices) * 512
     )

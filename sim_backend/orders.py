@@ -10,6 +10,7 @@ from sim_backend.guests import Guests
 from sim_backend.hardware import interrupt_request
 from sim_backend.naming import VcpuName, device_name
 from sim_backend.pi_logic import vmx_deliver_posted_intr
+from sim_backend.pirqs import SEVERAL
 from sim_backend.program import Procedure
 from sim_backend.scenario import parse_bdf
 from sim_backend.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, start_migration, vcpu_pause, vcpu_unpause, wake
@@ -143,7 +144,7 @@ class Orders(Guests):
 
     def broadcast(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` go to all of its vCPUs. Raises SimError: no guest has the device."""
-        self._bind(self.sid(device), number, toolstack.EVERYBODY)
+        self._bind(self.sid(device), number, SEVERAL)
 
     def make_nmi(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` be an NMI of vCPU 0. Raises SimError: no guest has the device."""

@@ -23,7 +23,7 @@ from sim_backend.versions import version
 from sim_backend.vtd import REGISTERS
 from structs.xen.profile import Profile
 
-FORMAT = 4
+FORMAT = 5
 MAGIC = b"vtdpi machine "
 CHECKSUM = 32
 LENGTH = 8

@@ -18,6 +18,7 @@ from sim_backend.pi_logic import (
     vmx_pi_update_irte,
 )
 from sim_backend.pi_logic.sync import sync
+from sim_backend.pirqs import SEVERAL
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.scheduler import SCHEDULE_SOFTIRQ, domain_pause, domain_unpause, start_migration
 from sim_backend.world import CPU, DEVICE
@@ -108,8 +109,6 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 
 bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "domain", "vcpu", "nmi")
-EVERYBODY = -1
-"""`gmsi.dest_vcpu_id` of an interrupt that goes to several vCPUs."""
 
 
 @bind_pt_irq.step("takes whom the guest's message names now")
@@ -117,11 +116,11 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     sid, number, domain, index, nmi = f[FIRST : FIRST + 5]
     if w.owner(sid) != domain:
         return DONE
-    vcpus, msi, several = w.layout.domains[domain].vcpus, w.layout.device(sid).msis[number], index == EVERYBODY
-    vector = w.rebind(msi, vcpus if several else [vcpus[index]], bool(nmi))
+    msi, several = w.layout.device(sid).msis[number], index == SEVERAL
+    vector = w.rebind(msi, domain, index, bool(nmi))
     if w.posting() and (not several or w.version.multicast_restores):
         w.compose_message(msi)
-        pi_desc = 0 if several else vcpus[index] + w.o.pi_desc
+        pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
         a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_buffer)
     return DONE
 

@@ -64,8 +64,7 @@ SHOWN = {
     "ZOO-05": Shown(LISTED, set(), {"D10", "D16"}),
     "ZOO-06": Shown(OWNER, {"D17", "D18"}, {"D17", "D18"}),
     "ZOO-07": Shown(OWNER, {"D17", "D18"}, {"D17"}),
-    # Nothing but what the guest says is at odds with the entry, and that is not in the simulated Xen's memory.
-    "ZOO-08": Shown(SAYS, set(), set()),
+    "ZOO-08": Shown(SAYS, {"D18"}, {"D18"}),
     "ZOO-09": Shown(OWNER, {"D17"}, {"D17"}),
     "ZOO-12": Shown(STRANDED, {"D8"}, {"D8"}),
     "no-recheck": Shown(LOST, {"D5"}, set()),
