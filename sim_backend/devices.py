@@ -12,12 +12,13 @@ from sim_backend.pirqs import new_pirq
 from sim_backend.vtd import ENTRY_SIZE, VtdUnit, count_used, irte
 from structs.bits import BitRecord
 from structs.irte import POSTED, REMAPPED
-from structs.msi import REMAPPABLE_ADDRESS
+from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 
 MSIX_CAPABILITY = 0x11
 PCIE_ENDPOINT = 1
 """DEV_TYPE_PCIe_ENDPOINT, for which Xen lets nobody but the device itself use its entries (SVT=1, SQ=0)."""
 UNASSIGNED = 0xFFFF
+LEVEL_ASSERT = 1
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,24 @@ def add_device(
         vector = vector_of(irq)
         ground.memory.write(irte(unit, index), REMAPPED["vector"].insert(entry, vector).to_bytes(ENTRY_SIZE, "little"))
         sent = REMAPPABLE_ADDRESS["handle"].insert(message, index)
-        desc = _msi_desc(ground, device, which, irq, index, sent)
+        desc = _msi_desc(ground, device, which, irq, index, _host_message(config.apics[0], vector))
         ground.list_add_tail(address + ground.member("pci_dev", "msi_list"), desc + ground.member("msi_desc", "list"))
         ground.put("irq_desc", irq_desc(ground, irq), {"msi_desc": ground.virtual(desc), "arch.vector": vector})
         msis.append(Msi(sid, which, number, index, irq, vector, desc, new_pirq(ground, irq), sent, 0))
     return Device(address, tuple(msis))
 
 
-def _msi_desc(ground: Ground, device: int, which: int, irq: int, index: int, address: int) -> int:
+def _host_message(apic: int, vector: int) -> dict[str, int]:
+    """What Xen keeps of a message: as it would be without remapping. Source: `msi_compose_msg`."""
+    return {
+        "msg.address_lo": number_of(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE, "dst": apic & 0xFF}),
+        "msg.address_hi": apic & -0x100,
+        "msg.data": number_of(COMPATIBILITY_DATA, {"vector": vector, "level": LEVEL_ASSERT}),
+        "msg.dest32": apic,
+    }
+
+
+def _msi_desc(ground: Ground, device: int, which: int, irq: int, index: int, message: dict[str, int]) -> int:
     """A new `struct msi_desc` of the device whose `struct pci_dev` is at this virtual address."""
     desc = ground.new("msi_desc")
     values = {
@@ -97,9 +108,8 @@ def _msi_desc(ground: Ground, device: int, which: int, irq: int, index: int, add
         "dev": device,
         "irq": irq,
         "remap_index": index,
-        "msg.address_lo": address,
     }
-    ground.put("msi_desc", desc, values)
+    ground.put("msi_desc", desc, values | message)
     return desc
 
 

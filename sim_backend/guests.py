@@ -15,7 +15,6 @@ from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
 NMI = packed(COMPATIBILITY_DATA, {"dlm": 4})
 """Above the vector, what else a guest's message says: its delivery mode."""
-LEVEL_ASSERT = 1
 
 
 class Guests(Services):
@@ -151,12 +150,27 @@ class Guests(Services):
                     return self.msi_key(msi)
         return None
 
-    def compose_message(self, msi: Msi) -> None:
-        """Put the host's own message for an MSI into the buffer. Source: `msi_compose_msg`."""
-        apic = self.layout.config.apics[self.targets.get(self.msi_key(msi), 0)]
-        address = packed(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE, "dst": apic & 0xFF})
-        data = packed(COMPATIBILITY_DATA, {"vector": msi.vector, "level": LEVEL_ASSERT})
-        self.memory.write(self.message_buffer, (address | data << 64 | apic << 96).to_bytes(16, "little"))
+    def goes_to(self, msi: Msi, cpu: int) -> bool:
+        """Whether the host's own message for an MSI names that CPU."""
+        return self.layout.get("msi_desc", msi.msi_desc, "msg.dest32") == self.layout.config.apics[cpu]
+
+    def direct(self, msi: Msi, cpu: int) -> None:
+        """Have the host's own message for an MSI name that CPU. Source: `set_msi_affinity`."""
+        layout, desc, apic = self.layout, msi.msi_desc, self.layout.config.apics[cpu]
+        address, data = (layout.get("msi_desc", desc, f"msg.{name}") for name in ("address_lo", "data"))
+        values = {
+            "msg.address_lo": COMPATIBILITY_ADDRESS["dst"].insert(address, apic & 0xFF),
+            "msg.data": COMPATIBILITY_DATA["vector"].insert(data, msi.vector),
+            "msg.address_hi": apic & -0x100,
+            "msg.dest32": apic,
+        }
+        layout.put("msi_desc", desc, values)
+
+    def copied_message(self, msi: Msi) -> int:
+        """Where a copy of the host's own message for an MSI is, which whoever writes the entry may overwrite."""
+        kept = self.memory.read(msi.msi_desc + self.o.msi_msg, self.o.msg_size)
+        self.memory.write(self.message_buffer, kept)
+        return self.message_buffer
 
     def forget_domain(self, domain: int) -> None:
         """A domain's pages are freed."""

@@ -333,12 +333,12 @@ class Machine(Orders):
 
 
 _LISTS = (
-    *("online", "active", "tasklets", "events", "migrating", "bindings", "owners", "targets", "iec"),
+    *("online", "active", "tasklets", "events", "migrating", "bindings", "owners", "iec"),
     *("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status"),
 )
 _PLAIN = (
     *("draw", "random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
-    *("events", "migrating", "orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active"),
+    *("events", "migrating", "orders", "bindings", "owners", "iec", "next_fault", "online", "active"),
     *("ipi_order", "background", "buffers"),
 )
 

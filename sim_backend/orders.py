@@ -144,7 +144,9 @@ class Orders(Guests):
 
     def broadcast(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` go to all of its vCPUs. Raises SimError: no guest has the device."""
-        self._bind(self.sid(device), number, SEVERAL)
+        sid = self.sid(device)
+        domain = self.layout.domains.get(self.owners.get(sid, -1))
+        self._bind(sid, number, 0 if domain and len(domain.vcpus) == 1 else SEVERAL)
 
     def make_nmi(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` be an NMI of vCPU 0. Raises SimError: no guest has the device."""

@@ -30,7 +30,7 @@ LENGTH = 8
 ADDRESS = 8
 
 LISTS = ("online", "active", "tasklets", "dpci", "runq", "next_fault", "curr", "scheduled", "status", "ipi_order")
-TABLES = ("events", "migrating", "orders", "bindings", "owners", "targets")
+TABLES = ("events", "migrating", "orders", "bindings", "owners")
 NUMBERS = (
     *("draw", "random", "steps", "flush_locked", "flush_mask", "leaving", "lost", "message_buffer", "background"),
     "reserved_first",

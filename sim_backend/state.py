@@ -30,7 +30,6 @@ class State(World):
         migrating: where vCPUs that are being moved will go.
         orders: what guests were told to do on a vCPU.
         bindings: by MSI, the vCPUs and vectors that the guest has it go to.
-        targets: by MSI, the CPU that it goes to without posting.
         iec: the units' interrupt entry caches, by unit and index.
         background: whether the toolstack or a unit may have something to do.
         choices: while a move is performed, what the logic's draws give; else None: chance decides.
@@ -75,7 +74,6 @@ class State(World):
         self.orders: dict[int, list[list[int]]] = {}
         self.bindings: dict[int, tuple[tuple[int, int], ...]] = {}
         self.owners: dict[int, int] = {}
-        self.targets: dict[int, int] = {}
         self.iec: dict[tuple[int, int], int] = {}
         self.next_fault = [0] * config.units
         self.names: dict[int, tuple[int, int]] = {}

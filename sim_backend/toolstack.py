@@ -50,8 +50,7 @@ def bind(w: Any, a: Actor, f: Frame) -> Any:
     msi = msis[f[NUMBER]]
     vcpu, vector = w.bind(msi, f[DOMAIN_ID])
     if w.posting():
-        w.compose_message(msi)
-        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.message_buffer)
+        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.copied_message(msi))
     f[NUMBER] += 1
     return bind
 
@@ -67,8 +66,7 @@ def unbind(w: Any, a: Actor, f: Frame) -> Any:
     msi = msis[f[NUMBER]]
     w.unbind(msi)
     if w.posting() and w.version.unbind_restores:
-        w.compose_message(msi)
-        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.message_buffer)
+        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.copied_message(msi))
     f[NUMBER] += 1
     return unbind
 
@@ -119,9 +117,8 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     msi, several = w.layout.device(sid).msis[number], index == SEVERAL
     vector = w.rebind(msi, domain, index, bool(nmi))
     if w.posting() and (not several or w.version.multicast_restores):
-        w.compose_message(msi)
         pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
-        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_buffer)
+        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.copied_message(msi))
     return DONE
 
 
@@ -132,9 +129,8 @@ move_interrupt = Procedure("set_msi_affinity", "sid", "number", "cpu")
 def _(w: Any, a: Actor, f: Frame) -> Any:
     sid, number, cpu = f[FIRST : FIRST + 3]
     msi = w.layout.device(sid).msis[number]
-    w.targets[w.msi_key(msi)] = cpu
-    w.compose_message(msi)
-    a.call(msi_msg_write_remap_rte, msi.msi_desc, w.message_buffer)
+    w.direct(msi, cpu)
+    a.call(msi_msg_write_remap_rte, msi.msi_desc, w.copied_message(msi))
     w.effect = (DEVICE, sid, f"vector {number}'s CPU on the host", -1, cpu)
 
 
@@ -256,10 +252,9 @@ def redirect(w: Any, a: Actor, f: Frame) -> Any:
     while f[FIRST + 1] < len(msis):
         msi = msis[f[FIRST + 1]]
         f[FIRST + 1] += 1
-        if w.targets.get(w.msi_key(msi), 0) == f[FIRST]:
-            w.targets[w.msi_key(msi)] = w.active[0]
-            w.compose_message(msi)
-            a.call(msi_msg_write_remap_rte, msi.msi_desc, w.message_buffer)
+        if w.goes_to(msi, f[FIRST]):
+            w.direct(msi, w.active[0])
+            a.call(msi_msg_write_remap_rte, msi.msi_desc, w.copied_message(msi))
             return redirect
     return None
 

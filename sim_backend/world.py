@@ -74,6 +74,8 @@ class Offsets:
         self.msi_index = layout.member("msi_desc", "remap_index")
         self.msi_dev = layout.member("msi_desc", "dev")
         self.msi_initialized = layout.member("msi_desc", "irte_initialized")
+        self.msi_msg = layout.member("msi_desc", "msg")
+        self.msg_size = layout.size("msi_msg")
         self.msg_address = layout.member("msi_msg", "address_lo")
         self.msg_address_hi = layout.member("msi_msg", "address_hi")
         self.msg_data = layout.member("msi_msg", "data")

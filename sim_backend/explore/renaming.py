@@ -278,7 +278,7 @@ class Renaming:
             **dict.fromkeys(
                 ("flush_locked", "leaving", "lost", "crashed", "next_fault", "owners"), lambda value: value
             ),
-            **dict.fromkeys(("bindings", "targets", "online", "active", "areas"), lambda value: value),
+            **dict.fromkeys(("bindings", "online", "active", "areas"), lambda value: value),
         }
 
     def _by_cpu(self, values: list[Any]) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ from sim_backend.world import World
 
 ATTRIBUTES = (
     *("runq", "scheduled", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving", "events", "migrating"),
-    *("orders", "bindings", "owners", "targets", "iec", "next_fault", "online", "active", "ipi_order", "lost"),
+    *("orders", "bindings", "owners", "iec", "next_fault", "online", "active", "ipi_order", "lost"),
     *("areas", "crashed"),
 )
 """What a machine's state is beside memory and actors."""
