@@ -151,6 +151,16 @@ BUGS: Mapping[str, Bug] = _by_name(
         "Xen 56348df32b (4.13, also in 4.11 and 4.12)",
     ),
     Bug(
+        "ZOO-14",
+        "Xen's record of an interrupt's message is overwritten",
+        "To post an interrupt, Xen has its record of the host's message become what the device sends: it names an "
+        "entry, and no vector. When the guest then has the interrupt go to several vCPUs, the entry is made of that, "
+        "and the device interrupts with vector 0.",
+        {"copies_message": False},
+        "zoo-08",
+        "Xen 30f0e55a79 (4.21, also in 4.18 to 4.20)",
+    ),
+    Bug(
         "no-recheck",
         "cousin: who blocks looks for events before the block hook, and not after it",
         "A post between the look and the store of NV sends the notification vector, which wakes nobody: the vCPU is "

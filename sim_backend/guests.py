@@ -167,10 +167,14 @@ class Guests(Services):
         layout.put("msi_desc", desc, values)
 
     def copied_message(self, msi: Msi) -> int:
-        """Where a copy of the host's own message for an MSI is, which whoever writes the entry may overwrite."""
+        """Where a copy of the host's own message for an MSI is, for whoever writes the entry changes it."""
         kept = self.memory.read(msi.msi_desc + self.o.msi_msg, self.o.msg_size)
         self.memory.write(self.message_buffer, kept)
         return self.message_buffer
+
+    def message_to_update(self, msi: Msi) -> int:
+        """Where the message is that an update of a guest's interrupt works on. Source: `vmx_pi_update_irte`."""
+        return self.copied_message(msi) if self.version.copies_message else msi.msi_desc + self.o.msi_msg
 
     def forget_domain(self, domain: int) -> None:
         """A domain's pages are freed."""

@@ -14,6 +14,8 @@ from sim_backend.state import State
 from sim_backend.world import CPU
 
 BROADCAST = {False: 0xFF, True: 0xFFFF_FFFF}
+LOWEST_VECTOR = 16
+"""A local APIC drops a message with a lower one (SDM 3A 11.5.2 and 11.5.3: "receive illegal vector")."""
 
 
 class Services(State):
@@ -69,7 +71,7 @@ class Services(State):
         self._message_to(cpu, vector)
 
     def _message_to(self, cpu: int, vector: int) -> None:
-        if cpu not in self.online:
+        if cpu not in self.online or vector < LOWEST_VECTOR:
             self.lost += 1
             return
         was = self.cpus[cpu].lapic.request(vector)
@@ -77,7 +79,7 @@ class Services(State):
             self.effect = (CPU, cpu, f"LAPIC IRR bit {vector:#x}", was, 1)
 
     def message(self, destination: int, vector: int) -> None:
-        """An interrupt message to an APIC ID; one that no CPU has is lost."""
+        """An interrupt message to an APIC ID; one that no CPU has is lost, and one with an illegal vector."""
         if destination == BROADCAST[self.layout.config.x2apic]:
             for cpu in list(self.online):
                 self._message_to(cpu, vector)

@@ -50,7 +50,7 @@ def bind(w: Any, a: Actor, f: Frame) -> Any:
     msi = msis[f[NUMBER]]
     vcpu, vector = w.bind(msi, f[DOMAIN_ID])
     if w.posting():
-        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.copied_message(msi))
+        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.message_to_update(msi))
     f[NUMBER] += 1
     return bind
 
@@ -66,7 +66,7 @@ def unbind(w: Any, a: Actor, f: Frame) -> Any:
     msi = msis[f[NUMBER]]
     w.unbind(msi)
     if w.posting() and w.version.unbind_restores:
-        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.copied_message(msi))
+        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.message_to_update(msi))
     f[NUMBER] += 1
     return unbind
 
@@ -118,7 +118,7 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
     vector = w.rebind(msi, domain, index, bool(nmi))
     if w.posting() and (not several or w.version.multicast_restores):
         pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
-        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.copied_message(msi))
+        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_to_update(msi))
     return DONE
 
 

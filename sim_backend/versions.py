@@ -30,6 +30,8 @@ class Version:
         unbind_restores: unbinding a guest interrupt turns its remapping entry back to the remapped format.
         multicast_restores: an interrupt that its guest has go to several vCPUs has its remapping entry turned back to
             the remapped format; else the entry stays as it is.
+        copies_message: the entry of a guest's interrupt is made of a copy of the host's own message for it; else of the
+            record of that, which then becomes what the device sends.
         rebuilds_posted: when the host moves an interrupt to another CPU, a posted entry is built anew; else the fields
             of the remapped format are written over it.
         entry_at_once: a remapping entry is written by one 16-byte store; else by two of 8 bytes, the low one first.
@@ -60,6 +62,7 @@ class Version:
     always_syncs: bool = True
     unbind_restores: bool = True
     multicast_restores: bool = True
+    copies_message: bool = True
     rebuilds_posted: bool = True
     entry_at_once: bool = True
     lists_before_nv: bool = True

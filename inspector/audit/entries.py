@@ -14,6 +14,7 @@ from inspector.snapshot import Domain, Snapshot, VtdUnit
 from inspector.xen.interrupts import Msi
 from structs.columns import Array, columns, records
 from structs.irte import POSTED, REMAPPED, dst_reserved_bits, source_matches
+from structs.msi import is_remappable
 
 EXAMPLES = 16
 """Of entries of one table that break a rule alike, how many are told one by one."""
@@ -83,12 +84,13 @@ def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
 @rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9))
 def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
     """Since 4.9 `struct msi_desc` records what was asked for: a descriptor and a guest vector for a posted entry,
-    none for a remapped one; `gmsi.posted` records whether the guest's MSI is posted at all. The table must agree.
+    none for a remapped one, which has the vector of its irq; `gmsi.posted` records whether the guest's MSI is posted at
+    all. The table must agree.
 
     How it comes about: an update that failed was taken for done (commit cb587f620a, 4.21, in 4.18 to 4.20); a guest
     gave its MSI several destinations and the entry stayed posted to the old one (Xen 4.7 and 4.8; commit 220e0b033d,
-    4.9); an entry stayed posted after its MSI was unbound (commit a5e25908d1, 4.9). For an instant, between the
-    record and the write of the entry, it is legal.
+    4.9); an entry stayed posted after its MSI was unbound (commit a5e25908d1, 4.9); an entry was made of a message that
+    was overwritten (D32). For an instant, between the record and the write of the entry, it is legal.
 
     Look next at: `irte N`, `route irte N`; a second snapshot.
     """
@@ -104,7 +106,7 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
                 continue
             entry = _row(post, places[index]) if index in places else None
             binding = bindings.get(msi.irq)
-            wrong = _differs(entry, msi)
+            wrong = _posted_wrongly(entry, msi) if entry else _remapped_wrongly(_row(table, rows[index]), msi)
             if not wrong and entry and binding and not binding.posted:
                 wrong = f"is posted, but Xen has bound irq {msi.irq} of the guest as not posted"
             elif not wrong and entry and binding and binding.gvec != entry["vector"]:
@@ -114,6 +116,22 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
             if wrong:
                 state = (wrong,)
                 yield Found(subject(unit, index), f"{wrong} ({why(snapshot)})", quiet(snapshot), state)
+
+
+@rule("D32", "overwritten-message", "Xen's record of an MSI's message is what the device sends", WARNING, since=(4, 9))
+def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
+    """Xen keeps the message that the device would send without remapping: to which CPU, with which vector. It makes
+    remapped entries of that. Once the record is in remappable format, the next such entry has vector 0.
+
+    How it comes about: an update of a posted entry rewrote the record (Xen 4.9 to 4.20; commit 30f0e55a79, 4.21, also
+    in 4.18 to 4.20). It harms when the guest then gives its MSI several destinations, or the interrupt is unbound.
+
+    Look next at: `irte N`, `route irte N`.
+    """
+    for msi in snapshot.msis:
+        if msi.address is not None and is_remappable(msi.address):
+            device = "a timer" if msi.device is None else bdf(msi.device & 0xFFFF)
+            yield Found(f"irq {msi.irq}", f"has the message {msi.address:#x} of {device} on record, which names no CPU")
 
 
 @rule("D19", "malformed-entry", "a present entry has reserved bits set")
@@ -213,9 +231,15 @@ def _row(table: dict[str, Array], at: int) -> dict[str, int]:
     return {name: int(column[at]) for name, column in table.items()}
 
 
-def _differs(entry: dict[str, int] | None, msi: Msi) -> str | None:
-    if entry is None:
-        return f"is remapped, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}" if msi.pi_desc else None
+def _remapped_wrongly(remapped: dict[str, int], msi: Msi) -> str | None:
+    if msi.pi_desc:
+        return f"is remapped, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}"
+    if msi.vector not in (None, remapped["vector"]):
+        return f"is remapped to vector {remapped['vector']:#x}, but Xen has irq {msi.irq} as vector {msi.vector:#x}"
+    return None
+
+
+def _posted_wrongly(entry: dict[str, int], msi: Msi) -> str | None:
     if not msi.pi_desc:
         return f"is posted to {entry['pda']:#x}, but Xen has irq {msi.irq} as not posted"
     if entry["pda"] != msi.pi_desc:

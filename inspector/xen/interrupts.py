@@ -10,6 +10,7 @@ IRQS_LIMIT = 1 << 16
 IOAPICS_LIMIT = 128
 PINS_LIMIT = 256
 NONE = (1 << 32) - 1
+VECTORS = range(16, 256)
 
 # PCI capability ids, as `msi_attrib.type` holds them; for what is no PCI device's, `pos` is MSI_TYPE_HPET.
 MSI_KINDS: dict[int | None, str] = {0x05: "MSI", 0x11: "MSI-X"}
@@ -21,7 +22,8 @@ class Msi:
     """One message-signalled interrupt: Xen's `irq_desc` and the `msi_desc` that it points to.
 
     `device` is seg << 16 | bus << 8 | devfn, None for a timer's (HPET). `gvec` and `pi_desc` (a virtual address) are
-    set while Xen posts it to a guest.
+    set while Xen posts it to a guest. `vector` is the host's, and `address` the lower half of the host's own message;
+    None if that is not known.
     """
 
     irq: int
@@ -30,6 +32,8 @@ class Msi:
     device: int | None
     gvec: int
     pi_desc: int
+    vector: int | None = None
+    address: int | None = None
 
 
 def msis(xen: Xen) -> list[Msi]:
@@ -41,10 +45,11 @@ def msis(xen: Xen) -> list[Msi]:
         NotMapped, NotReadable, ProfileError: the table of irqs cannot be read.
     """
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
-    irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc")
+    irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc", "arch.vector")
     used = [irq for irq in irqs if irq["msi_desc"]]
     kinds = [path for path in ("msi_attrib.type", "msi_attrib.pos") if xen.profile.has("msi_desc", path)]
-    descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], "remap_index", "dev", "gvec", "pi_desc", *kinds)
+    members = ("remap_index", "dev", "gvec", "pi_desc", "msg.address_lo", *kinds)
+    descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], *members)
     devices = {desc["dev"] for desc in descs if desc and desc["dev"]}
     numbers = dict(zip(devices, xen.structs("pci_dev", list(devices), "sbdf.sbdf"), strict=True))
     return [
@@ -55,6 +60,8 @@ def msis(xen: Xen) -> list[Msi]:
             device=device["sbdf.sbdf"] if (device := numbers.get(desc["dev"])) else None,
             gvec=desc["gvec"],
             pi_desc=desc["pi_desc"],
+            vector=irq["arch.vector"] if irq["arch.vector"] in VECTORS else None,
+            address=desc["msg.address_lo"],
         )
         for irq, desc in zip(used, descs, strict=True)
         if desc and desc["remap_index"] != NONE and (desc["dev"] or desc.get("msi_attrib.pos") == HPET)

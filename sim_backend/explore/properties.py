@@ -225,7 +225,7 @@ PROPERTIES = (
         "no message is lost",
         ALWAYS,
         _arrives,
-        "every interrupt message goes to a CPU that is online",
+        "every interrupt message goes to a CPU that is online, with a vector that it takes",
     ),
     Asked(
         "posted to the device's owner",

@@ -22,7 +22,9 @@ from sim_backend.scenario import parse
 from structs.irte import IRTE, POSTED
 
 from .bench import Bench
-from .sides import STUBS, prepare
+from .functions import FUNCTIONS, IN_PLACE
+from .sides import STUBS, prepare, run_xen
+from .states import DEVICE, descriptor_of, message_of, state
 from .xen_code import XenCode
 
 pytestmark = pytest.mark.live
@@ -160,3 +162,22 @@ def test_everybody_of_one(bound: Callable[[int], Bound]) -> None:
     guest.xen(LOGICAL | 1)
     assert guest.differences() == []
     assert guest.posted
+
+
+def test_an_entry_that_is_made_of_an_overwritten_message(bench: Bench) -> None:
+    """ZOO-14: posted, and then not, it has the host's vector in 4.20, and in 4.17 none."""
+    made = state(bench.base, "posted and back")
+    layout = made.layout
+    (update,) = (function for function in FUNCTIONS if function.name == "vmx_pi_update_irte")
+    msi = layout.device(DEVICE).msis[0]
+    message = bench.base.memory.read(message_of(layout, msi.msi_desc), layout.size("msi_msg"))
+    layout.memory.write(message_of(layout, msi.msi_desc), message)
+    made.pages.add(msi.msi_desc // PAGE)
+    found = []
+    for descriptor in (descriptor_of(layout, made.current), 0):
+        call = msi.msi_desc, descriptor, 0x31, message_of(layout, msi.msi_desc)
+        assert run_xen(bench.code, update, made, call, go_on=not descriptor)
+        raw = bench.code.read(layout.irte(msi.unit, msi.index), 16)
+        found.append((IRTE.record_of(raw) is POSTED, IRTE.parse(raw)["vector"]))
+    in_place = layout.profile.has_symbol(IN_PLACE)
+    assert found == [(True, 0x31), (False, 0 if in_place else msi.vector)]

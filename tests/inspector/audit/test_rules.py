@@ -9,6 +9,7 @@ import pytest
 from inspector.audit import audit, confirm, rules
 from inspector.audit.rule import RULES
 from inspector.snapshot import MARKER, dumps, loads
+from sim_backend.interrupts import irq_desc
 from structs.irte import REMAPPED
 from structs.pi_desc import pir_of
 
@@ -219,6 +220,16 @@ def test_d18_entry_and_record_differ(machine):
     assert machine.found() == {"D18": [f"warning {ENTRY0}"]}
 
 
+def test_d18_a_remapped_entry_has_its_irqs_vector(machine):
+    irq = machine.layout.device(0x20).msis[0].irq
+    vector = machine.layout.get("irq_desc", irq_desc(machine.layout, irq), "arch.vector")
+    machine.layout.put("irq_desc", irq_desc(machine.layout, irq), {"arch.vector": vector + 1})
+    assert machine.found() == {"D18": ["bug unit 0 entry 0x1a"]}
+    # None is assigned.
+    machine.layout.put("irq_desc", irq_desc(machine.layout, irq), {"arch.vector": 0xFFFF})
+    assert machine.found() == {}
+
+
 def test_d19_bits_of_a_remapped_entry_in_a_posted_one(machine):
     machine.posted(0, rsvd_7_2=1)
     assert machine.found() == {"D19": [f"bug {ENTRY0}"]}
@@ -404,10 +415,16 @@ def test_d19_a_remapped_entry_with_a_destination_of_the_other_mode(machine):
     assert machine.found() == ({} if machine.x2apic else {"D19": [f"bug unit 0 entry {msi.index:#x}"]})
 
 
+def test_d32_a_message_that_was_overwritten(machine):
+    msi = machine.layout.device(0x20).msis[0]
+    machine.layout.put("msi_desc", msi.msi_desc, {"msg.address_lo": msi.address})
+    assert machine.found() == {"D32": [f"warning irq {msi.irq}"]}
+
+
 def test_every_rule_is_explained_and_tested_here():
     source = open(__file__, encoding="utf-8").read()  # noqa: SIM115
     for rule in rules():
         assert f"def test_{rule.id.lower()}_" in source, f"no test of {rule.id}"
         assert "Look next at" in rule.explanation or rule.id == "D28"
-    assert [rule.id for rule in rules()] == [f"D{number}" for number in range(1, 32)]
+    assert [rule.id for rule in rules()] == [f"D{number}" for number in range(1, 33)]
     assert len({rule.name for rule in RULES.values()}) == len(RULES)

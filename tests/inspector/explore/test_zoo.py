@@ -67,6 +67,7 @@ SHOWN = {
     "ZOO-08": Shown(SAYS, {"D18"}, {"D18"}),
     "ZOO-09": Shown(OWNER, {"D17"}, {"D17"}),
     "ZOO-12": Shown(STRANDED, {"D8"}, {"D8"}),
+    "ZOO-14": Shown(MESSAGE, {"D18", "D32"}, {"D18"}),
     "no-recheck": Shown(LOST, {"D5"}, set()),
     "stale-ndst": Shown(STRANDED, {"D7", "D8"}, {"D7", "D8"}),
     "sn-while-blocked": Shown(LOST, {"D13"}, {"D13"}),
