@@ -11,7 +11,7 @@ NR_CPUS = 256
 RAM = 0xFE00_0000
 """Memory ends below the registers of the VT-d units."""
 HIGH = 1 << 30
-IRQS, VCPUS = 1 << 20, 8192
+IRQS, VCPUS = 1 << 17, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
 
 

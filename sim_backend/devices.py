@@ -8,7 +8,7 @@ from sim_backend.config import LayoutConfig
 from sim_backend.errors import SimError
 from sim_backend.ground import Ground
 from sim_backend.interrupts import Interrupts, destination, irq_desc, take_entries, vector_of
-from sim_backend.pirqs import new_pirq
+from sim_backend.pirqs import new_pirqs
 from sim_backend.vtd import ENTRY_SIZE, VtdUnit, count_used, irte
 from structs.bits import BitRecord
 from structs.irte import POSTED, REMAPPED
@@ -74,26 +74,28 @@ def add_device(
         ground.list_init(address + ground.member("pci_dev", member))
     entry = number_of(REMAPPED, {"p": 1, "svt": 1, "sid": sid, "dst": destination(config, 0)})
     # SHV=1 with subhandle 0, as Xen writes it.
-    message = number_of(REMAPPABLE_ADDRESS, {"prefix": 0xFEE, "format": 1, "shv": 1})
+    remappable = number_of(REMAPPABLE_ADDRESS, {"prefix": 0xFEE, "format": 1, "shv": 1})
+    message = _host_message(config.apics[0])
     device = ground.virtual(address)
     msis = []
-    for which, (index, irq) in enumerate(zip(indices, irqs, strict=True)):
+    for which, (index, irq, pirq) in enumerate(zip(indices, irqs, new_pirqs(ground, irqs), strict=True)):
         vector = vector_of(irq)
         ground.memory.write(irte(unit, index), REMAPPED["vector"].insert(entry, vector).to_bytes(ENTRY_SIZE, "little"))
-        sent = REMAPPABLE_ADDRESS["handle"].insert(message, index)
-        desc = _msi_desc(ground, device, which, irq, index, _host_message(config.apics[0], vector))
+        sent = REMAPPABLE_ADDRESS["handle"].insert(remappable, index)
+        message["msg.data"] = COMPATIBILITY_DATA["vector"].insert(message["msg.data"], vector)
+        desc = _msi_desc(ground, device, which, irq, index, message)
         ground.list_add_tail(address + ground.member("pci_dev", "msi_list"), desc + ground.member("msi_desc", "list"))
         ground.put("irq_desc", irq_desc(ground, irq), {"msi_desc": ground.virtual(desc), "arch.vector": vector})
-        msis.append(Msi(sid, which, number, index, irq, vector, desc, new_pirq(ground, irq), sent, 0))
+        msis.append(Msi(sid, which, number, index, irq, vector, desc, pirq, sent, 0))
     return Device(address, tuple(msis))
 
 
-def _host_message(apic: int, vector: int) -> dict[str, int]:
-    """What Xen keeps of a message: as it would be without remapping. Source: `msi_compose_msg`."""
+def _host_message(apic: int) -> dict[str, int]:
+    """What Xen keeps of a message, but for the vector: as it would be without remapping. Source: `msi_compose_msg`."""
     return {
         "msg.address_lo": number_of(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE, "dst": apic & 0xFF}),
         "msg.address_hi": apic & -0x100,
-        "msg.data": number_of(COMPATIBILITY_DATA, {"vector": vector, "level": LEVEL_ASSERT}),
+        "msg.data": number_of(COMPATIBILITY_DATA, {"level": LEVEL_ASSERT}),
         "msg.dest32": apic,
     }
 

@@ -299,7 +299,7 @@ def _needed(profile: Profile, config: LayoutConfig) -> int:
         + config.cpus * 24 * PAGE
         + vcpus * 4 * PAGE
         + len(config.domains) * (4 * PAGE + pirqs.tree_size(irqs))
-        + irqs * (profile.size("irq_desc") + 2 * profile.size("msi_desc"))
+        + irqs * (profile.size("irq_desc") + 2 * profile.size("msi_desc") + 2 * profile.size("pirq"))
         + len(config.devices) * 512
     )
     return image_end + -(-heap // ALIGNMENT) * ALIGNMENT + SPARE

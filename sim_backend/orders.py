@@ -143,7 +143,10 @@ class Orders(Guests):
         self._bind(sid, number, index)
 
     def broadcast(self, device: str | int, number: int) -> None:
-        """A guest has a device's vector `number` go to all of its vCPUs. Raises SimError: no guest has the device."""
+        """A guest has a device's vector `number` go to all of its vCPUs. If there is one only, it is that one's.
+
+        Source: `hvm_girq_dest_2_vcpu_id`. Raises SimError: no guest has the device.
+        """
         sid = self.sid(device)
         domain = self.layout.domains.get(self.owners.get(sid, -1))
         self._bind(sid, number, 0 if domain and len(domain.vcpus) == 1 else SEVERAL)

@@ -7,6 +7,8 @@ Sources: xen/lib/radix-tree.c, `struct pirq`, `struct hvm_pirq_dpci`, `pt_irq_cr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sim_backend.ground import Ground
@@ -25,8 +27,8 @@ SEVERAL = -1
 
 def described(ground: Ground) -> bool:
     """Whether this build's profile tells how a pirq and the tree lie in memory."""
-    profile = ground.profile
-    return profile.has("pirq", f"{DPCI}.gmsi.gvec") and profile.has("domain", "pirq_tree.rnode")
+    members = ("pirq", "arch.irq", f"{DPCI}.gmsi.gvec")
+    return ground.profile.has("domain", "pirq_tree.rnode") and all(ground.profile.has("pirq", m) for m in members)
 
 
 def tree_size(irqs: int) -> int:
@@ -56,16 +58,17 @@ def new_tree(ground: Ground, domain: int, irqs: int) -> int:
     return start
 
 
-def new_pirq(ground: Ground, irq: int) -> int:
-    """A `struct pirq` that is in no tree; 0 if it cannot be described."""
+def new_pirqs(ground: Ground, irqs: Sequence[int]) -> list[int]:
+    """A `struct pirq` for each of these, in no tree; 0 if it cannot be described."""
     if not described(ground):
-        return 0
-    pirq = ground.new("pirq")
-    ground.put_known("pirq", pirq, {"pirq": irq, "arch.irq": irq})
-    return pirq
+        return [0] * len(irqs)
+    pirqs = [ground.new("pirq") for _ in irqs]
+    for irq, pirq in zip(irqs, pirqs, strict=True):
+        ground.put("pirq", pirq, {"pirq": irq, "arch.irq": irq})
+    return pirqs
 
 
-# What a build's profile does not describe has the address 0, and is not written.
+# What cannot be described has the address 0, and is not written.
 
 
 def insert(ground: Ground, leaves: int, irq: int, pirq: int) -> None:
