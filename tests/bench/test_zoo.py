@@ -14,8 +14,8 @@ from sim_backend.bugs import with_bugs
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.every_state import every_state
-from sim_backend.explore.properties import situation as of_explorer
 from sim_backend.explore.search import Search
+from sim_backend.explore.situations import situation as of_explorer
 from sim_backend.history import started
 from sim_backend.scenario import load
 from sim_backend.versions import CURRENT
