@@ -128,7 +128,7 @@ class Guests(Services):
         """Have an MSI that is a guest's go to one of its vCPUs or all (SEVERAL), as an NMI or not; its vector."""
         vector = self.bindings[self.msi_key(msi)][0][1] & FIXED
         vcpus, several = self.layout.domains[domain].vcpus, vcpu_id == pirqs.SEVERAL
-        to = vcpus if several else vcpus[vcpu_id : vcpu_id + 1]
+        to = vcpus if several else (vcpus[vcpu_id],)
         self.bindings[self.msi_key(msi)] = tuple((v, vector | NMI * nmi) for v in to)
         pirqs.bind(self.layout, msi.pirq, vector, vcpu_id, self.posting() and not several)
         return vector

@@ -59,13 +59,18 @@ def lapic(cpu: int) -> int:
     return DEVICE_STATE + cpu * PAGE
 
 
+def irq_count(config: LayoutConfig) -> int:
+    """`nr_irqs`: one for each pin, and those for MSIs."""
+    return config.ioapics * IOAPIC_PINS + config.irqs
+
+
 def lay_out(ground: Ground, interrupts: Interrupts, units: list[VtdUnit], config: LayoutConfig) -> None:
     """The IO-APICs with all pins remapped, and as many irqs as the machine asks for."""
     memory = ground.memory
     memory.add(DEVICE_STATE, config.cpus * PAGE)
     memory.add(IOAPIC_STATE, config.ioapics * PAGE)
     pins = config.ioapics * IOAPIC_PINS
-    count = pins + config.irqs
+    count = irq_count(config)
     memory.write(_irq_table(ground, count), b"".join(_irq(ground, irq) for irq in range(count)))
     interrupts.free_irqs = list(range(count - 1, pins - 1, -1))
     ground.set_variable("nr_irqs", 4, count)

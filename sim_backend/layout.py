@@ -22,7 +22,7 @@ from sim_backend.domains import Domain, find_vcpu, new_descriptors
 from sim_backend.errors import SimError
 from sim_backend.ground import MIB, Ground
 from sim_backend.heap import Heap
-from sim_backend.interrupts import Interrupts
+from sim_backend.interrupts import Interrupts, irq_count
 from sim_backend.memory import GIB_4, PAGE, Memory
 from sim_backend.profiles import named
 from sim_backend.vtd import VtdUnit
@@ -100,7 +100,7 @@ class Layout(Ground):
         if domain_id in self.domains or not 0 <= domain_id < domains.DOMID_IDLE:
             raise SimError(f"domain {domain_id} cannot be created: it is there already, or the number is reserved")
         online = [cpu for cpu in range(self.config.cpus) if self.is_online(cpu)]
-        domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors, self._irqs)
+        domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors, irq_count(self.config))
         domains.link(self, domain.address)
         self.domains[domain_id] = domain
         return domain.address
@@ -112,7 +112,7 @@ class Layout(Ground):
             if self.get("pci_dev", device.address, "domain") == self.virtual(address):
                 devices.give_device(self, device, None)
         domains.unlink(self, address)
-        domains.release(self, self.domains.pop(domain_id), self._irqs)
+        domains.release(self, self.domains.pop(domain_id), irq_count(self.config))
 
     # Physical CPUs.
 
@@ -196,14 +196,13 @@ class Layout(Ground):
         Written are `pci_dev.domain`, `domain.pdev_list` and `domain.pirq_tree`.
         """
         device = self.device(bdf)
-        owner = self.get("pci_dev", device.address, "domain")
-        before = [domain for domain in self.domains.values() if self.virtual(domain.address) == owner]
-        after = [] if domain_id is None else [self.domains[domain_id]]
-        devices.give_device(self, device, None if domain_id is None else self.domain(domain_id))
-        for msi in device.msis:
-            for domain in before:
+        owner = None if domain_id is None else self.domain(domain_id)
+        before = self.get("pci_dev", device.address, "domain")
+        devices.give_device(self, device, owner)
+        for domain in self.domains.values():
+            for msi in device.msis if self.virtual(domain.address) == before else ():
                 pirqs.delete(self, domain.pirqs, msi.irq)
-            for domain in after:
+            for msi in device.msis if domain.address == owner else ():
                 pirqs.insert(self, domain.pirqs, msi.irq, msi.pirq)
 
     def post_msi(self, msi: Msi, domain_id: int, vcpu_id: int, vector: int) -> None:
@@ -212,10 +211,6 @@ class Layout(Ground):
         pirqs.bind(self, msi.pirq, vector, vcpu_id, True)
 
     # The whole.
-
-    @property
-    def _irqs(self) -> int:
-        return self.config.irqs + self.config.ioapics * interrupts.IOAPIC_PINS
 
     def copy(self) -> Layout:
         """A machine of the same state that goes its own way."""
@@ -292,7 +287,7 @@ def name_of(bdf: int) -> str:
 def _needed(profile: Profile, config: LayoutConfig) -> int:
     """Bytes of memory for a machine and some to spare, a multiple of 2 MiB."""
     image_end = 2 * MIB + -(-(profile.symbol("_end") & (1 << 30) - 1) // ALIGNMENT) * ALIGNMENT
-    irqs = config.irqs + config.ioapics * interrupts.IOAPIC_PINS
+    irqs = irq_count(config)
     vcpus = sum(domain.vcpus for domain in config.domains)
     heap = (
         config.units * (vtd.ENTRIES * vtd.ENTRY_SIZE + 8 * PAGE)

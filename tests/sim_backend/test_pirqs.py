@@ -8,6 +8,7 @@ from inspector.look import Look
 from inspector.snapshot import Binding
 from inspector.targets.simulation import Simulation
 from inspector.xen.pirqs import bindings, pirqs
+from sim_backend.errors import SimError
 from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from sim_backend.machine import Machine
 from sim_backend.registers import Still
@@ -39,6 +40,9 @@ def test_a_device_takes_its_pirqs_along(irqs):
     for machine in (other, restored):
         assert read(machine, 5)[0] == by_device[NIC] + by_device[DISK]
         assert read(machine, 1)[0] == [machine.virtual(msi.pirq) for msi in machine.device(LATER).msis]
+    with pytest.raises(SimError, match="there is no domain 9"):
+        other.give_device(NIC, 9)
+    assert read(other, 5)[0] == by_device[NIC] + by_device[DISK]
     other.give_device(NIC, 0)
     assert read(other, 5)[0] == by_device[DISK]
     assert read(layout, 1)[0] == by_device[NIC]
