@@ -121,7 +121,7 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
 @rule("D32", "overwritten-message", "Xen's record of an MSI's message is what the device sends", WARNING, since=(4, 9))
 def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
     """Xen keeps the message that the device would send without remapping: to which CPU, with which vector. It makes
-    remapped entries of that. Once the record is in remappable format, the next such entry has vector 0.
+    remapped entries of that. Once the record is in remappable format, the next such entry lacks the vector.
 
     How it comes about: an update of a posted entry rewrote the record (Xen 4.9 to 4.20; commit 30f0e55a79, 4.21, also
     in 4.18 to 4.20). It harms when the guest then gives its MSI several destinations, or the interrupt is unbound.
