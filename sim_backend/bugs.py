@@ -226,7 +226,7 @@ BUGS: Mapping[str, Bug] = _by_name(
         'Linux, "KVM: VMX: Do not change PID.NDST when loading a blocked vCPU" (2019)',
     ),
 )
-"""Bugs by name: ZOO-01 to ZOO-12 were in Xen; a "cousin" never was."""
+"""Bugs by name: those that begin with ZOO were in Xen; a "cousin" never was."""
 
 REPAIRS: Mapping[str, Change] = _by_name(
     Change(

@@ -75,27 +75,30 @@ def add_device(
     entry = number_of(REMAPPED, {"p": 1, "svt": 1, "sid": sid, "dst": destination(config, 0)})
     # SHV=1 with subhandle 0, as Xen writes it.
     remappable = number_of(REMAPPABLE_ADDRESS, {"prefix": 0xFEE, "format": 1, "shv": 1})
-    message = _host_message(config.apics[0])
+    address_lo = number_of(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE})
+    data = number_of(COMPATIBILITY_DATA, {"level": LEVEL_ASSERT})
     device = ground.virtual(address)
     msis = []
     for which, (index, irq, pirq) in enumerate(zip(indices, irqs, new_pirqs(ground, irqs), strict=True)):
         vector = vector_of(irq)
         ground.memory.write(irte(unit, index), REMAPPED["vector"].insert(entry, vector).to_bytes(ENTRY_SIZE, "little"))
         sent = REMAPPABLE_ADDRESS["handle"].insert(remappable, index)
-        message["msg.data"] = COMPATIBILITY_DATA["vector"].insert(message["msg.data"], vector)
-        desc = _msi_desc(ground, device, which, irq, index, message)
+        desc = _msi_desc(ground, device, which, irq, index, directed(address_lo, data, config.apics[0], vector))
         ground.list_add_tail(address + ground.member("pci_dev", "msi_list"), desc + ground.member("msi_desc", "list"))
         ground.put("irq_desc", irq_desc(ground, irq), {"msi_desc": ground.virtual(desc), "arch.vector": vector})
         msis.append(Msi(sid, which, number, index, irq, vector, desc, pirq, sent, 0))
     return Device(address, tuple(msis))
 
 
-def _host_message(apic: int) -> dict[str, int]:
-    """What Xen keeps of a message, but for the vector: as it would be without remapping. Source: `msi_compose_msg`."""
+def directed(address_lo: int, data: int, apic: int, vector: int) -> dict[str, int]:
+    """What Xen keeps of a message, which is as it would be without remapping, with this destination and vector.
+
+    Source: `msi_compose_msg`, `set_msi_affinity`.
+    """
     return {
-        "msg.address_lo": number_of(COMPATIBILITY_ADDRESS, {"prefix": 0xFEE, "dst": apic & 0xFF}),
+        "msg.address_lo": COMPATIBILITY_ADDRESS["dst"].insert(address_lo, apic & 0xFF),
         "msg.address_hi": apic & -0x100,
-        "msg.data": number_of(COMPATIBILITY_DATA, {"level": LEVEL_ASSERT}),
+        "msg.data": COMPATIBILITY_DATA["vector"].insert(data, vector),
         "msg.dest32": apic,
     }
 

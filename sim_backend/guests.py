@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sim_backend import pirqs
 from sim_backend.cpu import FIXED, HALT, HYPERCALL, SEND_IPI
-from sim_backend.devices import Msi
+from sim_backend.devices import Msi, directed
 from sim_backend.naming import device_name
 from sim_backend.packing import packed
 from sim_backend.scenario import OUT_OF
 from sim_backend.services import Services
 from sim_backend.world import INCREMENT, MULTIPLIER, U64
-from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA
+from structs.msi import COMPATIBILITY_DATA
+from structs.xen.pirq import SEVERAL
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
 NMI = packed(COMPATIBILITY_DATA, {"dlm": 4})
@@ -127,7 +128,7 @@ class Guests(Services):
     def rebind(self, msi: Msi, domain: int, vcpu_id: int, nmi: bool) -> int:
         """Have an MSI that is a guest's go to one of its vCPUs or all (SEVERAL), as an NMI or not; its vector."""
         vector = self.bindings[self.msi_key(msi)][0][1] & FIXED
-        vcpus, several = self.layout.domains[domain].vcpus, vcpu_id == pirqs.SEVERAL
+        vcpus, several = self.layout.domains[domain].vcpus, vcpu_id == SEVERAL
         to = vcpus if several else (vcpus[vcpu_id],)
         self.bindings[self.msi_key(msi)] = tuple((v, vector | NMI * nmi) for v in to)
         pirqs.bind(self.layout, msi.pirq, vector, vcpu_id, self.posting() and not several)
@@ -156,15 +157,9 @@ class Guests(Services):
 
     def direct(self, msi: Msi, cpu: int) -> None:
         """Have the host's own message for an MSI name that CPU. Source: `set_msi_affinity`."""
-        layout, desc, apic = self.layout, msi.msi_desc, self.layout.config.apics[cpu]
+        layout, desc = self.layout, msi.msi_desc
         address, data = (layout.get("msi_desc", desc, f"msg.{name}") for name in ("address_lo", "data"))
-        values = {
-            "msg.address_lo": COMPATIBILITY_ADDRESS["dst"].insert(address, apic & 0xFF),
-            "msg.data": COMPATIBILITY_DATA["vector"].insert(data, msi.vector),
-            "msg.address_hi": apic & -0x100,
-            "msg.dest32": apic,
-        }
-        layout.put("msi_desc", desc, values)
+        layout.put("msi_desc", desc, directed(address, data, layout.config.apics[cpu], msi.vector))
 
     def copied_message(self, msi: Msi) -> int:
         """Where a copy of the host's own message for an MSI is, for whoever writes the entry changes it."""

@@ -10,10 +10,10 @@ from sim_backend.guests import Guests
 from sim_backend.hardware import interrupt_request
 from sim_backend.naming import VcpuName, device_name
 from sim_backend.pi_logic import vmx_deliver_posted_intr
-from sim_backend.pirqs import SEVERAL
 from sim_backend.program import Procedure
 from sim_backend.scenario import parse_bdf
 from sim_backend.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, start_migration, vcpu_pause, vcpu_unpause, wake
+from structs.xen.pirq import SEVERAL
 
 IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1

@@ -12,17 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim_backend.ground import Ground
+from structs.xen.pirq import (
+    DPCI,
+    GUEST_MSI,
+    INDIRECT,
+    MACH_MSI,
+    MAPPED,
+    NODE_COUNT,
+    NODE_SLOTS,
+    SLOT_COUNT,
+)
 from structs.xen.profile import POINTER_SIZE
 
-FANOUT = 64
-COUNT, SLOTS = 4, 8
 NODE_SIZE = 576
-"""`struct radix_tree_node` (u32 height, u32 count, the slots), up to the next cache line."""
-INDIRECT = 1
-DPCI = "arch.hvm.dpci"
-MACH_MSI, MAPPED, GUEST_MSI = 1 << 1, 1 << 2, 1 << 5
-SEVERAL = -1
-"""`gmsi.dest_vcpu_id` of an MSI that goes to more than one vCPU."""
+"""A node and its slots, up to the next cache line."""
 
 
 def described(ground: Ground) -> bool:
@@ -49,7 +52,7 @@ def new_tree(ground: Ground, domain: int, irqs: int) -> int:
         if height < len(levels):
             child = np.arange(count, dtype="<u8")
             place = ground.virtual(start) + (first + child) * NODE_SIZE
-            nodes[first + count + child // FANOUT, 1 + child % FANOUT] = place
+            nodes[first + count + child // SLOT_COUNT, 1 + child % SLOT_COUNT] = place
         first += count
     nodes[:, 0] |= np.count_nonzero(nodes[:, 1:], axis=1).astype("<u8") << 32
     ground.memory.write(start, nodes.tobytes())
@@ -98,14 +101,14 @@ def unbind(ground: Ground, pirq: int) -> None:
 
 
 def _set_slot(ground: Ground, leaves: int, irq: int, value: int, by: int) -> None:
-    node = leaves + irq // FANOUT * NODE_SIZE
-    ground.memory.set_u64(node + SLOTS + irq % FANOUT * POINTER_SIZE, value)
-    ground.memory.set_u32(node + COUNT, ground.memory.u32(node + COUNT) + by)
+    node = leaves + irq // SLOT_COUNT * NODE_SIZE
+    ground.memory.set_u64(node + NODE_SLOTS + irq % SLOT_COUNT * POINTER_SIZE, value)
+    ground.memory.set_u32(node + NODE_COUNT, ground.memory.u32(node + NODE_COUNT) + by)
 
 
 def _levels(irqs: int) -> list[int]:
     """How many nodes there are on each level of a tree, from the leaves up."""
-    levels = [-(-irqs // FANOUT)]
+    levels = [-(-irqs // SLOT_COUNT)]
     while levels[-1] > 1:
-        levels.append(-(-levels[-1] // FANOUT))
+        levels.append(-(-levels[-1] // SLOT_COUNT))
     return levels

@@ -18,10 +18,10 @@ from sim_backend.pi_logic import (
     vmx_pi_update_irte,
 )
 from sim_backend.pi_logic.sync import sync
-from sim_backend.pirqs import SEVERAL
 from sim_backend.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
 from sim_backend.scheduler import SCHEDULE_SOFTIRQ, domain_pause, domain_unpause, start_migration
 from sim_backend.world import CPU, DEVICE
+from structs.xen.pirq import SEVERAL
 
 SID, DOMAIN_ID, NUMBER = range(FIRST, FIRST + 3)
 

@@ -1,6 +1,6 @@
 """The interrupts that a domain has bound: its `pirq_tree`, and in it the guest MSIs of passed-through devices.
 
-Sources: xen/lib/radix-tree.c (the same since 4.7), `struct pirq`, `struct hvm_pirq_dpci`, `pt_irq_create_bind`.
+Sources: xen/lib/radix-tree.c, `struct pirq`, `struct hvm_pirq_dpci`, `pt_irq_create_bind`.
 """
 
 from __future__ import annotations
@@ -8,16 +8,14 @@ from __future__ import annotations
 from inspector.errors import VtdpiError
 from inspector.snapshot import Binding
 from inspector.xen.xen import Xen
+from structs.xen.pirq import DPCI, GUEST_MSI, INDIRECT, MAPPED, NODE_SLOTS, SLOT_COUNT
 
-# struct radix_tree_root { u32 height; node *rnode; }, struct radix_tree_node { u32 height, count; void *slots[64]; }.
-ROOT_NODE, SLOTS, SLOT_COUNT, POINTER = 8, 8, 64, 8
-INDIRECT = 1
+# struct radix_tree_root { u32 height; node *rnode; }
+ROOT_NODE, POINTER = 8, 8
 HEIGHT_LIMIT = 3
 """64 ** 3 pirqs are more than a domain can have."""
 
 PIRQS_LIMIT = 65536
-MAPPED, GUEST_MSI = 1 << 2, 1 << 5
-DPCI = "arch.hvm.dpci"
 MEMBERS = ("arch.irq", *(f"{DPCI}.{name}" for name in ("flags", "gmsi.gvec", "gmsi.dest_vcpu_id", "gmsi.posted")))
 
 
@@ -61,7 +59,7 @@ def pirqs(xen: Xen, domain: int) -> list[int]:
         raise BrokenTree(f"the tree of pirqs at {root:#x} claims to be {height} levels high")
     level = [node & ~INDIRECT]
     for _ in range(height):
-        parts = xen.memory.read_parts([(at + SLOTS, SLOT_COUNT * POINTER) for at in level])
+        parts = xen.memory.read_parts([(at + NODE_SLOTS, SLOT_COUNT * POINTER) for at in level])
         if None in parts:
             raise BrokenTree(f"the tree of pirqs at {root:#x} leaves readable memory")
         words = b"".join(part for part in parts if part is not None)

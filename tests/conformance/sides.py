@@ -88,6 +88,15 @@ class Run:
     page: Callable[[int], bytes]
 
 
+def answers(layout: Layout, device: int) -> dict[str, Callable[..., int]]:
+    """What stubs say of the VT-d unit of a device."""
+    drhd = layout.virtual(layout.units[layout.unit_of(device)].drhd)
+    return {
+        "acpi_find_matched_drhd_unit": lambda *_: drhd,
+        "map_vtd_domain_page": lambda address, *_: layout.virtual(address),
+    }
+
+
 def run_xen(
     code: XenCode, function: Function, made: State, arguments: tuple[int, ...], go_on: bool = False
 ) -> Run | None:
@@ -99,11 +108,9 @@ def run_xen(
         name, given = function.for_xen(made, arguments)
     if not go_on:
         code.load(layout.memory, made.pages)
-    unit = layout.units[layout.unit_of(DEVICE)]
     code.answers = {
+        **answers(layout, DEVICE),
         "get_random": lambda *_: made.random,
-        "acpi_find_matched_drhd_unit": lambda *_: layout.virtual(unit.drhd),
-        "map_vtd_domain_page": lambda address, *_: layout.virtual(address),
         "pirq_spin_lock_irq_desc": lambda pirq, *_: layout.virtual(irq_desc(layout, pirq)),
     }
     try:

@@ -21,8 +21,8 @@ from inspector.views import text as text_view
 
 FEW = ("vcpus d1v2", "blocked", "route d1v2", "audit")
 COMMANDS = ("vcpus", "pi d1v2", "blocked 1", "route 00:03.0", "info", "irt", *FEW)
-LONGEST = 10.0
-"""Seconds that a command may take: one that goes round a loop for ever takes more."""
+SECOND = 1.0
+"""Of CPU time, for the machine may have other things to do."""
 MILLION = 1_000_000
 
 
@@ -47,11 +47,11 @@ class Holes(Target):
 
 
 def answers(target, commands=COMMANDS):
-    """Every command's document, or its error; each in time."""
+    """Every command's document, or its error; each within a second."""
     told = {}
     for words in commands:
         name, *rest = words.split()
-        started = time.monotonic()
+        started = time.process_time()
         module = command(name)
         parser = ArgumentParser()
         module.arguments(parser)
@@ -63,7 +63,7 @@ def answers(target, commands=COMMANDS):
             told[words] = json.loads(shown.getvalue())
         except VtdpiError as error:
             told[words] = str(error)
-        assert time.monotonic() - started < LONGEST, f"{words} took {time.monotonic() - started:.1f} s"
+        assert time.process_time() - started < SECOND, f"{words} took {time.process_time() - started:.1f} s"
     return told
 
 
