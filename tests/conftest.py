@@ -23,12 +23,12 @@ import zstandard
 
 from inspector.lab import LabError
 from inspector.lab.xen import Build, debian
-from inspector.xen.profiles import of_symbols
+from inspector.profiles.store import of_symbols
+from sim_backend.debug.gdb_server import GdbServer
 from sim_backend.explore.promela import write
 from sim_backend.explore.search import Search
-from sim_backend.gdbserver import GdbServer
-from sim_backend.machine import Machine
-from sim_backend.scenario import Scenario, load
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import Scenario, load
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
@@ -127,7 +127,13 @@ class Terminal:
         clean = {name: value for name, value in os.environ.items() if name not in OWN}
         home = {"XDG_STATE_HOME": str(directory / "state"), "XDG_CONFIG_HOME": str(directory / "config")}
         inside = {**home, "PYTHONPATH": str(ROOT), "TERM": "screen-256color", "LESS": "", **environment}
-        vtdpi = [*(f"{k}={v}" for k, v in inside.items()), sys.executable, "-m", "inspector.cli", *map(str, words)]
+        vtdpi = [
+            *(f"{k}={v}" for k, v in inside.items()),
+            sys.executable,
+            "-m",
+            "inspector.frontends.cli",
+            *map(str, words),
+        ]
         command = f"trap : INT; env {shlex.join(vtdpi)}; echo ended with status $?; sleep 600"
         size = ["-x", str(width), "-y", str(height)]
         subprocess.run(

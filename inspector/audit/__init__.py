@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from inspector.audit import blocked, entries, hardware, lists, machine, running  # noqa: F401 - they register their rules
 from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Finding, Rule
-from inspector.errors import UsageError
-from inspector.snapshot import Snapshot
+from inspector.base.errors import UsageError
+from inspector.model.snapshot import Snapshot
 
 __all__ = ["BUG", "INFO", "RULES", "WARNING", "Finding", "Rule", "audit", "confirm", "rules", "the_rule"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from inspector.analysis.situation import DOWN
 from inspector.audit.evidence import (
     described,
     destination,
@@ -17,8 +18,7 @@ from inspector.audit.evidence import (
     why,
 )
 from inspector.audit.rule import Found, rule
-from inspector.situation import DOWN
-from inspector.snapshot import MARKER, Snapshot, Vcpu
+from inspector.model.snapshot import MARKER, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 

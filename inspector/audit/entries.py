@@ -9,8 +9,8 @@ import numpy as np
 
 from inspector.audit.evidence import quiet, why
 from inspector.audit.rule import WARNING, Found, rule
-from inspector.remapping import bdf
-from inspector.snapshot import Domain, Snapshot, VtdUnit
+from inspector.model.snapshot import Domain, Snapshot, VtdUnit
+from inspector.vtd.remapping import bdf
 from inspector.xen.interrupts import Msi
 from structs.columns import Array, columns, records
 from structs.irte import POSTED, REMAPPED, dst_reserved_bits, source_matches

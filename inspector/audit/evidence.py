@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inspector.snapshot import BLOCK, IN_XEN, MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from inspector.model.snapshot import BLOCK, IN_XEN, MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.rule import WARNING, Found, rule
-from inspector.remapping import bdf
-from inspector.snapshot import Snapshot
+from inspector.model.snapshot import Snapshot
+from inspector.vtd.remapping import bdf
 from structs.faults import REASONS
 from structs.registers import BY_NAME
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inspector.audit.evidence import described, state
 from inspector.audit.rule import Found, rule
-from inspector.snapshot import BLOCK, BlockingList, Snapshot
+from inspector.model.snapshot import BLOCK, BlockingList, Snapshot
 
 
 @rule("D9", "half-listed", "a vCPU's lock pointer and the lists disagree")

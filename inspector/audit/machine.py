@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inspector.audit.evidence import described
 from inspector.audit.rule import WARNING, Found, rule
-from inspector.snapshot import BLOCK, MARKER, Snapshot
+from inspector.model.snapshot import BLOCK, MARKER, Snapshot
 from structs.bits import Field
 from structs.pi_desc import PI_DESC, ndst_reserved_bits
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any
 
-from inspector.snapshot import Snapshot
+from inspector.model.snapshot import Snapshot
 
 BUG, WARNING, INFO = "bug", "warning", "info"
 SEVERITIES = (BUG, WARNING, INFO)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inspector.audit.evidence import described, hooked, named, on_its_way, pending_at, state
 from inspector.audit.rule import INFO, Found, rule
-from inspector.snapshot import MARKER, SWITCH_TO, Snapshot
+from inspector.model.snapshot import MARKER, SWITCH_TO, Snapshot
 from structs.pi_desc import ndst_apic_id
 
 

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from inspector.answer import Answer
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
+    from inspector.model.answer import Answer
 
 COMMANDS = {
     "info": "what is this target",
@@ -62,7 +62,7 @@ class Command(Protocol):
         """Declare the command's options."""
 
     @staticmethod
-    def run(look: Look, options: Namespace) -> Answer:
+    def run(inspection: Inspection, options: Namespace) -> Answer:
         """Answer, from one look at the machine. Raises VtdpiError if nothing of it could be read."""
 
 

@@ -7,10 +7,10 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from inspector.errors import UNREADABLE, NotHere, UsageError
-from inspector.look import Look
+from inspector.base.errors import UNREADABLE, NotHere, UsageError
+from inspector.capture.inspection import Inspection
 from inspector.targets.control import Control
-from inspector.units import Unit
+from inspector.vtd.units import Unit
 
 T = TypeVar("T")
 
@@ -42,19 +42,19 @@ def add_unit(parser: ArgumentParser) -> None:
     parser.add_argument("--unit", type=number, metavar="N", help="only this VT-d unit")
 
 
-def choose(look: Look, options: Namespace) -> list[Unit]:
+def choose(inspection: Inspection, options: Namespace) -> list[Unit]:
     """The units that `--unit` selects, all without it. Raises UsageError if there is no such unit."""
-    chosen = [unit for unit in look.units if options.unit in (None, unit.index)]
+    chosen = [unit for unit in inspection.units if options.unit in (None, unit.index)]
     if not chosen:
-        raise UsageError(f"no unit {options.unit}; there are {', '.join(str(unit.index) for unit in look.units)}")
+        raise UsageError(f"no unit {options.unit}; there are {', '.join(str(unit.index) for unit in inspection.units)}")
     return chosen
 
 
 def each_unit(
-    look: Look, options: Namespace, read: Callable[[Unit], T], problems: list[str]
+    inspection: Inspection, options: Namespace, read: Callable[[Unit], T], problems: list[str]
 ) -> Iterator[tuple[Unit, T]]:
     """What `read` reads of each unit that `--unit` selects; why it cannot is a line in `problems`."""
-    for unit in choose(look, options):
+    for unit in choose(inspection, options):
         try:
             found = read(unit)
         except UNREADABLE as error:
@@ -63,9 +63,11 @@ def each_unit(
         yield unit, found
 
 
-def control(look: Look) -> Control:
+def control(inspection: Inspection) -> Control:
     """The target as one that can run. Raises NotHere if it cannot."""
-    target: object = look.target
+    target: object = inspection.target
     if not isinstance(target, Control):
-        raise NotHere(f"{look.target.description} does not run by itself: only a live machine is stopped and continued")
+        raise NotHere(
+            f"{inspection.target.description} does not run by itself: only a live machine is stopped and continued"
+        )
     return target

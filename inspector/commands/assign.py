@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import bdf_argument, number
-from inspector.driving import add_later, order
-from inspector.look import Look
+from inspector.commands.simulation_control import add_later, order
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -19,5 +19,7 @@ def arguments(parser: ArgumentParser) -> None:
     add_later(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    return order(look, options, f"domain {options.domain} gets the device", "assign", options.device, options.domain)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    return order(
+        inspection, options, f"domain {options.domain} gets the device", "assign", options.device, options.domain
+    )

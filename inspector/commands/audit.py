@@ -11,12 +11,12 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from inspector.answer import Answer, Block, Table, Text
 from inspector.audit import BUG, Finding, Rule, confirm, the_rule
+from inspector.base.errors import UsageError
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
-from inspector.errors import UsageError
-from inspector.look import Look
-from inspector.snapshot import Snapshot
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.snapshot import Snapshot
 from inspector.targets.control import Control, Driven
 
 COLUMNS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
@@ -33,21 +33,23 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--with", dest="later", action="append", default=[], metavar="FILE", help="a later dump of it")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     only = the_rule(options.rule) if options.rule else None
-    snapshots = [look.snapshot, *_again(look, options), *_later(look, options)]
+    snapshots = [inspection.snapshot, *_again(inspection, options), *_later(inspection, options)]
     findings = confirm(snapshots, only)
     document = {"findings": [finding.document() for finding in findings]}
     bug = any(finding.severity == BUG for finding in findings)
-    return Answer(document, _blocks(findings, snapshots, only), look.snapshot.problems, bug=bug)
+    return Answer(document, _blocks(findings, snapshots, only), inspection.snapshot.problems, bug=bug)
 
 
-def _again(look: Look, options: Namespace) -> list[Snapshot]:
+def _again(inspection: Inspection, options: Namespace) -> list[Snapshot]:
     if not options.again:
         return []
-    target = look.target
+    target = inspection.target
     if not isinstance(target, Control | Driven):
-        raise UsageError(f"{look.target.description} does not run; give a later dump of the machine: audit --with FILE")
+        raise UsageError(
+            f"{inspection.target.description} does not run; give a later dump of the machine: audit --with FILE"
+        )
     taken = []
     for _ in range(options.again):
         if isinstance(target, Control):
@@ -56,12 +58,12 @@ def _again(look: Look, options: Namespace) -> list[Snapshot]:
             target.stop()
         else:
             target.drive("run", STEPS)
-        taken.append(look.again().snapshot)
+        taken.append(inspection.again().snapshot)
     return taken
 
 
-def _later(look: Look, options: Namespace) -> list[Snapshot]:
-    return [look.of_file(path).snapshot for path in options.later]
+def _later(inspection: Inspection, options: Namespace) -> list[Snapshot]:
+    return [inspection.of_file(path).snapshot for path in options.later]
 
 
 def _blocks(findings: list[Finding], snapshots: list[Snapshot], only: Rule | None) -> list[Block]:

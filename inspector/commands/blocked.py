@@ -9,13 +9,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector.answer import Answer, Block, Table, Text
 from inspector.audit import audit
+from inspector.base.errors import UsageError
+from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import number
-from inspector.errors import UsageError
-from inspector.look import Look
-from inspector.snapshot import BlockingList, Snapshot
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.snapshot import BlockingList, Snapshot
 
 RULES = ("D9", "D10", "D11", "D12", "D27")
 SHOWN = 64
@@ -25,8 +25,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("cpu", nargs="?", type=number, metavar="CPU", help="only this CPU's, node by node")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    snapshot = words.snapshot_of(look)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    snapshot = words.snapshot_of(inspection)
     lists = [of_cpu for of_cpu in snapshot.lists if options.cpu in (None, of_cpu.cpu)]
     if options.cpu is not None and not lists:
         known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"

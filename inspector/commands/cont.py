@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer, Text
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import control
-from inspector.look import Look
+from inspector.model.answer import Answer, Text
 
 WHILE_RUNNING = True
 
@@ -18,7 +18,7 @@ def arguments(parser: ArgumentParser) -> None:
     """No options."""
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    target = control(look)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    target = control(inspection)
     target.cont()
-    return Answer({"running": target.running}, [Text(f"{look.target.description} runs; `stop` it to read it")])
+    return Answer({"running": target.running}, [Text(f"{inspection.target.description} runs; `stop` it to read it")])

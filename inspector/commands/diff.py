@@ -9,9 +9,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector.answer import Answer, Block, Table, Text
-from inspector.diff import diff
-from inspector.look import Look
+from inspector.analysis.diff import diff
+from inspector.capture.inspection import Inspection
+from inspector.model.answer import Answer, Block, Table, Text
 
 HEX_FIELDS = (
     "address",
@@ -36,9 +36,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("after", nargs="?", metavar="B", help="the later (default: the target as it is)")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    before = look.of_file(options.before).snapshot
-    after = look.of_file(options.after).snapshot if options.after else look.snapshot
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    before = inspection.of_file(options.before).snapshot
+    after = inspection.of_file(options.after).snapshot if options.after else inspection.snapshot
     changes = diff(before, after)
     document = {
         "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes]

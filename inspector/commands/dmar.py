@@ -11,8 +11,8 @@ from typing import Any
 
 from construct import ListContainer
 
-from inspector.answer import Answer, Facts, Table
-from inspector.look import Look
+from inspector.capture.inspection import Inspection
+from inspector.model.answer import Answer, Facts, Table
 from structs.acpi import checksum
 from structs.dmar import DMAR, NAMES, SCOPE_NAMES
 
@@ -23,8 +23,8 @@ def arguments(parser: ArgumentParser) -> None:
     """No options."""
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    address, table = look.dmar
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    address, table = inspection.dmar
     body = table["body"]
     sound = checksum(DMAR.build(table)) == 0
     structures = [
@@ -56,7 +56,7 @@ def run(look: Look, options: Namespace) -> Answer:
     problems = []
     if body["rest"]:
         problems.append(f"the DMAR table at {address:#x} ends in {len(body['rest'])} bytes that are no sound structure")
-    return Answer(document, [facts, Table(("STRUCTURE", "DETAILS", "SERVES"), rows)], [*look.problems, *problems])
+    return Answer(document, [facts, Table(("STRUCTURE", "DETAILS", "SERVES"), rows)], [*inspection.problems, *problems])
 
 
 def _named(body: Any) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from inspector import request
-from inspector.answer import Answer, Text
-from inspector.document import PathError, at
-from inspector.errors import ExpectationFailed, UsageError
-from inspector.look import Look
+from inspector.base.errors import ExpectationFailed, UsageError
+from inspector.capture.inspection import Inspection
+from inspector.commands.json_path import PathError, at
+from inspector.model.answer import Answer, Text
+from inspector.shell import request
 
 FORM = "expected COMMAND [OPTIONS] PATH == VALUE, such as: irt .units[0].size == 65536"
 
@@ -27,14 +27,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("words", nargs=REMAINDER, metavar="COMMAND ... PATH == VALUE", help="what is expected")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     if len(options.words) < 4 or options.words[-2] not in ("==", "!=") or options.words[0] == "expect":
         raise UsageError(FORM)
     *words, path, sign, value = options.words
     wanted = request.parse(words)
     expected = _value(value)
     name = f"{path} of `{' '.join(words)}`"
-    answer = wanted.module.run(look, wanted.options)
+    answer = wanted.module.run(inspection, wanted.options)
     try:
         found = at(json.loads(json.dumps(answer.document)), path)
     except PathError as error:

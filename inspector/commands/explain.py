@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer, Block, Table, Text
 from inspector.audit import Rule, rules, the_rule
-from inspector.look import Look
+from inspector.capture.inspection import Inspection
+from inspector.model.answer import Answer, Block, Table, Text
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("rule", nargs="?", metavar="RULE", help="its id or name")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     if options.rule:
         return _one(the_rule(options.rule))
     every = rules()

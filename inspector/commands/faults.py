@@ -8,12 +8,12 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector import fields
-from inspector.answer import Answer, Block, Table, Text
+from inspector.capture.inspection import Inspection
+from inspector.commands import record_fields as fields
 from inspector.commands.arguments import add_unit, each_unit
-from inspector.look import Look
-from inspector.remapping import bdf
-from inspector.units import Unit
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.vtd.remapping import bdf
+from inspector.vtd.units import Unit
 from structs.columns import columns, rows
 from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
 from structs.registers import BY_NAME
@@ -25,17 +25,17 @@ def arguments(parser: ArgumentParser) -> None:
     add_unit(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, (status, value, records) in each_unit(look, options, _read, problems):
+    for unit, (status, value, records) in each_unit(inspection, options, _read, problems):
         units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
             blocks.append(Table(COLUMNS, shown))
-    return Answer({"units": units}, blocks, [*look.problems, *problems])
+    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
 
 
 def _read(unit: Unit) -> tuple[dict[str, int], int, list[dict[str, Any]]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector.answer import Answer, Block, Facts, Table
-from inspector.errors import UNREADABLE
-from inspector.look import Look
-from inspector.units import Unit
+from inspector.base.errors import UNREADABLE
+from inspector.capture.inspection import Inspection
+from inspector.model.answer import Answer, Block, Facts, Table
+from inspector.vtd.units import Unit
 from inspector.xen.cpus import online
 from inspector.xen.xen import Xen
 
@@ -25,19 +25,19 @@ def arguments(parser: ArgumentParser) -> None:
     """No options."""
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    ranges = look.target.memory()
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    ranges = inspection.target.memory()
     memory = sum(known.size for known in ranges) if ranges else None
-    facts = [("target", look.target.description)]
+    facts = [("target", inspection.target.description)]
     if memory:
         facts.append(("memory", f"{memory / (1 << 20):.1f} MiB in {len(ranges or ())} ranges"))
-    xen = _xen(look.xen, facts, look.problems) if look.xen else None
-    units, notes = _units(look)
+    xen = _xen(inspection.xen, facts, inspection.problems) if inspection.xen else None
+    units, notes = _units(inspection)
     blocks: list[Block] = [Facts(facts)]
     if units:
         blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
-    document = {"target": look.target.description, "memory": memory, "xen": xen, "units": units}
-    return Answer(document, blocks, look.problems, notes)
+    document = {"target": inspection.target.description, "memory": memory, "xen": xen, "units": units}
+    return Answer(document, blocks, inspection.problems, notes)
 
 
 def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[str, Any]:
@@ -83,9 +83,9 @@ def _vector(value: int | None) -> str:
     return "not readable" if value is None else f"{value:#x}" if value else "none (CPU-side posting is off)"
 
 
-def _units(look: Look) -> tuple[list[dict[str, Any]], list[str]]:
+def _units(inspection: Inspection) -> tuple[list[dict[str, Any]], list[str]]:
     try:
-        return [_unit(unit) for unit in look.units], []
+        return [_unit(unit) for unit in inspection.units], []
     except UNREADABLE as error:
         return [], [str(error)]
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector.answer import Answer, Table
-from inspector.errors import NotHere
-from inspector.look import Look
+from inspector.base.errors import NotHere
+from inspector.capture.inspection import Inspection
+from inspector.model.answer import Answer, Table
 from structs.ioapic import RTE
 
 COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
@@ -24,11 +24,11 @@ def arguments(parser: ArgumentParser) -> None:
     """No options."""
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     try:
-        ioapics = look.target.ioapics()
+        ioapics = inspection.target.ioapics()
     except NotHere as reason:
-        return _from_xen(look, reason)
+        return _from_xen(inspection, reason)
     described = []
     blocks = []
     for number, ioapic in enumerate(ioapics):
@@ -36,7 +36,7 @@ def run(look: Look, options: Namespace) -> Answer:
         described.append({"ioapic": number, "id": ioapic.id, "version": ioapic.version, "entries": entries})
         title = f"IO-APIC {number}: id {ioapic.id}, version {ioapic.version:#x}, {len(entries)} pins"
         blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"})))
-    return Answer({"ioapics": described}, blocks, look.problems)
+    return Answer({"ioapics": described}, blocks, inspection.problems)
 
 
 def _entry(pin: int, value: int) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _from_xen(look: Look, reason: NotHere) -> Answer:
+def _from_xen(inspection: Inspection, reason: NotHere) -> Answer:
     """Which entry each pin uses, where only Xen tells. Raises NotHere if it does not either."""
-    if not look.xen_pins:
+    if not inspection.xen_pins:
         raise reason
-    pins = [{"ioapic": apic, "pin": pin, "index": index} for (apic, pin), index in sorted(look.xen_pins.items())]
+    pins = [{"ioapic": apic, "pin": pin, "index": index} for (apic, pin), index in sorted(inspection.xen_pins.items())]
     described = [
         {
             "ioapic": number,
@@ -78,4 +78,4 @@ def _from_xen(look: Look, reason: NotHere) -> Answer:
     ]
     rows = [(str(pin["ioapic"]), str(pin["pin"]), f"{pin['index']:04x}") for pin in pins]
     table = Table(PIN_COLUMNS, rows, "from Xen's apic_pin_2_ir_idx", frozenset(PIN_COLUMNS[:2]))
-    return Answer({"ioapics": described}, [table], look.problems, [f"{reason}; shown is what Xen remembers"])
+    return Answer({"ioapics": described}, [table], inspection.problems, [f"{reason}; shown is what Xen remembers"])

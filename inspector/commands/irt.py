@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from inspector.answer import Answer, Block, Table, Text
+from inspector.capture.inspection import Inspection
+from inspector.capture.sources import Sources, in_words
 from inspector.commands.arguments import add_unit, bdf_argument, each_unit
-from inspector.look import Look
-from inspector.remapping import Entries, allowed, read
-from inspector.sources import Sources, in_words
-from inspector.units import Unit
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.vtd.remapping import Entries, allowed, read
+from inspector.vtd.units import Unit
 from structs.columns import Array
 from structs.irte import IRTE, REMAPPED, dst_apic_id, source_matches
 
@@ -34,14 +34,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also the entries that are not present")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
     notes: list[str] = []
-    for unit, entries in each_unit(look, options, read, problems):
+    for unit, entries in each_unit(inspection, options, read, problems):
         table = entries.table
-        sources = Sources(look, unit)
+        sources = Sources(inspection, unit)
         rows = [
             row | {"source": sources.of(row)}
             for row in entries.decode(_chosen(entries, options))
@@ -66,7 +66,7 @@ def run(look: Look, options: Namespace) -> Answer:
             )
         if stale := entries.stale():
             notes.append(f"unit {unit.index}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
-    return Answer({"units": units}, blocks, [*look.problems, *problems], notes)
+    return Answer({"units": units}, blocks, [*inspection.problems, *problems], notes)
 
 
 def _chosen(entries: Entries, options: Namespace) -> Array:

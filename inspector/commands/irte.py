@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from inspector import fields
-from inspector.answer import Answer, Block, Text
+from inspector.base.errors import NotReadable, UsageError
+from inspector.capture.inspection import Inspection
+from inspector.capture.sources import Sources, in_words
+from inspector.commands import record_fields as fields
 from inspector.commands.arguments import add_unit, each_unit, number
-from inspector.errors import NotReadable, UsageError
-from inspector.look import Look
-from inspector.remapping import allowed, read
-from inspector.sources import Sources, in_words
+from inspector.model.answer import Answer, Block, Text
+from inspector.vtd.remapping import allowed, read
 from structs.irte import IRTE
 
 
@@ -25,17 +25,17 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("number", type=number, metavar="INDEX", help="the entry's index in the table")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, entries in each_unit(look, options, read, problems):
+    for unit, entries in each_unit(inspection, options, read, problems):
         if options.number >= entries.table.entries:
             raise UsageError(
                 f"unit {unit.index}'s table has {entries.table.entries} entries; there is no index {options.number:#x}"
             )
         entry = entries.decode(np.array([options.number]))[0]
-        source = Sources(look, unit).of(entry)
+        source = Sources(inspection, unit).of(entry)
         raw = entries.raw[options.number].tobytes()
         record = IRTE.record_of(raw)
         address = entries.table.base + options.number * IRTE.size
@@ -45,4 +45,4 @@ def run(look: Look, options: Namespace) -> Answer:
         blocks += [fields.table(record, dict(record.parse(raw)), title), Text(words)]
         if entries.missing and not unit.target.read_parts([(address, IRTE.size)])[0]:
             problems.append(str(NotReadable(address, IRTE.size, "this part of the table is not in memory")))
-    return Answer({"units": units}, blocks, [*look.problems, *problems])
+    return Answer({"units": units}, blocks, [*inspection.problems, *problems])

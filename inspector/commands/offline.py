@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
-from inspector.driving import add_later, order
-from inspector.look import Look
+from inspector.commands.simulation_control import add_later, order
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -20,6 +20,6 @@ def arguments(parser: ArgumentParser) -> None:
     add_later(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     words = f"CPU {options.cpu} " + ("comes back" if options.back else "goes offline")
-    return order(look, options, words, "bring_online" if options.back else "offline", options.cpu)
+    return order(inspection, options, words, "bring_online" if options.back else "offline", options.cpu)

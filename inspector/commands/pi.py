@@ -10,16 +10,16 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from inspector import fields
-from inspector.answer import Answer, Block, Facts, Table, Text
+from inspector.analysis.posting import effect
+from inspector.analysis.situation import situation
+from inspector.base.errors import NotHere, UsageError
+from inspector.capture.inspection import Inspection
+from inspector.commands import record_fields as fields
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import number
-from inspector.errors import NotHere, UsageError
-from inspector.look import Look
-from inspector.posting import effect
-from inspector.situation import situation
-from inspector.snapshot import Descriptor, Snapshot, Vcpu
-from inspector.targets.told import Told
+from inspector.model.answer import Answer, Block, Facts, Table, Text
+from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
+from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.xen.vmx import decode_descriptors
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 
@@ -31,9 +31,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--bytes", action="store_true", help="also the 64 bytes, and which field is where")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    vcpu, pi = _find(look, options.which)
-    snapshot = look.snapshot
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    vcpu, pi = _find(inspection, options.which)
+    snapshot = inspection.snapshot
     values = {"pir": pir_of(list(pi.pir)), "on": pi.on, "sn": pi.sn, "nv": pi.nv, "ndst": pi.ndst}
     values |= {f.name: f.extract(pi.reserved) for f in PI_DESC.fields if f.reserved}
     happens = effect(snapshot, pi, vcpu)
@@ -75,23 +75,23 @@ def _which(word: str) -> str | int:
         ) from None
 
 
-def _find(look: Look, which: str | int) -> tuple[Vcpu | None, Descriptor]:
+def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descriptor]:
     """The vCPU, if one is known, and its descriptor as it is in memory."""
     if isinstance(which, str):
-        vcpu = words.choose(words.snapshot_of(look), which)
+        vcpu = words.choose(words.snapshot_of(inspection), which)
         if vcpu.pi is None:
             why = "its descriptor is not known here" if vcpu.hvm else "it is paravirtualised"
             raise UsageError(f"{vcpu.name} has no posted-interrupt descriptor: {why}")
         return vcpu, vcpu.pi
     if which % PI_DESC.size:
         raise UsageError(f"{which:#x} is no descriptor's address: it must be a multiple of {PI_DESC.size}")
-    snapshot: Snapshot = look.snapshot
+    snapshot: Snapshot = inspection.snapshot
     known = snapshot.by_descriptor.get(which)
     if known and known.pi:
         return known, known.pi
-    if isinstance(look.target, Told):
-        raise NotHere(f"{look.target.description} tells of no descriptor at {which:#x}")
-    return None, decode_descriptors([(which, look.target.read(which, PI_DESC.size))])[0]
+    if isinstance(inspection.target, RecordedTarget):
+        raise NotHere(f"{inspection.target.description} tells of no descriptor at {which:#x}")
+    return None, decode_descriptors([(which, inspection.target.read(which, PI_DESC.size))])[0]
 
 
 def _layout(raw: bytes) -> list[Block]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.base.errors import UsageError
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
+from inspector.commands.simulation_control import add_later, order
 from inspector.commands.vcpu_words import VCPU
-from inspector.driving import add_later, order
-from inspector.errors import UsageError
-from inspector.look import Look
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -22,11 +22,13 @@ def arguments(parser: ArgumentParser) -> None:
     add_later(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     if VCPU.fullmatch(options.target):
         if options.vector is None:
             raise UsageError(f"post {options.target}: which vector? Such as 0x41")
         words = f"software posts vector {options.vector:#x} to {options.target}"
-        return order(look, options, words, "deliver", options.target, options.vector)
+        return order(inspection, options, words, "deliver", options.target, options.vector)
     number_ = options.vector or 0
-    return order(look, options, f"{options.target} sends its interrupt {number_}", "post", options.target, number_)
+    return order(
+        inspection, options, f"{options.target} sends its interrupt {number_}", "post", options.target, number_
+    )

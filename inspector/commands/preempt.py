@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.capture.inspection import Inspection
+from inspector.commands.simulation_control import add_later, order
 from inspector.commands.vcpu_words import vcpu_argument
-from inspector.driving import add_later, order
-from inspector.look import Look
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -19,6 +19,6 @@ def arguments(parser: ArgumentParser) -> None:
     add_later(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     words = f"{options.vcpu} is preempted" + (" by a tasklet" if options.tasklet else "")
-    return order(look, options, words, "preempt", options.vcpu, options.tasklet)
+    return order(inspection, options, words, "preempt", options.vcpu, options.tasklet)

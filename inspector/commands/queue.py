@@ -9,11 +9,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from inspector import fields
-from inspector.answer import Answer, Block, Table, Text
+from inspector.capture.inspection import Inspection
+from inspector.commands import record_fields as fields
 from inspector.commands.arguments import add_unit, each_unit, number
-from inspector.look import Look
-from inspector.queue import read
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.vtd.queue import read
 from structs.bits import BitRecord
 
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
@@ -26,11 +26,11 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, queue in each_unit(look, options, read, problems):
+    for unit, queue in each_unit(inspection, options, read, problems):
         described = []
         rows = []
         for slot, state in queue.slots(options.last):
@@ -49,7 +49,7 @@ def run(look: Look, options: Namespace) -> Answer:
             }
         )
         blocks += [Text(f"unit {unit.index}: {queue.in_words()}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
-    return Answer({"units": units}, blocks, [*look.problems, *problems])
+    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
 
 
 def _in_words(record: BitRecord, values: dict[str, int]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector import fields
-from inspector.answer import Answer, Block, Table
+from inspector.base.errors import UsageError
+from inspector.capture.inspection import Inspection
+from inspector.commands import record_fields as fields
 from inspector.commands.arguments import add_unit, each_unit
-from inspector.errors import UsageError
-from inspector.look import Look
-from inspector.units import Unit
+from inspector.model.answer import Answer, Block, Table
+from inspector.vtd.units import Unit
 from structs.registers import BY_NAME, REGISTERS
 
 
@@ -22,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="REGISTER", help="one register, by its mnemonic, such as ecap")
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     if options.name and options.name.upper() not in BY_NAME:
         raise UsageError(f"no register {options.name!r}; there are {' '.join(name.lower() for name in BY_NAME)}")
     wanted = [BY_NAME[options.name.upper()]] if options.name else REGISTERS
@@ -33,7 +33,7 @@ def run(look: Look, options: Namespace) -> Answer:
     def read(unit: Unit) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
         return {r.name: unit.register(r.name) for r in wanted}, {r.name: unit.raw_register(r.name) for r in wanted}
 
-    for unit, (values, raw) in each_unit(look, options, read, problems):
+    for unit, (values, raw) in each_unit(inspection, options, read, problems):
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"unit {unit.index} at {unit.register_base:#x}"
@@ -54,4 +54,4 @@ def run(look: Look, options: Namespace) -> Answer:
             blocks.append(
                 Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"}))
             )
-    return Answer({"units": units}, blocks, [*look.problems, *problems])
+    return Answer({"units": units}, blocks, [*inspection.problems, *problems])

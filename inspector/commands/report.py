@@ -12,17 +12,17 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inspector.answer import Answer, Table, Text
+from inspector.analysis.report import Chain, Entry, Explained, Link, RemappingTable, Report
 from inspector.audit import Finding, audit, the_rule
+from inspector.base.errors import UNREADABLE, NotHere, UsageError
+from inspector.capture.inspection import Inspection
 from inspector.commands import irt, vcpus
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import number
-from inspector.errors import UNREADABLE, NotHere, UsageError
-from inspector.look import Look
-from inspector.report import Chain, Entry, Explained, Link, RemappingTable, Report
-from inspector.snapshot import BlockingList, Snapshot
-from inspector.targets.tripwire import Tripwire
-from inspector.trace.hit import SECONDS, Hit, loads
+from inspector.model.answer import Answer, Table, Text
+from inspector.model.snapshot import BlockingList, Snapshot
+from inspector.targets.watchpoint import Watchpoint
+from inspector.trace.trace_event import SECONDS, TraceEvent, loads
 from inspector.trace.tracer import trace
 
 LINKS = 256
@@ -39,12 +39,12 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(look: Look, options: Namespace) -> Answer:
+def run(inspection: Inspection, options: Namespace) -> Answer:
     hits, unit = _trace(options.trace) if options.trace else ([], SECONDS)
     if options.run:
-        hits, unit = _run(look, options.run)
-        look = look.again()
-    made = gather(look, hits, unit)
+        hits, unit = _run(inspection, options.run)
+        inspection = inspection.again()
+    made = gather(inspection, hits, unit)
     if options.svg:
         from inspector.views.html.picture import picture
 
@@ -63,13 +63,13 @@ def run(look: Look, options: Namespace) -> Answer:
     return Answer(document, [Text(said)], made.problems)
 
 
-def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
+def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = SECONDS) -> Report:
     """Everything that a report of this look shows. What cannot be read is one of its `problems`."""
-    snapshot = look.snapshot
-    problems = [*look.problems, *snapshot.problems]
+    snapshot = inspection.snapshot
+    problems = [*inspection.problems, *snapshot.problems]
     shown: Table | None = None
     if snapshot.vcpus:
-        shown = next(block for block in vcpus.run(look, Namespace(vcpu=None)).blocks if isinstance(block, Table))
+        shown = next(block for block in vcpus.run(inspection, Namespace(vcpu=None)).blocks if isinstance(block, Table))
     version = f"Xen {snapshot.version.partition('+')[0]}" if snapshot.version else "A machine without a known Xen"
     return Report(
         f"{version}: interrupt remapping and posting",
@@ -77,7 +77,7 @@ def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
         [explained(finding) for finding in audit(snapshot)],
         shown or Table(vcpus.COLUMNS, []),
         [_chain(snapshot, of_cpu) for of_cpu in snapshot.lists],
-        _tables(look, problems),
+        _tables(inspection, problems),
         list(dict.fromkeys(problems)),
         hits,
         unit,
@@ -85,7 +85,7 @@ def gather(look: Look, hits: Sequence[Hit] = (), unit: str = SECONDS) -> Report:
     )
 
 
-def _trace(path: str) -> tuple[Sequence[Hit], str]:
+def _trace(path: str) -> tuple[Sequence[TraceEvent], str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -94,15 +94,15 @@ def _trace(path: str) -> tuple[Sequence[Hit], str]:
     return loads(text, path)
 
 
-def _run(look: Look, count: int) -> tuple[Sequence[Hit], str]:
+def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]:
     """The next transitions of a machine that can run."""
-    target: object = look.target
-    if not isinstance(target, Tripwire):
-        raise NotHere(f"{look.target.description} stands still for good; --trace FILE takes a trace made before")
-    followed = [vcpu for vcpu in words.snapshot_of(look).vcpus if vcpu.pi]
+    target: object = inspection.target
+    if not isinstance(target, Watchpoint):
+        raise NotHere(f"{inspection.target.description} stands still for good; --trace FILE takes a trace made before")
+    followed = [vcpu for vcpu in words.snapshot_of(inspection).vcpus if vcpu.pi]
     if not followed:
         raise NotHere("no vCPU here has a posted-interrupt descriptor: nothing to follow")
-    found = trace(look, target, followed, {}, count, RUN_SECONDS)
+    found = trace(inspection, target, followed, {}, count, RUN_SECONDS)
     return found.hits, found.unit
 
 
@@ -154,11 +154,11 @@ def _link(snapshot: Snapshot, name: str | None, address: int) -> Link:
     return Link(name, " ".join(marks))
 
 
-def _tables(look: Look, problems: list[str]) -> list[RemappingTable]:
+def _tables(inspection: Inspection, problems: list[str]) -> list[RemappingTable]:
     try:
-        answer = irt.run(look, irt_options())
+        answer = irt.run(inspection, irt_options())
     except UNREADABLE as error:
-        if look.snapshot.units:
+        if inspection.snapshot.units:
             problems.append(str(error))
         return []
     problems += answer.problems

@@ -14,17 +14,17 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from inspector.answer import Answer, Block, Facts, Text
+from inspector.analysis.posting import effect
+from inspector.analysis.route import Columns, Route, by_descriptor, by_index, by_source, routes
+from inspector.analysis.situation import situation
+from inspector.base.errors import UNREADABLE, NotHere, UsageError, VtdpiError
+from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import bdf_argument, number
-from inspector.errors import UNREADABLE, NotHere, UsageError, VtdpiError
-from inspector.fields import set_fields
-from inspector.look import Look
-from inspector.posting import effect
-from inspector.route import Columns, Route, by_descriptor, by_index, by_source, routes
-from inspector.situation import situation
-from inspector.snapshot import Snapshot, Vcpu
-from inspector.targets.told import Told
+from inspector.commands.record_fields import set_fields
+from inspector.model.answer import Answer, Block, Facts, Text
+from inspector.model.snapshot import Snapshot, Vcpu
+from inspector.targets.recorded.recorded import RecordedTarget
 from structs.columns import Array
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
@@ -40,9 +40,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--unit", type=number, metavar="N", help="only through this VT-d unit")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    snapshot = look.snapshot
-    select, vcpu, nothing = _selection(look, snapshot, options.what)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    snapshot = inspection.snapshot
+    select, vcpu, nothing = _selection(inspection, snapshot, options.what)
     document: dict[str, Any] = {}
     blocks: list[Block] = []
     notes: list[str] = []
@@ -51,22 +51,22 @@ def run(look: Look, options: Namespace) -> Answer:
         blocks.append(Facts([*_chain(snapshot, vcpu), *_lines("a post now", document["vcpu"]["post"])], vcpu.name))
     if not any(unit.base is not None for unit in snapshot.units):
         if not blocks:
-            raise VtdpiError(_no_table(look, snapshot))
-        notes.append(_no_table(look, snapshot))
+            raise VtdpiError(_no_table(inspection, snapshot))
+        notes.append(_no_table(inspection, snapshot))
     found = routes(snapshot, select, options.unit)
     document["routes"] = [_document(snapshot, route) for route in found]
-    first = _redirection(look, options.what)
+    first = _redirection(inspection, options.what)
     blocks += [_facts(snapshot, route, first) for route in found] or [Text(nothing)]
     return Answer(document, blocks, snapshot.problems, notes)
 
 
-def _redirection(look: Look, what: list[str]) -> list[tuple[str, str]]:
+def _redirection(inspection: Inspection, what: list[str]) -> list[tuple[str, str]]:
     """The redirection entry of the pin that the route begins at, where the target can read it."""
     if what[0] != "ioapic":
         return []
     apic, pin = _pin(what[1])
     try:
-        value = look.target.ioapics()[apic].redirection[pin]
+        value = inspection.target.ioapics()[apic].redirection[pin]
     except (*UNREADABLE, IndexError):
         return []
     raw = value.to_bytes(RTE.size, "little")
@@ -75,12 +75,12 @@ def _redirection(look: Look, what: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _no_table(look: Look, snapshot: Snapshot) -> str:
-    if isinstance(look.target, Told):
-        return f"{look.target.description} tells of no interrupt-remapping table"
+def _no_table(inspection: Inspection, snapshot: Snapshot) -> str:
+    if isinstance(inspection.target, RecordedTarget):
+        return f"{inspection.target.description} tells of no interrupt-remapping table"
     reasons = list(snapshot.problems)
     try:
-        reasons += [f"unit {unit.index} has none that can be read" for unit in look.units]
+        reasons += [f"unit {unit.index} has none that can be read" for unit in inspection.units]
     except UNREADABLE as error:
         reasons.append(str(error))
     return f"no interrupt-remapping table can be read here: {reasons[0]}"
@@ -89,7 +89,7 @@ def _no_table(look: Look, snapshot: Snapshot) -> str:
 Selection = tuple[Callable[[Columns], Array], Vcpu | None, str]
 
 
-def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
+def _selection(inspection: Inspection, snapshot: Snapshot, what: list[str]) -> Selection:
     """Which entries, the vCPU if it is all that is posted to one, and what to say if there is none."""
     try:
         match what:
@@ -99,7 +99,7 @@ def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
                     raise UsageError(f"no table has an index {chosen:#x}")
                 return by_index(chosen), None, f"entry {chosen:#x} is not present (P=0)"
             case ["ioapic", pin]:
-                used = _index(look, snapshot, pin)
+                used = _index(inspection, snapshot, pin)
                 return by_index(used), None, f"entry {used:#x} is not present (P=0)"
             case [name] if words.VCPU.fullmatch(name):
                 vcpu = words.choose(snapshot, words.vcpu_argument(name))
@@ -113,14 +113,14 @@ def _selection(look: Look, snapshot: Snapshot, what: list[str]) -> Selection:
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
 
 
-def _index(look: Look, snapshot: Snapshot, word: str) -> int:
+def _index(inspection: Inspection, snapshot: Snapshot, word: str) -> int:
     """The remapping index of an IO-APIC's pin: from Xen's table, or else from the redirection table itself."""
     apic, pin = _pin(word)
     known = {(at.ioapic, at.pin): at.index for at in snapshot.pins}
     if (apic, pin) in known:
         return known[apic, pin]
     try:
-        ioapics = look.target.ioapics()
+        ioapics = inspection.target.ioapics()
     except UNREADABLE as error:
         raise NotHere(f"IO-APIC {apic} pin {pin}: Xen has no remapping index for it, and {error}") from None
     if apic >= len(ioapics) or pin >= len(ioapics[apic].redirection):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer, Text
+from inspector.base.errors import VtdpiError
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
-from inspector.driving import happened, simulation
-from inspector.errors import VtdpiError
-from inspector.look import Look
+from inspector.commands.simulation_control import happened, simulation
+from inspector.model.answer import Answer, Text
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -20,8 +20,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--events", action="store_true", help="tell each action")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    target = simulation(look)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    target = simulation(inspection)
     if options.events:
         return happened(target, target.step(options.count))
     done = target.drive("run", options.count)

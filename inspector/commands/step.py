@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
-from inspector.driving import happened, simulation
-from inspector.look import Look
+from inspector.commands.simulation_control import happened, simulation
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("count", nargs="?", type=number, default=1, metavar="N", help="how many (default: 1)")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    target = simulation(look)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    target = simulation(inspection)
     return happened(target, target.step(options.count))

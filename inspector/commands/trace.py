@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from inspector.answer import Answer, Block, Table, Text
+from inspector.base.errors import NotHere, UsageError
+from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
 from inspector.commands.arguments import number
-from inspector.errors import NotHere, UsageError
-from inspector.look import Look
-from inspector.snapshot import BLOCK, Snapshot, Vcpu
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.snapshot import BLOCK, Snapshot, Vcpu
 from inspector.targets.control import Control
-from inspector.targets.tripwire import Tripwire
+from inspector.targets.watchpoint import Watchpoint
 from inspector.trace import perfetto
 from inspector.trace.functions import Functions
-from inspector.trace.hit import SECONDS, document, dumps
+from inspector.trace.trace_event import SECONDS, document, dumps
 from inspector.trace.tracer import Trace, trace
 
 WHILE_RUNNING = True
@@ -53,18 +53,20 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--perfetto", metavar="FILE", help="write it for ui.perfetto.dev: a track per CPU and per vCPU")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    target: object = look.target
-    if not isinstance(target, Tripwire):
-        raise NotHere(f"{look.target.description} stands still for good: only a live or simulated machine is traced")
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    target: object = inspection.target
+    if not isinstance(target, Watchpoint):
+        raise NotHere(
+            f"{inspection.target.description} stands still for good: only a live or simulated machine is traced"
+        )
     was_running = isinstance(target, Control) and target.running
     if isinstance(target, Control) and was_running:
         target.stop()
-        look = look.again()
+        inspection = inspection.again()
     try:
-        snapshot = words.snapshot_of(look)
-        hooks = _hooks(look, options)
-        found = trace(look, target, _vcpus(snapshot, options, hooks), hooks, options.count, options.seconds)
+        snapshot = words.snapshot_of(inspection)
+        hooks = _hooks(inspection, options)
+        found = trace(inspection, target, _vcpus(snapshot, options, hooks), hooks, options.count, options.seconds)
     finally:
         if isinstance(target, Control) and was_running:
             target.cont()
@@ -107,10 +109,10 @@ def _vcpus(snapshot: Snapshot, options: Namespace, hooks: dict[str, int]) -> lis
     return chosen
 
 
-def _hooks(look: Look, options: Namespace) -> dict[str, int]:
+def _hooks(inspection: Inspection, options: Namespace) -> dict[str, int]:
     """The functions to stop at, with their addresses."""
-    assert look.xen
-    functions = Functions(look.xen.profile)
+    assert inspection.xen
+    functions = Functions(inspection.xen.profile)
     if unknown := [name for name in options.hook if name not in functions.names]:
         raise UsageError(f"no function {unknown[0]!r} in this Xen's profile; there are {', '.join(functions.names)}")
     wanted = [*options.hook, *(name for name in HOOKS if options.hooks and name in functions.names)]

@@ -6,11 +6,11 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from inspector.errors import NotHere, UsageError, VtdpiError
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
-from inspector.targets.told import Told
+from inspector.analysis.situation import situation
+from inspector.base.errors import NotHere, UsageError, VtdpiError
+from inspector.capture.inspection import Inspection
+from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from inspector.targets.recorded.recorded import RecordedTarget
 from structs.pi_desc import ndst_apic_id
 
 VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
@@ -24,14 +24,16 @@ def vcpu_argument(word: str) -> str:
     return f"d{int(match[1])}v{int(match[2])}"
 
 
-def snapshot_of(look: Look) -> Snapshot:
+def snapshot_of(inspection: Inspection) -> Snapshot:
     """The snapshot of a machine whose Xen is known. Raises VtdpiError, with the reason, if there is none."""
-    snapshot = look.snapshot
-    if isinstance(look.target, Told) and not snapshot.vcpus:
-        raise NotHere(f"{look.target.description} tells of no vCPU")
+    snapshot = inspection.snapshot
+    if isinstance(inspection.target, RecordedTarget) and not snapshot.vcpus:
+        raise NotHere(f"{inspection.target.description} tells of no vCPU")
     if snapshot.version is None and not snapshot.vcpus and not snapshot.cpus:
-        reasons = [*look.problems, *snapshot.problems, *look.notes] or [f"no Xen found in {snapshot.target}"]
-        look.notes.clear()
+        reasons = [*inspection.problems, *snapshot.problems, *inspection.notes] or [
+            f"no Xen found in {snapshot.target}"
+        ]
+        inspection.notes.clear()
         raise VtdpiError(reasons[0])
     return snapshot
 

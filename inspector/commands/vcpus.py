@@ -10,13 +10,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inspector.answer import Answer, Block, Facts, Table
+from inspector.analysis.posting import effect
+from inspector.analysis.situation import label
 from inspector.audit import INFO, Finding, audit
+from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
-from inspector.look import Look
-from inspector.posting import effect
-from inspector.situation import label
-from inspector.snapshot import Snapshot, Vcpu
+from inspector.model.answer import Answer, Block, Facts, Table
+from inspector.model.snapshot import Snapshot, Vcpu
 
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
 
@@ -25,8 +25,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("vcpu", nargs="?", type=words.vcpu_argument, metavar="dXvY", help="only this one, in detail")
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    snapshot = words.snapshot_of(look)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    snapshot = words.snapshot_of(inspection)
     chosen = [words.choose(snapshot, options.vcpu)] if options.vcpu else list(snapshot.vcpus)
     said: dict[str, list[Finding]] = {}
     for finding in audit(snapshot):

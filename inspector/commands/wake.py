@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.answer import Answer
+from inspector.capture.inspection import Inspection
+from inspector.commands.simulation_control import add_later, order
 from inspector.commands.vcpu_words import vcpu_argument
-from inspector.driving import add_later, order
-from inspector.look import Look
+from inspector.model.answer import Answer
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -18,5 +18,5 @@ def arguments(parser: ArgumentParser) -> None:
     add_later(parser)
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    return order(look, options, f"{options.vcpu} is woken", "wake", options.vcpu)
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    return order(inspection, options, f"{options.vcpu} is woken", "wake", options.vcpu)

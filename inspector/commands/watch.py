@@ -18,9 +18,9 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from importlib import import_module
 
-from inspector.answer import Answer, Text
+from inspector.capture.inspection import Inspection
 from inspector.commands.arguments import number
-from inspector.look import Look
+from inspector.model.answer import Answer, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
 
@@ -40,12 +40,12 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(look: Look, options: Namespace) -> Answer:
-    with Looks(look, options.steps) as looks:
+def run(inspection: Inspection, options: Namespace) -> Answer:
+    with Looks(inspection, options.steps) as looks:
         if not options.json and _is_terminal():
             # Only here, for it brings what draws on terminals.
             screen = import_module("inspector.watch.screen").Screen
-            last = screen(looks, look.target.description, options.interval, options.count).run()
+            last = screen(looks, inspection.target.description, options.interval, options.count).run()
         else:
             last = _plainly(looks, options)
     if last is None:

@@ -10,20 +10,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from inspector.answer import Answer, Block, Table
-from inspector.errors import UsageError
+from inspector.base.errors import UsageError
 from inspector.explore import show, verdicts
-from inspector.explore.cli import EVENTS
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
+from inspector.frontends.explore_cli import EVENTS
+from inspector.model.answer import Answer, Block, Table
 from inspector.views import json, text
 from inspector.views.progress import Progress
-from sim_backend.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, with_bugs
-from sim_backend.errors import SimError
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.properties import PROPERTIES, Asked, read
-from sim_backend.scenario import Scenario, load
-from sim_backend.versions import version
+from sim_backend.logic.versions import version
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, with_bugs
+from sim_backend.scenario.scenario import Scenario, load
 
 DEFAULT = "h-a"
 MIB = 20
@@ -33,7 +33,7 @@ def listed(options: Namespace) -> int:
     """Print what there is to explore."""
     kinds: Sequence[tuple[str, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
     changes = [(kind, each) for kind, table in kinds for each in table.values()]
-    folder = files("sim_backend").joinpath("scenarios", "explore")
+    folder = files("sim_backend").joinpath("scenario", "bundled", "explore")
     names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
     scenarios = [(name, load(name).title) for name in names]
     blocks: list[Block] = [

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, TextIO
 
-from inspector.answer import Answer
 from inspector.audit import BUG
-from inspector.errors import UsageError
+from inspector.base.errors import UsageError
 from inspector.explore import table
 from inspector.explore.document import document
-from inspector.explore.hits import to_perfetto
 from inspector.explore.steps import Reading, read
+from inspector.explore.trace_events import to_perfetto
+from inspector.model.answer import Answer
 
 if TYPE_CHECKING:
-    from inspector.targets.simulation import History
+    from inspector.targets.sim.simulation import History
 
 
 def show(
@@ -30,7 +30,7 @@ def show(
     """Do a history again, and print what happens in it.
 
     Args:
-        history: all of it can be done (see `inspector.targets.simulation.read_history`).
+        history: all of it can be done (see `inspector.targets.sim.simulation.read_history`).
         out: where to print; a table is as wide as a terminal, else 100 columns.
         json: print a JSON document (see `inspector.explore.document`) in place of the table.
         every_step: a row for each step, also where nothing is to be seen.

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inspector.analysis.situation import situation
 from inspector.audit import Finding, audit, confirm
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.snapshot import IDLE, Snapshot, Vcpu
-from inspector.take import take_vcpus
-from inspector.targets.simulation import Simulation
+from inspector.capture.capture import take_vcpus
+from inspector.capture.inspection import Inspection
+from inspector.model.snapshot import IDLE, Snapshot, Vcpu
+from inspector.targets.sim.simulation import Simulation
 
 if TYPE_CHECKING:
-    from inspector.targets.simulation import Event, History, Machine
+    from inspector.targets.sim.simulation import Event, History, Machine
 
 Value = int | str | tuple[int, ...] | None
 State = Mapping[str, Value]
@@ -120,10 +120,10 @@ def read(history: History, audit_steps: bool = False) -> Reading:
         audit_steps: audit the machine after every step, not only at the end.
 
     Raises:
-        sim_backend.errors.SimError: a move cannot be done.
+        sim_backend.memory.errors.SimError: a move cannot be done.
     """
-    look = _look(history.machine())
-    before = take_vcpus(look)
+    inspection = _inspection(history.machine())
+    before = take_vcpus(inspection)
     start = known = _states(before)
     stood = first = _situations(before)
     steps: list[Step] = []
@@ -131,21 +131,21 @@ def read(history: History, audit_steps: bool = False) -> Reading:
     machine: Machine | None = None
     buffered = 0
     for machine, event in history.replay():
-        look = _look(machine, look)
-        snapshot = look.snapshot if audit_steps else take_vcpus(look)
+        inspection = _inspection(machine, inspection)
+        snapshot = inspection.snapshot if audit_steps else take_vcpus(inspection)
         states, stands = _states(snapshot), _situations(snapshot)
         kept = sum(map(len, machine.buffers))
         effect = _effect(event, snapshot) if event.subject not in (changes := _changes(known, states)) else None
         if effect and kept > buffered:
             effect += ", in its store buffer"
         buffered = kept
-        where = _moved(stood, stands)
+        where = _generation(stood, stands)
         steps.append(Step(len(steps) + 1, event.actor, event.function, event.action, effect, changes, where))
         known, stood = states, stands
         for finding in audit(snapshot) if audit_steps else ():
             fired.setdefault((finding.rule, finding.subject), (len(steps), finding))
-    after = look.snapshot
-    later, rest = _rest(machine or history.machine(), look)
+    after = inspection.snapshot
+    later, rest = _rest(machine or history.machine(), inspection)
     return Reading(
         title=": ".join(filter(None, (history.scenario.name, history.scenario.title))),
         version=history.version.name,
@@ -175,17 +175,17 @@ def _rank(name: str) -> tuple[bool, bool, int, str]:
     return name == ENVIRONMENT, not of_cpu, int(number) if of_cpu else 0, name
 
 
-def _look(machine: Machine, before: Look | None = None) -> Look:
-    return Look(Simulation(machine), before=before)
+def _inspection(machine: Machine, before: Inspection | None = None) -> Inspection:
+    return Inspection(Simulation(machine), before=before)
 
 
-def _rest(machine: Machine, look: Look) -> tuple[int | None, Snapshot | None]:
+def _rest(machine: Machine, inspection: Inspection) -> tuple[int | None, Snapshot | None]:
     """How many steps later the machine is at rest, and what it then is like; None if it never is."""
     other = machine.copy()
     steps = other.settle(AT_MOST)
     if steps == AT_MOST or other.crashed:
         return None, None
-    return steps, _look(other, look).snapshot
+    return steps, _inspection(other, inspection).snapshot
 
 
 def _states(snapshot: Snapshot) -> dict[str, State]:
@@ -230,7 +230,7 @@ def _changes(before: Mapping[str, State], after: Mapping[str, State]) -> dict[st
     return found
 
 
-def _moved(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> dict[str, str | None]:
+def _generation(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> dict[str, str | None]:
     return {name: where for name, where in after.items() if name not in before or before[name] != where}
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from inspector.answer import Block, Facts, Table, Text
+from inspector.analysis.situation import label
 from inspector.audit import Finding
 from inspector.commands import vcpu_words as words
 from inspector.explore.steps import ENVIRONMENT, QUIET, Change, Reading, State, Step, Value, actors
-from inspector.situation import label
-from inspector.snapshot import Snapshot
+from inspector.model.answer import Block, Facts, Table, Text
+from inspector.model.snapshot import Snapshot
 
 WIDTH, NARROWEST = 100, 80
 NUMBER, GAP, CHANGES, LEAST = 7, 2, 34, 22

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.answer import Answer, Block, Table, Text
-from inspector.errors import UsageError
-from sim_backend.bugs import Bug, Change
+from inspector.base.errors import UsageError
+from inspector.model.answer import Answer, Block, Table, Text
 from sim_backend.explore import Exploration
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import WORDS
 from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
-from sim_backend.history import move_document
+from sim_backend.machine.history import move_document
+from sim_backend.scenario.bugs import Bug, Change
 
 SITUATION = "situation "
 

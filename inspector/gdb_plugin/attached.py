@@ -9,9 +9,9 @@ from typing import Any
 
 import gdb  # type: ignore[import-untyped]
 
-from inspector.errors import UsageError
-from inspector.session import Session
-from inspector.targets.gdb_inferior import GdbInferior
+from inspector.base.errors import UsageError
+from inspector.shell.session import Session
+from inspector.targets.live.gdb_inferior import GdbInferior
 from inspector.targets.target import Target
 
 # The names of the core and of the program in `info target`, whatever language the words beside them are in.

@@ -12,11 +12,12 @@ from typing import Any
 
 import gdb  # type: ignore[import-untyped]
 
-from inspector import commands, request
+from inspector import commands
+from inspector.base.errors import UsageError, VtdpiError
 from inspector.commands import COMMANDS
-from inspector.errors import UsageError, VtdpiError
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
+from inspector.shell import request
 
 STATUS = "vtdpi_status"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import gdb  # type: ignore[import-untyped]
 
+from inspector.base.errors import UNREADABLE
 from inspector.commands import COMMANDS
-from inspector.errors import UNREADABLE
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
 from inspector.repl.grammar import COMMAND, FILE, Grammar, Syntax, Value
@@ -60,12 +60,12 @@ def _candidates(syntax: Syntax, value: Value | None, words: list[str], last: str
 def _of(kind: str) -> Objects:
     """The objects of a kind, as of the last look."""
     with attached() as now:
-        look = now.session.look
+        inspection = now.session.inspection
         at, objects = _objects.get(kind, (None, Objects(())))
-        if at is not look:
+        if at is not inspection:
             try:
-                objects = known(kind)(look)
+                objects = known(kind)(inspection)
             except UNREADABLE:
                 objects = Objects(())
-            _objects[kind] = look, objects
+            _objects[kind] = inspection, objects
         return objects

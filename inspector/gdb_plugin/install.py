@@ -6,8 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from inspector import xdg
-from inspector.errors import UsageError
+from inspector.base import xdg
+from inspector.base.errors import UsageError
 
 PLUGIN = '''\
 """vtdpi inside gdb: `source` this. Made by `vtdpi gdb-plugin`, which makes it again when vtdpi has moved."""

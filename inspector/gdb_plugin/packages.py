@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-from inspector.errors import VtdpiError
-from inspector.targets.gdb_inferior import uninterrupted
+from inspector.base.errors import VtdpiError
+from inspector.targets.live.gdb_inferior import uninterrupted
 
 NEEDED = ("numpy", "construct", "rich", "elftools")
 PROJECTS = {"elftools": "pyelftools"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 
 Say = Callable[[str], None]
 """Where a step that takes time says what it is doing, one line at a time."""

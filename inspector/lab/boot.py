@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from inspector.errors import TargetError
+from inspector.base.errors import TargetError
 from inspector.lab import LabError, Say
 from inspector.lab.console import last_lines
 from inspector.lab.process import is_given
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 DOM0_READY = "vtdpi lab: dom0 is ready"
 """What the dom0's init prints when its devices are in use."""

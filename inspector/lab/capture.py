@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inspector.errors import TargetError
+from inspector.base.errors import TargetError
 from inspector.lab import LabError
 from inspector.targets.open_file import open_file
 

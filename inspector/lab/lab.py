@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from inspector.errors import TargetError
+from inspector.base.errors import TargetError
 from inspector.lab import LabError, Say, boot, capture, console, initrd, machine, process, qemu, silent, state, xen
 from inspector.lab.machine import Recipe
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 CONSOLE = "console.log"
 """The console's file in a lab's directory. Its path, given to no other program, tells a lab's QEMU from others."""

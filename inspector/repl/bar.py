@@ -9,33 +9,33 @@ from inspector.targets.control import is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
 
 
-def version(look: Look) -> str:
+def version(inspection: Inspection) -> str:
     """Which Xen it is."""
-    return f"Xen {look.xen.profile.version.partition('-')[0]}" if look.xen else "no Xen known"
+    return f"Xen {inspection.xen.profile.version.partition('-')[0]}" if inspection.xen else "no Xen known"
 
 
-def posted(look: Look) -> str:
+def posted(inspection: Inspection) -> str:
     """How many vectors wait in descriptors."""
-    described = [vcpu.pi for vcpu in look.snapshot.vcpus if vcpu.pi]
+    described = [vcpu.pi for vcpu in inspection.snapshot.vcpus if vcpu.pi]
     if not described:
         return "no PI descriptors"
     count = sum(len(pi.pir) for pi in described)
     return f"{count} posted {'vector' if count == 1 else 'vectors'}"
 
 
-def findings(look: Look) -> str:
+def findings(inspection: Inspection) -> str:
     """What the audit finds."""
     from inspector.audit import BUG, WARNING, audit
 
-    severities = [finding.severity for finding in audit(look.snapshot)]
+    severities = [finding.severity for finding in audit(inspection.snapshot)]
     counts = [(severities.count(BUG), "bug"), (severities.count(WARNING), "warning")]
     return ", ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count) or "no findings"
 
 
-READERS: dict[str, Callable[[Look], str]] = {"version": version, "posted": posted, "findings": findings}
+READERS: dict[str, Callable[[Inspection], str]] = {"version": version, "posted": posted, "findings": findings}
 """What the bar shows, each as it is read from a look."""
 
 

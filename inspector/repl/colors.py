@@ -9,8 +9,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
-from inspector import line
 from inspector.repl.grammar import SUMMARIES, Grammar
+from inspector.shell import line
 
 _PART = re.compile(r"\s+|(?:\"[^\"]*\"?|'[^']*'?|[^\s\"'])+")
 _VALUE = re.compile(r"0x[0-9a-fA-F]+|\d[\d.:a-fA-F]*|d\d+v\d+")

@@ -11,9 +11,9 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 from prompt_toolkit.eventloop import generator_to_async_generator
 
-from inspector import line
 from inspector.repl.grammar import COMMAND, FILE, SUMMARIES, Grammar, Syntax, Value
 from inspector.repl.objects import KINDS, Objects
+from inspector.shell import line
 
 FILTERS = {
     "grep": "the lines that match",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector import xdg
-from inspector.errors import UsageError
+from inspector.base import xdg
+from inspector.base.errors import UsageError
 
 DEFAULT = """\
 # The configuration of vtdpi's prompt, as it is without this file: {path}

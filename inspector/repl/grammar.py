@@ -7,10 +7,10 @@ from argparse import REMAINDER, Action
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from inspector import request
 from inspector.commands import COMMANDS
-from inspector.help import BUILT_IN
 from inspector.repl.objects import KINDS
+from inspector.shell import request
+from inspector.shell.help import BUILT_IN
 
 FILE = "FILE"
 COMMAND = "COMMAND"

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inspector.look import Look
-    from inspector.session import Session
+    from inspector.capture.inspection import Inspection
+    from inspector.shell.session import Session
 
 
 class Knowledge:
@@ -36,7 +36,7 @@ class Knowledge:
         self._readers = readers
         self._known: dict[str, Any] = {}
         self._asked: set[str] = set()
-        self._look: Look | None = None
+        self._inspection: Inspection | None = None
         self._jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._free = threading.Event()
         self._free.set()
@@ -76,9 +76,9 @@ class Knowledge:
         if self._session.opened is None:
             return
         with self._session.lock:
-            look = self._session.look
-            stays = set(self._known) if look is self._look else set(self._lasting)
-            self._look = look
+            inspection = self._session.inspection
+            stays = set(self._known) if inspection is self._inspection else set(self._lasting)
+            self._inspection = inspection
             # What could not be read while the machine ran can perhaps be read now.
             self._known = {name: v for name, v in self._known.items() if name in stays and v is not None}
             self._asked &= set(self._known)

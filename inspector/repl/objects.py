@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from inspector.errors import UNREADABLE
+from inspector.base.errors import UNREADABLE
 
 if TYPE_CHECKING:
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
 
 
 class Objects:
@@ -30,34 +30,34 @@ class Objects:
             yield self._rows[at]
 
 
-def entries(look: Look) -> Iterator[tuple[str, str]]:
+def entries(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The present entries of the remapping tables, by index."""
-    from inspector import remapping
-    from inspector.sources import Sources, in_words
+    from inspector.capture.sources import Sources, in_words
+    from inspector.vtd import remapping
 
-    for unit in look.units:
+    for unit in inspection.units:
         try:
             table = remapping.read(unit)
         except UNREADABLE:
             continue
-        sources = Sources(look, unit)
+        sources = Sources(inspection, unit)
         for row in table.decode(table.used()):
             where = f"to {row['pda']:#x}" if "pda" in row else f"to APIC {_apic(row, table.table.eime):#x}"
             words = f"{row['format']} vector {row['vector']:#x} {where}, {in_words(sources.of(row))}"
             yield f"{row['index']:#06x}", words
 
 
-def devices(look: Look) -> Iterator[tuple[str, str]]:
+def devices(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The devices that an entry, an MSI or the DMAR table names."""
-    from inspector import remapping
+    from inspector.vtd import remapping
     from structs.columns import columns
     from structs.irte import REMAPPED
 
-    for unit in look.units:
+    for unit in inspection.units:
         for scope in unit.scopes:
             if scope.sid is not None:
                 yield remapping.bdf(scope.sid), "in the DMAR table"
-    for unit in look.units:
+    for unit in inspection.units:
         try:
             table = remapping.read(unit)
         except UNREADABLE:
@@ -70,34 +70,34 @@ def devices(look: Look) -> Iterator[tuple[str, str]]:
         for sid, count in counts.items():
             yield remapping.bdf(sid), f"{count} {'entry' if count == 1 else 'entries'}"
     kinds: dict[str, list[str]] = {}
-    for msi in look.xen_msis:
+    for msi in inspection.xen_msis:
         if msi.device is not None:
             kinds.setdefault(remapping.bdf(msi.device & 0xFFFF), []).append(f"{msi.kind} irq {msi.irq}")
     for name, words in kinds.items():
         yield name, ", ".join(words)
 
 
-def registers(look: Look) -> Iterator[tuple[str, str]]:
+def registers(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The VT-d registers with their values in the first unit, or what they are."""
     from structs.registers import REGISTERS
 
     for register in REGISTERS:
         try:
-            words = f"{look.units[0].raw_register(register.name):#x}"
+            words = f"{inspection.units[0].raw_register(register.name):#x}"
         except UNREADABLE:
             words = register.record.title
         yield register.name.lower(), words
 
 
-def units(look: Look) -> Iterator[tuple[str, str]]:
+def units(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The VT-d units."""
-    for unit in look.units:
+    for unit in inspection.units:
         yield str(unit.index), f"registers at {unit.register_base:#x}"
 
 
-def vcpus(look: Look) -> Iterator[tuple[str, str]]:
+def vcpus(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The vCPUs."""
-    for vcpu in look.snapshot.vcpus:
+    for vcpu in inspection.snapshot.vcpus:
         words = [vcpu.runstate]
         if vcpu.processor is not None:
             words.append(f"CPU {vcpu.processor}")
@@ -109,14 +109,14 @@ def vcpus(look: Look) -> Iterator[tuple[str, str]]:
         yield vcpu.name, ", ".join(word for word in words if word)
 
 
-def descriptors(look: Look) -> Iterator[tuple[str, str]]:
+def descriptors(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The posted-interrupt descriptors, by physical address."""
-    from inspector import remapping
+    from inspector.vtd import remapping
 
-    for vcpu in look.snapshot.vcpus:
+    for vcpu in inspection.snapshot.vcpus:
         if vcpu.pi:
             yield f"{vcpu.pi.address:#x}", f"of {vcpu.name}"
-    for unit in look.units:
+    for unit in inspection.units:
         try:
             table = remapping.read(unit)
         except UNREADABLE:
@@ -126,21 +126,21 @@ def descriptors(look: Look) -> Iterator[tuple[str, str]]:
                 yield f"{row['pda']:#x}", f"of entry {row['index']:#x}"
 
 
-def cpus(look: Look) -> Iterator[tuple[str, str]]:
+def cpus(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The physical CPUs, as Xen counts them."""
-    for cpu in look.snapshot.cpus:
+    for cpu in inspection.snapshot.cpus:
         runs = f"runs {cpu.current}" if cpu.current else "current vCPU not known"
         yield str(cpu.cpu), f"APIC {cpu.apic_id:#x}, {runs if cpu.online else 'offline'}"
 
 
-def domains(look: Look) -> Iterator[tuple[str, str]]:
+def domains(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The domains."""
-    for domain in look.snapshot.domains:
+    for domain in inspection.snapshot.domains:
         devices = f", {len(domain.devices)} devices" if domain.devices else ""
         yield str(domain.domain), ("hardware-virtualised" if domain.hvm else "paravirtualised") + devices
 
 
-def rules(look: Look) -> Iterator[tuple[str, str]]:
+def rules(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The rules of the audit."""
     from inspector.audit import rules as every
 
@@ -154,7 +154,7 @@ def _apic(row: Mapping[str, object], eime: int) -> int:
     return dst_apic_id(int(str(row["dst"])), x2apic=bool(eime))
 
 
-KINDS: dict[str, Callable[[Look], Iterator[tuple[str, str]]]] = {
+KINDS: dict[str, Callable[[Inspection], Iterator[tuple[str, str]]]] = {
     "BDF": devices,
     "DEVICE": devices,
     "DOMAIN": domains,
@@ -169,13 +169,13 @@ KINDS: dict[str, Callable[[Look], Iterator[tuple[str, str]]]] = {
 """What a command's option or argument of this name (its metavar, a part of it, or its destination) stands for."""
 
 
-def known(kind: str) -> Callable[[Look], Objects]:
+def known(kind: str) -> Callable[[Inspection], Objects]:
     """How the objects of a kind are read, those that can be."""
 
-    def read(look: Look) -> Objects:
+    def read(inspection: Inspection) -> Objects:
         found: list[tuple[str, str]] = []
         try:
-            found.extend(KINDS[kind](look))
+            found.extend(KINDS[kind](inspection))
         except UNREADABLE:
             if not found:
                 raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 from inspector.repl.config import Config
-from inspector.script import Leave, run_line
+from inspector.shell.script import Leave, run_line
 
 if TYPE_CHECKING:
-    from inspector.session import Session
+    from inspector.shell.session import Session
 
 
 def run(session: Session, config: Config) -> int:

@@ -16,20 +16,20 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.styles import Style
 
-from inspector import xdg
-from inspector.errors import UsageError, VtdpiError
+from inspector.base import xdg
+from inspector.base.errors import UsageError, VtdpiError
 from inspector.repl import bar, objects
 from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
 from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
-from inspector.script import Leave, run_line
+from inspector.shell.script import Leave, run_line
 from inspector.targets.control import is_running
 
 if TYPE_CHECKING:
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
     from inspector.repl.grammar import Grammar
-    from inspector.session import Session
+    from inspector.shell.session import Session
 
 GRAMMAR = "the commands' syntax"
 TARGET = "the open target"
@@ -123,9 +123,9 @@ class Prompt:
             app.erase_when_done = True
             app.exit(exception=self._failure)
 
-    def _read(self, read: Callable[[Look], Any]) -> Any:
+    def _read(self, read: Callable[[Inspection], Any]) -> Any:
         """A fact of the look; None while the machine runs, for then there is nothing to look at."""
-        return None if is_running(self._session.opened) else read(self._session.look)
+        return None if is_running(self._session.opened) else read(self._session.inspection)
 
     def _syntax(self) -> Grammar | None:
         return self._knowledge.get(GRAMMAR)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inspector.repl import config
 
 if TYPE_CHECKING:
-    from inspector.session import Session
+    from inspector.shell.session import Session
 
 
 def start(session: Session) -> int:

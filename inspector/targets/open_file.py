@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from inspector.errors import TargetError
-from inspector.targets.console_log import MARK, SIZE_LIMIT, console_log
-from inspector.targets.elf_core import MAGIC as ELF_MAGIC
-from inspector.targets.elf_core import ElfCore
-from inspector.targets.file import File, FileTarget
-from inspector.targets.kdump import MAGICS as KDUMP_MAGICS
-from inspector.targets.kdump import Kdump
-from inspector.targets.raw_image import RawImage
-from inspector.targets.saved import saved
+from inspector.base.errors import TargetError
+from inspector.targets.dump.elf_core import MAGIC as ELF_MAGIC
+from inspector.targets.dump.elf_core import ElfCore
+from inspector.targets.dump.file import File, FileTarget
+from inspector.targets.dump.kdump import MAGICS as KDUMP_MAGICS
+from inspector.targets.dump.kdump import Kdump
+from inspector.targets.dump.raw_image import RawImage
+from inspector.targets.recorded.console_log import MARK, SIZE_LIMIT, console_log
+from inspector.targets.recorded.saved import saved
 from inspector.targets.target import Target
 
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (

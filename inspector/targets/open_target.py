@@ -10,11 +10,11 @@ from inspector.targets.target import Target
 def open_target(options: Namespace) -> Target:
     """Attach to, or open, what `options.group` and its options name. Raises TargetError."""
     if options.group == "sim":
-        from inspector.targets.simulation import simulated
+        from inspector.targets.sim.simulation import simulated
 
         return simulated(options)
     if options.group == "live":
-        from inspector.targets.gdb_mi import GdbMi
+        from inspector.targets.live.gdb_mi import GdbMi
 
         return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
     from inspector.targets.open_file import open_file

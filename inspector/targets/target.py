@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from inspector.closing import Closing
-from inspector.errors import NotHere, NotReadable
+from inspector.base.closing import Closing
+from inspector.base.errors import NotHere, NotReadable
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Target(Closing):
     beside: bool = False
     """Whether Xen is executed elsewhere than on its CPUs: by a simulation's control domain."""
 
-    moved: int = 0
+    generation: int = 0
     """Grows whenever the machine may have run: what was read before is then of the past."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from inspector.trace.hit import SECONDS, Hit, Value, document
+from inspector.trace.trace_event import SECONDS, TraceEvent, Value, document
 
 CPUS, VCPUS, DEVICES = 1, 2, 3
 TITLES = {CPUS: "physical CPUs", VCPUS: "vCPUs", DEVICES: "devices and others"}
@@ -21,7 +21,7 @@ MICROSECONDS = 1_000_000
 Vectors = tuple[int | None, int | None]
 
 
-def dumps(hits: Sequence[Hit], unit: str, vectors: Vectors = (None, None)) -> str:
+def dumps(hits: Sequence[TraceEvent], unit: str, vectors: Vectors = (None, None)) -> str:
     """The file. `vectors` are Xen's notification and wakeup vectors, `unit` that of the hits' times."""
     return written(events_of(hits, unit, vectors), unit)
 
@@ -31,7 +31,7 @@ def written(events: Sequence[dict[str, Any]], unit: str) -> str:
     return json.dumps({"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"unit": unit}}) + "\n"
 
 
-def events_of(hits: Sequence[Hit], unit: str, vectors: Vectors = (None, None)) -> list[dict[str, Any]]:
+def events_of(hits: Sequence[TraceEvent], unit: str, vectors: Vectors = (None, None)) -> list[dict[str, Any]]:
     """A trace's events, as `dumps` writes them."""
     scale = MICROSECONDS if unit == SECONDS else 1
     vcpus = sorted({hit.vcpu for hit in hits if hit.vcpu}, key=lambda vcpu: (len(vcpu), vcpu))
@@ -59,7 +59,7 @@ def name(what: str, process: int, thread: int, title: str) -> dict[str, Any]:
     return {"ph": "M", "name": f"{what}_name", "pid": process, "tid": thread, "ts": 0, "args": {"name": title}}
 
 
-def _instants(hit: Hit, tracks: dict[str, int], others: dict[str, int], scale: int) -> list[dict[str, Any]]:
+def _instants(hit: TraceEvent, tracks: dict[str, int], others: dict[str, int], scale: int) -> list[dict[str, Any]]:
     place = (DEVICES, others[hit.where]) if hit.cpu is None else (CPUS, hit.cpu)
     places = [place] + ([(VCPUS, tracks[hit.vcpu])] if hit.vcpu else [])
     whole = document(hit)
@@ -70,7 +70,7 @@ def _instants(hit: Hit, tracks: dict[str, int], others: dict[str, int], scale: i
     return [{**common, "pid": process, "tid": thread} for process, thread in places]
 
 
-def _slices(hits: Sequence[Hit], track: int, end: float, scale: int, vectors: Vectors) -> list[dict[str, Any]]:
+def _slices(hits: Sequence[TraceEvent], track: int, end: float, scale: int, vectors: Vectors) -> list[dict[str, Any]]:
     """The stretches in which SN and NV stay the same."""
     known: dict[str, Value] = {}
     for hit in reversed(hits):

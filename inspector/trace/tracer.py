@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inspector.errors import UNREADABLE, TargetError
-from inspector.snapshot import Descriptor, Vcpu
-from inspector.targets.tripwire import Trip, Tripwire, Write
+from inspector.base.errors import UNREADABLE, TargetError
+from inspector.model.snapshot import Descriptor, Vcpu
+from inspector.targets.watchpoint import StopEvent, Watchpoint, Write
 from inspector.trace.functions import Functions
-from inspector.trace.hit import FIELDS, WRITE, Hit, Value
+from inspector.trace.trace_event import FIELDS, WRITE, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import VMX, read_descriptors
 from inspector.xen.xen import Xen
 from structs.pi_desc import PI_DESC
 
 if TYPE_CHECKING:
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
 
 SLICE = 0.25
 Changes = dict[str, tuple[Value, Value]]
@@ -29,19 +29,19 @@ POSTS = ("vmx_deliver_posted_intr", "deliver_posted_intr")
 class Trace:
     """What was seen, in the order it happened; the unit of its times; and why it ended, in words."""
 
-    hits: Sequence[Hit]
+    hits: Sequence[TraceEvent]
     unit: str
     ended: str
 
 
 def trace(
-    look: Look,
-    target: Tripwire,
+    inspection: Inspection,
+    target: Watchpoint,
     vcpus: Sequence[Vcpu],
     hooks: Mapping[str, int],
     count: int,
     seconds: float,
-    seen: Callable[[Hit], None] = lambda hit: None,
+    seen: Callable[[TraceEvent], None] = lambda hit: None,
 ) -> Trace:
     """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
 
@@ -56,9 +56,9 @@ def trace(
     Raises:
         TargetError: the machine was lost, or stopped for another reason than a tripwire.
     """
-    assert look.xen
-    tracer = _Tracer(look.xen, vcpus, {vcpu.address: vcpu.name for vcpu in look.snapshot.vcpus})
-    hits: list[Hit] = []
+    assert inspection.xen
+    tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
+    hits: list[TraceEvent] = []
     deadline = time.monotonic() + seconds
     ended = f"{count} transitions seen"
     try:
@@ -68,8 +68,8 @@ def trace(
             if left <= 0:
                 ended = f"{seconds:g} seconds are over"
                 break
-            trip = target.trip(min(left, SLICE))
-            for hit in tracer.hits(trip) if trip else ():
+            stop_event = target.stop_event(min(left, SLICE))
+            for hit in tracer.hits(stop_event) if stop_event else ():
                 hits.append(hit)
                 seen(hit)
     except KeyboardInterrupt:
@@ -99,21 +99,23 @@ class _Tracer:
         """Where a vCPU's descriptor is."""
         return Write(vcpu.address + self._offset, self._known[vcpu.name].address, PI_DESC.size)
 
-    def hits(self, trip: Trip) -> list[Hit]:
+    def hits(self, stop_event: StopEvent) -> list[TraceEvent]:
         """The transitions that a stop shows."""
-        cpu, current = self._whose(trip)
-        rip = trip.registers.get("rip")
-        function = trip.function or (self._functions.at(rip) if rip else None)
-        if trip.kind == WRITE:
+        cpu, current = self._whose(stop_event)
+        rip = stop_event.registers.get("rip")
+        function = stop_event.function or (self._functions.at(rip) if rip else None)
+        if stop_event.kind == WRITE:
             found = self._changed(self._known)
-            return [self._write(trip, cpu, function, name, changes) for name, changes in found.items()]
+            return [self._write(stop_event, cpu, function, name, changes) for name, changes in found.items()]
         changes = self._changed([current]).get(current, {}) if current in self._known else {}
-        return [Hit(trip.time, trip.kind, cpu, function, current, changes)]
+        return [TraceEvent(stop_event.time, stop_event.kind, cpu, function, current, changes)]
 
-    def _write(self, trip: Trip, cpu: int | None, function: str | None, name: str, changes: Changes) -> Hit:
-        if trip.function is None and _by_device(changes, function):
+    def _write(
+        self, stop_event: StopEvent, cpu: int | None, function: str | None, name: str, changes: Changes
+    ) -> TraceEvent:
+        if stop_event.function is None and _by_device(changes, function):
             cpu = function = None
-        return Hit(trip.time, WRITE, cpu, function, name, changes)
+        return TraceEvent(stop_event.time, WRITE, cpu, function, name, changes)
 
     def _changed(self, names: Iterable[str]) -> dict[str, Changes]:
         """What changed in the descriptors of these vCPUs since they were last read."""
@@ -127,18 +129,18 @@ class _Tracer:
                 self._known[name] = now
         return found
 
-    def _whose(self, trip: Trip) -> tuple[int | None, str | None]:
+    def _whose(self, stop_event: StopEvent) -> tuple[int | None, str | None]:
         """The CPU, by Xen's number if that can be read, and the vCPU that it runs."""
-        rsp = trip.registers.get("rsp")
-        if trip.cpu is None or not rsp:
-            return trip.cpu, None
+        rsp = stop_event.registers.get("rsp")
+        if stop_event.cpu is None or not rsp:
+            return stop_event.cpu, None
         try:
             top = (rsp | STACK_SIZE - 1) + 1 - self._xen.profile.size("cpu_info")
             info = self._xen.structs("cpu_info", [top], "processor_id", "current_vcpu")[0]
         except UNREADABLE:
-            return trip.cpu, None
+            return stop_event.cpu, None
         if not info:
-            return trip.cpu, None
+            return stop_event.cpu, None
         return info["processor_id"], self._names.get(info["current_vcpu"])
 
 

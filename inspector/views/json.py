@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from inspector.answer import Answer
+from inspector.model.answer import Answer
 
 
 def show(answer: Answer, out: TextIO) -> None:

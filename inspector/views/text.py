@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from inspector.answer import Answer, Block, Facts, Table
+from inspector.model.answer import Answer, Block, Facts, Table
 
 UNLIMITED = 10_000
 

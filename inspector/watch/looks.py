@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from inspector.analysis.situation import label, situation
 from inspector.audit import INFO, Finding, confirm
+from inspector.base.errors import NotHere
 from inspector.commands import vcpu_words as words
-from inspector.errors import NotHere
-from inspector.situation import label, situation
-from inspector.snapshot import BlockingList, Snapshot, Vcpu
+from inspector.model.snapshot import BlockingList, Snapshot, Vcpu
 from inspector.targets.control import Control, Driven
 
 if TYPE_CHECKING:
-    from inspector.look import Look
+    from inspector.capture.inspection import Inspection
 
 COLUMNS = ("VCPU", "STATE", "CPU", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION")
 HISTORY = 16
@@ -66,12 +66,14 @@ class Looks:
         NotHere: the machine stands still for good.
     """
 
-    def __init__(self, look: Look, steps: int) -> None:
-        self._look = look
+    def __init__(self, inspection: Inspection, steps: int) -> None:
+        self._inspection = inspection
         self._steps = steps
-        self._target: object = look.target
+        self._target: object = inspection.target
         if not isinstance(self._target, Control | Driven):
-            raise NotHere(f"{look.target.description} stands still for good: only a live or simulated machine changes")
+            raise NotHere(
+                f"{inspection.target.description} stands still for good: only a live or simulated machine changes"
+            )
         self.live = isinstance(self._target, Control)
         self._was_running = isinstance(self._target, Control) and self._target.running
         self._before: Snapshot | None = None
@@ -101,8 +103,8 @@ class Looks:
         start = time.monotonic()
         if isinstance(self._target, Control):
             self._target.stop()
-        self._look = self._look.again()
-        snapshot = words.snapshot_of(self._look)
+        self._inspection = self._inspection.again()
+        snapshot = words.snapshot_of(self._inspection)
         stopped = None
         if isinstance(self._target, Control):
             self._target.cont()
@@ -129,7 +131,7 @@ class Looks:
             findings,
             tuple(f for f in findings if (f.rule, f.subject, f.severity) not in old),
             stopped,
-            (*self._look.problems, *snapshot.problems),
+            (*self._inspection.problems, *snapshot.problems),
         )
 
     def _row(self, snapshot: Snapshot, vcpu: Vcpu, known: dict[str, Row], said: tuple[str, ...]) -> Row:

@@ -17,7 +17,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from inspector.audit import BUG, Finding
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 from inspector.watch.looks import COLUMNS, Looks, Row, Seen
 
 BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"

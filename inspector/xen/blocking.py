@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from inspector.snapshot import BlockingList, Cpu, Node, Vcpu
+from inspector.model.snapshot import BlockingList, Cpu, Node, Vcpu
 from inspector.xen.xen import Xen
 
 VARIABLE = "per_cpu__vmx_pi_blocking"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from inspector.errors import UNREADABLE
-from inspector.snapshot import BLOCK, RESUME, SWITCH_FROM, SWITCH_TO, Domain, Vcpu
+from inspector.base.errors import UNREADABLE
+from inspector.model.snapshot import BLOCK, RESUME, SWITCH_FROM, SWITCH_TO, Domain, Vcpu
 from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
 from inspector.xen.vmx import with_vmx

@@ -12,10 +12,10 @@ from itertools import chain
 
 import numpy as np
 
-from inspector.errors import NotReadable, VtdpiError
+from inspector.base.errors import NotReadable, VtdpiError
+from inspector.profiles import store as profiles
+from inspector.profiles.dwarf import VERSION
 from inspector.targets.target import Range, Target
-from inspector.xen import profiles
-from inspector.xen.dwarf import VERSION
 from inspector.xen.paging import ADDRESS, PAGE, PRESENT, NotMapped, PageTables
 from inspector.xen.xen import Xen, image_base
 from structs.xen.profile import Profile

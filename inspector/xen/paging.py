@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inspector.errors import NotReadable, VtdpiError
+from inspector.base.errors import NotReadable, VtdpiError
 from inspector.targets.target import Target
 
 PAGE = 0x1000

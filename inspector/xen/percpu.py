@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from inspector.errors import UNREADABLE
-from inspector.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
+from inspector.base.errors import UNREADABLE
+from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
 from inspector.xen.cpus import CPUS_LIMIT
 from inspector.xen.paging import ADDRESS, PageTables

@@ -5,8 +5,8 @@ Sources: xen/lib/radix-tree.c, `struct pirq`, `struct hvm_pirq_dpci`, `pt_irq_cr
 
 from __future__ import annotations
 
-from inspector.errors import VtdpiError
-from inspector.snapshot import Binding
+from inspector.base.errors import VtdpiError
+from inspector.model.snapshot import Binding
 from inspector.xen.xen import Xen
 from structs.xen.pirq import DPCI, GUEST_MSI, INDIRECT, MAPPED, NODE_SLOTS, SLOT_COUNT
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from inspector.errors import UNREADABLE
-from inspector.snapshot import Descriptor, Vcpu
+from inspector.base.errors import UNREADABLE
+from inspector.model.snapshot import Descriptor, Vcpu
 from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
 from structs.columns import columns

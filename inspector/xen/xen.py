@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 from inspector.xen.paging import PageTables
 from structs.columns import columns
 from structs.xen.profile import POINTER_SIZE, Profile

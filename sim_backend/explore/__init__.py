@@ -20,10 +20,10 @@ from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, Asked
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.search import Limits, Progress, Search
-from sim_backend.history import History, started
-from sim_backend.moves import Move
-from sim_backend.scenario import Scenario, Workload
-from sim_backend.versions import CURRENT, Version
+from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.machine.history import History, started
+from sim_backend.machine.moves import Move
+from sim_backend.scenario.scenario import Scenario, Workload
 
 __all__ = ["Exploration", "Limits", "explore"]
 

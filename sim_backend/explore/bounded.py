@@ -7,21 +7,21 @@ from functools import partial
 from itertools import combinations, product
 from typing import Any
 
-from sim_backend.bounds import UNBOUNDED, Bounds
-from sim_backend.errors import SimError
 from sim_backend.explore.model import Action, Key, Model, Property, Value
 from sim_backend.explore.properties import Asked, Test
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.situations import situation
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.view import Shared, View
-from sim_backend.guests import FIRST_GUEST_VECTOR
-from sim_backend.hardware import posted_interrupt_processing
-from sim_backend.machine import Machine
-from sim_backend.moves import Move, give
-from sim_backend.naming import device_name
-from sim_backend.orders import IPI_VECTOR
-from sim_backend.program import BY_NUMBER, PROCEDURE
+from sim_backend.logic.program import BY_NUMBER, PROCEDURE
+from sim_backend.logic.vtd_engine import posted_interrupt_processing
+from sim_backend.machine.environment import IPI_VECTOR
+from sim_backend.machine.guests import FIRST_GUEST_VECTOR
+from sim_backend.machine.machine import Machine
+from sim_backend.machine.moves import Move, give
+from sim_backend.memory.errors import SimError
+from sim_backend.memory.naming import device_name
+from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 
 Acted = tuple[bool, Any]
 MOST_AT_ONCE = 64
@@ -92,11 +92,11 @@ class BoundedMachine(TrackedMachine):
     def _turn_of(self, actor: Any) -> Callable[[View], Acted]:
         def act(view: View) -> Acted:
             self.show(view)
-            return (False, None) if self.crashed else self._moved(view, actor, [])
+            return (False, None) if self.crashed else self._generation(view, actor, [])
 
         return act
 
-    def _moved(self, view: View, actor: Any, moves: list[Move]) -> Acted:
+    def _generation(self, view: View, actor: Any, moves: list[Move]) -> Acted:
         """Have an actor do its next step, and those after it that touch nothing but its own."""
         drawn = len(view.drawn)
         try:
@@ -215,7 +215,7 @@ class BoundedMachine(TrackedMachine):
             moves = [Move(order=order, arguments=arguments)]
             self._count(order, arguments)
             if actor is not None:
-                return self._moved(view, actor, moves)
+                return self._generation(view, actor, moves)
             self.store()
             return True, tuple(moves)
 
@@ -262,7 +262,7 @@ class BoundedMachine(TrackedMachine):
                 return False, None
             give(self, order, arguments)
             self._count(order, arguments)
-            acted, moves = self._moved(view, cpu, [Move(order=order, arguments=arguments)])
+            acted, moves = self._generation(view, cpu, [Move(order=order, arguments=arguments)])
             return acted and not self.orders, moves
 
         return act

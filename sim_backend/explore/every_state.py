@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sim_backend.cpu import idle_loop
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.search import Search
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.tracked_actors import STACK
-from sim_backend.machine import Machine
-from sim_backend.program import PROCEDURE
+from sim_backend.logic.cpu import idle_loop
+from sim_backend.logic.program import PROCEDURE
+from sim_backend.machine.machine import Machine
 
 SEEN = frozenset(("lapic", "curr", "where"))
 """Keys beside memory that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim_backend import cpus
 from sim_backend.explore.fields import Fields
-from sim_backend.explore.frozen import thawed
+from sim_backend.explore.freeze import thaw
 from sim_backend.explore.model import Key, Value
 from sim_backend.explore.tracked import ATTRIBUTES, TrackedMachine
 from sim_backend.explore.tracked_actors import IN_IRQ, IRQS, QUEUE, RESULT, STACK
-from sim_backend.hardware import LAPIC_IRR, LAPIC_ISR
-from sim_backend.machine import Machine
-from sim_backend.pi_logic import LOCAL_IRQ_COUNT
+from sim_backend.layout import cpus
+from sim_backend.logic.pi import LOCAL_IRQ_COUNT
+from sim_backend.logic.vtd_engine import LAPIC_IRR, LAPIC_ISR
+from sim_backend.machine.machine import Machine
 
 REGISTERS = range(0, 256, 32)
 
@@ -41,7 +41,7 @@ def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine
             if key in actors:
                 _put_doing(actors[key], value)
             elif key in ATTRIBUTES and key not in ("areas", "owners"):
-                setattr(machine, key, thawed(value))
+                setattr(machine, key, thaw(value))
         elif isinstance(key, tuple) and key[0] == "lapic":
             machine.cpus[key[1]].lapic.irr, machine.cpus[key[1]].lapic.isr = value
         elif isinstance(key, tuple) and key[0] == "curr":
@@ -52,14 +52,14 @@ def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine
             machine.buffers[key[1]] = list(value)
     machine.bindings = {key: tuple(map(tuple, pairs)) for key, pairs in machine.bindings.items()}
     machine.background = True
-    _mirror_layout(machine, thawed(state.get("areas")), thawed(state.get("owners")))
+    _mirror_layout(machine, thaw(state.get("areas")), thaw(state.get("owners")))
     _mirror_cpus(machine)
     _mirror_vcpus(machine, tracked.base)
     return machine  # type: ignore[no-any-return]
 
 
 def _put_doing(actor: Any, value: Any) -> None:
-    doing = thawed(value)
+    doing = thaw(value)
     actor.stack, actor.result = doing[STACK], doing[RESULT]
     actor.in_irq, actor.irqs = doing[IN_IRQ], doing[IRQS]
     if hasattr(actor, "queue"):

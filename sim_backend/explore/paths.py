@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim_backend.errors import SimError
 from sim_backend.explore.transitions import Outcome
+from sim_backend.memory.errors import SimError
 
 if TYPE_CHECKING:
     from sim_backend.explore.search import Search

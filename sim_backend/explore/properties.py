@@ -18,14 +18,14 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from sim_backend.cpu import idle_loop, in_guest, vmx_do_vmentry
-from sim_backend.errors import SimError
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
-from sim_backend.hardware import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
-from sim_backend.invariants import INVARIANTS, settled
-from sim_backend.pi_logic import SN_MASK, VPF_BLOCKED
-from sim_backend.program import PC, PROCEDURE, Frame
-from sim_backend.world import PIR_WORDS
+from sim_backend.logic.context import PIR_WORDS
+from sim_backend.logic.cpu import idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.logic.pi import SN_MASK, VPF_BLOCKED
+from sim_backend.logic.program import PC, PROCEDURE, Frame
+from sim_backend.logic.vtd_engine import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
+from sim_backend.machine.invariants import INVARIANTS, settled
+from sim_backend.memory.errors import SimError
 
 Test = Callable[[Any], bool]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
-from sim_backend.explore.frozen import TABLE
+from sim_backend.explore.freeze import TABLE
 from sim_backend.explore.model import Key, Value
-from sim_backend.hardware import ENTRY_SIZE, interrupt_request
-from sim_backend.memory import PAGE
-from sim_backend.pi_logic import IRR, vmx_vcpu_block
-from sim_backend.pi_logic.block import CPU_NUMBER, lock_list, nv_first
-from sim_backend.program import BY_NUMBER, FIRST, PC, PROCEDURE
-from sim_backend.world import PIR_WORDS
+from sim_backend.logic.context import PIR_WORDS
+from sim_backend.logic.pi import IRR, vmx_vcpu_block
+from sim_backend.logic.pi.block import CPU_NUMBER, lock_list, nv_first
+from sim_backend.logic.program import BY_NUMBER, FIRST, PC, PROCEDURE
+from sim_backend.logic.vtd_engine import ENTRY_SIZE, interrupt_request
+from sim_backend.memory.memory import PAGE
 
 MOST = 24
 """So many renamings are used at most; with more, each state costs more than it saves."""

@@ -241,11 +241,11 @@ class Search:
     def _spread(self, work: Callable[[int, int], Part], start: int, end: int) -> Iterator[Part]:
         """What several threads find out, none of which learns anything."""
         self._once_still(lambda: self.renaming.smallest(self.states.rows[:1]))
-        self.learnt.frozen = True
+        self.learnt.freeze = True
         try:
             yield from spread(work, start, end, CHUNK, self.threads)
         finally:
-            self.learnt.frozen = False
+            self.learnt.freeze = False
 
     def _successors(self, states: Any, renamed: bool = True) -> Successors | None:
         """What comes after states. None if fields moved, for what was not known had to be learnt."""

@@ -1,16 +1,16 @@
-"""Where vCPUs of a simulated machine stand, told from the machine; `inspector.situation` tells it from a snapshot."""
+"""Where vCPUs of a simulated machine stand, told from the machine (`inspector.analysis`: from a snapshot)."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from sim_backend.domains import OFFLINE, RUNNABLE, RUNNING
-from sim_backend.errors import SimError
 from sim_backend.explore.properties import in_guest_mode, paused
-from sim_backend.invariants import nodes
-from sim_backend.pi_logic import PI_CSW_TO, SN_MASK, VPF_BLOCKED
-from sim_backend.scheduler import VPF_DOWN
+from sim_backend.layout.domains import OFFLINE, RUNNABLE, RUNNING
+from sim_backend.logic.pi import PI_CSW_TO, SN_MASK, VPF_BLOCKED
+from sim_backend.logic.scheduler import VPF_DOWN
+from sim_backend.machine.invariants import nodes
+from sim_backend.memory.errors import SimError
 
 
 def situation(m: Any, v: int) -> str:

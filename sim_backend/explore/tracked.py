@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-from sim_backend.explore.frozen import frozen, thawed
+from sim_backend.explore.freeze import freeze, thaw
 from sim_backend.explore.model import Key, Value
 from sim_backend.explore.tracked_actors import (
     DOING,
@@ -24,11 +24,11 @@ from sim_backend.explore.tracked_actors import (
 )
 from sim_backend.explore.tracked_memory import TrackedMemory, TrackedStores
 from sim_backend.explore.view import View
-from sim_backend.layout import Layout
-from sim_backend.machine import Machine
-from sim_backend.program import Actor
-from sim_backend.store_buffers import Store
-from sim_backend.world import World
+from sim_backend.layout.layout import Layout
+from sim_backend.logic.context import LogicContext
+from sim_backend.logic.program import Actor
+from sim_backend.logic.store_buffers import Store
+from sim_backend.machine.machine import Machine
 
 ATTRIBUTES = (
     *("runq", "scheduled", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving", "events", "migrating"),
@@ -86,7 +86,7 @@ class TrackedMachine(Machine):
         base_layout: Any = self.layout
         locks = frozenset(
             (
-                *(World.blocking_lock(machine, cpu) for cpu in machine.areas),
+                *(LogicContext.blocking_lock(machine, cpu) for cpu in machine.areas),
                 *map(machine.table_lock, range(len(machine.units))),
             )
         )
@@ -140,12 +140,12 @@ class TrackedMachine(Machine):
                 return actor.current, getattr(actor, "guest", False)
             return self.first_of_other(kind, rest)
         if key in ATTRIBUTES:
-            return frozen(getattr(base, key))
+            return freeze(getattr(base, key))
         actor = next(actor for actor in base.actors if actor.name == key)
         tracked = next(other for other in self.actors if other.name == key)
         parts = [actor.stack, actor.result, actor.in_irq, actor.irqs, getattr(actor, "queue", [])]
-        tracked.restore([(DOING, frozen(parts))])
-        return tracked.frozen(DOING)
+        tracked.restore([(DOING, freeze(parts))])
+        return tracked.freeze(DOING)
 
     def first_of_other(self, kind: Any, rest: list[Any]) -> Value:
         """What a key that is not the machine's has for its first value."""
@@ -161,13 +161,13 @@ class TrackedMachine(Machine):
     def store(self) -> None:
         """Have the view take what has changed."""
         for key, opened in self.changed.items():
-            self.view[key] = opened[0].frozen(opened[1]) if isinstance(opened, tuple) else frozen(opened)
+            self.view[key] = opened[0].freeze(opened[1]) if isinstance(opened, tuple) else freeze(opened)
 
     def opened(self, name: Key) -> Any:
         """An attribute, to be changed."""
         self.view.touch(name)
         if name not in self.changed:
-            self.changed[name] = thawed(self.view[name])
+            self.changed[name] = thaw(self.view[name])
         return self.changed[name]
 
     def buffer(self, cpu: int) -> list[Store]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim_backend.actors import Device, Toolstack, Unit
-from sim_backend.cpu import INJECTED, BufferedCpu, Cpu, assist, idle_loop, in_guest, vmx_do_vmentry
-from sim_backend.explore.frozen import frozen, thawed
+from sim_backend.explore.freeze import freeze, thaw
 from sim_backend.explore.model import Key, Value
 from sim_backend.explore.view import Shared
-from sim_backend.hardware import Lapic
-from sim_backend.program import PC, PROCEDURE
-from sim_backend.store_buffers import StoreBuffer
+from sim_backend.logic.actors import Device, Toolstack, Unit
+from sim_backend.logic.cpu import INJECTED, BufferedCpu, Cpu, assist, idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.logic.program import PC, PROCEDURE
+from sim_backend.logic.store_buffers import StoreBuffer
+from sim_backend.logic.vtd_engine import Lapic
 
 
 def _of_actor(part: int, index: int) -> Any:
@@ -56,16 +56,16 @@ class TrackedActor:
         key = self.keys[part]
         machine.view.touch(key)
         if self._shown[part] is not machine.shown:
-            self._parts[part] = thawed(machine.view[key])
+            self._parts[part] = thaw(machine.view[key])
             self._shown[part] = machine.shown
             machine.changed[key] = self, part
         return self._parts[part]
 
-    def frozen(self, part: int) -> Value:
+    def freeze(self, part: int) -> Value:
         """A part of its state, without what nobody reads any more."""
         if part == WHERE:
-            return frozen(self._parts[WHERE])
-        stack, result, in_irq, irqs, queue = map(frozen, self._parts[DOING])
+            return freeze(self._parts[WHERE])
+        stack, result, in_irq, irqs, queue = map(freeze, self._parts[DOING])
         top: Any = stack[-1] if stack else None
         if top is None or top[PROCEDURE] == idle_loop.number:
             result = 0
@@ -79,12 +79,12 @@ class TrackedActor:
 
     def keep(self) -> list[tuple[int, Value]]:
         """Its state as far as it has been read or changed, for `restore`."""
-        return [(part, self.frozen(part)) for part in (DOING, WHERE) if self._shown[part] is self.machine.shown]
+        return [(part, self.freeze(part)) for part in (DOING, WHERE) if self._shown[part] is self.machine.shown]
 
     def restore(self, kept: list[tuple[int, Value]]) -> None:
         """Go back to a state that was kept."""
         for part, value in kept:
-            self._parts[part] = thawed(value)
+            self._parts[part] = thaw(value)
 
 
 class TrackedLapic(Lapic):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sim_backend.explore.view import Shared
-from sim_backend.memory import Memory, SeenMemory
-from sim_backend.store_buffers import NOBODY, BufferedMemory, Store
+from sim_backend.logic.store_buffers import NOBODY, BufferedMemory, Store
+from sim_backend.memory.memory import Memory, SeenMemory
 
 CELL = 8
 

@@ -96,7 +96,7 @@ class Transitions:
         self.fields = fields
         self.view = View(fields)
         self.runs = 0
-        self.frozen = False
+        self.freeze = False
         self._act = act
         self._count = actions
         self.forget()
@@ -144,7 +144,7 @@ class Transitions:
     def leaves(self, action: int, rows: Rows) -> Any:
         """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
         root = self._root[action]
-        if root == 0 and len(rows) and not self.frozen:
+        if root == 0 and len(rows) and not self.freeze:
             return self.leaves(action, rows) if self._learn(action, rows[0]) else None
         result = np.full(len(rows), -root, np.int64)
         if root <= 0:
@@ -161,7 +161,7 @@ class Transitions:
             unknown = np.flatnonzero(reached == 0)
             if unknown.size:
                 # What is not known is learnt, and looked for at the same node again; all else goes on.
-                if self.frozen:
+                if self.freeze:
                     known = np.flatnonzero(reached)
                     active, reached = active.take(known), reached.take(known)
                 elif self._learn_all(action, rows, active.take(unknown), places.take(inner.take(unknown))):

@@ -1,7 +1,7 @@
 """A profile: the addresses of one Xen build's symbols and the layout of its structures, keyed by its build-id.
 
 The file format is the Intermediate Symbol Format (ISF, JSON) that volatility3 and dwarf2json share, reduced to what
-`structs.xen.wanted` names.
+`structs.xen.profile_contents` names.
 
     >>> profile = Profile({
     ...     "metadata": {"xen": {"build_id": "00", "version": "demo"}},

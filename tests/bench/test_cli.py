@@ -14,7 +14,7 @@ import pytest
 
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 ROOT = Path(__file__).parents[2]
 RUNS = 5
@@ -22,7 +22,7 @@ RUNS = 5
 # Reads the peak from /proc: ru_maxrss of a child begins with its parent's.
 PEAK = """
 import re, sys
-from inspector.cli import main
+from inspector.frontends.cli import main
 status = main(sys.argv[1:])
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1], file=sys.stderr)
 sys.exit(status)
@@ -44,7 +44,7 @@ def environment() -> dict[str, str]:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    nothing, ours = seconds("-c", "pass"), seconds("-m", "inspector.cli", "--help")
+    nothing, ours = seconds("-c", "pass"), seconds("-m", "inspector.frontends.cli", "--help")
     with capsys.disabled():
         print(f"\nvtdpi --help: {ours * 1e3:.0f} ms (aim 150), Python {nothing * 1e3:.0f} ms: {ours / nothing:.1f} x")
 
@@ -55,7 +55,7 @@ def test_a_dump_of_512_mib(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with Lab.up(Recipe(xen="4.20", memory=512, name="bench")) as lab, Qmp(lab.qmp) as qmp:
         qmp.execute("dump-guest-memory", {"paging": False, "protocol": f"file:{core}"}, timeout=120)
     words = ["dump", str(core), "irt"]
-    taken = seconds("-m", "inspector.cli", *words)
+    taken = seconds("-m", "inspector.frontends.cli", *words)
     copied = seconds("-c", f"import shutil; shutil.copyfile({str(core)!r}, '/dev/null')")
     ran = subprocess.run(
         [sys.executable, "-c", PEAK, *words], env=environment(), capture_output=True, text=True, check=True
@@ -71,7 +71,8 @@ def test_a_dump_of_512_mib(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.live
 def test_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from inspector.lab.xen import debian
-    from inspector.xen import dwarf, profiles
+    from inspector.profiles import dwarf
+    from inspector.profiles import store as profiles
 
     symbols = debian("4.20", print).symbols
     assert symbols
@@ -85,7 +86,7 @@ def test_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert profiles.by_build_id(profile.build_id)
 
     loaded = median(load)
-    whole = seconds("-m", "inspector.cli", "profile", "make", symbols, "--output", tmp_path / "profile.json")
+    whole = seconds("-m", "inspector.frontends.cli", "profile", "make", symbols, "--output", tmp_path / "profile.json")
     with capsys.disabled():
         print(
             f"\nprofile from DWARF: {made * 1e3:.0f} ms (aim 500), {whole * 1e3:.0f} ms as a command; "

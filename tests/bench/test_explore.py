@@ -8,9 +8,9 @@ import time
 
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.search import Search
-from sim_backend.history import started
-from sim_backend.scenario import parse
-from sim_backend.versions import CURRENT
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import started
+from sim_backend.scenario.scenario import parse
 
 SCENARIO = """
 [machine]

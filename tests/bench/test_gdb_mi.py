@@ -16,7 +16,7 @@ import pytest
 from inspector.lab import Missing
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.gdb_mi import GdbMi
+from inspector.targets.live.gdb_mi import GdbMi
 
 pytestmark = pytest.mark.live
 

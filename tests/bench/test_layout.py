@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.vtd import ENTRIES
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.layout.vtd import ENTRIES
 
 VECTORS = 2047
 DOMAINS = tuple(DomainConfig(number, 8) for number in range(1, 9))

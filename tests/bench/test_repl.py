@@ -13,10 +13,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from sim_backend.core import write_core
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.registers import Still
-from sim_backend.vtd import irte
+from sim_backend.debug.elf_core import write_core
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.layout.vtd import irte
+from sim_backend.machine.registers import Still
 from structs.irte import REMAPPED
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def start(words: list[str], environment: dict[str, str]) -> pexpect.spawn:
     child = pexpect.spawn(
-        sys.executable, ["-m", "inspector.cli", *words], env=environment, dimensions=(40, 120), timeout=20
+        sys.executable, ["-m", "inspector.frontends.cli", *words], env=environment, dimensions=(40, 120), timeout=20
     )
     child.delaybeforesend = None
     return child
@@ -102,8 +102,8 @@ def drain(child: pexpect.spawn) -> None:
 
 def test_completions_are_that_many(core: Path) -> None:
     from inspector.repl import objects
-    from inspector.session import Session
+    from inspector.shell.session import Session
     from inspector.targets.open_file import open_file
 
     with Session(lambda: open_file(core)) as session:
-        assert len(objects.known("INDEX")(session.look)) > ENTRIES
+        assert len(objects.known("INDEX")(session.inspection)) > ENTRIES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from sim_backend.layout import DeviceConfig, DomainConfig, LayoutConfig
-from sim_backend.machine import Machine
-from sim_backend.scenario import BUNDLED, Scenario, load
-from sim_backend.vtd import ENTRIES
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.layout.vtd import ENTRIES
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import BUNDLED, Scenario, load
 
 STEPS = 60_000
 COPIES = 400

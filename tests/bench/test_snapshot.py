@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from inspector.audit import audit
+from inspector.capture.inspection import Inspection
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.look import Look
-from inspector.snapshot import Snapshot, dumps, loads
-from inspector.targets.gdb_mi import GdbMi
-from inspector.targets.mi import Gdb, Reply
+from inspector.model.snapshot import Snapshot, dumps, loads
+from inspector.targets.live.gdb_mi import GdbMi
+from inspector.targets.live.mi import Gdb, Reply
 from inspector.targets.open_file import open_file
-from sim_backend.core import write_core
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.registers import Still
+from sim_backend.debug.elf_core import write_core
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.machine.registers import Still
 from structs.irte import REMAPPED
 
 RUNS = 7
@@ -62,7 +62,7 @@ def test_a_core_of_64_vcpus(layout: Layout, tmp_path: Path, capsys: pytest.Captu
 
     def take() -> Snapshot:
         with open_file(core) as target:
-            return Look(target).snapshot
+            return Inspection(target).snapshot
 
     snapshot = take()
     assert len(snapshot.vcpus) == 64
@@ -95,11 +95,11 @@ def test_live(
     monkeypatch.setattr(Gdb, "try_all", counted)
     with Lab.up(Recipe(capture=golden("xapic-4-cpus"), name="bench")) as lab:  # noqa: SIM117 - one is the time
         with GdbMi(lab.gdb, qmp=str(lab.qmp) if with_qmp else None) as target:
-            look = Look(target)
+            inspection = Inspection(target)
             started = time.perf_counter()
-            assert look.xen
+            assert inspection.xen
             found, before = time.perf_counter(), len(trips)
-            snapshot = look.snapshot
+            snapshot = inspection.snapshot
             taken = time.perf_counter()
     assert len(snapshot.vcpus) == 7
     with capsys.disabled():

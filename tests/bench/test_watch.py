@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from inspector.look import Look
-from inspector.targets.simulation import Simulation
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
 from inspector.watch.looks import Looks
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 SCENARIO = """
 title = "64 vCPUs that sleep most of the time"
@@ -33,7 +33,7 @@ def test_two_looks_a_second(tmp_path):
     path.write_text(SCENARIO)
     machine = Machine(load(str(path)))
     machine.run(5000)
-    looks = Looks(Look(Simulation(machine)), 500)
+    looks = Looks(Inspection(Simulation(machine)), 500)
     looks.take()
     spent = []
     for _ in range(10):

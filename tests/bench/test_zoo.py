@@ -6,19 +6,19 @@ import time
 
 import pytest
 
+from inspector.analysis.situation import situation
 from inspector.audit import BUG, audit
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.targets.simulation import Simulation
-from sim_backend.bugs import with_bugs
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.every_state import every_state
 from sim_backend.explore.search import Search
 from sim_backend.explore.situations import situation as of_explorer
-from sim_backend.history import started
-from sim_backend.scenario import load
-from sim_backend.versions import CURRENT
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import started
+from sim_backend.scenario.bugs import with_bugs
+from sim_backend.scenario.scenario import load
 
 LATENT = {"zoo-04": {"D1", "D2"}}
 """A vCPU that is blocked when the first device comes is on no list, with the notification vector: hazard h-c. No device
@@ -41,14 +41,14 @@ def test_no_reachable_state_is_called_a_bug(scenario, changes):
     machine = BoundedMachine(started(chosen, version), chosen.bounds)
     search = Search(machine.model(), symmetry=False)
     assert search.run().exhausted
-    found, look, count, start = {}, None, 0, time.process_time()
+    found, inspection, count, start = {}, None, 0, time.process_time()
     for state, there in every_state(search, machine):
-        look = Look(Simulation(there), before=look)
-        for finding in audit(look.snapshot):
+        inspection = Inspection(Simulation(there), before=inspection)
+        for finding in audit(inspection.snapshot):
             if finding.severity == BUG:
                 found.setdefault(finding.rule, (state, finding))
-        for vcpu in look.snapshot.vcpus:
-            where = situation(look.snapshot, vcpu)
+        for vcpu in inspection.snapshot.vcpus:
+            where = situation(inspection.snapshot, vcpu)
             assert where is None or where.id == of_explorer(there, there.vcpu(vcpu.name))
         count += 1
     seconds = time.process_time() - start

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
-from sim_backend.layout import Layout
-from sim_backend.memory import PAGE
-from sim_backend.profiles import named
+from sim_backend.layout.layout import Layout
+from sim_backend.layout.profiles import named
+from sim_backend.memory.memory import PAGE
 
 from .compare import Names, differences
 from .functions import Function

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sim_backend.layout import Layout
-from sim_backend.memory import PAGE
+from sim_backend.layout.layout import Layout
+from sim_backend.memory.memory import PAGE
 
 from .sides import Run, percpu
 from .states import message_of

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from sim_backend.cpus import STACK_SIZE
-from sim_backend.memory import PAGE
+from sim_backend.layout.cpus import STACK_SIZE
+from sim_backend.memory.memory import PAGE
 
 from .states import DEVICE, DOMAINS, VCPUS, State, descriptor_of, message_of
 

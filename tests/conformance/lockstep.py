@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim_backend.cpu import Cpu, interrupt_return
-from sim_backend.event import Event as Told
-from sim_backend.machine import Machine
-from sim_backend.memory import PAGE, Memory
-from sim_backend.program import FIRST, PROCEDURE, PROCEDURES, Frame
+from sim_backend.logic.cpu import Cpu, interrupt_return
+from sim_backend.logic.program import FIRST, PROCEDURE, PROCEDURES, Frame
+from sim_backend.machine.event import Event as RecordedTarget
+from sim_backend.machine.machine import Machine
+from sim_backend.memory.memory import PAGE, Memory
 
 from .compare import Names
 from .functions import FUNCTIONS, Function
@@ -66,7 +66,7 @@ class Between:
     """What another actor did while a function of Xen's was under way."""
 
     function: str
-    told: Told
+    told: RecordedTarget
 
 
 class Flow:
@@ -183,7 +183,7 @@ class Lockstep:
         for name, tell in STUBBED.items():
             setattr(machine, name, self._stub(getattr(machine, name), tell))
 
-    def turn(self, act: Callable[[], Told]) -> Told:
+    def turn(self, act: Callable[[], RecordedTarget]) -> RecordedTarget:
         """Have the machine do one step, and Xen's code follow. Raises AssertionError if it goes another way."""
         before = {cpu.name: (cpu, _running(cpu), _interrupts(cpu), cpu.irqs) for cpu in self.machine.cpus}
         begun = {name: frame and frame.copy() for name, (_, frame, _, _) in before.items()}
@@ -229,7 +229,7 @@ class Lockstep:
             flows.append((frame, Flow(self, cpu, begun, irqs, below)))
         return flows[-1][1]
 
-    def _let_others(self, own: Flow | None, told: Told) -> None:
+    def _let_others(self, own: Flow | None, told: RecordedTarget) -> None:
         stored = any(event[0] in ("store", OUTSIDE) for event in self._done)
         for flow in [flow for flows in self._flows.values() for _, flow in flows if flow is not own]:
             if flow.only_read:
@@ -237,7 +237,7 @@ class Lockstep:
             if stored:
                 self.between.append(Between(flow.function.name, told))
 
-    def _follow(self, flow: Flow, told: Told) -> None:
+    def _follow(self, flow: Flow, told: RecordedTarget) -> None:
         happened = False
         for event in self._done:
             if event[0] == OUTSIDE:
@@ -248,7 +248,7 @@ class Lockstep:
                 assert done == event, f"{told}: {self._line(done)} in Xen's code, {self._line(event)} in the model"
         flow.only_read = not happened
 
-    def _ended(self, flow: Flow, told: Told) -> None:
+    def _ended(self, flow: Flow, told: RecordedTarget) -> None:
         more = flow.next()
         assert more is None, f"{told}: ends {flow.function.name}, but in Xen's code then comes {self._line(more)}"
         assert self.code.result & flow.function.value == flow.cpu.result & flow.function.value

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from sim_backend import pi_logic, world
-from sim_backend.program import BY_NUMBER, FUNCTIONS
+from sim_backend.logic import context as world
+from sim_backend.logic import pi as pi_logic
+from sim_backend.logic.program import BY_NUMBER, FUNCTIONS
 
 SETS = {"set_u8", "set_u16", "set_u32", "set_u64", "write", "cmpxchg_u128"}
 READS = {
@@ -110,7 +111,7 @@ def _called(call: ast.Call) -> str:
 def _functions(modules: list[ModuleType]) -> Iterator[tuple[tuple[str | None, int], tuple[str, FunctionType]]]:
     """Where each function of the model begins, its name and itself."""
     helpers = [f for module in modules for f in vars(module).values() if isinstance(f, FunctionType)]
-    helpers += filter(inspect.isfunction, vars(world.World).values())
+    helpers += filter(inspect.isfunction, vars(world.LogicContext).values())
     named = [(f.__name__, f) for f in helpers if f is not pi_logic.run_procedure]
     for procedure in BY_NUMBER:
         steps = zip(procedure.steps, FUNCTIONS[procedure.number], strict=True)

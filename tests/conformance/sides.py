@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim_backend.errors import SimError
-from sim_backend.interrupts import irq_desc
-from sim_backend.layout import Layout
-from sim_backend.memory import PAGE
-from sim_backend.pi_logic import Store, run_procedure
-from sim_backend.versions import CURRENT, Version
+from sim_backend.layout.interrupts import irq_desc
+from sim_backend.layout.layout import Layout
+from sim_backend.logic.pi import Store, run_procedure
+from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.memory.errors import SimError
+from sim_backend.memory.memory import PAGE
 
 from .functions import IN_PLACE, Function
 from .states import DEVICE, State

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.memory import PAGE
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.memory.memory import PAGE
 from structs.irte import POSTED
 from structs.pi_desc import PI_DESC
 from structs.xen.profile import Profile

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import pytest
 
-from sim_backend.interrupts import irq_desc
-from sim_backend.layout import DeviceConfig, DomainConfig, LayoutConfig
-from sim_backend.machine import Machine
-from sim_backend.memory import PAGE
-from sim_backend.moves import give
+from sim_backend.layout.interrupts import irq_desc
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.machine.machine import Machine
+from sim_backend.machine.moves import give
+from sim_backend.memory.memory import PAGE
 from structs.irte import IRTE, POSTED
 from structs.xen.pirq import DPCI
 

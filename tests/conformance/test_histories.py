@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import pytest
 
-from sim_backend.bugs import REPAIRS, with_bugs
 from sim_backend.explore import explore
 from sim_backend.explore.result import BROKEN, HOLDS
-from sim_backend.history import History, perform
-from sim_backend.machine import Machine
-from sim_backend.pi_logic import ON_MASK, VPF_BLOCKED
-from sim_backend.scenario import Scenario, load, parse
-from sim_backend.versions import CURRENT
+from sim_backend.logic.pi import ON_MASK, VPF_BLOCKED
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import History, perform
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.bugs import REPAIRS, with_bugs
+from sim_backend.scenario.scenario import Scenario, load, parse
 from structs.pi_desc import PI_DESC, vectors
 
 from .bench import Bench

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sim_backend import pi_logic
-from sim_backend.bugs import CHANGES, with_bugs
-from sim_backend.memory import PAGE
-from sim_backend.versions import CURRENT, SEED, Version
+from sim_backend.logic import pi as pi_logic
+from sim_backend.logic.versions import CURRENT, SEED, Version
+from sim_backend.memory.memory import PAGE
+from sim_backend.scenario.bugs import CHANGES, with_bugs
 
 from .bench import Bench
 from .functions import FUNCTIONS, Function

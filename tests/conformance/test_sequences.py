@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from sim_backend.layout import Layout
+from sim_backend.layout.layout import Layout
 from structs.pi_desc import PI_DESC, vectors
 
 from .bench import Bench

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sim_backend.layout import Layout
-from sim_backend.profiles import named
+from sim_backend.layout.layout import Layout
+from sim_backend.layout.profiles import named
 from structs.pi_desc import PI_DESC
 
 from .states import MOST_ON_A_LIST, VCPUS, State, descriptor_of, machine, state

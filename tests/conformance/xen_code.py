@@ -43,11 +43,11 @@ from unicorn.x86_const import (
     UC_X86_REG_RSP,
 )
 
-from sim_backend.cpus import STACK_SIZE
-from sim_backend.errors import SimError
-from sim_backend.layout import Layout
-from sim_backend.memory import PAGE, Memory
-from sim_backend.page_tables import translate
+from sim_backend.layout.cpus import STACK_SIZE
+from sim_backend.layout.layout import Layout
+from sim_backend.layout.page_tables import translate
+from sim_backend.memory.errors import SimError
+from sim_backend.memory.memory import PAGE, Memory
 
 Event = tuple[Any, ...]
 """("store", address, bytes before, bytes after) or (name of a function, arguments)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
 from structs.dmar import DMAR
 

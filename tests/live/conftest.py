@@ -18,12 +18,12 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import pytest
 
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 from inspector.lab import Missing
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.lab.xen import DEBIAN
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 AT_ONCE = 2
 
@@ -176,7 +176,7 @@ MEMBERS = {
 
 def _write(lab: Lab, stage: str, indexes: Sequence[int] = (), nic: int = 0) -> Any:
     """Run a stage of write_posted.py in gdb on a lab; its answer."""
-    from inspector.xen import profiles
+    from inspector.profiles import store as profiles
 
     assert lab.symbols
     profile = profiles.of_symbols(lab.symbols)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from inspector.lab import LabError
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.gdb_mi import GdbMi
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.gdb_mi import GdbMi
+from inspector.targets.live.qmp import Qmp
 from inspector.xen.find import find
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
 from structs.dmar import DMAR

@@ -12,12 +12,12 @@ import pytest
 
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.elf_core import ElfCore
-from inspector.targets.file import FileTarget
-from inspector.targets.kdump import Kdump
+from inspector.targets.dump.elf_core import ElfCore
+from inspector.targets.dump.file import FileTarget
+from inspector.targets.dump.kdump import Kdump
+from inspector.targets.dump.raw_image import RawImage
+from inspector.targets.live.qmp import Qmp
 from inspector.targets.open_file import open_file
-from inspector.targets.qmp import Qmp
-from inspector.targets.raw_image import RawImage
 
 pytestmark = pytest.mark.live
 

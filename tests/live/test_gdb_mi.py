@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import pytest
 
-from inspector.errors import NotReadable, TargetError
+from inspector.base.errors import NotReadable, TargetError
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.gdb_mi import GdbMi
-from inspector.targets.qmp import Qmp
-from inspector.targets.rsp import Address, Conversation
+from inspector.targets.live.gdb_mi import GdbMi
+from inspector.targets.live.qmp import Qmp
+from inspector.targets.live.rsp import Address, Conversation
 
 pytestmark = pytest.mark.live
 
@@ -186,7 +186,7 @@ def test_left_as_found_when_we_are_killed(
     script = "\n".join(
         [
             "import sys, time",
-            "from inspector.targets.gdb_mi import GdbMi",
+            "from inspector.targets.live.gdb_mi import GdbMi",
             "with GdbMi(sys.argv[1]) as target:",
             "    target.read(0x100000, 64)",
             "    if int(sys.argv[2]):",

@@ -14,14 +14,14 @@ import construct
 import pexpect
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from inspector.gdb_plugin import install
 from inspector.lab import Missing
 from inspector.lab.machine import Recipe
 from inspector.lab.packages import tree
-from inspector.targets.qmp import Qmp
-from inspector.targets.rsp import Address, Conversation
-from sim_backend.machine import Machine
+from inspector.targets.live.qmp import Qmp
+from inspector.targets.live.rsp import Address, Conversation
+from sim_backend.machine.machine import Machine
 
 pytestmark = pytest.mark.live
 
@@ -151,7 +151,7 @@ def test_a_real_capture(gdb, golden, symbols, cli, tmp_path, name):
 
 
 def test_a_simulated_machines_core_with_and_without_symbols(gdb, machine, symbols, cli, tmp_path):
-    from sim_backend.core import write_core
+    from sim_backend.debug.elf_core import write_core
 
     core = tmp_path / "sim.core"
     write_core(machine, core)
@@ -278,7 +278,7 @@ def test_the_tab_key_completes_before_any_command_ran(gdb, server, symbols):
 
 
 def test_printers_show_the_specifications_fields(gdb, machine, symbols, cli, tmp_path):
-    from sim_backend.core import write_core
+    from sim_backend.debug.elf_core import write_core
 
     layout = machine.layout
     core = tmp_path / "sim.core"
@@ -322,7 +322,7 @@ def test_what_is_wrong_is_one_line(gdb, command, said):
 @pytest.fixture
 def served():
     """A `vtdpi sim --serve`, and where it listens."""
-    words = [sys.executable, "-m", "inspector.cli", "sim", "--steps", "3000", "--serve", "127.0.0.1:0"]
+    words = [sys.executable, "-m", "inspector.frontends.cli", "sim", "--steps", "3000", "--serve", "127.0.0.1:0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         address = re.search(r"target remote (\S+);", process.stdout.readline())[1]
         yield process, address

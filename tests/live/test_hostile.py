@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.gdb_mi import GdbMi
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.gdb_mi import GdbMi
+from inspector.targets.live.qmp import Qmp
 from inspector.xen.find import find
 
 pytestmark = pytest.mark.live
@@ -122,7 +122,7 @@ def test_stripped_symbols(lab_xen: Lab, tmp_path: Path, run: Callable[..., Ran])
 
 def start(lab: Lab, *words: str) -> subprocess.Popen[str]:
     """A command that is under way: what comes before is Python's own start, which no program can guard."""
-    begin = "from inspector.cli import main; print(flush=True); raise SystemExit(main())"
+    begin = "from inspector.frontends.cli import main; print(flush=True); raise SystemExit(main())"
     command = [sys.executable, "-c", begin, "live", lab.gdb, *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

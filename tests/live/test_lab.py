@@ -20,8 +20,8 @@ import pytest
 from inspector.lab import LabError, process, xen
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.qmp import Qmp
-from inspector.xen import profiles
+from inspector.profiles import store as profiles
+from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
 
@@ -36,7 +36,7 @@ class Cli:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(state)}
 
     def start(self, words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "inspector.cli", "lab", *shlex.split(words)]
+        command = [sys.executable, "-m", "inspector.frontends.cli", "lab", *shlex.split(words)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from inspector.lab.lab import Lab
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
 
@@ -190,7 +190,7 @@ def test_registers_equal_the_monitors_view(lab_dom0: Lab, ask: Ask) -> None:
 
 
 def test_without_symbols_registers_and_acpi_still_tell(lab_xen: Lab, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.xen import profiles
+    from inspector.profiles import store as profiles
 
     monkeypatch.setattr(profiles, "known", lambda: iter(()))
     entries = ask("live", lab_xen.gdb, "irt")["units"][0]["entries"]

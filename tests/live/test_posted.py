@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
 

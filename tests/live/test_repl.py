@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
 

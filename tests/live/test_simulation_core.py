@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from sim_backend.core import write_core
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.registers import Still
+from sim_backend.debug.elf_core import write_core
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.machine.registers import Still
 
 pytestmark = pytest.mark.live
 

@@ -7,13 +7,13 @@ import subprocess
 
 import pytest
 
-from inspector.look import Look
-from inspector.remapping import read
-from inspector.targets.gdb_mi import GdbMi
-from inspector.targets.simulation import Simulation
+from inspector.capture.inspection import Inspection
+from inspector.targets.live.gdb_mi import GdbMi
+from inspector.targets.sim.simulation import Simulation
+from inspector.vtd.remapping import read
 from inspector.xen.cpus import online
-from sim_backend.machine import Machine
-from sim_backend.registers import registers
+from sim_backend.machine.machine import Machine
+from sim_backend.machine.registers import registers
 
 pytestmark = pytest.mark.live
 
@@ -102,7 +102,7 @@ def test_vtdpi_live_reads_what_the_simulation_target_reads(server, machine):
         assert [cpu.registers["cr3"] for cpu in live.cpus()] == [cpu.registers["cr3"] for cpu in here.cpus()]
         assert live.ioapics() == here.ioapics()
         assert live.found_running is False
-        looks = Look(live), Look(here)
+        looks = Inspection(live), Inspection(here)
         for there, direct in zip(looks[0].units, looks[1].units, strict=True):
             assert (read(there).raw == read(direct).raw).all()
             assert there.window == direct.window

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from inspector.analysis.diff import diff
 from inspector.audit import audit, confirm
-from inspector.diff import diff
-from inspector.look import Look
-from inspector.snapshot import Snapshot, dumps, loads
-from inspector.targets.gdb_mi import GdbMi
+from inspector.capture.inspection import Inspection
+from inspector.model.snapshot import Snapshot, dumps, loads
+from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.open_file import open_file
 from inspector.xen.pirqs import pirqs
 
@@ -29,19 +29,19 @@ def told_by_keys(lab, keys: str, directory: Path) -> Snapshot:
     log = directory / "console.log"
     log.write_text("".join(lab.keys(key) for key in keys))
     with open_file(log) as target:
-        return Look(target).snapshot
+        return Inspection(target).snapshot
 
 
 def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
     with GdbMi(lab_dom0.gdb) as target:
-        first = Look(target).snapshot
+        first = Inspection(target).snapshot
         assert audit(first) == []
         assert first.problems == ()
         assert loads(dumps(first)) == first
-        assert diff(first, Look(target).snapshot) == []
+        assert diff(first, Inspection(target).snapshot) == []
         target.cont()
         target.stop()
-        assert confirm([first, Look(target).snapshot]) == []
+        assert confirm([first, Inspection(target).snapshot]) == []
     printed = told_by_keys(lab_dom0, "Vqi", tmp_path)
     assert entries(printed) == entries(first)
     assert [(vcpu.name, vcpu.processor) for vcpu in printed.vcpus] == [
@@ -52,7 +52,7 @@ def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
 
 def test_the_tree_of_pirqs_is_the_one_that_xen_lists(lab_dom0):
     with GdbMi(lab_dom0.gdb) as target:
-        xen = Look(target).xen
+        xen = Inspection(target).xen
         assert xen
         rows = xen.structs("pirq", pirqs(xen, xen.pointer("domain_list")), "pirq")
         found = [row["pirq"] for row in rows if row]
@@ -65,7 +65,7 @@ def test_the_tree_of_pirqs_is_the_one_that_xen_lists(lab_dom0):
 def test_entries_that_xen_posted(lab_posted, tmp_path):
     lab = lab_posted.lab
     with GdbMi(lab.gdb) as target:
-        snapshot = Look(target).snapshot
+        snapshot = Inspection(target).snapshot
     assert entries(told_by_keys(lab, "V", tmp_path)) == entries(snapshot)
     found = audit(snapshot)
     # QEMU's unit cannot post, and the descriptors that the entries were made to name are no vCPU's.

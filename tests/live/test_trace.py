@@ -11,7 +11,7 @@ import time
 import pytest
 
 from inspector.lab.machine import Recipe
-from inspector.targets.qmp import Qmp
+from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
 
@@ -25,7 +25,7 @@ def test_a_function_of_a_real_xen_is_traced_and_the_machine_left_as_found(labs):
     lab = labs(Recipe(xen="4.20", dom0=True))
     lab.wait()
     words = ["live", lab.gdb, "--qmp", str(lab.control), "trace", "--hook", "do_softirq", "--json"]
-    command = [sys.executable, "-m", "inspector.cli", *words]
+    command = [sys.executable, "-m", "inspector.frontends.cli", *words]
     done = subprocess.run([*command, "--count", "5"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     hits = json.loads(done.stdout)["hits"]

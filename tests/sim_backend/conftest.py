@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from inspector.pytest_plugin import vtdpi_sim  # noqa: F401 - a fixture; installed, it comes by the entry point
-from sim_backend.gdbserver import GdbServer
-from sim_backend.layout import LayoutConfig
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from inspector.frontends.pytest_plugin import vtdpi_sim  # noqa: F401 - a fixture; installed, it comes by the entry point
+from sim_backend.debug.gdb_server import GdbServer
+from sim_backend.layout.layout import LayoutConfig
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 
 @pytest.fixture

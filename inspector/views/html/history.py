@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from inspector.answer import Table
 from inspector.commands.report import explained
-from inspector.explore.hits import hits, starts
 from inspector.explore.steps import Reading, Step, actors
 from inspector.explore.table import FINDINGS, changes, groups, last, number, said, short, states
-from inspector.trace.hit import STEPS
+from inspector.explore.trace_events import hits, starts
+from inspector.model.answer import Table
+from inspector.trace.trace_event import STEPS
 from inspector.views.html import page, timeline
 from inspector.views.html.markup import tag
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from inspector.answer import Table
-from inspector.report import Chain, Explained, RemappingTable, Report
+from inspector.analysis.report import Chain, Explained, RemappingTable, Report
+from inspector.model.answer import Table
 from inspector.views.html import style, table_map, timeline
 from inspector.views.html.markup import html, tag
 

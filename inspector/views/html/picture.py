@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from inspector.report import Report
+from inspector.analysis.report import Report
 from inspector.views.html import style
 from inspector.views.html.markup import tag, xml
 from inspector.views.html.table_map import table_map

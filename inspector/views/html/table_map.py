@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from inspector.report import Entry, RemappingTable
+from inspector.analysis.report import Entry, RemappingTable
 from inspector.views.html.markup import tag
 
 COLUMNS = 32

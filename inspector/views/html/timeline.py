@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from inspector.trace.hit import Hit, Value
+from inspector.trace.trace_event import TraceEvent, Value
 from inspector.views.html.markup import tag
 
 NAME, WIDTH, LANE, HEIGHT = 56, 900, 26, 14
@@ -15,7 +15,7 @@ TICKS = 5
 Vectors = tuple[int | None, int | None]
 
 
-def timeline(hits: Sequence[Hit], unit: str, vectors: Vectors) -> Element:
+def timeline(hits: Sequence[TraceEvent], unit: str, vectors: Vectors) -> Element:
     """The timeline. `vectors` are Xen's notification and wakeup vectors."""
     writes = [hit for hit in hits if hit.vcpu and hit.changes]
     names = sorted({hit.vcpu for hit in writes if hit.vcpu}, key=_natural)[:LANES]
@@ -38,7 +38,7 @@ def key(kind: str, words: str) -> Element:
     return tag("span", tag("svg", shape, viewBox="0 0 14 14", aria_hidden="true"), words, class_="key")
 
 
-def _lane(name: str, hits: Sequence[Hit], y: int, end: float, vectors: Vectors, unit: str) -> Element:
+def _lane(name: str, hits: Sequence[TraceEvent], y: int, end: float, vectors: Vectors, unit: str) -> Element:
     lane = tag("g", tag("text", name, x=0, y=y + 12, class_="name"))
     known: dict[str, Value] = {}
     for hit in reversed(hits):
@@ -60,7 +60,7 @@ def _lane(name: str, hits: Sequence[Hit], y: int, end: float, vectors: Vectors, 
     return lane
 
 
-def _vectors(hit: Hit, which: int) -> tuple[int, ...]:
+def _vectors(hit: TraceEvent, which: int) -> tuple[int, ...]:
     value = hit.changes["pir"][which]
     return value if isinstance(value, tuple) else ()
 

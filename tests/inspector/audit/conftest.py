@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from inspector.audit import audit
-from inspector.look import Look
-from inspector.targets.simulation import Simulation
-from sim_backend.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from structs.irte import POSTED
 from structs.pi_desc import PI_DESC
 
@@ -136,7 +136,7 @@ class Machine:
 
     def snapshot(self, **known):
         """A look at it; `known` is what this target cannot tell (`irr`, `isr` of all CPUs)."""
-        snapshot = Look(self.target).snapshot
+        snapshot = Inspection(self.target).snapshot
         cpus = tuple(replace(cpu, **known) for cpu in snapshot.cpus) if known else snapshot.cpus
         return replace(snapshot, cpus=cpus)
 

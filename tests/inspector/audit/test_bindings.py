@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.snapshot import Binding
+from inspector.model.snapshot import Binding
 
 NIC = 0x0018
 ENTRY0 = "unit 0 entry 0x18"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from inspector.analysis.situation import situation
 from inspector.audit import audit, confirm
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.snapshot import Snapshot
+from inspector.capture.inspection import Inspection
+from inspector.model.snapshot import Snapshot
 from inspector.targets.open_file import open_file
 from inspector.targets.target import Cpu, Range, Target
 
@@ -31,7 +31,7 @@ def take(golden: Callable[[str], Path]) -> Take:
 
     def taken(name: str) -> Snapshot:
         with open_file(golden(name)) as target:
-            return Look(target).snapshot
+            return Inspection(target).snapshot
 
     return taken
 
@@ -99,18 +99,18 @@ def test_an_interrupt_written_into_the_irr_of_a_blocked_vcpu(
     golden: Callable[[str], Path], name: str, vcpu: str, severity: str
 ) -> None:
     with open_file(golden(name)) as target:
-        look = Look(target)
-        assert look.xen
-        held = look.snapshot.by_name[vcpu]
+        inspection = Inspection(target)
+        assert inspection.xen
+        held = inspection.snapshot.by_name[vcpu]
         assert (held.blocked, held.irr, held.isr, held.tpr, held.interruptible) == (True, (), (), 0, True)
-        row = look.xen.structs("vcpu", [held.address], "arch.hvm.vlapic.regs")[0]
+        row = inspection.xen.structs("vcpu", [held.address], "arch.hvm.vlapic.regs")[0]
         assert row
-        page = look.xen.memory.translate(row["arch.hvm.vlapic.regs"])
+        page = inspection.xen.memory.translate(row["arch.hvm.vlapic.regs"])
         interrupt = {page + 0x240: 1 << 3}
-        (finding,) = audit(Look(Written(target, interrupt)).snapshot)
+        (finding,) = audit(Inspection(Written(target, interrupt)).snapshot)
         assert (finding.rule, finding.severity, finding.subject) == ("D30", severity, vcpu)
         assert "vector 0x83" in finding.message
-        assert audit(Look(Written(target, interrupt | {page + 0x80: 0x80})).snapshot) == []
+        assert audit(Inspection(Written(target, interrupt | {page + 0x80: 0x80})).snapshot) == []
 
 
 def test_priorities_and_rflags_of_a_real_guest(take: Take) -> None:

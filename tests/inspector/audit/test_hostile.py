@@ -11,10 +11,10 @@ from argparse import ArgumentParser
 import numpy as np
 import pytest
 
+from inspector.base.errors import NotReadable, VtdpiError
+from inspector.capture.inspection import Inspection
 from inspector.commands import command
-from inspector.errors import NotReadable, VtdpiError
-from inspector.look import Look
-from inspector.snapshot import dumps, loads
+from inspector.model.snapshot import dumps, loads
 from inspector.targets.target import Target
 from inspector.views import json as json_view
 from inspector.views import text as text_view
@@ -56,7 +56,7 @@ def answers(target, commands=COMMANDS):
         parser = ArgumentParser()
         module.arguments(parser)
         try:
-            answer = module.run(Look(target), parser.parse_args(rest))
+            answer = module.run(Inspection(target), parser.parse_args(rest))
             text_view.show(answer, io.StringIO())
             shown = io.StringIO()
             json_view.show(answer, shown)
@@ -198,7 +198,7 @@ def test_a_hole_in_every_page_that_matters(machine):
     for page in sorted({at & ~0xFFF for at in pages}):
         target = Holes(machine.target, range(page, page + 4096))
         answers(target, FEW)
-        snapshot = Look(target).snapshot
+        snapshot = Inspection(target).snapshot
         assert loads(dumps(snapshot)) == snapshot
 
 

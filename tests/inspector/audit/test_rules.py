@@ -8,8 +8,8 @@ import pytest
 
 from inspector.audit import audit, confirm, rules
 from inspector.audit.rule import RULES
-from inspector.snapshot import MARKER, dumps, loads
-from sim_backend.interrupts import irq_desc
+from inspector.model.snapshot import MARKER, dumps, loads
+from sim_backend.layout.interrupts import irq_desc
 from structs.irte import REMAPPED
 from structs.pi_desc import pir_of
 

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
+from inspector.analysis.situation import SITUATIONS, situation
 from inspector.audit import audit
-from inspector.look import Look
-from inspector.situation import SITUATIONS, situation
-from inspector.targets.simulation import Simulation
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 STEPS, BETWEEN = 2400, 23
 
@@ -27,7 +27,7 @@ def watched(scenario, version, seed):
     for step in range(STEPS):
         machine.step()
         if step % BETWEEN == 0:
-            snapshot = Look(Simulation(machine)).snapshot
+            snapshot = Inspection(Simulation(machine)).snapshot
             assert snapshot.problems == ()
             bugs.update(finding.rule for finding in audit(snapshot) if finding.severity == "bug")
             seen |= {where.id for vcpu in snapshot.vcpus if (where := situation(snapshot, vcpu))}

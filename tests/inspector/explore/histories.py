@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sim_backend.config import DeviceConfig, DomainConfig, LayoutConfig
-from sim_backend.errors import SimError
-from sim_backend.history import History, started
-from sim_backend.moves import Move
-from sim_backend.scenario import Scenario
-from sim_backend.versions import CURRENT
+from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import History, started
+from sim_backend.machine.moves import Move
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario.scenario import Scenario
 
 COMMITTED = Path(__file__).with_name("stranded.json")
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from inspector.cli import main
-from inspector.explore.cli import EVENTS
-from sim_backend.bounds import Bounds
+from inspector.frontends.cli import main
+from inspector.frontends.explore_cli import EVENTS
 from sim_backend.explore.threads import spread
+from sim_backend.scenario.bounds import Bounds
 
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""

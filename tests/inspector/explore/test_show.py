@@ -12,17 +12,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from inspector.analysis.situation import situation
+from inspector.capture.inspection import Inspection
 from inspector.explore.document import document
-from inspector.explore.hits import hits, to_perfetto
 from inspector.explore.show import show, tell
 from inspector.explore.steps import ENVIRONMENT, actors, read
 from inspector.explore.table import blocks, groups
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.targets.simulation import Simulation, read_history
+from inspector.explore.trace_events import hits, to_perfetto
+from inspector.targets.sim.simulation import Simulation, read_history
 from inspector.views.html.history import history as page
-from sim_backend.errors import SimError
-from sim_backend.moves import Move
+from sim_backend.machine.moves import Move
+from sim_backend.memory.errors import SimError
 
 from .histories import COMMITTED, MAKERS
 
@@ -89,7 +89,7 @@ def test_changes_add_up_to_what_memory_holds(history, reading):
                 assert stands[name] != where
                 stands[name] = where
         if number in places:
-            snapshot = Look(Simulation(history.at(number))).snapshot
+            snapshot = Inspection(Simulation(history.at(number))).snapshot
             vcpus = {vcpu.name: vcpu for vcpu in snapshot.vcpus if vcpu.pi}
             assert vcpus.keys() == states.keys()
             for name, vcpu in vcpus.items():

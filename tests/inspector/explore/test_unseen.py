@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from inspector.cli import main
+from inspector.frontends.cli import main
 
 
 @pytest.mark.parametrize("scenario", ["h-o", "h-m"])

@@ -9,12 +9,11 @@ from functools import cache
 
 import pytest
 
+from inspector.analysis.situation import situation
 from inspector.audit import BUG, audit
+from inspector.capture.inspection import Inspection
 from inspector.explore.steps import read
-from inspector.look import Look
-from inspector.situation import situation
-from inspector.targets.simulation import Simulation
-from sim_backend.bugs import BUGS, VARIANTS, with_bugs
+from inspector.targets.sim.simulation import Simulation
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.every_state import alike, every_state
@@ -24,9 +23,10 @@ from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES
 from sim_backend.explore.search import Search
 from sim_backend.explore.situations import situation as of_explorer
-from sim_backend.history import started
-from sim_backend.scenario import load
-from sim_backend.versions import CURRENT
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import started
+from sim_backend.scenario.bugs import BUGS, VARIANTS, with_bugs
+from sim_backend.scenario.scenario import load
 
 SECONDS = 60
 WAKE, SN = "repair-wake-all", "repair-linux-sn"
@@ -195,10 +195,10 @@ def searched(scenario, *names, **bounds):
 
 
 def looks(search, machine):
-    look = None
+    inspection = None
     for state, there in every_state(search, machine):
-        look = Look(Simulation(there), before=look)
-        yield state, there, look.snapshot
+        inspection = Inspection(Simulation(there), before=inspection)
+        yield state, there, inspection.snapshot
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_state_is_the_machine_that_a_history_leads_to(scenario):
         for moves in moves_to(search, state):
             for move in moves:
                 there.perform(move)
-        assert Look(Simulation(made)).snapshot == Look(Simulation(there)).snapshot
+        assert Inspection(Simulation(made)).snapshot == Inspection(Simulation(there)).snapshot
         assert made.runq == there.runq
         assert [_doing(actor) for actor in made.actors] == [_doing(actor) for actor in there.actors]
         kinds = [(each.settle(), each.crashed) for each in (made.copy(), there.copy())]

@@ -9,7 +9,7 @@ import pytest
 
 from inspector.repl.knowledge import Knowledge
 from inspector.repl.objects import Objects
-from inspector.session import Session
+from inspector.shell.session import Session
 from inspector.targets.open_file import open_file
 
 
@@ -61,7 +61,7 @@ def test_each_fact_is_read_once_a_look_and_again_when_the_machine_has_moved(know
         pass
     assert knowledge.get("of the look") == before
     with knowledge.held():
-        session.target.moved += 1
+        session.target.generation += 1
     assert knowledge.get("lasting") == "x"
     eventually(lambda: knowledge.get("of the look") == before + 1)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from inspector.errors import VtdpiError
+from inspector.base.errors import VtdpiError
 from inspector.targets.target import Target
 
 Answer = TypeVar("Answer")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from inspector.errors import TargetError
-from inspector.targets.elf_core import ElfCore
-from inspector.targets.kdump import Kdump
+from inspector.base.errors import TargetError
+from inspector.targets.dump.elf_core import ElfCore
+from inspector.targets.dump.kdump import Kdump
+from inspector.targets.dump.raw_image import RawImage
 from inspector.targets.open_file import open_file
-from inspector.targets.raw_image import RawImage
 
 Paths = Callable[[str], Path]
 ROOT = Path(__file__).parents[3]

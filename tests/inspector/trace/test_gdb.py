@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.look import Look
-from inspector.targets.gdb_mi import GdbMi
+from inspector.capture.inspection import Inspection
+from inspector.targets.live.gdb_mi import GdbMi
 from inspector.trace.tracer import trace
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 pytestmark = pytest.mark.live
 
@@ -23,8 +23,8 @@ def machine():
 def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_log, eventually):
     wanted = step_log(machine, 120)
     with GdbMi(server.address) as target:
-        look = Look(target)
-        found = trace(look, target, [v for v in look.snapshot.vcpus if v.pi], {}, 120, 120)
+        inspection = Inspection(target)
+        found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 120, 120)
     assert [(hit.vcpu, hit.changes) for hit in found.hits] == [(vcpu, changes) for _, _, vcpu, changes in wanted]
     for hit, (_, actor, *_) in zip(found.hits, wanted, strict=True):
         if actor.startswith("CPU"):

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from inspector.look import Look
-from inspector.targets.simulation import Simulation
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
 from inspector.trace import perfetto
 from inspector.trace.functions import Functions
-from inspector.trace.hit import HOOK, loads
+from inspector.trace.trace_event import HOOK, loads
 from inspector.trace.tracer import trace
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 PHASES = {"M": {"args"}, "i": {"s"}, "X": {"dur"}}
 
@@ -29,9 +29,9 @@ def machine():
 def test_a_storm_traced_is_its_own_step_log(machine, step_log):
     wanted = step_log(machine, 400)
     target = Simulation(machine)
-    look = Look(target)
+    inspection = Inspection(target)
     seen = []
-    found = trace(look, target, [v for v in look.snapshot.vcpus if v.pi], {}, 400, 60, seen.append)
+    found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 400, 60, seen.append)
     assert [(hit.time, hit.vcpu, hit.changes) for hit in found.hits] == [(time, *rest) for time, _, *rest in wanted]
     for hit, (_, actor, *_) in zip(found.hits, wanted, strict=True):
         assert hit.where == (actor if actor.startswith("CPU") else "device")
@@ -42,9 +42,9 @@ def test_a_storm_traced_is_its_own_step_log(machine, step_log):
 def test_hooks_are_told_with_the_vcpu_that_enters_them(machine):
     other = machine.copy()
     target = Simulation(machine)
-    look = Look(target)
-    hooks = {"vmx_vcpu_block": Functions(look.xen.profile)["vmx_vcpu_block"]}
-    found = trace(look, target, [v for v in look.snapshot.vcpus if v.pi], hooks, 20, 60)
+    inspection = Inspection(target)
+    hooks = {"vmx_vcpu_block": Functions(inspection.xen.profile)["vmx_vcpu_block"]}
+    found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], hooks, 20, 60)
     wanted = []
     while len(wanted) < 20:
         other.step()

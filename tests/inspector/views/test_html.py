@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from inspector.answer import Table
-from inspector.report import Chain, Entry, Explained, Link, RemappingTable, Report
-from inspector.trace.hit import STEPS, WRITE, Hit
+from inspector.analysis.report import Chain, Entry, Explained, Link, RemappingTable, Report
+from inspector.model.answer import Table
+from inspector.trace.trace_event import STEPS, WRITE, TraceEvent
 from inspector.views.html.page import page
 from inspector.views.html.picture import picture
 
@@ -27,7 +27,7 @@ def hostile_report():
         chains=[Chain(0, HOSTILE, [Link(HOSTILE, HOSTILE)], HOSTILE)],
         tables=[RemappingTable(HOSTILE, 65536, [Entry(65535, "posted", HOSTILE), Entry(0, "remapped", "x")], table)],
         problems=[HOSTILE],
-        hits=[Hit(5, WRITE, 1, HOSTILE, "d1v0", {"pir": ((), (0x31,)), "on": (0, 1)})],
+        hits=[TraceEvent(5, WRITE, 1, HOSTILE, "d1v0", {"pir": ((), (0x31,)), "on": (0, 1)})],
         unit=STEPS,
     )
 

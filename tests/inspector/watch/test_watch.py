@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from inspector.look import Look
-from inspector.targets.simulation import Simulation
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
 from inspector.watch.looks import Looks
-from sim_backend.machine import Machine
-from sim_backend.scenario import load
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 
 STORM = ("sim", "--scenario", "wakeup-storm", "--steps", 5000, "watch")
 
@@ -24,7 +24,7 @@ def machine():
 
 
 def test_what_changed_is_marked_and_only_that(machine):
-    looks = Looks(Look(Simulation(machine)), 300)
+    looks = Looks(Inspection(Simulation(machine)), 300)
     before = looks.take()
     assert not any(any(row.changed) for row in before.rows)
     changes = 0
@@ -43,12 +43,12 @@ def test_what_changed_is_marked_and_only_that(machine):
 
 def test_activity_counts_the_vectors_that_came_or_went(machine):
     target = Simulation(machine)
-    looks = Looks(Look(target), 200)
+    looks = Looks(Inspection(target), 200)
     looks.take()
-    pirs = [{v.name: set(v.pi.pir) for v in Look(target).snapshot.vcpus if v.pi}]
+    pirs = [{v.name: set(v.pi.pir) for v in Inspection(target).snapshot.vcpus if v.pi}]
     for _ in range(5):
         seen = looks.take()
-        pirs.append({v.name: set(v.pi.pir) for v in Look(target).snapshot.vcpus if v.pi})
+        pirs.append({v.name: set(v.pi.pir) for v in Inspection(target).snapshot.vcpus if v.pi})
     rows = {row.cells[0]: row for row in seen.rows}
     for name in pirs[0]:
         wanted = [len(a[name] ^ b[name]) for a, b in pairwise(pirs)]

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from inspector.profiles import store as profiles
 from inspector.targets.open_file import open_file
-from inspector.xen import profiles
 from inspector.xen.cpus import online
 from inspector.xen.find import XenNotFound, find
 from structs.columns import columns

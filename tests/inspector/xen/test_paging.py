@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.errors import NotReadable
+from inspector.base.errors import NotReadable
 from inspector.targets.target import Target
 from inspector.xen.paging import NotMapped, PageTables
 

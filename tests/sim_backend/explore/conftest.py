@@ -33,7 +33,7 @@ class PlainView:
         return self.drawn[-1][0]
 
     @property
-    def frozen(self):
+    def freeze(self):
         return frozenset((key, value) for key, value in self.state.items() if value != self.model.initial(key))
 
 
@@ -52,7 +52,7 @@ def outcomes(model, number, state) -> Iterator[tuple[object, frozenset]]:
             before = tuple(chosen for chosen, _ in view.drawn[:place])
             scripts += [(*before, other) for other in range(1, view.drawn[place][1])]
         if acted:
-            yield note, view.frozen
+            yield note, view.freeze
 
 
 @dataclass

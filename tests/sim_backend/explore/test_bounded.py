@@ -6,14 +6,14 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from sim_backend.bugs import with_bugs
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.paths import moves_to
 from sim_backend.explore.result import SEEN
 from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.history import History
-from sim_backend.scenario import load
-from sim_backend.versions import CURRENT
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import History
+from sim_backend.scenario.bugs import with_bugs
+from sim_backend.scenario.scenario import load
 
 RESULT = 1
 """Of a CPU's state: what nobody reads any more is dropped earlier by the explorer than by the machine."""

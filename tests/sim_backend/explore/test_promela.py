@@ -8,9 +8,9 @@ from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.model import Action, Model
 from sim_backend.explore.promela import write
 from sim_backend.explore.search import Limits, Search
-from sim_backend.history import started
-from sim_backend.scenario import load
-from sim_backend.versions import CURRENT
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import started
+from sim_backend.scenario.scenario import load
 
 BREADTH_FIRST = "-DBFS"
 

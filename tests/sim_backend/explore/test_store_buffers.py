@@ -17,10 +17,10 @@ from sim_backend.explore.search import Search
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.tracked_actors import QUEUE, RESULT
 from sim_backend.explore.view import Shared, View
-from sim_backend.history import History, started
-from sim_backend.scenario import load, parse
-from sim_backend.store_buffers import NOBODY
-from sim_backend.versions import CURRENT, version
+from sim_backend.logic.store_buffers import NOBODY
+from sim_backend.logic.versions import CURRENT, version
+from sim_backend.machine.history import History, started
+from sim_backend.scenario.scenario import load, parse
 
 REPAIRED = "current with repair-wake-all"
 PLAIN_READ = "current with repair-wake-all, sync-plain-read"

@@ -1,0 +1,92 @@
+"""What changed between two snapshots, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from inspector.model.snapshot import BlockingList, Snapshot, VtdUnit
+from inspector.vtd.remapping import bdf
+from structs.irte import IRTE
+
+Flat = dict[tuple[str, str], Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field that differs; None is what is not there, or not known."""
+
+    subject: str
+    field: str
+    before: Any
+    after: Any
+
+
+def diff(before: Snapshot, after: Snapshot) -> list[Change]:
+    """The fields that differ, in the order of the machine's parts."""
+    old, new = _flat(before, after), _flat(after, before)
+    return [Change(*key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
+    """Every field by subject and name; of the remapping entries only those that the other snapshot has otherwise."""
+    flat: Flat = {}
+    parts = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "problems"}
+    _add(flat, "machine", snapshot, parts)
+    for cpu in snapshot.cpus:
+        _add(flat, f"cpu {cpu.cpu}", cpu, {"cpu"})
+    for of_cpu in snapshot.lists:
+        _add(flat, f"list {of_cpu.cpu}", of_cpu, {"cpu", "nodes", "following", "preceding"})
+        flat[f"list {of_cpu.cpu}", "vcpus"] = _names(of_cpu)
+    for domain in snapshot.domains:
+        _add(flat, f"d{domain.domain}", domain, {"domain", "devices", "bindings"})
+        flat[f"d{domain.domain}", "devices"] = [bdf(device & 0xFFFF) for device in domain.devices]
+        for binding in domain.bindings or ():
+            _add(flat, f"d{domain.domain} irq {binding.irq}", binding, {"irq"})
+    for vcpu in snapshot.vcpus:
+        _add(flat, vcpu.name, vcpu, {"domain", "vcpu", "pi"})
+        if vcpu.pi:
+            for field in fields(vcpu.pi):
+                flat[vcpu.name, f"pi.{field.name}"] = _plain(getattr(vcpu.pi, field.name))
+    for unit in snapshot.units:
+        _add(flat, f"unit {unit.index}", unit, {"index", "indices", "raw", "faults", "platform"})
+        for fault in unit.faults:
+            _add(flat, f"unit {unit.index} fault {fault.record}", fault, {"record"})
+    for msi in snapshot.msis:
+        _add(flat, f"irq {msi.irq}", msi, {"irq"})
+    for pin in snapshot.pins:
+        flat[f"ioapic {pin.ioapic} pin {pin.pin}", "index"] = pin.index
+    flat.update(_entries(snapshot, other))
+    return flat
+
+
+def _entries(snapshot: Snapshot, other: Snapshot) -> Iterator[tuple[tuple[str, str], Any]]:
+    theirs = {unit.index: _raw(unit) for unit in other.units}
+    for unit in snapshot.units:
+        same = theirs.get(unit.index, {})
+        for index, raw in _raw(unit).items():
+            if same.get(index) != raw:
+                record = IRTE.record_of(raw)
+                subject = f"unit {unit.index} entry {index:#x}"
+                yield (subject, "format"), record.title
+                for name, value in record.visible(record.parse(raw)).items():
+                    yield (subject, name), value
+
+
+def _raw(unit: VtdUnit) -> dict[int, bytes]:
+    return {index: unit.raw[at * IRTE.size : (at + 1) * IRTE.size] for at, index in enumerate(unit.indices)}
+
+
+def _add(flat: Flat, subject: str, part: Any, without: set[str]) -> None:
+    for field in fields(part):
+        if field.name not in without:
+            flat[subject, field.name] = _plain(getattr(part, field.name))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _names(of_cpu: BlockingList) -> list[str]:
+    return [node.vcpu or f"{node.address:#x}" for node in of_cpu.nodes]

@@ -1,0 +1,77 @@
+"""What a report of a machine holds: plain data, which a view makes a page or a picture of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from inspector.model.answer import Table
+from inspector.trace.trace_event import TraceEvent
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A finding of the audit, with its rule's name and explanation."""
+
+    rule: str
+    name: str
+    severity: str
+    subject: str
+    message: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A present entry of a remapping table: its index, `remapped` or `posted`, and all of it in words."""
+
+    index: int
+    format: str
+    words: str
+
+
+@dataclass(frozen=True)
+class RemappingTable:
+    """A unit's table: what unit, how many entries it has room for, those that are present, and the same as text."""
+
+    title: str
+    size: int
+    entries: Sequence[Entry]
+    rows: Table
+
+
+@dataclass(frozen=True)
+class Link:
+    """A vCPU on a list, or the address of a node that is no vCPU's; `mark` says what is remarkable about it."""
+
+    name: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A CPU's list of blocked vCPUs, in list order. `state` is `online, lock free`; `broken` why it ends early."""
+
+    cpu: int
+    state: str
+    links: Sequence[Link]
+    broken: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a page about one machine shows.
+
+    `hits` are a trace's, whose times are in `unit`; `vectors` are Xen's notification and wakeup vectors.
+    """
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    findings: Sequence[Explained]
+    vcpus: Table
+    chains: Sequence[Chain]
+    tables: Sequence[RemappingTable]
+    problems: Sequence[str] = ()
+    hits: Sequence[TraceEvent] = field(default=())
+    unit: str = "s"
+    vectors: tuple[int | None, int | None] = (None, None)

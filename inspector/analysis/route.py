@@ -1,0 +1,139 @@
+"""One interrupt end to end: source, remapping entry, descriptor, vCPU, list, and what happens if it fires now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inspector.analysis.posting import effect
+from inspector.model.snapshot import Snapshot, Vcpu, VtdUnit
+from inspector.vtd.remapping import bdf
+from structs.columns import Array, columns, records, rows
+from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id, source_matches
+
+Entry = dict[str, Any]
+Columns = dict[str, Array]
+IOAPIC = 3
+
+
+@dataclass(frozen=True)
+class Route:
+    """A present entry of a unit's table, who uses it, and the vCPU that it posts to. `fires` is what happens if it
+    fires now, a sentence each."""
+
+    unit: VtdUnit
+    entry: Entry
+    source: str
+    vcpu: Vcpu | None
+    fires: list[str]
+
+
+def routes(snapshot: Snapshot, chosen: Callable[[Columns], Array], unit: int | None = None) -> list[Route]:
+    """The routes through the entries that `chosen` selects, in the tables' order; of one unit, if `unit` names it.
+
+    `chosen` is one of `by_index`, `by_source` and `by_descriptor`.
+    """
+    found = []
+    for of_unit in snapshot.units:
+        if unit in (None, of_unit.index):
+            for entry in _entries(of_unit, chosen(_columns(of_unit))):
+                vcpu = snapshot.by_descriptor.get(entry["pda"]) if "pda" in entry else None
+                words = fires(snapshot, of_unit, entry)
+                found.append(Route(of_unit, entry, source(snapshot, of_unit, entry), vcpu, words))
+    return found
+
+
+def by_index(index: int) -> Callable[[Columns], Array]:
+    """The entry of that index."""
+    return lambda table: table["index"] == index
+
+
+def by_source(sid: int) -> Callable[[Columns], Array]:
+    """The entries that a device may use because they name it (as `structs.irte.source_matches`, without SVT=0)."""
+
+    def usable(table: Columns) -> Array:
+        compared = np.array(SQ_MASKS, "<u2")[table["sq"]]
+        exactly = (table["sid"] ^ np.uint16(sid)) & compared == 0
+        between = (table["sid"] >> 8 <= sid >> 8) & (table["sid"] & 0xFF >= sid >> 8)
+        return np.select([table["svt"] == 1, table["svt"] == 2], [exactly, between], False)
+
+    return usable
+
+
+def by_descriptor(address: int) -> Callable[[Columns], Array]:
+    """The entries that post to the descriptor at a physical address."""
+    return lambda table: (table["im"] == 1) & (table["pda"] == address)
+
+
+def source(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
+    """Who uses an entry: an IO-APIC pin or an MSI that Xen knows of, else whom it allows."""
+    index, sid = entry["index"], entry["sid"]
+    platform = next((p for p in unit.platform if entry["svt"] == 1 and p.sid == sid), None)
+    if platform and platform.kind == IOAPIC:
+        pins = [f"IO-APIC {pin.ioapic} pin {pin.pin}" for pin in snapshot.pins if pin.index == index]
+        return pins[0] if pins else f"IO-APIC id {platform.enumeration_id}"
+    for msi in snapshot.msis:
+        if msi.index == index and (msi.device is None or source_matches(entry, msi.device & 0xFFFF)):
+            return (
+                f"HPET irq {msi.irq}" if msi.device is None else f"{bdf(msi.device & 0xFFFF)} {msi.kind} irq {msi.irq}"
+            )
+    pins = [f"IO-APIC {pin.ioapic} pin {pin.pin}" for pin in snapshot.pins if pin.index == index]
+    if platform:
+        return f"HPET {platform.enumeration_id}"
+    if pins and not unit.platform:
+        return pins[0]
+    return f"device {bdf(sid)}" if entry["svt"] == 1 else "not known"
+
+
+def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
+    """What happens if the interrupt fires now, a sentence each."""
+    reserved = IRTE.select(entry["im"]).reserved(entry)
+    if reserved:
+        return [f"fault 0x24: reserved bits of the entry are set ({', '.join(reserved)}); the interrupt is lost"]
+    if entry["im"] == 0:
+        return [_remapped(snapshot, unit, entry)]
+    start = []
+    if unit.cap_pi == 0:
+        start = ["the unit cannot post (CAP.PI=0): real hardware faults on the entry (0x24). With one that could:"]
+    vcpu = snapshot.by_descriptor.get(entry["pda"])
+    if vcpu is None or vcpu.pi is None:
+        return [*start, f"the unit writes to {entry['pda']:#x}, which is the descriptor of no vCPU that is known"]
+    if entry["vector"] in vcpu.pi.pir:
+        again = (
+            f"PIR of {vcpu.name} holds vector {entry['vector']:#x} already: one more post of it changes nothing there"
+        )
+        return [*start, again, *effect(snapshot, vcpu.pi, vcpu)]
+    return [*start, *effect(snapshot, vcpu.pi, vcpu)]
+
+
+def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
+    mode = REMAPPED["dlm"].meanings.get(entry["dlm"], f"reserved mode {entry['dlm']}")
+    apic = dst_apic_id(entry["dst"], bool(unit.eime))
+    where = f"logical destination {apic:#x}" if entry["dm"] else f"APIC {apic:#x}"
+    cpu = next((cpu.cpu for cpu in snapshot.online if cpu.apic_id == apic), None)
+    if not entry["dm"] and cpu is not None:
+        where += f", CPU {cpu}"
+    return f"vector {entry['vector']:#x} ({mode}) is sent to {where}; Xen's handler there takes it"
+
+
+def _columns(unit: VtdUnit) -> Columns:
+    """What is asked of entries, as columns: `index`, `im`, `sid`, `sq`, `svt`, and `pda` where `im` is 1."""
+    raw = records(REMAPPED, unit.raw)
+    common = columns(REMAPPED, raw, ["im", "sid", "sq", "svt"])
+    return {"index": np.array(unit.indices, int), **common, **columns(POSTED, raw, ["pda"])}
+
+
+def _entries(unit: VtdUnit, chosen: Array) -> list[Entry]:
+    places = np.flatnonzero(chosen)
+    raw = records(REMAPPED, unit.raw)[places]
+    indices = np.array(unit.indices, int)[places]
+    modes = columns(REMAPPED, raw, ["im"])["im"]
+    found: dict[int, Entry] = {}
+    for record in (POSTED, REMAPPED):
+        here = modes == (record is POSTED)
+        for index, row in zip(indices[here].tolist(), rows(columns(record, raw[here])), strict=True):
+            found[index] = {"index": index, **row}
+    return [found[index] for index in sorted(found)]

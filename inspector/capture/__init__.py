@@ -1,0 +1,1 @@
+"""One inspection of a target, and the snapshot that it gives."""

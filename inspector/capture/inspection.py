@@ -1,0 +1,192 @@
+"""One look at a machine: what the commands ask for, read once and shared by what asks again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from inspector.base.errors import UNREADABLE, VtdpiError
+from inspector.targets.recorded.recorded import RecordedTarget
+from inspector.targets.target import Target
+from inspector.vtd.units import Scope, Unit
+from inspector.xen import interrupts, iommu
+from inspector.xen.xen import Xen
+from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    from inspector.model.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+class Inspection:
+    """Everything that one stop of a target can tell. Make a new one when the machine has run.
+
+    Args:
+        target: where to read.
+        symbols: the xen-syms that the user named, if any.
+        profile: the profile that the user named, if any.
+        before: the last look at the same target: where its Xen was is where this one looks first.
+
+    Attributes:
+        notes: what the reader should know, such as that no Xen was found.
+        problems: what could not be read, though it should be there.
+    """
+
+    def __init__(
+        self, target: Target, symbols: str | None = None, profile: str | None = None, before: Inspection | None = None
+    ) -> None:
+        self.target = target
+        self._symbols = symbols
+        self._profile = profile
+        self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
+        self.notes: list[str] = []
+        self.problems: list[str] = []
+
+    def again(self) -> Inspection:
+        """A look at the same target, which has run since."""
+        return Inspection(self.target, self._symbols, self._profile, before=self)
+
+    def of_file(self, path: str) -> Inspection:
+        """A look at a dump of the same machine, which is closed again. Raises TargetError if it cannot be opened."""
+        from inspector.targets.open_file import open_file
+
+        with open_file(path) as target:
+            inspection = Inspection(target, self._symbols, self._profile)
+            inspection.snapshot  # noqa: B018 - read while the file is open
+        return inspection
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """Everything about posted interrupts in one record: what the target was told, or else what its memory holds."""
+        if isinstance(self.target, RecordedTarget):
+            return self.target.snapshot
+        from inspector.capture.capture import take
+
+        return take(self)
+
+    @cached_property
+    def xen(self) -> Xen | None:
+        """The Xen in memory; None if there is none of a known build.
+
+        That is no problem, only a note: registers and ACPI tell a lot without. It is one if the user named symbols and
+        they do not fit; a known profile then serves in their place.
+        """
+        if isinstance(self.target, RecordedTarget):
+            return None
+        from inspector.xen.find import find
+
+        named = self._symbols or self._profile
+        if named:
+            try:
+                return find(self.target, self.wanted, self._xen_before)
+            except UNREADABLE as error:
+                self.problems.append(str(error))
+        try:
+            xen = find(self.target, before=self._xen_before)
+        except UNREADABLE as error:
+            self.notes += [] if named else [str(error)]
+            return None
+        if named:
+            self.notes.append(f"going on with the known profile of Xen {xen.profile.version}, which this target holds")
+        return xen
+
+    @property
+    def wanted(self) -> Profile | None:
+        """The profile that the user asked for. Raises VtdpiError if it cannot be had."""
+        from inspector.profiles import store as profiles
+
+        if self._symbols:
+            return profiles.of_symbols(Path(self._symbols))
+        return profiles.named(self._profile) if self._profile else None
+
+    @cached_property
+    def dmar(self) -> tuple[int, Any]:
+        """Address and content of the ACPI DMAR table. Raises VtdpiError."""
+        from inspector.vtd.acpi import find_dmar
+
+        return find_dmar(self.target)
+
+    @cached_property
+    def xen_units(self) -> list[iommu.XenUnit]:
+        """Xen's own list of units, empty without a Xen; what is wrong with it is a problem."""
+        units, problems = self._from_xen(iommu.units, "Xen's list of VT-d units") or ([], [])
+        self.problems += problems
+        return units
+
+    @cached_property
+    def xen_msis(self) -> list[interrupts.Msi]:
+        """The MSIs that Xen has set up, empty without a Xen."""
+        if isinstance(self.target, RecordedTarget):
+            return list(self.target.snapshot.msis)
+        return self._from_xen(interrupts.msis, "Xen's MSI descriptors") or []
+
+    @cached_property
+    def xen_pins(self) -> dict[tuple[int, int], int]:
+        """Interrupt index by (IO-APIC, pin), empty without a Xen."""
+        if isinstance(self.target, RecordedTarget):
+            return {(pin.ioapic, pin.pin): pin.index for pin in self.target.snapshot.pins}
+        return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table") or {}
+
+    def _from_xen(self, walk: Callable[[Xen], T], what: str) -> T | None:
+        if self.xen is None:
+            return None
+        try:
+            return walk(self.xen)
+        except UNREADABLE as error:
+            self.problems.append(f"{what}: {error}")
+            return None
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        """The VT-d units that the DMAR table or Xen names, in Xen's order where Xen is known, else in the table's.
+
+        Raises:
+            VtdpiError: neither names any.
+        """
+        if isinstance(self.target, RecordedTarget):
+            from inspector.vtd import recorded_units as recorded_units
+
+            return list(recorded_units.units(self.target))
+        try:
+            described = _described(self.dmar[1])
+        except VtdpiError as error:
+            if not self.xen_units:
+                raise VtdpiError(f"no VT-d unit found: {error}") from None
+            described = {}
+        known = {unit.register_base: unit for unit in self.xen_units}
+        bases = [*known, *(base for base in described if base not in known)]
+        x2apic = self._x2apic()
+        units = []
+        for position, base in enumerate(bases):
+            xen_unit = known.get(base)
+            segment, scopes = described.get(base, (xen_unit.segment if xen_unit else 0, ()))
+            index = xen_unit.index if xen_unit else position
+            units.append(Unit(self.target, index, base, segment, scopes, xen_unit, x2apic))
+        if not units:
+            raise VtdpiError("no VT-d unit found: the DMAR table describes none")
+        return sorted(units, key=lambda unit: unit.index)
+
+    def _x2apic(self) -> int | None:
+        try:
+            return self.xen.variable("x2apic_enabled", 1) if self.xen else None
+        except UNREADABLE:
+            return None
+
+
+def _described(dmar: Any) -> dict[int, tuple[int, tuple[Scope, ...]]]:
+    """Segment and scopes of each unit in a DMAR table, by register base."""
+    return {
+        structure["body"]["base"]: (structure["body"]["segment"], tuple(map(_scope, structure["body"]["scopes"])))
+        for structure in dmar["body"]["structures"]
+        if structure["type"] == 0
+    }
+
+
+def _scope(scope: Any) -> Scope:
+    hops = scope["path"]
+    on_start_bus = len(hops) == 1
+    sid = scope["start_bus"] << 8 | hops[0]["device"] << 3 | hops[0]["function"] if on_start_bus else None
+    return Scope(scope["type"], scope["enumeration_id"], sid)

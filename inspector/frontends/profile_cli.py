@@ -1,0 +1,59 @@
+"""The words of `vtdpi profile`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the profile's own commands and their options."""
+    words = parser.add_subparsers(dest="profile_command", required=True, metavar="COMMAND")
+    make = words.add_parser("make", help="make a profile from a xen-syms, and keep it")
+    make.add_argument("symbols", type=Path, metavar="XEN_SYMS", help="unstripped Xen image, with DWARF")
+    make.add_argument("--types", metavar="P", help="take the layouts from this profile, for a xen-syms without DWARF")
+    make.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of the cache")
+    words.add_parser("list", help="the known profiles")
+    show = words.add_parser("show", help="print a profile (ISF JSON)")
+    show.add_argument("name", metavar="P", help="a file, a version, or the start of a build-id")
+
+
+def run(options: Namespace) -> int:
+    """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
+    return {"make": _make, "list": _list, "show": _show}[options.profile_command](options)
+
+
+def _make(options: Namespace) -> int:
+    from inspector.base.errors import VtdpiError
+    from inspector.profiles import dwarf
+    from inspector.profiles import store as profiles
+
+    profile = dwarf.make(options.symbols, profiles.named(options.types) if options.types else None)
+    path = options.output or profiles.store(profile)
+    try:
+        if options.output:
+            options.output.write_text(json.dumps(profile.document, separators=(",", ":"), sort_keys=True) + "\n")
+    except OSError as error:
+        raise VtdpiError(f"{options.output}: cannot be written: {error.strerror}") from None
+    if path is None:
+        raise VtdpiError(f"{profiles.cache_dir()} cannot be written; name a file with --output")
+    print(f"Xen {profile.version}, build-id {profile.build_id}: {path}")
+    return 0
+
+
+def _list(options: Namespace) -> int:
+    from inspector.profiles import store as profiles
+
+    for profile in profiles.known():
+        print(f"{profile.build_id}  Xen {profile.version}")
+    return 0
+
+
+def _show(options: Namespace) -> int:
+    from inspector.profiles import store as profiles
+
+    json.dump(profiles.named(options.name).document, sys.stdout, indent=1)
+    print()
+    return 0

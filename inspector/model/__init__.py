@@ -1,0 +1,1 @@
+"""What commands show, the audit judges and files keep: plain data."""

@@ -1,0 +1,90 @@
+"""Frozen dataclasses to JSON and back: tuples are arrays, bytes are hex, members with their default are left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from inspector.base.errors import TargetError
+
+T = TypeVar("T")
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """A JSON document of one line, for a file."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def loads(text: str, source: str) -> Any:
+    """What a JSON document holds. Raises TargetError if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TargetError(f"{source} is no JSON document: {error}") from None
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as what JSON has."""
+    if is_dataclass(value):
+        members = ((f, getattr(value, f.name)) for f in fields(value))
+        return {f.name: plain(member) for f, member in members if not _is_default(f, member)}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def build(kind: type[T], value: Any, where: str) -> T:
+    """The inverse of `plain`. Raises TargetError, with `where` and the member's name, for what does not fit."""
+    builder: Callable[[Any, str], T] = _builder(kind)  # type: ignore[arg-type]
+    return builder(value, where)
+
+
+def _is_default(f: Field[Any], value: Any) -> bool:
+    return f.default is not MISSING and type(f.default) is type(value) and bool(f.default == value)
+
+
+@cache
+def _builder(kind: Any) -> Callable[[Any, str], Any]:
+    if isinstance(kind, UnionType):
+        some = _builder(next(part for part in get_args(kind) if part is not NoneType))
+        return lambda value, where: None if value is None else some(value, where)
+    if get_origin(kind) is tuple:
+        item = _builder(get_args(kind)[0])
+        return lambda value, where: tuple(item(part, where) for part in _expect(list, value, where))
+    if kind is bytes:
+        return _bytes
+    if is_dataclass(kind):
+        return _of_dataclass(kind)
+    return lambda value, where: _expect(kind, value, where)
+
+
+def _of_dataclass(kind: Any) -> Callable[[Any, str], Any]:
+    hints = get_type_hints(kind)
+    members = {f.name: _builder(hints[f.name]) for f in fields(kind)}
+    required = {f.name for f in fields(kind) if f.default is MISSING}
+
+    def made(value: Any, where: str) -> Any:
+        given = _expect(dict, value, where)
+        if lost := sorted(required - given.keys()) or sorted(given.keys() - members.keys()):
+            state = "lacks" if lost[0] in required else "has an unknown"
+            raise TargetError(f"{where}: a {kind.__name__} {state} {lost[0]!r}; the file is damaged")
+        return kind(**{name: members[name](part, f"{where}, {kind.__name__}.{name}") for name, part in given.items()})
+
+    return made
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    try:
+        return bytes.fromhex(_expect(str, value, where))
+    except ValueError:
+        raise TargetError(f"{where}: expected bytes in hex; the file is damaged") from None
+
+
+def _expect(kind: Any, value: Any, where: str) -> Any:
+    if type(value) is not kind:
+        raise TargetError(f"{where}: expected {kind.__name__}, found {type(value).__name__}; the file is damaged")
+    return value

@@ -1,0 +1,1 @@
+"""Layouts of hypervisor builds: made from DWARF, kept by build-id."""

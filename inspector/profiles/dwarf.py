@@ -1,0 +1,202 @@
+"""Make a profile from a xen-syms: structures from its DWARF (read by drgn), symbols from its symbol table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inspector.base.errors import VtdpiError
+from structs.xen import profile_contents
+from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    import drgn
+
+ISF_FORMAT = "6.2.0"
+VERSION = re.compile(rb"\0(4\.\d+[.-][\w.+~-]{1,80})\0")
+
+SYMBOL = np.dtype(
+    [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
+)
+
+
+def make(xen_syms: Path, types: Profile | None = None) -> Profile:
+    """The profile of the build that `xen_syms` belongs to.
+
+    Args:
+        xen_syms: an unstripped Xen image (`xen-syms`).
+        types: take the structures from this profile; for a xen-syms whose DWARF was left out.
+
+    Raises:
+        VtdpiError: not such a file, no symbol table, no build-id, or no DWARF and no `types`.
+    """
+    build_id, version, addresses = _read_elf(xen_syms)
+    if types is None:
+        layouts = _Layouts(xen_syms)
+        document = layouts.document(addresses)
+    else:
+        document = {part: types.document[part] for part in ("base_types", "user_types", "enums")}
+        known = types.document["symbols"]
+        document["symbols"] = {
+            name: {"address": address} | {key: kind for key, kind in known.get(name, {}).items() if key == "type"}
+            for name, address in addresses.items()
+        }
+    metadata = {
+        "format": ISF_FORMAT,
+        "producer": {"name": "vtdpi", "version": "1"},
+        "xen": {"build_id": build_id, "version": version},
+    }
+    return Profile({"metadata": metadata, **document})
+
+
+def build_id_of(xen_syms: Path) -> str:
+    """The build-id of an ELF image in hex. Raises VtdpiError if it is no ELF file or has none."""
+    return _read_elf(xen_syms)[0]
+
+
+def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            note = elf.get_section_by_name(".note.gnu.build-id")
+            if note is None:
+                raise VtdpiError(
+                    f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id"
+                )
+            symtab, strtab = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".strtab")
+            if symtab is None or strtab is None:
+                raise VtdpiError(
+                    f"{path}: no symbol table in it (stripped?); give the unstripped xen-syms of this build"
+                )
+            rodata = elf.get_section_by_name(".rodata")
+            version = VERSION.search(rodata.data()) if rodata is not None else None
+            return (
+                note.data()[16:].hex(),
+                version[1].decode() if version else "unknown",
+                _addresses(symtab.data(), strtab.data()),
+            )
+    except OSError as error:
+        raise VtdpiError(f"{path}: cannot be read: {error.strerror}; give the xen-syms of this Xen") from None
+    except (ELFError, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise VtdpiError(f"{path}: not a usable ELF image ({error}); give the xen-syms of this Xen") from None
+
+
+def _addresses(symtab: bytes, strtab: bytes) -> dict[str, int]:
+    """Addresses of the wanted symbols; a static name that stands for several objects is left out."""
+    symbols = np.frombuffer(symtab[: len(symtab) // SYMBOL.itemsize * SYMBOL.itemsize], SYMBOL)
+    symbols = symbols[(symbols["section"] != 0) & (symbols["name"] < len(strtab))]
+    found: dict[str, set[int]] = {}
+    want = {name.encode() for name in profile_contents.SYMBOLS}
+    for start, value in zip(symbols["name"].tolist(), symbols["value"].tolist(), strict=True):
+        name = strtab[start : strtab.find(b"\0", start)]
+        if name in want:
+            found.setdefault(name.decode(), set()).add(value)
+    return {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
+
+
+class _Layouts:
+    """drgn's types turned into ISF, each structure once, with the structures that it contains."""
+
+    def __init__(self, path: Path) -> None:
+        import drgn
+
+        self.drgn = drgn
+        self.program = drgn.Program()
+        module = self.program.extra_module("xen-syms", 0, create=True)
+        try:
+            module.try_file(str(path), force=True)
+            self.program.type("struct vcpu")
+        except (LookupError, OSError, ValueError, drgn.MissingDebugInfoError):
+            raise VtdpiError(
+                f"{path}: no DWARF in it, so no structure layouts; give a xen-syms built with debug information, "
+                "or name a profile with the layouts of this very build (vtdpi profile make --types)"
+            ) from None
+        self.base: dict[str, Any] = {}
+        self.structs: dict[str, Any] = {}
+        self.enums: dict[str, Any] = {}
+
+    def document(self, addresses: Mapping[str, int]) -> dict[str, Any]:
+        for name in profile_contents.STRUCTS:
+            try:
+                self.describe(self.program.type(f"struct {name}"))
+            except LookupError:
+                continue
+        symbols = {name: {"address": address} | self.variable(name) for name, address in addresses.items()}
+        return {"base_types": self.base, "user_types": self.structs, "enums": self.enums, "symbols": symbols}
+
+    def variable(self, name: str) -> dict[str, Any]:
+        try:
+            return {"type": self.describe(self.program.variable(name).type_)}
+        except LookupError:
+            return {}
+
+    def describe(self, kind: drgn.Type) -> dict[str, Any]:
+        """The ISF type descriptor of a type; what it contains is described on the way."""
+        kinds = self.drgn.TypeKind
+        match kind.kind:
+            case kinds.TYPEDEF:
+                return self.describe(kind.type)
+            case kinds.INT | kinds.BOOL | kinds.FLOAT:
+                how = {kinds.INT: "int", kinds.BOOL: "bool", kinds.FLOAT: "float"}[kind.kind]
+                signed = kind.kind == kinds.INT and kind.is_signed
+                self.base[kind.name] = {"size": kind.size, "signed": signed, "kind": how, "endian": "little"}
+                return {"kind": "base", "name": kind.name}
+            case kinds.POINTER:
+                return {"kind": "pointer", "subtype": self.pointee(kind.type)}
+            case kinds.ARRAY:
+                return {"kind": "array", "count": kind.length or 0, "subtype": self.describe(kind.type)}
+            case kinds.ENUM if kind.enumerators is not None:
+                return self.describe(kind.type)
+            case kinds.STRUCT | kinds.UNION if kind.members is not None:
+                return self.compound(kind)
+        return {"kind": "function"} if kind.kind == kinds.FUNCTION else {"kind": "base", "name": self.void()}
+
+    def pointee(self, kind: drgn.Type) -> dict[str, Any]:
+        """What a pointer points to, by name only: its structure is described if it is wanted or contained elsewhere."""
+        while kind.kind == self.drgn.TypeKind.TYPEDEF:
+            kind = kind.type
+        compound = kind.kind in (self.drgn.TypeKind.STRUCT, self.drgn.TypeKind.UNION)
+        if compound and kind.tag:
+            return {"kind": kind.kind.name.lower(), "name": kind.tag}
+        if kind.kind == self.drgn.TypeKind.POINTER:
+            return {"kind": "pointer", "subtype": self.pointee(kind.type)}
+        return {"kind": "base", "name": self.void()} if compound else self.describe(kind)
+
+    def void(self) -> str:
+        self.base["void"] = {"size": 0, "signed": False, "kind": "void", "endian": "little"}
+        return "void"
+
+    def compound(self, kind: drgn.Type) -> dict[str, Any]:
+        word = kind.kind.name.lower()
+        name = kind.tag or self.unnamed(kind)
+        if name not in self.structs:
+            self.structs[name] = {"kind": word, "size": kind.size, "fields": {}}
+            self.structs[name]["fields"] = dict(self.field(index, member) for index, member in enumerate(kind.members))
+        return {"kind": word, "name": name}
+
+    def unnamed(self, kind: drgn.Type) -> str:
+        """A name for an anonymous structure: the same for equal ones, told apart by its text."""
+        import hashlib
+
+        return f"unnamed_{hashlib.sha1(str(kind).encode()).hexdigest()[:12]}"
+
+    def field(self, index: int, member: drgn.TypeMember) -> tuple[str, dict[str, Any]]:
+        described = self.describe(member.type)
+        offset = member.bit_offset // 8
+        if member.bit_field_size is not None:
+            described = {
+                "kind": "bitfield",
+                "bit_position": member.bit_offset % 8,
+                "bit_length": member.bit_field_size,
+                "type": described,
+            }
+        if member.name is None:
+            return f"unnamed_field_{index}", {"offset": offset, "type": described, "anonymous": True}
+        return member.name, {"offset": offset, "type": described}

@@ -1,0 +1,1 @@
+"""A session with one target: lines in, answers out."""

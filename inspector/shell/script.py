@@ -1,0 +1,116 @@
+"""Command lines that nobody is there to type: `-c LINE`, `--script FILE`, and lines that come through a pipe.
+
+A line is what one types at the prompt, `| grep` and `> file` included. What is wrong, cannot be read or is not as
+expected ends the script; an answer that is not complete, or in which an audit found a bug, does not, but counts in the
+exit status.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inspector.base.errors import UsageError, VtdpiError
+
+if TYPE_CHECKING:
+    from inspector.shell.session import Session
+
+
+class Leave(Exception):
+    """A line asks to leave."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A line given by `-c`."""
+
+    text: str
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """The line, and where it stands."""
+        yield f"-c {self.text!r}", self.text
+
+
+@dataclass(frozen=True)
+class ScriptFile:
+    """A file of lines; `-` is stdin."""
+
+    path: str
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Each line, and where it stands. Raises UsageError if the file cannot be read."""
+        for number, line in enumerate(self._text(), 1):
+            yield f"{self.path}:{number}", line
+
+    def _text(self) -> Sequence[str]:
+        try:
+            if self.path == "-":
+                return sys.stdin.read().splitlines()
+            with open(self.path, encoding="utf-8") as file:
+                return file.read().splitlines()
+        except OSError as error:
+            raise UsageError(f"the script {self.path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"the script {self.path} is no text: {error}") from error
+
+
+def run(session: Session, parts: Iterable[CommandLine | ScriptFile]) -> int:
+    """Run the lines; the exit status of the first that did not end with 0, else 0.
+
+    Raises:
+        VtdpiError: a line failed; the message says which.
+    """
+    lines = [line for part in parts for line in part.lines()]
+    status = 0
+    for where, text in lines:
+        try:
+            ended = run_line(session, text)
+            status = status or ended
+        except Leave:
+            break
+        except VtdpiError as error:
+            failed = VtdpiError(f"{where}: {error}")
+            failed.exit_status = status or error.exit_status
+            raise failed from error
+    return status
+
+
+def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str, str] | None = None) -> int:
+    """Run one line; its exit status.
+
+    Args:
+        session: the target.
+        text: the line.
+        pager: what shows an answer that is longer than the screen; nothing if empty.
+        aliases: words that stand for the beginning of a line.
+
+    Raises:
+        VtdpiError: it failed.
+        Leave: it says so.
+    """
+    from inspector.shell import help, line, output
+    from inspector.shell.session import Answered
+
+    parsed = line.parse(_expanded(text, aliases or {}))
+    if not parsed.words:
+        return 0
+    if parsed.words[0] in ("quit", "exit"):
+        raise Leave
+    try:
+        if parsed.words[0] == "help":
+            answered = Answered(help.answer(parsed.words[1:], aliases), json="--json" in parsed.words)
+        else:
+            answered = session.ask(parsed.words)
+    except SystemExit:
+        return 0
+    with output.to(parsed, pager) as out:
+        answered.show(out)
+    answered.tell(sys.stderr)
+    return answered.status
+
+
+def _expanded(text: str, aliases: Mapping[str, str]) -> str:
+    word, space, rest = text.strip().partition(" ")
+    return f"{aliases[word]}{space}{rest}" if word in aliases else text

@@ -1,0 +1,126 @@
+"""A session with one target: each command is asked of a look at the machine as it now stands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from inspector.base.closing import Closing
+from inspector.base.errors import TargetError
+from inspector.shell import request
+from inspector.targets.control import is_running
+from inspector.targets.target import Target
+
+if TYPE_CHECKING:
+    from inspector.capture.inspection import Inspection
+    from inspector.model.answer import Answer
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A command's answer, how it is to be shown, and what there is to say besides, a line each."""
+
+    answer: Answer
+    json: bool
+    notes: Sequence[str] = ()
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        return self.answer.exit_status
+
+    def show(self, out: TextIO) -> None:
+        """Print the answer."""
+        if self.json:
+            from inspector.views import json as view
+        else:
+            from inspector.views import text as view  # type: ignore[no-redef]
+        view.show(self.answer, out)
+
+    def tell(self, err: TextIO) -> None:
+        """Print what there is to say besides."""
+        for line in self.notes:
+            print(f"note: {line}", file=err)
+        for line in dict.fromkeys(self.answer.problems):
+            print(f"vtdpi: {line}", file=err)
+
+
+class Session(Closing):
+    """A target, opened when first needed, and the commands that it is asked. A context manager: leaving closes it.
+
+    Attributes:
+        name: of the target, short, for a prompt.
+        prefix: what stands before a command's name in its help.
+        lock: held while the target is asked; take it to read the look from another thread.
+    """
+
+    def __init__(
+        self,
+        open_target: Callable[[], Target],
+        *,
+        name: str = "vtdpi",
+        prefix: str = "",
+        symbols: str | None = None,
+        profile: str | None = None,
+        json: bool = False,
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.json = json
+        self.lock = threading.RLock()
+        self._open_target = open_target
+        self._symbols = symbols
+        self._profile = profile
+        self._target: Target | None = None
+        self._inspection: Inspection | None = None
+        self._generation = 0
+        self._told: set[str] = set()
+
+    @property
+    def target(self) -> Target:
+        """The target, opened if it is not. Raises TargetError if it cannot be."""
+        with self.lock:
+            if self._target is None:
+                self._target = self._open_target()
+            return self._target
+
+    @property
+    def opened(self) -> Target | None:
+        """The target, if it is open."""
+        return self._target
+
+    @property
+    def inspection(self) -> Inspection:
+        """The look at the machine as it stands: a new one if it has run since the last."""
+        from inspector.capture.inspection import Inspection
+
+        target = self.target
+        if self._inspection is None or self._generation != target.generation:
+            self._generation = target.generation
+            self._inspection = Inspection(target, symbols=self._symbols, profile=self._profile, before=self._inspection)
+        return self._inspection
+
+    def ask(self, words: Sequence[str]) -> Answered:
+        """Run one command. What has been noted once in this session is not noted again.
+
+        Raises:
+            VtdpiError: the words are wrong, or the target could not be read.
+            SystemExit: help was asked for and printed.
+        """
+        wanted = request.parse(words, self.prefix, self.json)
+        with self.lock:
+            inspection = self.inspection
+            if is_running(inspection.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
+                raise TargetError(f"{inspection.target.description} is running: `stop` it to read it")
+            answer = wanted.module.run(inspection, wanted.options)
+            lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
+        notes = [line for line in lines if line not in self._told]
+        self._told.update(notes)
+        return Answered(answer, wanted.options.json, notes)
+
+    def close(self) -> None:
+        """Leave the target as it was found. Safe to call twice."""
+        if self._target is not None:
+            self._target.close()

@@ -1,0 +1,434 @@
+"""A live machine, read through QEMU's gdb stub by a real gdb that speaks GDB/MI.
+
+Attaching stops the machine; closing leaves it, and the stub's physical-memory mode, as they were found. Nothing is
+written.
+
+Memory is read with gdb's `append binary memory` into a file that exists in memory only: one mechanism, no slower than
+gdb itself, for 64 bytes as for a mebibyte. Registers of devices are read in the pieces that are asked for: a read
+shorter than 4 bytes or not aligned gives zeros from QEMU, without an error.
+
+If this process is killed outright, gdb sees its input end and puts mode and run state back itself (a gdb with Python,
+version 12 on; an older one resumes the machine and leaves the physical-memory mode on).
+
+Source: QEMU docs/system/gdb.rst ("Examining physical memory"), gdbstub; gdb manual.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from inspector.base.errors import NotReadable, TargetError
+from inspector.targets.live import rsp
+from inspector.targets.live.mi import Gdb, GdbRefused, GdbSilent, Reply
+from inspector.targets.live.qemu_stub import REGISTERS, QemuStub
+from inspector.targets.live.qmp import Qmp
+from inspector.targets.target import Cpu
+from inspector.targets.watchpoint import StopEvent, Write
+
+PIECE = 1 << 20
+LARGEST_CACHE = 1 << 26
+RESTORE_SECONDS = 5.0
+
+# Runs inside gdb when it ends for whatever reason but SIGKILL.
+AT_EXIT = r"""
+import gdb
+def restore(event):
+    for command in ("maintenance packet Qqemu.PhyMemMode:%d", "%s"):
+        try:
+            gdb.execute(command, to_string=True)
+        except gdb.error:
+            pass
+gdb.events.gdb_exiting.connect(restore)
+"""
+
+
+AFTERWARDS = "it runs from here on, as after any gdb session; name its QMP socket with --qmp to leave it as found"
+
+
+class GdbMi(QemuStub):
+    """A machine behind QEMU's gdb stub, through a gdb of our own.
+
+    `found_running` tells whether the machine was running when we came. None: it cannot be known, for a QEMU from 8.1 on
+    stops the machine before it tells anything; then it runs afterwards, as after a session of gdb. QMP knows better.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        qmp: str | None = None,
+        resume: bool | None = None,
+        gdb: str = "gdb",
+        timeout: float = 10.0,
+    ) -> None:
+        """Attach: the machine stops until `close`.
+
+        Args:
+            address: HOST:PORT, or the path of a unix socket.
+            qmp: the path of QEMU's QMP socket, if known: it tells the run state, and reads much memory faster.
+            resume: whether the machine runs after `close`; None: as found.
+            gdb: the gdb to run.
+            timeout: seconds of silence after which gdb, or the stub, is given up.
+
+        Raises:
+            TargetError: gdb is missing; nobody, or something else, listens; the stub has no physical-memory mode.
+        """
+        self.address = rsp.Address.parse(address)
+        self.place = str(self.address)
+        self.description = f"QEMU at {self.place}"
+        self.found_running: bool | None = None
+        # Through gdb alone a scan takes a minute a gigabyte.
+        self.scannable = qmp is not None
+        self._resume = resume
+        self._found: rsp.Found | None = None
+        self._attached = False
+        self._closed = False
+        self._physical: bool | None = None
+        self._qmp: Qmp | None = None
+        self._bulk = -1
+        self._armed: list[str] = []
+        self._started = 0.0
+        self._cache: dict[tuple[int, int], bytes] = {}
+        self._cached = 0
+        self._register_names: list[str] | None = None
+        self._gdb = Gdb(gdb, timeout)
+        try:
+            self._attach(qmp)
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, qmp: str | None) -> None:
+        self._gdb.ask_all(["set architecture i386:x86-64", "set mi-async on", "set tcp auto-retry off"])
+        running: bool | None = None
+        if qmp:
+            self._qmp = Qmp(qmp)
+            running = bool(self._qmp.execute("query-status").get("running"))
+        # From the first connection on there is something to put back, so that Ctrl-C has to wait until it is known.
+        with _uninterrupted():
+            self._found = rsp.probe(self.address)
+            self.found_running = self._found.running if running is None else running
+            if self._resume is None:
+                self._resume = self.found_running is not False
+                if self.found_running is None:
+                    self.warnings = [f"{self.description} does not tell gdb whether it was running; {AFTERWARDS}"]
+        self._attached = True
+        try:
+            self._gdb.ask(f"-target-select remote {self.address}")
+        except GdbRefused as error:
+            raise TargetError(f"gdb cannot attach to {self.address}: {error}") from error
+        at_exit = AT_EXIT % (self._found.physical, "detach" if self._resume else "disconnect")
+        # A gdb without Python, or too old for this event, refuses: then close alone puts things back.
+        self._gdb.try_all([f"python exec({at_exit!r})"])
+        self._ready()
+
+    def read(self, address: int, size: int) -> bytes:
+        """As Target.read. A device's registers: ask 4 or 8 aligned bytes a register."""
+        part = self._parts([(address, size)])[0]
+        if isinstance(part, NotReadable):
+            raise part
+        return part
+
+    def read_parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | None]:
+        """As Target.read_parts; gdb gets all of it in one go."""
+        return [None if isinstance(part, NotReadable) else part for part in self._parts(wanted)]
+
+    def cpus(self) -> Sequence[Cpu]:
+        """Every CPU's registers, as of now."""
+        self._ready()
+        threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
+        known = enumerate(self._registers(sorted(threads), REGISTERS))
+        return [Cpu(index, {**registers, **self.lapic(index)}) for index, registers in known]
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine runs now."""
+        return self._gdb.running
+
+    def stop(self) -> None:
+        """Stop the machine, if it runs."""
+        if self._gdb.running:
+            self.generation += 1
+            self._ask("-exec-interrupt")
+            self._gdb.wait_until_stopped()
+
+    def cont(self) -> None:
+        """Let the machine run until `stop`; what has been read is forgotten."""
+        if not self._gdb.running:
+            self.generation += 1
+            self._cache.clear()
+            self._cached = 0
+            self.forget_view()
+            # While it runs, the death of this process or of gdb must not find the mode changed.
+            self._set_physical(self._found is not None and self._found.physical)
+            self._ask("-exec-continue")
+
+    unit = "s"
+
+    def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        """As Tripwire.arm: hardware watchpoints and breakpoints, which the stub keeps outside of the machine's memory.
+
+        Raises:
+            TargetError: gdb would have to watch by single steps, or the stub has no more of them.
+        """
+        self._armed = []
+        self._started = time.monotonic()
+        # gdb reads what it watches, now and at each stop, by virtual addresses.
+        self._set_physical(False)
+        for write in writes:
+            said = self._ask(f"watch *(char (*)[{write.size}]) {write.virtual:#x}")[0].output
+            made = re.search(r"(Hardware w|W)atchpoint (\d+)", said)
+            self._armed.append(made[2] if made else "")
+            if not made or made[1] == "W":
+                raise TargetError(
+                    f"{self.description} has no hardware watchpoint for {write.size} bytes: gdb would step"
+                )
+        for address in hooks.values():
+            self._armed.append(str(self._ask(f"-break-insert -h *{address:#x}")[0].payload["bkpt"]["number"]))
+
+    def stop_event(self, seconds: float) -> StopEvent | None:
+        """As Tripwire.trip. Times are seconds of the host's clock."""
+        if not self._gdb.running:
+            self.generation += 1
+            self._cache.clear()
+            self._cached = 0
+            self._set_physical(False)
+            self._ask("-exec-continue")
+        try:
+            self._gdb.wait_until_stopped(seconds)
+        except GdbSilent:
+            return None
+        now = time.monotonic() - self._started
+        stopped = self._gdb.stopped
+        kind = {"watchpoint-trigger": "write", "breakpoint-hit": "hook"}.get(str(stopped.get("reason")))
+        if kind is None:
+            why = stopped.get("signal-name") or stopped.get("reason") or "gdb does not say why"
+            raise TargetError(f"{self.description} stopped by itself: {why}")
+        thread = int(stopped["thread-id"])
+        return StopEvent(now, kind, thread - 1, self._registers([thread], ("rip", "rsp"))[0])
+
+    def disarm(self) -> None:
+        """As Tripwire.disarm."""
+        # An interrupt may have left answers unread, which tell whether the machine runs.
+        self._try("-list-features")
+        self.stop()
+        if self._armed:
+            self._try("-break-delete " + " ".join(number for number in self._armed if number))
+            self._armed = []
+
+    def close(self) -> None:
+        """Leave the machine as it was found, and end gdb.
+
+        Raises:
+            TargetError: the machine is still there but could not be put back as it was.
+        """
+        try:
+            with _uninterrupted():
+                self._close()
+        except KeyboardInterrupt:
+            # It came before the block was entered.
+            with _uninterrupted():
+                self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            restored = self._attached and self._restore_through_gdb()
+        finally:
+            self._gdb.close()
+            if self._qmp:
+                self._qmp.close()
+            if self._bulk >= 0:
+                os.close(self._bulk)
+        if self._found and not restored:
+            self._restore_without_gdb(self._found)
+
+    def _restore_through_gdb(self) -> bool:
+        """Put everything back; False if gdb or the stub does not do it."""
+        if not self._found or self._gdb.lost or self._gdb.unfinished:
+            return False
+        try:
+            if self._gdb.running:
+                self._gdb.ask("-exec-interrupt", RESTORE_SECONDS)
+                self._gdb.wait_until_stopped(RESTORE_SECONDS)
+            self._set_physical(self._found.physical, RESTORE_SECONDS)
+            self._gdb.ask("-target-detach" if self._resume else "-target-disconnect", RESTORE_SECONDS)
+        except TargetError:
+            return False
+        return True
+
+    def _restore_without_gdb(self, found: rsp.Found) -> None:
+        try:
+            rsp.restore(self.address, found.physical, bool(self._resume), RESTORE_SECONDS)
+        except rsp.NobodyListens:
+            # The machine has ended.
+            return
+        except TargetError as error:
+            raise TargetError(
+                f"{self.description} could not be left as found (physical-memory mode "
+                f"{'on' if found.physical else 'off'}, {'running' if self._resume else 'stopped'}): {error}"
+            ) from error
+
+    def _parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | NotReadable]:
+        self._ready()
+        problems = [self.unreadable(address, size) for address, size in wanted]
+        blocks = [self.lines(address, size) or (address, size) for address, size in wanted]
+        read: dict[tuple[int, int], bytes | NotReadable] = {}
+        missing: dict[tuple[int, int], None] = {}
+        for block, problem in zip(blocks, problems, strict=True):
+            if problem:
+                continue
+            if block in self._cache:
+                read[block] = self._cache[block]
+            else:
+                missing[block] = None
+        for block, data in self._fetch(list(missing)).items():
+            read[block] = data
+            if isinstance(data, bytes):
+                self._keep(block, data)
+        parts: list[bytes | NotReadable] = []
+        for (address, size), block, problem in zip(wanted, blocks, problems, strict=True):
+            data = problem or read[block]
+            parts.append(data[address - block[0] :][:size] if isinstance(data, bytes) else data)
+        return parts
+
+    def _keep(self, block: tuple[int, int], data: bytes) -> None:
+        if self._cached + len(data) > LARGEST_CACHE:
+            self._cache.clear()
+            self._cached = 0
+        self._cache[block] = data
+        self._cached += len(data)
+
+    def _fetch(self, requests: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes | NotReadable]:
+        """Read from the machine."""
+        fetched: dict[tuple[int, int], bytes | NotReadable] = {}
+        if not requests:
+            return fetched
+        pieces: list[tuple[int, int]] = []
+        for request in requests:
+            bulk = self._read_bulk(*request)
+            if bulk is not None:
+                fetched[request] = bulk
+            else:
+                pieces += _pieces(*request)
+        memory, path = self._gdb.memory, self._gdb.memory_file
+        os.ftruncate(memory, 0)
+        replies = self._try(*(f"append binary memory {path} {a:#x} {a + size:#x}" for a, size in pieces))
+        good = sum(size for (_, size), reply in zip(pieces, replies, strict=True) if not reply.error)
+        # What an interrupted request left stands before.
+        at = os.fstat(memory).st_size - good
+        done = iter(zip(pieces, replies, strict=True))
+        for request in requests:
+            if request in fetched:
+                continue
+            parts = []
+            for _ in _pieces(*request):
+                (address, size), reply = next(done)
+                if reply.error:
+                    fetched[request] = self.refusal(address, size, reply.error)
+                else:
+                    parts.append(os.pread(memory, size, at))
+                    at += size
+            fetched.setdefault(request, b"".join(parts))
+        os.ftruncate(memory, 0)
+        return fetched
+
+    def _read_bulk(self, address: int, size: int) -> bytes | None:
+        """Much RAM, through QMP; None if that is not the way."""
+        if not self._qmp or size < PIECE:
+            return None
+        view = self.flat_view()
+        if not view or not view.in_ram(address, size):
+            return None
+        if self._bulk < 0:
+            self._bulk = os.memfd_create("vtdpi-qmp")
+        os.ftruncate(self._bulk, 0)
+        path = f"/proc/{os.getpid()}/fd/{self._bulk}"
+        # A QEMU of another user, or behind a sandbox, cannot open it: gdb reads then.
+        with suppress(TargetError):
+            self._qmp.execute("pmemsave", {"val": address, "size": size, "filename": path}, timeout=60)
+            if len(data := os.pread(self._bulk, size, 0)) == size:
+                return data
+        return None
+
+    def monitor(self, command: str) -> str | None:
+        """As QemuStub.monitor."""
+        self._ready()
+        try:
+            return self._ask(f"monitor {command}")[0].output
+        except GdbRefused:
+            return None
+
+    def _registers(self, threads: Sequence[int], wanted: Sequence[str]) -> list[dict[str, int]]:
+        """Some registers of each thread, those that the stub knows."""
+        if self._register_names is None:
+            self._register_names = list(self._ask("-data-list-register-names")[0].payload["register-names"])
+        numbers = {str(self._register_names.index(n)): n for n in wanted if n in self._register_names}
+        command = "-data-list-register-values --thread {} --skip-unavailable x " + " ".join(numbers)
+        found = []
+        for reply in self._ask(*(command.format(thread) for thread in threads)):
+            values: Mapping[str, str] = {v["number"]: v["value"] for v in reply.payload["register-values"]}
+            found.append({name: int(values[n], 16) for n, name in numbers.items() if n in values})
+        return found
+
+    def _set_physical(self, on: bool, timeout: float | None = None) -> None:
+        # Once is enough: a stub serves one debugger at a time, so that nobody else can change it while gdb is attached.
+        packet = f"Qqemu.PhyMemMode:{on:d}"
+        self._physical = None
+        if 'received: "OK"' not in self._gdb.ask(f"maintenance packet {packet}", timeout).output:
+            raise TargetError(f"the gdb stub at {self.address} does not do {packet}")
+        self._physical = on
+
+    def _ready(self) -> None:
+        """Make sure that the machine can be read."""
+        if self._closed:
+            raise TargetError(f"{self.description} is closed")
+        if self._gdb.running:
+            raise TargetError(f"{self.description} is running: `stop` it to read it")
+        if not self._physical:
+            self._set_physical(True)
+
+    def _ask(self, *commands: str) -> list[Reply]:
+        replies = self._try(*commands)
+        for command, reply in zip(commands, replies, strict=True):
+            if reply.error:
+                raise GdbRefused(f"gdb refuses {command!r}: {reply.error}")
+        return replies
+
+    def _try(self, *commands: str) -> list[Reply]:
+        replies = self._gdb.try_all(commands)
+        if self._gdb.lost:
+            raise TargetError(f"{self.description} is gone: it closed the connection")
+        return replies
+
+
+def _pieces(address: int, size: int) -> Iterator[tuple[int, int]]:
+    """A request cut so that no single command of gdb's takes long."""
+    for start in range(address, address + size, PIECE):
+        yield start, min(PIECE, address + size - start)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the end of this block."""
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread is ever interrupted.
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)

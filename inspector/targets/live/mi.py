@@ -1,0 +1,251 @@
+"""gdb as a subprocess that speaks GDB/MI: commands in, replies matched by token, no fixed waits.
+
+Source: gdb manual, chapter "The GDB/MI Interface".
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pygdbmi.gdbmiparser import parse_response
+
+from inspector.base.errors import TargetError
+
+LONGEST_OUTPUT = 1 << 22
+# What would make gdb talk to others, speak another language or load another Python.
+UNWANTED_ENVIRONMENT = {"DEBUGINFOD_URLS", "PYTHONHOME", "PYTHONPATH", "LANGUAGE"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One command's result record.
+
+    `message` is `done`, `connected`, `running` or `error`; `output` is what the command printed.
+    """
+
+    message: str
+    payload: Mapping[str, Any]
+    output: str
+
+    @property
+    def error(self) -> str | None:
+        """gdb's words if it refused."""
+        return str(self.payload.get("msg", "no reason given")) if self.message == "error" else None
+
+
+class GdbRefused(TargetError):
+    """gdb answered a command with an error."""
+
+
+class GdbSilent(TargetError):
+    """gdb has said nothing for too long."""
+
+
+class Gdb:
+    """A gdb process, with no program and no target yet.
+
+    `memory_file` names a file in memory that gdb and this process share, for `dump binary memory` and its like: nothing
+    of it can be left behind. `running` and `lost` follow what gdb reports of the target: it was set going, it is gone.
+    `stopped` is what gdb said when the target last stopped: the reason, thread and place.
+    `unfinished`: gdb's answers were not awaited, for an interrupt or its silence; what it is asked next has to wait.
+    """
+
+    def __init__(self, program: str = "gdb", timeout: float = 10.0) -> None:
+        """Start gdb. `timeout` is how long, in seconds, it may stay silent over one command.
+
+        Raises:
+            TargetError: there is no such program, or it does not speak MI.
+        """
+        found = shutil.which(program)
+        if not found:
+            raise TargetError(f"{program} is not installed: install the package gdb (or gdb-multiarch)")
+        self.program = program
+        self.timeout = timeout
+        self.running = False
+        self.lost = False
+        self.stopped: Mapping[str, Any] = {}
+        self.unfinished = False
+        self._token = 0
+        self._unparsed: list[bytes] = []
+        self._output: list[str] = []
+        self._last_words = ""
+        self.memory = os.memfd_create("vtdpi-gdb")
+        self.memory_file = f"/proc/self/fd/{self.memory}"
+        try:
+            self._process = subprocess.Popen(
+                # Of its own session: Ctrl-C in the terminal is for us alone.
+                [found, "-q", "-nx", "-iex", "set auto-load off", "-i=mi3"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                pass_fds=[self.memory],
+                start_new_session=True,
+                env={k: v for k, v in os.environ.items() if k not in UNWANTED_ENVIRONMENT} | {"LC_ALL": "C"},
+            )
+        except OSError as error:
+            os.close(self.memory)
+            raise TargetError(f"{found} cannot be run: {error.strerror}") from error
+        assert self._process.stdin
+        assert self._process.stdout
+        self._in = self._process.stdin.fileno()
+        self._out = self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+        try:
+            self.ask_all(["set confirm off", "set pagination off", "set width 0", "set height 0"])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """gdb's process id."""
+        return self._process.pid
+
+    def ask(self, command: str, timeout: float | None = None) -> Reply:
+        """One command's reply.
+
+        Raises:
+            GdbRefused: gdb says why.
+            TargetError: gdb ended, or is silent.
+        """
+        return self.ask_all([command], timeout)[0]
+
+    def ask_all(self, commands: Sequence[str], timeout: float | None = None) -> list[Reply]:
+        """As `try_all`, but raises GdbRefused for the first that fails."""
+        replies = self.try_all(commands, timeout)
+        for command, reply in zip(commands, replies, strict=True):
+            if reply.error:
+                raise GdbRefused(f"gdb refuses {command!r}: {reply.error}")
+        return replies
+
+    def try_all(self, commands: Sequence[str], timeout: float | None = None) -> list[Reply]:
+        """The replies to commands, MI or CLI, that are sent in one go; gdb works them off in order.
+
+        Raises:
+            TargetError: gdb ended, or is silent for `timeout` seconds.
+        """
+        first = self._token + 1
+        self._token += len(commands)
+        text = "".join(f"{token}{command}\n" for token, command in enumerate(commands, first))
+        replies: list[Reply] = []
+        # An exchange that an exception cut short may have left half a command in the pipe: end that line first.
+        send = memoryview((("\n" if self.unfinished else "") + text).encode())
+        self.unfinished = True
+        for record in self._records(send, timeout, lambda: len(replies) == len(commands)):
+            if record["type"] in ("console", "target"):
+                self._output.append(record["payload"] or "")
+            elif record["type"] == "result":
+                # Older tokens answer commands whose asker was interrupted.
+                if record["token"] == first + len(replies):
+                    replies.append(Reply(record["message"], record["payload"] or {}, "".join(self._output)))
+                self._output.clear()
+        self.unfinished = False
+        return replies
+
+    def wait_until_stopped(self, timeout: float | None = None) -> None:
+        """Wait for gdb to report that the target stopped.
+
+        Raises:
+            GdbSilent: it has not, `timeout` seconds after gdb's last word.
+            TargetError: gdb ended.
+        """
+        for _ in self._records(memoryview(b""), timeout, lambda: not self.running):
+            pass
+
+    def close(self) -> None:
+        """End gdb, at once. What it is attached to sees its connection close. Safe to call twice."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe and not pipe.closed:
+                with suppress(OSError):
+                    pipe.close()
+        if self.memory >= 0:
+            os.close(self.memory)
+            self.memory = -1
+
+    def _records(self, send: memoryview, timeout: float | None, enough: Callable[[], bool]) -> Any:
+        """Send, and give gdb's records as they come, until there are enough."""
+        silence = self.timeout if timeout is None else timeout
+        if self._process.returncode is not None or self.memory < 0:
+            raise TargetError(f"{self.program} has ended")
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        if send:
+            poll.register(self._in, select.POLLOUT)
+        deadline = time.monotonic() + silence
+        size = 0
+        while not enough():
+            ready = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
+            if not ready:
+                raise GdbSilent(
+                    f"{self.program} is silent for {silence:g} seconds: it, or what it is attached to, hangs"
+                )
+            for fd, _ in ready:
+                if fd == self._in:
+                    with suppress(BlockingIOError, BrokenPipeError):
+                        send = send[os.write(self._in, send[: 1 << 16]) :]
+                    if not send:
+                        poll.unregister(self._in)
+                    continue
+                data = os.read(self._out, 1 << 20)
+                if not data:
+                    raise TargetError(f"{self.program} ended ({self._how_it_ended()})")
+                deadline = time.monotonic() + silence
+                # Only whole lines: pygdbmi never returns from half a list.
+                head, newline, rest = data.rpartition(b"\n")
+                size += len(data)
+                if size > LONGEST_OUTPUT:
+                    raise TargetError(f"{self.program} prints more than {LONGEST_OUTPUT} bytes for one command")
+                if newline:
+                    lines = b"".join((*self._unparsed, head)).split(b"\n")
+                    self._unparsed = [rest]
+                    for line in lines:
+                        if record := self._record(line):
+                            size *= record["type"] != "result"
+                            yield record
+                else:
+                    self._unparsed.append(rest)
+
+    def _record(self, line: bytes) -> dict[str, Any] | None:
+        """One line as pygdbmi's dictionary; None for what says nothing (an echoed command, the prompt, or no MI)."""
+        text = line.decode("utf-8", "backslashreplace").rstrip("\r")
+        if text.startswith(("~", "@")):
+            # pygdbmi takes quadratic time for what follows the last escape of such a string: let one end it.
+            record: dict[str, Any] = parse_response(text.removesuffix('"') + '\\n"')
+            record["payload"] = record["payload"][:-1]
+            return record
+        if not text.startswith(("^", "*", "=", *"0123456789")):
+            if text and not text.startswith(("&", "(gdb)")):
+                self._last_words = text[:200]
+            return None
+        record = parse_response(text)
+        if record["type"] == "result":
+            # The notification of the same comes later, perhaps too late for a stop that follows at once.
+            self.running |= record["message"] == "running"
+        elif record["type"] == "notify":
+            self.running = {"running": True, "stopped": False}.get(record["message"], self.running)
+            self.lost |= record["message"] == "thread-group-exited"
+            if record["message"] == "stopped":
+                self.stopped = record["payload"] or {}
+        return record
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        return f"{how}: {self._last_words}" if self._last_words else how

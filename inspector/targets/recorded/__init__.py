@@ -1,0 +1,1 @@
+"""Targets without memory: what somebody saw, in a file."""

@@ -1,0 +1,261 @@
+"""The simulated machine, read as any other: its physical memory, its CPUs' registers, its IO-APICs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspector.base.errors import NotReadable, TargetError, UsageError
+from inspector.targets.sim.watchpoints import Watchpoints
+from inspector.targets.target import Cpu, IoApic, Range, Target
+from inspector.targets.watchpoint import StopEvent, Write
+from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
+from sim_backend.machine.registers import Placed, registers
+from sim_backend.memory.errors import SimError
+from sim_backend.memory.memory import PAGE
+
+if TYPE_CHECKING:
+    # Under these names also for those above, who are not to know where machines come from.
+    from sim_backend.machine.event import Event as Event
+    from sim_backend.machine.history import History as History
+    from sim_backend.machine.machine import Machine as Machine
+
+
+class Simulation(Target):
+    """A simulated machine, which may move between reads.
+
+    Args:
+        machine: the machine; a `sim_backend.machine.registers.Still` for a layout on which nothing moves.
+    """
+
+    def __init__(self, machine: Placed) -> None:
+        self.machine = machine
+        config = machine.layout.config
+        cpus = "1 CPU" if config.cpus == 1 else f"{config.cpus} CPUs"
+        self.description = f"simulated machine with {cpus} and Xen {machine.layout.profile.version}"
+
+    def touched(self) -> None:
+        """Say that the machine has moved, or was told to: what was read before is of the past."""
+        self.generation += 1
+
+    def read(self, address: int, size: int) -> bytes:
+        """As Target.read; registers of VT-d units are memory here."""
+        try:
+            if address < 0 or address + size > DEVICE_STATE:
+                raise NotReadable(address, size, "physical addresses of this machine have 52 bits")
+            return self.machine.layout.memory.read(address, size)
+        except SimError:
+            missing = self._first_missing(address)
+            raise NotReadable(missing, address + size - missing, "no memory and no device is there") from None
+
+    @property
+    def busy(self) -> bool:
+        """Whether things happen of themselves, so that the machine never comes to rest."""
+        return bool(getattr(self.machine, "workload", None) and self.machine.workload.busy)  # type: ignore[attr-defined]
+
+    @property
+    def beside(self) -> bool:  # type: ignore[override]
+        """Whether the control domain is in the middle of something: it has no CPU here."""
+        others = (getattr(self.machine, name, None) for name in ("toolstack", "outside"))
+        return any(other.stack for other in others if other)
+
+    @property
+    def crashed(self) -> str | None:
+        """Why the simulated Xen cannot go on; None if it can."""
+        return getattr(self.machine, "crashed", None)
+
+    def drive(self, order: str, *arguments: object) -> object:
+        """Call a method of the machine (`post`, `block`, ...). Raises UsageError if it refuses."""
+        self.touched()
+        try:
+            return getattr(self.machine, order)(*arguments)
+        except SimError as error:
+            raise UsageError(str(error)) from None
+
+    def step(self, count: int) -> list[dict[str, Any]]:
+        """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen."""
+        self.touched()
+        machine: Any = self.machine
+        return [{**asdict(event), "text": str(event)} for event in machine.events_of(count)]
+
+    unit = "steps"
+
+    def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        """As Tripwire.arm; a function that the compiler put into another one has its own name here."""
+        self._tripwires = Watchpoints(self.machine, writes, hooks, lambda cpu: registers(self.machine, cpu))
+
+    def stop_event(self, seconds: float) -> StopEvent | None:
+        """As Tripwire.trip.
+
+        Raises:
+            TargetError: the machine cannot go on.
+        """
+        self.touched()
+        return self._tripwires.stop_event(seconds)
+
+    def disarm(self) -> None:
+        """As Tripwire.disarm."""
+
+    def memory(self) -> Sequence[Range]:
+        """All of RAM."""
+        return [Range(start, start + size) for start, size in self.machine.layout.memory.ram()]
+
+    def cpus(self) -> Sequence[Cpu]:
+        """The CPUs that are online, as they stand."""
+        layout = self.machine.layout
+        online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
+        return [Cpu(cpu, registers(self.machine, cpu) | self._lapic(cpu)) for cpu in online]
+
+    def _lapic(self, cpu: int) -> dict[str, int]:
+        """The local APIC's IRR and ISR: 32 vectors in each of 8 registers, 16 bytes apart (SDM volume 3, 11.4.1)."""
+        memory, page = self.machine.layout.memory, self.machine.layout.lapic(cpu)
+        return {
+            name: sum(memory.u32(page + start + 16 * word) << 32 * word for word in range(8))
+            for name, start in (("isr", 0x100), ("irr", 0x200))
+        }
+
+    def write_core(self, path: Path) -> None:
+        """Write the machine as an ELF core. Raises TargetError if that fails."""
+        from sim_backend.debug.elf_core import write_core
+
+        try:
+            write_core(self.machine, path)
+        except SimError as error:
+            raise TargetError(str(error)) from None
+
+    def ioapics(self) -> Sequence[IoApic]:
+        """The IO-APICs, as they stand."""
+        layout = self.machine.layout
+        tables = [
+            tuple(layout.memory.u64(layout.rte(number, pin)) for pin in range(IOAPIC_PINS))
+            for number in range(layout.config.ioapics)
+        ]
+        return [IoApic(number, IOAPIC_VERSION, table) for number, table in enumerate(tables)]
+
+    def _first_missing(self, address: int) -> int:
+        while self.machine.layout.memory.has(address, 1):
+            address = (address // PAGE + 1) * PAGE
+        return address
+
+
+class Replay(Simulation):
+    """A simulated machine on its way along a history. It leaves it when it is given another order.
+
+    Args:
+        history: all of it can be done.
+        step: where to begin.
+        source: what it is called.
+    """
+
+    def __init__(self, history: History, step: int, source: str) -> None:
+        machine = history.at(step)
+        machine.ahead = history.moves[step:]
+        self.moving, self._source = machine, source
+        self._steps = len(history.moves)
+        self._left: int | None = None
+        super().__init__(machine)
+
+    @property
+    def description(self) -> str:
+        """What machine, and where in the history."""
+        left = "" if self._left is None else ", left there"
+        return f"{self._words}, step {self._at}/{self._steps} of {self._source}{left}"
+
+    @description.setter
+    def description(self, words: str) -> None:
+        self._words = words
+
+    def drive(self, order: str, *arguments: object) -> object:
+        """As Simulation.drive; any order but `run` ends the history."""
+        if order != "run" and self.moving.ahead:
+            self._left = self._at
+            self.moving.ahead = ()
+        return super().drive(order, *arguments)
+
+    def step(self, count: int) -> list[dict[str, Any]]:
+        """As Simulation.step; what is in the history says which step of it."""
+        first, inside = self._at + 1, len(self.moving.ahead)
+        events = super().step(count)
+        for number, event in enumerate(events[:inside], first):
+            event["history"] = number
+            event["text"] = f"{number}/{self._steps} {event['text']}"
+        if 0 < inside <= len(events):
+            events[inside - 1]["text"] += "\n(the history ends here; what comes now is chance)"
+        return events
+
+    @property
+    def _at(self) -> int:
+        """The step of the history; where it was left, if it was."""
+        return self._steps - len(self.moving.ahead) if self._left is None else self._left
+
+
+def simulated(options: Namespace) -> Simulation:
+    """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
+    return _replay(options) if options.replay else Simulation(_machine(options))
+
+
+def read_history(path: str) -> History:
+    """The history in a file, with all its moves tried. Raises UsageError if it is none."""
+    from sim_backend.machine import history
+
+    try:
+        found = history.read(path)
+        found.at()
+    except SimError as error:
+        raise UsageError(str(error)) from None
+    return found
+
+
+def _replay(options: Namespace) -> Replay:
+    for word, given in (("--scenario", options.scenario), ("--load", options.load), ("--steps", options.steps)):
+        if given:
+            raise UsageError(f"{word} stands beside --replay; a history tells its own scenario (--at STEP: how far)")
+    history = read_history(options.replay)
+    try:
+        step = len(history.moves) if options.at is None else options.at
+        return Replay(history, step, Path(options.replay).name)
+    except SimError as error:
+        raise UsageError(f"--at {options.at}: {error}") from None
+
+
+def _machine(options: Namespace) -> Machine:
+    if options.replay:
+        return _replay(options).moving
+    if options.at is not None:
+        raise UsageError(f"--at {options.at}: it is a step of a history, which --replay FILE names")
+    from sim_backend.machine.machine import Machine
+    from sim_backend.scenario.scenario import DEFAULT, load
+
+    try:
+        if options.load:
+            machine = Machine.load(options.load)
+        else:
+            scenario = load(options.scenario or DEFAULT)
+            if options.build:
+                scenario = replace(scenario, layout=replace(scenario.layout, profile=options.build))
+            machine = Machine(scenario, version=options.version, seed=options.seed)
+        machine.run(options.steps)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+    return machine
+
+
+def serve(options: Namespace) -> int:
+    """Serve the machine to gdb until Ctrl-C. Raises UsageError if the address or the machine is none."""
+    from sim_backend.debug.gdb_server import GdbServer
+
+    host, _, port = options.serve.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"--serve {options.serve}: expected HOST:PORT on a loopback address, such as 127.0.0.1:1234")
+    try:
+        with GdbServer(_machine(options), host.strip("[]") or "127.0.0.1", int(port)) as server:
+            print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
+            server.serve()
+    except (OSError, SimError) as error:
+        raise UsageError(f"--serve {options.serve}: {error}") from None
+    except KeyboardInterrupt:
+        pass
+    return 0

@@ -1,0 +1,126 @@
+"""One transition: when, who, where, and what changed. As JSON lines, and read back from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from inspector.base.errors import UsageError
+
+SECONDS, STEPS = "s", "steps"
+FORMAT = "vtdpi trace"
+WRITE, HOOK = "write", "hook"
+FIELDS = ("pir", "on", "sn", "nv", "ndst")
+
+LATEST = 1e15
+"""No trace is longer: in seconds, or steps."""
+
+Value = int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TraceEvent:
+    """A transition.
+
+    Attributes:
+        time: since the trace began: seconds of the host's clock, or steps of a simulated machine.
+        kind: `write`, a descriptor changed; `hook`, a CPU entered a function.
+        cpu: the physical CPU that did it; None for a device's post.
+        function: the function of Xen that it executes, as far as known.
+        vcpu: whose descriptor changed; for a hook, the CPU's current vCPU.
+        changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors.
+        actor: who did it, where that is known to be neither a CPU nor a device.
+    """
+
+    time: float
+    kind: str
+    cpu: int | None
+    function: str | None
+    vcpu: str | None
+    changes: Mapping[str, tuple[Value, Value]] = field(default_factory=dict)
+    actor: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Who did it: `CPU 1`, `device`, or the actor's name."""
+        return self.actor or ("device" if self.cpu is None else f"CPU {self.cpu}")
+
+    def words(self) -> str:
+        """The changes on one line: `sn 0 -> 1, nv f2 -> f3`."""
+        return ", ".join(f"{name} {_shown(name, a)} -> {_shown(name, b)}" for name, (a, b) in self.changes.items())
+
+
+def document(hit: TraceEvent) -> dict[str, Any]:
+    """A hit as JSON."""
+    changes = {name: {"before": _plain(a), "after": _plain(b)} for name, (a, b) in hit.changes.items()}
+    return {
+        "time": hit.time,
+        "kind": hit.kind,
+        "cpu": hit.cpu,
+        "function": hit.function,
+        "vcpu": hit.vcpu,
+        "changes": changes,
+    }
+
+
+def dumps(hits: Iterable[TraceEvent], unit: str) -> str:
+    """A trace as JSON lines: first one that tells the unit of time, then one a hit."""
+    return "".join(json.dumps(line) + "\n" for line in ({"format": FORMAT, "unit": unit}, *map(document, hits)))
+
+
+def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
+    """The hits and the unit of time of a trace. Raises UsageError if it is none; `source` names it in the message."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        head = json.loads(lines[0]) if lines else None
+    except ValueError:
+        head = None
+    if not isinstance(head, dict) or head.get("format") != FORMAT or head.get("unit") not in (SECONDS, STEPS):
+        raise UsageError(f"{source} is no trace: expected JSON lines as `trace --output` writes them")
+    hits = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            hits.append(_hit(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise UsageError(f"{source}, line {number}: no hit of a trace; is the file damaged?") from None
+    return hits, head["unit"]
+
+
+def _hit(raw: Mapping[str, Any]) -> TraceEvent:
+    changes = {}
+    for name, change in raw["changes"].items():
+        if name not in FIELDS:
+            raise ValueError(name)
+        changes[name] = (_value(name, change["before"]), _value(name, change["after"]))
+    cpu, function, vcpu = raw["cpu"], raw["function"], raw["vcpu"]
+    if not (
+        isinstance(raw["time"], int | float)
+        and 0 <= raw["time"] < LATEST
+        and (cpu is None or isinstance(cpu, int))
+        and all(text is None or isinstance(text, str) for text in (function, vcpu))
+        and raw["kind"] in (WRITE, HOOK)
+    ):
+        raise ValueError("a field of the wrong kind")
+    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes)
+
+
+def _value(name: str, raw: Any) -> Value:
+    if name == "pir":
+        if not all(isinstance(vector, int) for vector in raw):
+            raise ValueError(name)
+        return tuple(raw)
+    if not isinstance(raw, int):
+        raise ValueError(name)
+    return raw
+
+
+def _plain(value: Value) -> int | Sequence[int]:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(name: str, value: Value) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{vector:02x}" for vector in value) or "none"
+    return f"{value:#x}" if value > 9 else str(value)

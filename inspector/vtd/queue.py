@@ -1,0 +1,106 @@
+"""One unit's invalidation queue (VT-d 6.5.2): a ring of descriptors between IQH and IQT, at IQA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inspector.base.errors import NotHere, NotReadable
+from inspector.vtd.units import Unit
+from structs.bits import BitRecord
+from structs.invalidation import DESCRIPTOR, WIDE_DESCRIPTOR
+from structs.registers import descriptor_size, queue_size
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A ring of `count` descriptors of `size` bytes. `head` and `tail` are slots; None where no register tells."""
+
+    base: int
+    raw: bytes
+    size: int
+    head: int | None
+    tail: int | None
+
+    @property
+    def count(self) -> int:
+        """Slots."""
+        return len(self.raw) // self.size
+
+    def descriptor(self, slot: int) -> tuple[BitRecord, dict[str, int]]:
+        """A slot's descriptor: its record and its fields."""
+        raw = self.raw[slot * self.size : (slot + 1) * self.size]
+        record = (WIDE_DESCRIPTOR if self.size == WIDE_DESCRIPTOR.size else DESCRIPTOR).record_of(raw)
+        return record, dict(record.parse(raw))
+
+    def slots(self, last: int) -> Iterator[tuple[int, str]]:
+        """The `last` executed slots that are not blank, in the order of execution, then the pending ones.
+
+        Without head and tail, all slots that are not blank, in ring order, in state `unknown`.
+        """
+        if self.head is None or self.tail is None:
+            yield from ((slot, "unknown") for slot in range(self.count) if not self._blank(slot))
+            return
+        pending = (self.tail - self.head) % self.count
+        for back in range(min(last, self.count - pending), 0, -1):
+            slot = (self.head - back) % self.count
+            if not self._blank(slot):
+                yield slot, "done"
+        for ahead in range(pending):
+            yield (self.head + ahead) % self.count, "pending"
+
+    def _blank(self, slot: int) -> bool:
+        return not any(self.raw[slot * self.size : (slot + 1) * self.size])
+
+    def in_words(self) -> str:
+        """Where the ring is and how far hardware has come."""
+        ring = f"{self.count} slots of {self.size} bytes at {self.base:#x}"
+        if self.head is None or self.tail is None:
+            return f"{ring} (from Xen's struct vtd_iommu); head and tail are registers, which are not here"
+        pending = (self.tail - self.head) % self.count
+        return f"{ring}, head {self.head}, tail {self.tail}: {pending} pending"
+
+
+def read(unit: Unit) -> Queue:
+    """The unit's queue: by IQA, IQH and IQT, else by Xen's `qinval_maddr` and as many slots as Xen says.
+
+    Raises:
+        NotHere: it is not enabled, or neither can be read.
+        NotReadable: its memory is not there.
+    """
+    try:
+        iqa, head, tail = unit.register("IQA"), unit.register("IQH"), unit.register("IQT")
+    except NotHere:
+        if unit.xen is None or not unit.xen.queue:
+            raise
+        return Queue(unit.xen.queue, unit.target.read(unit.xen.queue, unit.xen.queue_size), DESCRIPTOR.size, None, None)
+    if not unit.register("GSTS")["qies"]:
+        raise NotHere(f"unit {unit.index}: queued invalidation is not enabled (GSTS.QIES is 0), so there is no queue")
+    size = descriptor_size(iqa)
+    raw = _ring(unit, iqa["iqa"], queue_size(iqa))
+    slots = len(raw) // size
+    return Queue(
+        iqa["iqa"],
+        raw,
+        size,
+        _slot(unit, "IQH", head["qh"] // size, slots),
+        _slot(unit, "IQT", tail["qt"] // size, slots),
+    )
+
+
+def _ring(unit: Unit, base: int, size: int) -> bytes:
+    try:
+        return unit.target.read(base, size)
+    except NotReadable as error:
+        raise NotHere(
+            f"unit {unit.index}'s invalidation queue of {size} bytes at {base:#x} (IQA) "
+            f"is not in readable memory: {error.why}"
+        ) from None
+
+
+def _slot(unit: Unit, name: str, slot: int, slots: int) -> int:
+    if slot >= slots:
+        raise NotHere(
+            f"unit {unit.index}: {name} is at slot {slot}, beyond the queue's {slots}; the registers make no sense"
+        )
+    return slot

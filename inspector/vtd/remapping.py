@@ -1,0 +1,94 @@
+"""One unit's interrupt-remapping table as columns, and who uses each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from inspector.base.errors import NotHere, NotReadable
+from inspector.vtd.recorded_units import RecordedUnit
+from inspector.vtd.units import RemappingTable, Unit
+from structs.columns import Array, columns, records, rows
+from structs.irte import IRTE, REMAPPED
+
+PAGE = 0x1000
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A table that was read.
+
+    Attributes:
+        raw: shape (N, 16), one row of bytes an entry; zeros where memory could not be read.
+        missing: how many of the table's bytes could not be read.
+    """
+
+    table: RemappingTable
+    raw: Array
+    missing: int
+
+    def used(self) -> Array:
+        """Indices of the present entries (P=1), ascending."""
+        return np.flatnonzero(self.raw[:, 0] & REMAPPED["p"].mask)
+
+    def stale(self) -> int:
+        """How many entries are not present and yet not all zero; Xen zeroes an entry that it frees."""
+        absent = self.raw[:, 0] & REMAPPED["p"].mask == 0
+        return int(np.count_nonzero(self.raw[absent].any(axis=1)))
+
+    def decode(self, indices: Array) -> list[dict[str, int | str]]:
+        """The entries at these indices: `index`, `format`, and each field by mnemonic, reserved ones if not zero."""
+        chosen = self.raw[indices]
+        modes = columns(REMAPPED, chosen, ["im"])["im"]
+        decoded: dict[int, dict[str, int | str]] = {}
+        for mode, record in IRTE.cases.items():
+            here = modes == mode
+            for index, row in zip(indices[here].tolist(), rows(columns(record, chosen[here])), strict=True):
+                decoded[index] = {"index": index, "format": record.title, **record.visible(row)}
+        return [decoded[index] for index in indices.tolist()]
+
+
+def read(unit: Unit) -> Entries:
+    """The unit's whole table, in one read where possible.
+
+    Raises:
+        NotHere: there is no table, or nothing of it can be read.
+    """
+    table = unit.table
+    if isinstance(unit, RecordedUnit):
+        return Entries(table, unit.rows(), 0)
+    size = table.entries * IRTE.size
+    try:
+        return Entries(table, records(REMAPPED, unit.target.read(table.base, size)), 0)
+    except NotReadable as error:
+        pages = range(table.base, table.base + size, PAGE)
+        parts = unit.target.read_parts([(page, PAGE) for page in pages])
+        if not any(parts):
+            raise NotHere(
+                f"unit {unit.index}'s interrupt-remapping table of {size} bytes at {table.base:#x} "
+                f"({table.origin}) is not in readable memory: {error.why}"
+            ) from None
+        raw = b"".join(part or bytes(PAGE) for part in parts)
+        return Entries(table, records(REMAPPED, raw), PAGE * parts.count(None))
+
+
+def bdf(sid: int) -> str:
+    """A source-id as people write it: `bus:device.function`, in hex."""
+    return f"{sid >> 8:02x}:{sid >> 3 & 31:02x}.{sid & 7}"
+
+
+def allowed(entry: Mapping[str, int | str]) -> str:
+    """Who may use an entry, by its SVT, SQ and SID (VT-d 9.9), in words."""
+    sid, sq = int(entry["sid"]), int(entry["sq"])
+    match entry["svt"]:
+        case 0:
+            return "anyone (not checked)"
+        case 1 if sq:
+            return f"{bdf(sid)} and functions that differ in {('', 'bit 2', 'bits 2:1', 'bits 2:0')[sq]}"
+        case 1:
+            return bdf(sid)
+        case 2:
+            return f"buses {sid >> 8:02x} to {sid & 0xFF:02x}"
+    return "nobody (SVT 3 is reserved)"

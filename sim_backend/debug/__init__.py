@@ -1,0 +1,1 @@
+"""Ways for debuggers to see the simulated machine."""

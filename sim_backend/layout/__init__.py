@@ -1,0 +1,1 @@
+"""Writes Xen's memory."""

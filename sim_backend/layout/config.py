@@ -1,0 +1,107 @@
+"""What machine is to be laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sim_backend.layout.profiles import DEFAULT
+from sim_backend.memory.errors import SimError
+
+NR_CPUS = 256
+RAM = 0xFE00_0000
+"""Memory ends below the registers of the VT-d units."""
+HIGH = 1 << 30
+IRQS, VCPUS = 1 << 17, 8192
+DOMID_FIRST_RESERVED = 0x7FF0
+
+
+@dataclass(frozen=True)
+class DomainConfig:
+    """A domain: its number, how many vCPUs, and whether they are virtualised by hardware (else paravirtualised)."""
+
+    id: int
+    vcpus: int
+    hvm: bool = True
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """A PCI device: bus << 8 | devfn, how many MSI-X vectors, and the domain that owns it."""
+
+    bdf: int
+    vectors: int = 1
+    domain: int = 0
+
+
+@dataclass(frozen=True)
+class LayoutConfig:
+    """A machine and the Xen on it.
+
+    Attributes:
+        profile: which build: the start of a bundled profile's version (the newest) or build-id, or a profile's file.
+        cpus: physical CPUs, all of them online.
+        apic_ids: theirs; by default as the CPUs are numbered.
+        x2apic: whether Xen uses x2APIC mode; the units then have EIME=1.
+        intpost: `iommu_intpost`, and CAP.PI of each unit.
+        units: VT-d units; the last one serves all devices that no other one names.
+        irqs: how many irqs there are beyond the IO-APICs' pins: one for each MSI.
+        ram: bytes of memory, a multiple of 2 MiB; by default as much as the rest needs, and 2 MiB.
+        high: bytes of memory from 4 GiB up besides, a multiple of 2 MiB: there are the vCPUs of HVM domains then.
+        posted_intr_vector, pi_wakeup_vector: as Xen allocates them at boot, from 0xf1 up.
+        low_vcpus: they are below 4 GiB all the same (`alloc_vcpu_struct` up to 4.11).
+        ndst_at_creation: a new vCPU's NDST names the CPU where it was created (4.7, 4.8), else it is all ones (4.9 on).
+
+    Raises:
+        SimError: these do not make a machine.
+    """
+
+    profile: str = DEFAULT
+    cpus: int = 2
+    apic_ids: tuple[int, ...] = ()
+    x2apic: bool = False
+    intpost: bool = True
+    domains: tuple[DomainConfig, ...] = (DomainConfig(0, 1, hvm=False), DomainConfig(1, 2))
+    devices: tuple[DeviceConfig, ...] = ()
+    units: int = 1
+    ioapics: int = 1
+    irqs: int = 232
+    ram: int | None = None
+    high: int = 0
+    posted_intr_vector: int = 0xF2
+    pi_wakeup_vector: int = 0xF3
+    low_vcpus: bool = False
+    ndst_at_creation: bool = False
+    apics: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # No more of them than there are, however many are asked for.
+        object.__setattr__(self, "apics", self.apic_ids or tuple(range(min(self.cpus, NR_CPUS))))
+        limit = (1 << 32) - 1 if self.x2apic else 255
+        problems = {
+            f"{self.cpus} CPUs: Xen takes 1 to {NR_CPUS}": not 1 <= self.cpus <= NR_CPUS,
+            f"{len(self.apics)} APIC IDs for {self.cpus} CPUs": len(self.apics) != self.cpus,
+            "an APIC ID stands twice": len(set(self.apics)) != len(self.apics),
+            f"an APIC ID is not below {limit:#x}": any(not 0 <= apic < limit for apic in self.apics),
+            f"{self.units} VT-d units: there must be 1 to 8": not 1 <= self.units <= 8,
+            f"{self.ioapics} IO-APICs: there must be 1 to 8": not 1 <= self.ioapics <= 8,
+            "a domain stands twice": len({domain.id for domain in self.domains}) != len(self.domains),
+            "a device stands twice": len({device.bdf for device in self.devices}) != len(self.devices),
+            f"{self.ram or 0:#x} bytes of memory: {RAM:#x} at most": (self.ram or 0) > RAM,
+            f"{self.high:#x} bytes of memory above 4 GiB: multiples of 2 MiB, {HIGH:#x} at most": self.high % (2 << 20)
+            or not 0 <= self.high <= HIGH,
+            f"{self.irqs} irqs: {IRQS} at most": self.irqs > IRQS,
+            f"more than {VCPUS} vCPUs": sum(domain.vcpus for domain in self.domains) > VCPUS,
+            f"a domain's number is not below {DOMID_FIRST_RESERVED:#x}": any(
+                not 0 <= domain.id < DOMID_FIRST_RESERVED for domain in self.domains
+            ),
+            "a vector is not 0x10 to 0xff": not all(
+                0x10 <= vector <= 0xFF for vector in (self.posted_intr_vector, self.pi_wakeup_vector)
+            ),
+            f"{self.irqs} irqs do not suffice for the devices' vectors": self.irqs
+            < sum(d.vectors for d in self.devices),
+            "a device's domain is not there": not {d.domain for d in self.devices}
+            <= {d.id for d in self.domains} | {0},
+        }
+        for problem, holds in problems.items():
+            if holds:
+                raise SimError(f"this machine cannot be laid out: {problem}")

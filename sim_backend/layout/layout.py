@@ -1,0 +1,300 @@
+"""A whole machine, laid out in memory as one real build of Xen lays it out.
+
+>>> layout = Layout(LayoutConfig(domains=(DomainConfig(1, 2),)))
+>>> layout.get("vcpu", layout.vcpu(1, 1), "vcpu_id"), layout.get("domain", layout.domain(1), "max_vcpus")
+(1, 2)
+>>> msi, = layout.add_device(0x0018, 1)
+>>> msi.index, hex(layout.memory.u64(layout.register(0, "IRTA")) & 0xfff)
+(24, '0xf')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sim_backend.layout import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
+from sim_backend.layout.builder import MIB, LayoutBuilder
+from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.layout.cpus import Cpus
+from sim_backend.layout.devices import Device, Msi
+from sim_backend.layout.domains import Domain, find_vcpu, new_descriptors
+from sim_backend.layout.interrupts import Interrupts, irq_count
+from sim_backend.layout.profiles import named
+from sim_backend.layout.vtd import VtdUnit
+from sim_backend.memory.errors import SimError
+from sim_backend.memory.heap import Heap
+from sim_backend.memory.memory import GIB_4, PAGE, Memory
+from structs.xen.profile import Profile
+
+ALIGNMENT = 2 * MIB
+SPARE = 2 * MIB
+
+__all__ = ["DeviceConfig", "DomainConfig", "Layout", "LayoutConfig", "Msi"]
+
+
+class Layout(LayoutBuilder):
+    """The machine that `config` describes. All addresses are physical unless a name says virtual.
+
+    Args:
+        config: the machine.
+        profile: the build, instead of the bundled one that `config` names.
+
+    Raises:
+        SimError: the build's profile lacks what is needed, or the machine does not fit its memory.
+    """
+
+    def __init__(self, config: LayoutConfig | None = None, profile: Profile | None = None) -> None:
+        self.config = config = config or LayoutConfig()
+        profile = profile or named(config.profile)
+        super().__init__(profile, config.ram or _needed(profile, config), config.high)
+        if config.high and not config.low_vcpus:
+            self.vcpu_heap = Heap(GIB_4, GIB_4 + config.high)
+        self._cpus = Cpus()
+        self.interrupts = Interrupts(config.units)
+        self.domains: dict[int, Domain] = {}
+        self.devices: dict[int, Device] = {}
+        self._descriptors = new_descriptors(
+            config.posted_intr_vector, config.apics, config.x2apic, config.ndst_at_creation
+        )
+        image.lay_out(self, config)
+        cpus.lay_out(self, self._cpus, config)
+        self.idle = domains.lay_out_idle(self, self._cpus, config.cpus, self._descriptors)
+        self.units: list[VtdUnit] = vtd.lay_out(self, config)
+        firmware.lay_out(self, self.units, config.ioapics)
+        interrupts.lay_out(self, self.interrupts, self.units, config)
+        for domain in config.domains:
+            self.create_domain(domain.id, domain.vcpus, domain.hvm)
+        for device in config.devices:
+            self.add_device(device.bdf, device.vectors)
+            self.give_device(device.bdf, device.domain if device.domain in self.domains else None)
+
+    # Domains and vCPUs.
+
+    def domain(self, domain_id: int) -> int:
+        """A domain's `struct domain`."""
+        try:
+            return self.domains[domain_id].address
+        except KeyError:
+            raise SimError(f"there is no domain {domain_id}") from None
+
+    def vcpu(self, domain_id: int, vcpu_id: int) -> int:
+        """A vCPU's `struct vcpu`, one page."""
+        return find_vcpu(self.domains, domain_id, vcpu_id)
+
+    def idle_vcpu(self, cpu: int) -> int:
+        """The `struct vcpu` that a CPU runs when it has nothing else."""
+        return self.idle.vcpus[cpu]
+
+    def pi_desc(self, domain_id: int, vcpu_id: int) -> int:
+        """A vCPU's posted-interrupt descriptor."""
+        return self.vcpu(domain_id, vcpu_id) + self.member("vcpu", "arch.hvm.vmx.pi_desc")
+
+    def vlapic(self, domain_id: int, vcpu_id: int) -> int:
+        """A vCPU's virtual APIC page: ISR at 0x100, IRR at 0x200."""
+        return self.physical(self.get("vcpu", self.vcpu(domain_id, vcpu_id), "arch.hvm.vlapic.regs"))
+
+    def create_domain(self, domain_id: int, vcpus: int, hvm: bool = True) -> int:
+        """A new domain in `domain_list`; its vCPUs are runnable, spread over the online CPUs. Returns its address."""
+        if domain_id in self.domains or not 0 <= domain_id < domains.DOMID_IDLE:
+            raise SimError(f"domain {domain_id} cannot be created: it is there already, or the number is reserved")
+        online = [cpu for cpu in range(self.config.cpus) if self.is_online(cpu)]
+        domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors, irq_count(self.config))
+        domains.link(self, domain.address)
+        self.domains[domain_id] = domain
+        return domain.address
+
+    def destroy_domain(self, domain_id: int) -> None:
+        """Unlink a domain and free its pages; their bytes stay until they are used again. Its devices have no owner."""
+        address = self.domain(domain_id)
+        for device in self.devices.values():
+            if self.get("pci_dev", device.address, "domain") == self.virtual(address):
+                devices.give_device(self, device, None)
+        domains.unlink(self, address)
+        domains.release(self, self.domains.pop(domain_id), irq_count(self.config))
+
+    # Physical CPUs.
+
+    def percpu(self, cpu: int, name: str) -> int:
+        """A per-CPU variable, named without `per_cpu__`. Raises SimError if the CPU has no area."""
+        return cpus.percpu(self, self._cpus, cpu, name)
+
+    def cpu_info(self, cpu: int) -> int:
+        """The `struct cpu_info` at the top of a CPU's stack."""
+        return cpus.cpu_info(self, self._cpus, cpu)
+
+    def irq_stat(self, cpu: int) -> int:
+        """The 4 bytes `irq_stat[cpu].__softirq_pending`."""
+        return cpus.softirq_pending(self, cpu)
+
+    def lapic(self, cpu: int) -> int:
+        """A page with the registers of a CPU's local APIC: ISR at 0x100, IRR at 0x200. No CPU can address it."""
+        return interrupts.lapic(cpu)
+
+    def is_online(self, cpu: int) -> bool:
+        """Whether a CPU's bit in `cpu_online_map` is set."""
+        return cpus.is_online(self, cpu)
+
+    def online(self, cpu: int) -> None:
+        """Bring a CPU up: an area if it has none, an empty blocking list, idle on it."""
+        cpus.bring_up(self, self._cpus, cpu)
+        domains.set_idle(self, self._cpus, cpu, self.idle_vcpu(cpu))
+
+    def offline(self, cpu: int) -> None:
+        """Clear a CPU's bit in `cpu_online_map`; its area stays."""
+        cpus.set_online(self, cpu, False)
+
+    def free_percpu(self, cpu: int) -> None:
+        """Free a dead CPU's area: its offset becomes invalid, the bytes stay until they are used again."""
+        cpus.release_area(self, self._cpus, cpu)
+
+    # VT-d units, IO-APICs, devices.
+
+    def register(self, unit: int, name: str) -> int:
+        """A register of a VT-d unit, by its mnemonic; `FRCD` is the first fault recording register."""
+        return vtd.register(self.units[unit], name)
+
+    def irte(self, unit: int, index: int) -> int:
+        """An entry of a unit's interrupt-remapping table."""
+        return vtd.irte(self.units[unit], index)
+
+    def rte(self, ioapic: int, pin: int) -> int:
+        """A redirection entry of an IO-APIC, 8 bytes. It lies behind an index register: no CPU can address it."""
+        return interrupts.rte(ioapic, pin)
+
+    def unit_of(self, bdf: int) -> int:
+        """The VT-d unit that serves a device, by the DMAR table."""
+        number = (bdf >> 3) - firmware.FIRST_SCOPED_DEVICE
+        return number if 0 <= number < len(self.units) - 1 and not bdf & 7 else len(self.units) - 1
+
+    def add_device(self, bdf: int, vectors: int, unit: int | None = None) -> tuple[Msi, ...]:
+        """A new device, owned by nobody, its vectors remapped to CPU 0. `bdf` is bus << 8 | devfn."""
+        number = self.unit_of(bdf) if unit is None else unit
+        if bdf in self.devices:
+            raise SimError(f"there already is a device {name_of(bdf)}")
+        unit_of_device = self.units[number]
+        device = devices.add_device(self, self.interrupts, unit_of_device, number, self.config, bdf, vectors)
+        self.devices[bdf] = device
+        return device.msis
+
+    def remove_device(self, bdf: int) -> None:
+        """Take a device away, and free its entries and irqs."""
+        devices.remove_device(self, self.interrupts, self.units, self.device(bdf))
+        del self.devices[bdf]
+
+    def device(self, bdf: int) -> Device:
+        """A device that is there."""
+        try:
+            return self.devices[bdf]
+        except KeyError:
+            raise SimError(f"there is no device {name_of(bdf)}") from None
+
+    def give_device(self, bdf: int, domain_id: int | None) -> None:
+        """Make a domain the owner of a device and its interrupts, or nobody.
+
+        Written are `pci_dev.domain`, `domain.pdev_list` and `domain.pirq_tree`.
+        """
+        device = self.device(bdf)
+        owner = None if domain_id is None else self.domain(domain_id)
+        before = self.get("pci_dev", device.address, "domain")
+        devices.give_device(self, device, owner)
+        for domain in self.domains.values():
+            for msi in device.msis if self.virtual(domain.address) == before else ():
+                pirqs.delete(self, domain.pirqs, msi.irq)
+            for msi in device.msis if domain.address == owner else ():
+                pirqs.insert(self, domain.pirqs, msi.irq, msi.pirq)
+
+    def post_msi(self, msi: Msi, domain_id: int, vcpu_id: int, vector: int) -> None:
+        """Make an MSI a posted one for a vCPU's vector, at once: entry, `struct msi_desc` and `struct pirq`."""
+        devices.post(self, self.units[msi.unit], msi, self.pi_desc(domain_id, vcpu_id), vector)
+        pirqs.bind(self, msi.pirq, vector, vcpu_id, True)
+
+    # The whole.
+
+    def copy(self) -> Layout:
+        """A machine of the same state that goes its own way."""
+        other = Layout.__new__(Layout)
+        other.__dict__.update(self.__dict__)
+        other.memory = self.memory.copy()
+        other.heap = self.heap.copy()
+        other.vcpu_heap = other.heap if self.vcpu_heap is self.heap else self.vcpu_heap.copy()
+        other._cpus = self._cpus.copy()
+        other.interrupts = self.interrupts.copy()
+        other.domains = self.domains.copy()
+        other.devices = self.devices.copy()
+        return other
+
+    def state(self) -> dict[str, Any]:
+        """What memory alone does not tell, as plain data for JSON: with the memory, all that `restored` needs."""
+        heaps = {"heap": self.heap.state()}
+        if self.vcpu_heap is not self.heap:
+            heaps["vcpu_heap"] = self.vcpu_heap.state()
+        return {
+            **heaps,
+            "cpus": {name: list(map(list, table.items())) for name, table in vars(self._cpus).items()},
+            "idle": list(self.idle.vcpus),
+            "idle_domain": self.idle.address,
+            "domains": [[number, d.address, list(d.vcpus), d.hvm, d.pirqs] for number, d in self.domains.items()],
+            "units": [asdict(unit) for unit in self.units],
+            "free_irqs": self.interrupts.free_irqs,
+            "first_free": self.interrupts.first_free,
+            "devices": [[bdf, d.address, [asdict(m) for m in d.msis]] for bdf, d in self.devices.items()],
+        }
+
+    @classmethod
+    def restored(cls, profile: Profile, config: LayoutConfig, state: Mapping[str, Any], memory: Memory) -> Layout:
+        """The layout whose `state()` and memory these are.
+
+        Raises:
+            SimError: they are not.
+        """
+        layout = cls.__new__(cls)
+        LayoutBuilder.__init__(layout, profile, memory.size, memory.high)
+        layout.memory = memory
+        layout.config = config
+        layout._descriptors = new_descriptors(
+            config.posted_intr_vector, config.apics, config.x2apic, config.ndst_at_creation
+        )
+        try:
+            layout._restore(state)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise SimError(f"this is no saved layout: {type(error).__name__} {error}") from None
+        return layout
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.heap = Heap.restored(state["heap"])
+        self.vcpu_heap = Heap.restored(state["vcpu_heap"]) if "vcpu_heap" in state else self.heap
+        self._cpus = Cpus()
+        self._cpus.areas, self._cpus.stacks = dict(state["cpus"]["areas"]), dict(state["cpus"]["stacks"])
+        self.idle = Domain(state["idle_domain"], tuple(state["idle"]), False)
+        self.domains = {
+            number: Domain(address, tuple(vcpus), hvm, tree) for number, address, vcpus, hvm, tree in state["domains"]
+        }
+        self.units = [VtdUnit(**unit) for unit in state["units"]]
+        self.interrupts = Interrupts(0)
+        self.interrupts.free_irqs, self.interrupts.first_free = list(state["free_irqs"]), list(state["first_free"])
+        self.devices = {
+            bdf: Device(address, tuple(Msi(**msi) for msi in msis)) for bdf, address, msis in state["devices"]
+        }
+
+
+def name_of(bdf: int) -> str:
+    """A device as people write it: `bus:device.function`, in hex."""
+    return f"{bdf >> 8:02x}:{bdf >> 3 & 31:02x}.{bdf & 7}"
+
+
+def _needed(profile: Profile, config: LayoutConfig) -> int:
+    """Bytes of memory for a machine and some to spare, a multiple of 2 MiB."""
+    image_end = 2 * MIB + -(-(profile.symbol("_end") & (1 << 30) - 1) // ALIGNMENT) * ALIGNMENT
+    irqs = irq_count(config)
+    vcpus = sum(domain.vcpus for domain in config.domains)
+    heap = (
+        config.units * (vtd.ENTRIES * vtd.ENTRY_SIZE + 8 * PAGE)
+        + config.cpus * 24 * PAGE
+        + vcpus * 4 * PAGE
+        + len(config.domains) * (4 * PAGE + pirqs.tree_size(irqs))
+        + irqs * (profile.size("irq_desc") + 2 * profile.size("msi_desc") + 2 * profile.size("pirq"))
+        + len(config.devices) * 512
+    )
+    return image_end + -(-heap // ALIGNMENT) * ALIGNMENT + SPARE

@@ -1,0 +1,1 @@
+"""What Xen and the hardware do, one atomic action at a time."""

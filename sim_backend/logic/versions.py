@@ -1,0 +1,123 @@
+"""The versions of the posted-interrupt logic, told apart by what they do differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim_backend.memory.errors import SimError
+
+WITH = " with "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What a version of Xen does.
+
+    `SEED` and `CURRENT` differ in the first fields. In the others they agree; only
+    `sim_backend.scenario.bugs` changes those.
+
+    Attributes:
+        ndst_at_creation: a new descriptor's NDST names the CPU of its creation; else it is all ones until first used.
+        low_vcpus: new vCPUs and what belongs to them lie below 4 GiB, whatever memory there is (4.11 and before).
+        assign_in_order: the first device installs the switch hooks, repairs every NDST, and only then the block hook;
+            else all hooks are installed at once and NDST stays.
+        deassign_cleans_up: when the last device leaves, the domain is paused, its blocked vCPUs are taken off their
+            lists, and NV is restored; else the hooks are dropped and nothing else is done.
+        keeps_switch_in: when the last device leaves, the switch-in hook stays; else it is dropped as the others are.
+        moves_blocked: vCPUs that are blocked on a CPU that goes offline move to another one's list.
+        always_notifies: a software post to a vCPU that runs elsewhere always sends the notification vector; else only
+            if it newly set that CPU's VCPU_KICK softirq bit.
+        always_syncs: the way to VM entry always moves PIR to IRR; else only if nothing else is pending already.
+        unbind_restores: unbinding a guest interrupt turns its remapping entry back to the remapped format.
+        multicast_restores: an interrupt that its guest has go to several vCPUs has its remapping entry turned back to
+            the remapped format; else the entry stays as it is.
+        copies_message: the entry of a guest's interrupt is made of a copy of the host's own message for it; else of the
+            record of that, which then becomes what the device sends.
+        rebuilds_posted: when the host moves an interrupt to another CPU, a posted entry is built anew; else the fields
+            of the remapped format are written over it.
+        entry_at_once: a remapping entry is written by one 16-byte store; else by two of 8 bytes, the low one first.
+        lists_before_nv: who blocks goes onto the list first, then has NV name the wakeup vector.
+        looks_again: who blocks looks for events after the block hook; else before it.
+        directs_before_lifting: switching in stores NDST, then clears SN.
+        directs: switching in stores NDST.
+        ndst_stays: moving a vCPU to another CPU leaves NDST, which names the CPU on whose list it is.
+        blocked_notify: switching out leaves SN alone if the vCPU is blocked.
+        wakeup_forgets_lock: the wakeup interrupt clears the lock pointer of whom it takes off its list.
+        wakes_all: the wakeup interrupt goes through all of its list; else it stops after the first that it woke.
+        resume_restores_nv: the way to VM entry sets NV back.
+        resume_unlists: setting NV back goes with taking the vCPU off its list.
+        sync_reads_first: moving PIR to IRR begins with a plain read of ON, and goes on only if it is set (4.21 on).
+        wakeup_asks_on: the wakeup interrupt wakes only those with ON set; else all that are on its list.
+        wakeup_kicks: the wakeup interrupt has its CPU look for interrupts again before VM entry.
+        switch_in_looks_at_pir: after it cleared SN, switching in sets ON if PIR is not empty (as Linux does).
+    """
+
+    name: str
+    ndst_at_creation: bool = False
+    low_vcpus: bool = False
+    assign_in_order: bool = True
+    deassign_cleans_up: bool = True
+    keeps_switch_in: bool = True
+    moves_blocked: bool = True
+    always_notifies: bool = True
+    always_syncs: bool = True
+    unbind_restores: bool = True
+    multicast_restores: bool = True
+    copies_message: bool = True
+    rebuilds_posted: bool = True
+    entry_at_once: bool = True
+    lists_before_nv: bool = True
+    looks_again: bool = True
+    directs_before_lifting: bool = True
+    directs: bool = True
+    ndst_stays: bool = True
+    blocked_notify: bool = True
+    wakeup_forgets_lock: bool = True
+    wakes_all: bool = True
+    resume_restores_nv: bool = True
+    resume_unlists: bool = True
+    wakeup_asks_on: bool = True
+    wakeup_kicks: bool = False
+    sync_reads_first: bool = False
+    switch_in_looks_at_pir: bool = False
+
+
+SEED = Version(
+    name="seed",
+    ndst_at_creation=True,
+    low_vcpus=True,
+    assign_in_order=False,
+    deassign_cleans_up=False,
+    keeps_switch_in=False,
+    moves_blocked=False,
+    always_notifies=False,
+    always_syncs=False,
+    unbind_restores=False,
+    multicast_restores=False,
+    rebuilds_posted=False,
+)
+"""The first one: Xen commit 4b759ce163 of March 2016, as released in 4.7.0.
+
+Its `pi_update_irte` wrote entries at once; that a move to another CPU did not is left out.
+"""
+
+CURRENT = Version(name="current")
+"""As in 4.20."""
+
+VERSIONS = {version.name: version for version in (SEED, CURRENT)}
+
+
+def version(name: str) -> Version:
+    """The version of that name: `current`, `seed`, or one of them with changes, `current with ZOO-03, no-recheck`.
+
+    Raises:
+        SimError: there is none.
+    """
+    base, _, changes = name.partition(WITH)
+    if base not in VERSIONS:
+        raise SimError(f"no version {base!r} of the logic; there are {', '.join(VERSIONS)}")
+    if not changes:
+        return VERSIONS[base]
+    from sim_backend.scenario.bugs import with_bugs
+
+    return with_bugs(VERSIONS[base], [change.strip() for change in changes.split(",")])

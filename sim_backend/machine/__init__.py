@@ -1,0 +1,1 @@
+"""The simulated machine: its state, what moves it, what it did."""

@@ -1,0 +1,246 @@
+"""A history: a machine's moves, one by one, in a file that holds all that it takes to do them again.
+
+    {"kind": "vtdpi history", "format": 1, "scenario": {...}, "version": {...}, "property": "no lost wakeup",
+     "why": "...", "store_buffers": false, "moves": [
+    {"order": "block", "arguments": ["d1v0"]},
+    {"turn": "CPU 0"},
+    {"turn": "CPU 0", "choices": [1]}
+    ]}
+
+`scenario` has the keys of a scenario's TOML file, and `name`; `version` those of `sim_backend.logic.versions.Version`,
+and what it leaves out is as there by default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.machine.event import Event
+from sim_backend.machine.machine import SETTLED, Machine
+from sim_backend.machine.moves import Argument, Move, give
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario import scenario as scenarios
+from sim_backend.scenario.scenario import Scenario, Workload
+
+__all__ = ["History", "Move", "read", "started"]
+
+KIND, FORMAT = "vtdpi history", 1
+LARGEST = 64 << 20
+"""Bytes of a file: more is no history."""
+LARGEST_NUMBER = (1 << 32) - 1
+SETTLE = "settle"
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened to a machine.
+
+    Attributes:
+        scenario, version: of the machine; the scenario's workload has no part in it.
+        moves: in order. Step n of a history is its n-th move, and the state after it.
+        property: which property it breaks or shows, and `why`, in words.
+        store_buffers: whether the machine's CPUs have store buffers.
+    """
+
+    scenario: Scenario
+    version: Version
+    moves: tuple[Move, ...] = ()
+    property: str | None = None
+    why: str | None = None
+    store_buffers: bool = False
+
+    def machine(self) -> Machine:
+        """The machine before the first move. Raises SimError if there is none such."""
+        return started(self.scenario, self.version, self.store_buffers)
+
+    def replay(self, to: int | None = None) -> Iterator[tuple[Machine, Event]]:
+        """The machine (always the same one) after each move up to step `to`, and what the move did.
+
+        Raises:
+            SimError: the machine cannot do a move; says which.
+        """
+        machine = self.machine()
+        for number, move in enumerate(self.moves[:to], 1):
+            yield machine, perform(machine, number, move)
+
+    def at(self, step: int | None = None) -> Machine:
+        """The machine after that many moves, by default all. Raises SimError, also if there are not so many."""
+        if step is not None and not 0 <= step <= len(self.moves):
+            raise SimError(f"there is no step {step} in this history: it has {len(self.moves)}")
+        machine = self.machine()
+        for number, move in enumerate(self.moves[:step], 1):
+            perform(machine, number, move)
+        return machine
+
+    def write(self, path: str | Path) -> None:
+        """Write it to a file. Raises SimError if that fails."""
+        try:
+            Path(path).write_text(self.text(), "utf-8")
+        except OSError as error:
+            raise SimError(f"the history cannot be written to {path}: {error.strerror}") from None
+
+    def text(self) -> str:
+        """What is in the file: JSON, a line each move."""
+        head = {
+            "kind": KIND,
+            "format": FORMAT,
+            "scenario": scenarios.document(self.scenario),
+            "version": asdict(self.version),
+            "property": self.property,
+            "why": self.why,
+            "store_buffers": self.store_buffers,
+        }
+        moves = ",\n".join(json.dumps(move_document(move)) for move in self.moves)
+        return json.dumps(head)[:-1] + ', "moves": [\n' + moves + "\n]}\n"
+
+    @classmethod
+    def read(cls, path: str | Path) -> History:
+        """The history in a file. Raises SimError if there is none; says what is wrong with it."""
+        return read(path)
+
+
+def started(scenario: Scenario, version: Version, store_buffers: bool = False) -> Machine:
+    """A machine from which histories begin: at rest, after the orders of the scenario's prelude, and no workload.
+
+    Raises:
+        SimError: there is no such machine, it does not come to rest, or the prelude is none.
+    """
+    machine = Machine(replace(scenario, workload=Workload()), version, store_buffers=store_buffers)
+    _settle(machine)
+    for line in scenario.bounds.prelude:
+        word, *rest = line.split() or [""]
+        if word == SETTLE:
+            _settle(machine)
+        else:
+            try:
+                give(machine, word, tuple(map(_argument, rest)))
+            except SimError as error:
+                raise SimError(f"prelude {line!r}: {error}") from None
+    _settle(machine)
+    return machine
+
+
+def _settle(machine: Machine) -> None:
+    if machine.settle() == SETTLED:
+        raise SimError(f"the machine does not come to rest within {SETTLED} steps")
+    if machine.crashed is not None:
+        raise SimError(f"the machine crashes before the history begins: {machine.crashed}")
+
+
+def _argument(word: str) -> Argument:
+    if word in ("true", "false"):
+        return word == "true"
+    try:
+        return int(word, 0)
+    except ValueError:
+        return word
+
+
+def perform(machine: Machine, number: int, move: Move) -> Event:
+    """As Machine.perform; errors say which step it is."""
+    try:
+        return machine.perform(move)
+    except SimError as error:
+        raise SimError(f"step {number} of the history, {move}: {error}") from None
+
+
+def move_document(move: Move) -> dict[str, Any]:
+    """A move as JSON has it."""
+    made: dict[str, Any] = {"turn": move.turn} if move.order is None else {"order": move.order}
+    if move.order is not None:
+        made["arguments"] = list(move.arguments)
+    if move.choices:
+        made["choices"] = list(move.choices)
+    return made
+
+
+def read(path: str | Path) -> History:
+    """The history in a file. Raises SimError if there is none; says what is wrong with it."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError as error:
+        raise SimError(f"no history in {path}: {error.strerror}") from None
+    if len(raw) > LARGEST:
+        raise SimError(f"{path} is no history: it has more than {LARGEST} bytes")
+    return parse(raw, str(path))
+
+
+def parse(text: bytes | str, source: str) -> History:
+    """The history in a text. `source` names it in errors. Raises SimError if it is none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SimError(f"{source} is no history: no JSON: {str(error)[:100]}") from None
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise SimError(f'{source} is no history: expected a JSON object with "kind": "{KIND}"')
+    if document.get("format") != FORMAT:
+        raise SimError(f"{source} is a history of format {document.get('format')!r}; this vtdpi reads format {FORMAT}")
+    try:
+        return _history(document)
+    except SimError as error:
+        raise SimError(f"history {source}: {error}") from None
+
+
+def _history(document: Mapping[str, Any]) -> History:
+    _kinds("", document, {"kind": str, "format": int, "scenario": dict, "version": dict, "moves": list}, _OPTIONAL)
+    described = dict(document["scenario"])
+    name = described.pop("name", "machine")
+    if not isinstance(name, str):
+        raise SimError(f"scenario.name = {name!r}: expected a text")
+    moves = tuple(_move(number, item) for number, item in enumerate(document["moves"], 1))
+    return History(
+        scenario=replace(scenarios.from_document(described, name), name=name),
+        version=_version(document["version"]),
+        moves=moves,
+        **{key: document[key] for key in _OPTIONAL if document.get(key) is not None},
+    )
+
+
+_OPTIONAL = {"property": str, "why": str, "store_buffers": bool}
+
+
+def _version(saved: Mapping[str, Any]) -> Version:
+    kinds = {field.name: type(getattr(CURRENT, field.name)) for field in fields(Version)}
+    _kinds("version.", saved, {"name": kinds.pop("name")}, kinds)
+    return Version(**{key: value for key, value in saved.items() if value is not None})
+
+
+def _move(number: int, saved: Any) -> Move:
+    where = f"move {number}"
+    if not isinstance(saved, dict) or ("turn" in saved) == ("order" in saved):
+        raise SimError(f'{where}: expected an object with either "turn" or "order"')
+    if "turn" in saved:
+        _kinds(f"{where}, ", saved, {"turn": str}, {"choices": list})
+    else:
+        _kinds(f"{where}, ", saved, {"order": str}, {"arguments": list, "choices": list})
+    arguments, choices = saved.get("arguments", []), saved.get("choices", [])
+    for value in (*arguments, *choices):
+        if not _is_number(value) and not isinstance(value, str | bool):
+            raise SimError(f"{where}: {str(value)[:40]!r} is neither a name nor a number of up to 32 bits")
+    if not all(map(_is_number, choices)):
+        raise SimError(f"{where}: choices are numbers")
+    return Move(saved.get("turn"), saved.get("order"), tuple(arguments), tuple(choices))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_NUMBER
+
+
+def _kinds(where: str, saved: Mapping[str, Any], needed: Mapping[str, type], optional: Mapping[str, type]) -> None:
+    if missing := needed.keys() - saved.keys():
+        raise SimError(f"{where}{min(missing)} is missing")
+    if unknown := saved.keys() - needed.keys() - optional.keys():
+        raise SimError(f"{where}{min(unknown)[:40]}: no such key; is it of another vtdpi?")
+    for key, kind in (*needed.items(), *optional.items()):
+        value = saved.get(key)
+        if type(value) is not kind and not (value is None and key in optional):
+            raise SimError(f"{where}{key} = {str(value)[:40]!r}: expected {_WORDS[kind]}")
+
+
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "an object", list: "a list"}

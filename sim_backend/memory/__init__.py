@@ -1,0 +1,1 @@
+"""Physical memory, and what lives in it."""

@@ -1,0 +1,1 @@
+"""What machine, what keeps it busy, and within which bounds."""

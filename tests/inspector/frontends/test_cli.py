@@ -1,0 +1,88 @@
+"""The command line: which words go where, what goes wrong, and what a script may rely on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspector.commands import COMMANDS, command
+from inspector.frontends.cli import _split
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "rest"),
+    [
+        ("live", "live", ""),
+        ("live irt --posted", "live", "irt --posted"),
+        ("live 127.0.0.1:1 irt", "live 127.0.0.1:1", "irt"),
+        ("live --symbols irt 127.0.0.1:1 regs", "live --symbols irt 127.0.0.1:1", "regs"),
+        ("live --symbols=irt regs --json", "live --symbols=irt", "regs --json"),
+        ("dump irt irt", "dump irt", "irt"),
+        ("dump --profile p f pi 0x40", "dump --profile p f", "pi 0x40"),
+        ("dump f", "dump f", ""),
+        ("lab up --dom0", "lab up --dom0", ""),
+    ],
+)
+def test_words_for_the_target_and_words_for_the_command(words, target, rest):
+    assert _split(words.split()) == (target.split(), rest.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name, run, image):
+    answer = run("dump", image.path, name, "--help")
+    assert answer.status == 0
+    assert re.search(rf"vtdpi (live|dump FILE|sim) (.* )?'?{name}\b", answer.out)
+    assert command(name).__doc__.splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["dump", "/nowhere/core", "irt"], 3, "No such file"),
+        (["dump", str(ROOT), "irt"], 3, "directory"),
+        (["dump", __file__, "irt"], 3, "text file"),
+        (["live", "127.0.0.1:1", "irt"], 3, "nobody listens"),
+        (["live", "nonsense", "irt"], 2, "no command"),
+        (["profile", "show", "none"], 3, "no profile file and no known profile"),
+        (["profile", "make", "/bin/true"], 3, "/bin/true"),
+        (["dump"], 2, "FILE"),
+        (["frobnicate"], 2, "invalid choice"),
+    ],
+)
+def test_what_goes_wrong_is_said(words, status, message, run):
+    answer = run(*words)
+    assert answer.status == status
+    assert message in answer.err
+    assert answer.out == ""
+
+
+def test_a_pipe_gets_no_colour_and_may_close_early(image):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "inspector.frontends.cli", "dump", str(image.path), "regs"]
+    printed = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
+    assert "\x1b" not in printed.stdout
+    assert all(line == line.rstrip() for line in printed.stdout.splitlines())
+    closed = subprocess.run(
+        f"{' '.join(words)} | head -1", env=environment, shell=True, capture_output=True, check=True, text=True
+    )
+    assert len(closed.stdout.splitlines()) == 1
+    assert "Traceback" not in closed.stderr
+    assert "BrokenPipe" not in closed.stderr
+    coloured = subprocess.run(
+        words, env={**environment, "FORCE_COLOR": "1"}, capture_output=True, check=True, text=True
+    )
+    assert "\x1b[1" in coloured.stdout
+
+
+def test_alone_it_opens_the_simulation() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "inspector.frontends.cli"]
+    ran = subprocess.run(words, env=environment, input="info\n", capture_output=True, check=True, text=True)
+    assert "simulated machine" in ran.stdout

@@ -1,0 +1,188 @@
+"""Scripts: lines from -c, from a file and from a pipe, and what they expect."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from inspector.commands import COMMANDS
+from inspector.repl import config
+from inspector.repl.colors import LineLexer
+from inspector.repl.grammar import Grammar
+from inspector.shell import help, request
+from inspector.shell.session import Session
+from inspector.targets.open_file import open_file
+
+ROOT = Path(__file__).parents[3]
+ENTRY = 1 | 0x31 << 16
+
+
+@pytest.fixture
+def machine(image):
+    """A machine with entries 0x18 and 0x19."""
+    image.entry(0x18, ENTRY, 1 << 18 | 0x0018)
+    image.entry(0x19, ENTRY + (1 << 16), 1 << 18 | 0x0020)
+    return image.path
+
+
+def test_lines_run_in_order_until_one_fails(machine, run, tmp_path):
+    script = tmp_path / "check.vtdpi"
+    script.write_text(
+        "# what firmware left\n\n"
+        f"irt --json > '{tmp_path}/irt.json'   # for later\n"
+        "expect irt .units[0].entries[#] == 2\n"
+        "expect irt .units[0].entries[index=0x19].vector == 0x32\n"
+        "expect irt --device 00:03.0 .units[0].entries[#] != 2\n"
+        "expect regs irta .units[0].registers.irta.value == 4194318\n"
+        "expect irt .units[0].entries[0].format == remapped\n"
+        "regs irta\n"
+    )
+    answer = run("dump", machine, "-c", "irte 0x18", "--script", script, "-c", "irte 0x1a")
+    lines = answer.out.splitlines()
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1] == (
+        f"vtdpi: {script}:7: expected .units[0].registers.irta.value of `regs irta` == 4194318, found 4194319"
+    )
+    assert answer.err.count("\nvtdpi: ") == 1
+    assert answer.err.count("no Xen found") == 1, "a note is told once a session"
+    assert "entry 0x18" in lines[0]
+    assert lines[-3:] == [
+        "as expected: .units[0].entries[#] of `irt` == 2",
+        "as expected: .units[0].entries[index=0x19].vector of `irt` == 50",
+        "as expected: .units[0].entries[#] of `irt --device 00:03.0` != 2",
+    ]
+    assert "0x1a" not in answer.out
+    assert len(json.loads((tmp_path / "irt.json").read_text())["units"][0]["entries"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("expect irt .units[0].entries[0].vektor == 1", 1, "found no key 'vektor' in .units[0].entries[0]; there are"),
+        ("expect irt .units[0].eime == false", 1, "== false, found 0"),
+        ("expect irt units == 1", 2, "is no path"),
+        ("expect irt", 2, "expected COMMAND [OPTIONS] PATH == VALUE"),
+        ("expect irtt .x == 1", 2, "no command 'irtt'"),
+        ("expect irt --nix .x == 1", 2, "unrecognized arguments: --nix"),
+        ("irtt", 2, "did you mean irt?"),
+        ("pi 0x7000000000", 3, "0x7000000000"),
+        ("irt > /nowhere/x", 2, "/nowhere/x cannot be written"),
+        ("cont", 3, "only a live machine"),
+    ],
+)
+def test_a_line_that_fails_ends_it_and_says_where(line, status, message, machine, run):
+    answer = run("dump", machine, "-c", line, "-c", "regs")
+    assert (answer.status, answer.out) == (status, "")
+    assert answer.err.startswith(f"vtdpi: -c {line!r}: ")
+    assert message in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_quit_and_help(machine, run):
+    answer = run("dump", machine, "-c", "help irte", "-c", "quit", "-c", "nonsense")
+    assert answer.status == 0
+    assert "irte 0x18" in answer.out
+    assert "vtdpi dump" not in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--script", "/nowhere"], "the script /nowhere cannot be read: No such file"),
+        (["--script", "/bin/true"], "is no text"),
+        (["-c", "irt", "regs"], "stands beside -c or --script"),
+    ],
+)
+def test_scripts_that_are_none(words, message, machine, run):
+    answer = run("dump", machine, *words)
+    assert answer.status == 2
+    assert message in answer.err
+
+
+def piped(machine, lines, tmp_path, **environment):
+    """What `vtdpi` answers to lines from a pipe."""
+    home = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "inspector.frontends.cli", "dump", str(machine)]
+    return subprocess.run(
+        words, input=lines, env={**os.environ, **home, **environment}, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_a_pipe_brings_plain_lines(machine, tmp_path):
+    answer = piped(machine, "irt --posted\nirtt\n\nregs irta | head -1\n", tmp_path)
+    assert answer.returncode == 2
+    assert "2 present" in answer.stdout
+    assert answer.stdout.splitlines()[-1].startswith("unit 0 at 0xfed90000: IRTA at offset 0xb8 is 0x40000f")
+    assert ">" not in answer.stdout
+    assert "\x1b" not in answer.stdout + answer.stderr
+    assert "vtdpi: no command 'irtt'" in answer.stderr
+    assert not (tmp_path / "vtdpi/history").exists()
+    assert piped(machine, "", tmp_path).returncode == 0
+    assert "\x1b[1m" in piped(machine, "regs irta\n", tmp_path, FORCE_COLOR="1").stdout
+
+
+def test_the_default_configuration_is_what_is_printed(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    before = config.load()
+    printed = run("config").out
+    assert str(tmp_path / "vtdpi/config.toml") in printed
+    config.path().parent.mkdir()
+    config.path().write_text(printed)
+    assert config.load() == before
+    assert set(tomllib.loads(printed)) == set(vars(before))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pager = ", "is no TOML"),
+        ("pagr = ''", "there is no setting pagr"),
+        ("bar = 1", "bar is 1; expected a boolean"),
+        ("keys = 'vim'", "keys is 'vim'; expected 'emacs' or 'vi'"),
+        ("aliases = 3", "aliases is 3; expected a table"),
+        ("[aliases]\nx = 1", "x is 1; expected a string"),
+        ("[colors]\nnone = 'red'", "there is no setting colors.none"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense(text, message, machine, tmp_path):
+    (tmp_path / "vtdpi").mkdir()
+    (tmp_path / "vtdpi/config.toml").write_text(text)
+    answer = piped(machine, "irt\n", tmp_path)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_are_lines_of_a_session(name):
+    """Every example in a command's help is a line that its own parser takes."""
+    from inspector.shell import line
+
+    told = help.in_session(request.command(name).__doc__)
+    examples = [text for text in told.splitlines()[1:] if text.strip().startswith((f"{name} ", "expect ", "cont"))]
+    for example in examples:
+        words = line.parse(example.split("   ")[0]).words
+        assert request.parse(words).name in COMMANDS
+
+
+@pytest.mark.parametrize("text", ["irt --posted | less", "irte 0x18 'a b", "nonsense --x", "# only", "", "  irt # x"])
+def test_colours_lose_no_character(text):
+    from prompt_toolkit.document import Document
+
+    grammar = Grammar()
+    styled = LineLexer(lambda: grammar, ()).lex_document(Document(text))(0)
+    assert "".join(part[1] for part in styled) == text
+
+
+def test_a_session_looks_afresh_only_when_the_machine_has_moved(machine):
+    with Session(lambda: open_file(machine)) as session:
+        first = session.inspection
+        assert session.inspection is first
+        session.target.generation += 1
+        assert session.inspection is not first

@@ -1,0 +1,120 @@
+"""A history, replayed: every command at any of its steps, on along it, and away from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.history import History, started
+from sim_backend.machine.moves import Move
+from sim_backend.scenario.scenario import load
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """d1v0 halts and its device posts: 1 order, steps, 1 order, steps until all is quiet."""
+    machine = started(load("idle"), CURRENT)
+    moves = []
+    for order in (Move(order="block", arguments=("d1v0",)), Move(order="post", arguments=("00:03.0", 0))):
+        machine.perform(order)
+        moves.append(order)
+        while machine.step() is not None:
+            moves.append(Move(turn=machine.moving.name))
+    path = tmp_path_factory.mktemp("replay") / "history.json"
+    History(load("idle"), CURRENT, tuple(moves), "an example", "because").write(path)
+    return path
+
+
+@pytest.fixture
+def vtdpi(run):
+    def said(*words):
+        ran = run(*map(str, words))
+        return ran.status, ran.out, ran.err
+
+    return said
+
+
+def situation(vtdpi, *words):
+    status, out, _ = vtdpi("sim", "--replay", *words, "--json", "vcpus", "d1v0")
+    assert status == 0
+    return json.loads(out)["vcpus"][0]["situation"]
+
+
+def test_every_command_works_at_any_step(vtdpi, path):
+    steps = len(History.read(path).moves)
+    assert situation(vtdpi, path, "--at", 0) == "S1"
+    assert situation(vtdpi, path, "--at", 3) == "S7"
+    post = next(step for step, move in enumerate(History.read(path).moves) if move.order == "post")
+    assert situation(vtdpi, path, "--at", post) == "S9"
+    assert situation(vtdpi, path, "--at", steps) == situation(vtdpi, path) == "S1"
+    for command in ("info", "audit", "blocked", "irt", "queue", "route 00:03.0", "trace --count 2"):
+        status, out, err = vtdpi("sim", "--replay", path, "--at", 20, *command.split())
+        assert (status, err) == (0, "")
+        assert out
+
+
+def test_step_goes_on_along_the_history_and_says_so(vtdpi, path):
+    history = History.read(path)
+    steps = len(history.moves)
+    told = [str(event) for _, event in history.replay()]
+    for count in (1, 3, steps):
+        _, out, _ = vtdpi("sim", "--replay", path, "--at", 2, "step", count)
+        lines = [f"{number}/{steps} {line}" for number, line in enumerate(told, 1)]
+        wanted = lines[2 : 2 + count]
+        if count == steps:
+            wanted.append("(the history ends here; what comes now is chance)")
+        assert out.splitlines() == wanted
+    _, out, _ = vtdpi("sim", "--replay", path, "--at", 2, "--json", "step", 2)
+    assert [event["history"] for event in json.loads(out)["events"]] == [3, 4]
+
+
+def test_run_and_trace_go_along_it_too(vtdpi, path):
+    steps = len(History.read(path).moves)
+    _, out, _ = vtdpi("sim", "--replay", path, "--at", 0, "-c", f"run {steps}", "-c", "vcpus d1v0", "-c", "run")
+    assert out.startswith(f"{steps} steps\n")
+    assert "S1 running in the guest" in out
+    assert out.endswith("0 steps, then nothing more could happen\n")
+    traces = {tuple(vtdpi("sim", "--replay", path, "--at", 0, "trace", "--count", 20)) for _ in range(2)}
+    ((_, out, _),) = traces
+    assert "pir none -> 30, on 0 -> 1" in out
+
+
+def test_an_order_leaves_it(vtdpi, path):
+    words = ("-c", "sleep d1v1 --later", "-c", "info", "-c", "step")
+    status, out, _ = vtdpi("sim", "--replay", path, "--at", 5, *words)
+    assert status == 0
+    steps = len(History.read(path).moves)
+    assert f"step 5/{steps} of history.json, left there" in out
+    assert f"/{steps} " not in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--replay", "FILE", "--at", "999"), "--at 999: there is no step 999 in this history: it has"),
+        (("--replay", "FILE", "--at", "-1"), "--at -1: there is no step -1"),
+        (("--replay", "FILE", "--scenario", "idle"), "--scenario stands beside --replay"),
+        (("--replay", "FILE", "--load", "x"), "--load stands beside --replay"),
+        (("--replay", "FILE", "--steps", "3"), "--steps stands beside --replay"),
+        (("--replay", "none.json"), "no history in none.json: No such file"),
+        (("--at", "3"), "--at 3: it is a step of a history"),
+    ],
+)
+def test_words_that_make_no_sense(vtdpi, path, words, message):
+    status, out, err = vtdpi("sim", *(path if word == "FILE" else word for word in words), "info")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"vtdpi: {message}")
+    assert err.count("\n") == 1
+
+
+def test_a_history_that_cannot_be_done_is_told_at_once(vtdpi, path, tmp_path):
+    whole = json.loads(path.read_text())
+    whole["moves"][30] = {"turn": "device 00:03.0"}
+    (tmp_path / "it.json").write_text(json.dumps(whole))
+    status, _, err = vtdpi("sim", "--replay", tmp_path / "it.json", "--at", 1, "info")
+    assert (status, err) == (
+        2,
+        "vtdpi: step 31 of the history, device 00:03.0: device 00:03.0 cannot do anything now\n",
+    )

@@ -1,0 +1,113 @@
+"""A machine in a file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim_backend.layout import profiles
+from sim_backend.layout.layout import LayoutConfig
+from sim_backend.machine.checkpoint import FORMAT, MAGIC
+from sim_backend.machine.machine import Machine
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario.scenario import BUNDLED, load
+
+
+@pytest.mark.parametrize("version", ["seed", "current"])
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_saved_machine_resumes_to_the_same_bytes(tmp_path, name, version):
+    machine = Machine(load(name), version, seed=4)
+    machine.run(2500)
+    machine.save(tmp_path / "machine")
+    again = Machine.load(tmp_path / "machine")
+    assert again.digest() == machine.digest()
+    for name in ("steps", "version", "workload"):
+        assert getattr(again, name) == getattr(machine, name)
+    machine.run(2500)
+    again.run(2500)
+    assert again.memory == machine.memory
+    assert again.digest() == machine.digest()
+
+
+def test_memory_above_4_gib_is_saved(tmp_path):
+    scenario = load("zoo-07")
+    machine = Machine(scenario)
+    machine.run(500)
+    machine.save(tmp_path / "machine")
+    again = Machine.load(tmp_path / "machine")
+    for each in (machine, again):
+        each.layout.create_domain(7, 1)
+        assert each.layout.vcpu(7, 0) >> 32 == 1
+    assert again.memory == machine.memory
+
+
+def test_the_build_is_the_one_that_it_was_saved_with(tmp_path, monkeypatch):
+    machine = Machine(LayoutConfig("4.20.3"))
+    machine.save(tmp_path / "machine")
+    newest = profiles.named("4.20")
+    monkeypatch.setattr(
+        "sim_backend.machine.checkpoint.named", lambda name: newest if name == "4.20.3" else profiles.named(name)
+    )
+    assert Machine.load(tmp_path / "machine").layout.profile.version.startswith("4.20.3")
+
+
+def test_orders_that_wait_are_saved(tmp_path):
+    machine = Machine(load("idle"))
+    machine.settle()
+    machine.block("d1v0")
+    machine.ipi("d1v1", "d1v0", 0x55)
+    machine.post("00:03.0", 1)
+    machine.offline(1)
+    machine.save(tmp_path / "machine")
+    again = Machine.load(tmp_path / "machine")
+    machine.settle()
+    again.settle()
+    assert again.digest() == machine.digest()
+    assert again.online == [0]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "machine"
+    machine = Machine(load("one-device"), seed=4)
+    machine.run(500)
+    machine.save(path)
+    return path.read_bytes()
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_an_error(tmp_path, saved, data):
+    at = data.draw(st.integers(0, len(saved) - 1))
+    damaged = data.draw(
+        st.sampled_from([saved[:at], saved[:at] + bytes([saved[at] ^ 1 << at % 8]) + saved[at + 1 :], saved + b"x"])
+    )
+    path = tmp_path / "damaged"
+    path.write_bytes(damaged)
+    with pytest.raises(SimError, match=str(path)) as error:
+        Machine.load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no saved machine"),
+        (b"\x7fELF", "is no saved machine"),
+        (MAGIC + b"999\n" + bytes(99), f"saved in format 999; this vtdpi reads format {FORMAT}"),
+        (MAGIC + f"{FORMAT}\n".encode(), "is damaged"),
+    ],
+)
+def test_another_file_is_an_error(tmp_path, content, message):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(SimError, match=message):
+        Machine.load(path)
+
+
+def test_no_file_is_an_error(tmp_path):
+    with pytest.raises(SimError, match="No such file"):
+        Machine.load(tmp_path / "none")
+    with pytest.raises(SimError, match="cannot be saved"):
+        Machine(load("idle")).save(tmp_path / "no" / "folder")
