@@ -224,6 +224,26 @@ def terminal(tmp_path: Path, unavailable: Unavailable) -> Iterator[Callable[...,
         terminal.close()
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Call it with a size in bytes for a file system of that size; the test is skipped where none can be mounted."""
+    mounted: list[Path] = []
+
+    def make(size: int) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    yield make
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)
+
+
 @pytest.fixture(scope="session")
 def debian_xen(unavailable: Unavailable) -> Callable[[str], Build]:
     """Call it with a release number (`4.20`) for Debian's build of it."""

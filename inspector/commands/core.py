@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from inspector.base import new_file
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.model.answer import Answer, Text
@@ -23,5 +24,6 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         raise NotHere(
             f"{inspection.target.description} is not simulated: dump its memory with QEMU's dump-guest-memory"
         )
-    write(options.file)
+    with new_file.replacing(options.file, keep=inspection.target.files) as file:
+        write(file)
     return Answer({"file": str(options.file)}, [Text(f"wrote {options.file}")])

@@ -14,6 +14,7 @@ from typing import Any
 
 from inspector.analysis.report import Chain, Entry, Explained, Link, RemappingTable, Report
 from inspector.audit import Finding, audit, the_rule
+from inspector.base import new_file
 from inspector.base.errors import UNREADABLE, NotHere, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import irt, vcpus
@@ -53,11 +54,8 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         from inspector.views.html.page import page
 
         source = page(made)
-    try:
-        with open(options.file, "w", encoding="utf-8", errors="replace") as out:
-            out.write(source)
-    except OSError as error:
-        raise UsageError(f"{options.file} cannot be written: {error.strerror}") from None
+    read = [options.trace] if options.trace else []
+    new_file.write(options.file, source, keep=(*inspection.target.files, *read))
     document = {"file": options.file, "bytes": len(source.encode("utf-8", "replace")), "findings": len(made.findings)}
     said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {options.file}"
     return Answer(document, [Text(said)], made.problems)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from inspector.base.errors import UsageError
+from inspector.base import new_file
 from inspector.capture.inspection import Inspection
 from inspector.model.answer import Answer, Text
 from inspector.model.snapshot import SCHEMA, dumps
@@ -19,12 +19,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(inspection: Inspection, options: Namespace) -> Answer:
-    text = dumps(inspection.snapshot) + "\n"
-    try:
-        with open(options.file, "w", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise UsageError(f"{options.file} cannot be written: {error.strerror}") from None
+    new_file.write(options.file, dumps(inspection.snapshot) + "\n", keep=inspection.target.files)
     document = {"file": options.file, "schema": SCHEMA, "vcpus": len(inspection.snapshot.vcpus)}
     vcpus, units = len(inspection.snapshot.vcpus), len(inspection.snapshot.units)
     words = f"{vcpus} vCPUs and {units} VT-d units saved to {options.file}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
+from inspector.base import new_file
 from inspector.base.errors import NotHere, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
@@ -71,10 +72,11 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         if isinstance(target, Control) and was_running:
             target.cont()
     if options.output:
-        _write(options.output, dumps(found.hits, found.unit))
+        new_file.write(options.output, dumps(found.hits, found.unit), keep=inspection.target.files)
     if options.perfetto:
         vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
-        _write(options.perfetto, perfetto.dumps(found.hits, found.unit, vectors))
+        source = perfetto.dumps(found.hits, found.unit, vectors)
+        new_file.write(options.perfetto, source, keep=inspection.target.files)
     return _answer(found)
 
 
@@ -117,14 +119,6 @@ def _hooks(inspection: Inspection, options: Namespace) -> dict[str, int]:
         raise UsageError(f"no function {unknown[0]!r} in this Xen's profile; there are {', '.join(functions.names)}")
     wanted = [*options.hook, *(name for name in HOOKS if options.hooks and name in functions.names)]
     return {name: functions[name] for name in wanted}
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _seconds(word: str) -> float:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.explore import show, verdicts
 from inspector.explore.steps import read as read_history
@@ -75,10 +76,7 @@ def explored(options: Namespace) -> int:
     if shown is not None:
         history = found.exploration.history(shown)
         if options.save:
-            try:
-                history.write(options.save)
-            except SimError as error:
-                raise UsageError(str(error)) from None
+            new_file.write(options.save, history.text())
         reading = read_history(history, options.audit_steps)
         show.write(reading, html=options.html, perfetto=options.perfetto)
         if not options.json:
@@ -137,12 +135,14 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
 def _write_promela(found: Exploration, path: str) -> None:
     from sim_backend.explore import promela
 
+    place = Path(path)
     try:
-        promela.write(found.search, Path(path))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+        tables, model = promela.tables(found.search), promela.model(found.search, promela.tables_of(place).name)
     except ValueError as error:
         raise UsageError(f"--promela {path}: {error}") from None
+    # The model includes the tables: it comes last.
+    new_file.write(promela.tables_of(place), tables)
+    new_file.write(place, model)
 
 
 def _bounded(scenario: Scenario, options: Namespace) -> Scenario:

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, TextIO
 
 from inspector.audit import BUG
-from inspector.base.errors import UsageError
+from inspector.base import new_file
 from inspector.explore import table
 from inspector.explore.document import document
 from inspector.explore.steps import Reading, read
@@ -54,9 +54,9 @@ def write(reading: Reading, *, html: str | None = None, perfetto: str | None = N
     if html is not None:
         from inspector.views.html.history import history as page
 
-        _write(html, page(reading))
+        new_file.write(html, page(reading))
     if perfetto is not None:
-        _write(perfetto, to_perfetto(reading))
+        new_file.write(perfetto, to_perfetto(reading))
 
 
 def tell(reading: Reading, out: TextIO, *, json: bool = False, every_step: bool = False) -> None:
@@ -76,11 +76,3 @@ def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH)
 
 def _width(out: TextIO) -> int:
     return shutil.get_terminal_size().columns if out.isatty() else table.WIDTH
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None

@@ -26,17 +26,16 @@ def run(options: Namespace) -> int:
 
 
 def _make(options: Namespace) -> int:
+    from inspector.base import new_file
     from inspector.base.errors import VtdpiError
     from inspector.profiles import dwarf
     from inspector.profiles import store as profiles
 
     profile = dwarf.make(options.symbols, profiles.named(options.types) if options.types else None)
     path = options.output or profiles.store(profile)
-    try:
-        if options.output:
-            options.output.write_text(json.dumps(profile.document, separators=(",", ":"), sort_keys=True) + "\n")
-    except OSError as error:
-        raise VtdpiError(f"{options.output}: cannot be written: {error.strerror}") from None
+    if options.output:
+        text = json.dumps(profile.document, separators=(",", ":"), sort_keys=True) + "\n"
+        new_file.write(options.output, text, keep=[options.symbols])
     if path is None:
         raise VtdpiError(f"{profiles.cache_dir()} cannot be written; name a file with --output")
     print(f"Xen {profile.version}, build-id {profile.build_id}: {path}")

@@ -6,8 +6,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from inspector.base import xdg
+from inspector.base import new_file, xdg
 from inspector.base.errors import UsageError
+from inspector.base.new_file import NotWritten
 
 PLUGIN = '''\
 """vtdpi inside gdb: `source` this. Made by `vtdpi gdb-plugin`, which makes it again when vtdpi has moved."""
@@ -50,11 +51,11 @@ def write() -> Path:
     site = dict.fromkeys((paths["purelib"], paths["platlib"]))
     arguments = ", ".join(map(repr, (str(directory), root, sys.executable, *site)))
     text = PLUGIN.format(root=root, arguments=arguments)
-    partial = path.with_suffix(".part")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
+        new_file.write(path, text)
+    except NotWritten as error:
+        raise UsageError(f"{error}; set XDG_STATE_HOME") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}; set XDG_STATE_HOME") from error
     return path

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from inspector.base import xdg
 from inspector.lab import LabError, Missing, Say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -53,8 +54,7 @@ class NotOffered(Missing):
 
 def cache_home() -> Path:
     """Where downloads are kept: `$XDG_CACHE_HOME/vtdpi/lab`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "vtdpi" / "lab"
+    return xdg.cache() / "lab"
 
 
 def tree(

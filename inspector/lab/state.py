@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from inspector.base import new_file, xdg
 from inspector.lab import LabError
 
 RECORD = "lab.json"
@@ -29,8 +30,7 @@ SHORT = "vtdpi-"
 
 def state_home() -> Path:
     """Where labs are kept."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "vtdpi" / "lab"
+    return xdg.state() / "lab"
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def socket_directory(directory: Path, longest_name: str) -> Path:
     """
     if _fits(directory / longest_name):
         return directory
-    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):
+    for base in (xdg.runtime(), tempfile.gettempdir(), "/tmp"):
         if base and os.path.isdir(base) and _fits(Path(base, SHORT + "12345678", longest_name)):
             short = Path(tempfile.mkdtemp(prefix=SHORT, dir=base))
             (directory / SOCKETS).symlink_to(short)
@@ -84,9 +84,7 @@ def _fits(path: Path) -> bool:
 
 def save(directory: Path, record: dict[str, Any]) -> None:
     """Write a lab's record, whole or not at all."""
-    fresh = directory / f"{RECORD}.new"
-    fresh.write_text(json.dumps(record, indent=2) + "\n")
-    fresh.replace(directory / RECORD)
+    new_file.write(directory / RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def load(directory: Path) -> dict[str, Any] | None:

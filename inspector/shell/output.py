@@ -7,11 +7,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from inspector.base.errors import UsageError
+from inspector.base import new_file
 from inspector.shell.line import Line
 
 
@@ -23,12 +23,13 @@ class _Terminal(io.StringIO):
 
 
 @contextmanager
-def to(line: Line, pager: str = "") -> Iterator[TextIO]:
+def to(line: Line, pager: str = "", keep: Sequence[str] = ()) -> Iterator[TextIO]:
     """Write an answer here; it is delivered at the end, if nothing goes wrong before.
 
     Args:
         line: tells the pipe or file, if any.
         pager: a shell command that shows what is longer than the screen; none if empty.
+        keep: files that must not be written over.
 
     Raises:
         UsageError: the file cannot be written.
@@ -40,7 +41,8 @@ def to(line: Line, pager: str = "") -> Iterator[TextIO]:
     elif line.file:
         collected = io.StringIO()
         yield collected
-        _write(line.file, collected.getvalue(), append=line.append)
+        store = new_file.append if line.append else new_file.write
+        store(line.file, collected.getvalue(), keep=keep)
     elif pager and sys.stdout.isatty() and shutil.which(shlex.split(pager)[0]):
         collected = _Terminal()
         yield collected
@@ -69,11 +71,3 @@ def _pipe(command: str, text: str) -> None:
     while process.returncode is None:
         with suppress(KeyboardInterrupt):
             process.wait()
-
-
-def _write(path: str, text: str, append: bool) -> None:
-    try:
-        with open(path, "a" if append else "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

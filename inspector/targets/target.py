@@ -55,6 +55,9 @@ class Target(Closing):
     beside: bool = False
     """Whether Xen is executed elsewhere than on its CPUs: by a simulation's control domain."""
 
+    files: Sequence[str] = ()
+    """The files that it is read from: nothing is ever written over them."""
+
     generation: int = 0
     """Grows whenever the machine may have run: what was read before is then of the past."""
 

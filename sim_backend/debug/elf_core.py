@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sim_backend.layout.builder import DIRECT_MAP, IMAGE_ALIGNMENT, PHYS_START
 from sim_backend.layout.layout import Layout
@@ -55,6 +56,15 @@ def write_core(machine: Placed, path: Path) -> None:
     Raises:
         SimError: the file cannot be written.
     """
+    try:
+        with path.open("wb") as file:
+            write_into(machine, file)
+    except OSError as error:
+        raise SimError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def write_into(machine: Placed, file: BinaryIO) -> None:
+    """As `write_core`, into a file that is new and empty. Raises OSError."""
     layout = machine.layout
     loads = list(_loads(layout))
     notes = b"".join(_notes(machine))
@@ -67,17 +77,13 @@ def write_core(machine: Placed, path: Path) -> None:
         segments.append(
             _SEGMENT.pack(_PT_LOAD, _READ_WRITE, at, load.virtual, load.physical, load.size, load.size, PAGE)
         )
-    try:
-        with path.open("wb") as file:
-            file.write(_header(len(segments)) + b"".join(segments) + notes)
-            for address, content in layout.memory.used_pages():
-                for start, size, at in places:
-                    if start <= address < start + size:
-                        file.seek(at + address - start)
-                        file.write(content)
-            file.truncate(places[-1][1] + places[-1][2])
-    except OSError as error:
-        raise SimError(f"{path} cannot be written: {error.strerror}") from None
+    file.write(_header(len(segments)) + b"".join(segments) + notes)
+    for address, content in layout.memory.used_pages():
+        for start, size, at in places:
+            if start <= address < start + size:
+                file.seek(at + address - start)
+                file.write(content)
+    file.truncate(places[-1][1] + places[-1][2])
 
 
 def _header(segments: int) -> bytes:

@@ -87,15 +87,26 @@ def write(search: Search, path: Path) -> Path:
         ValueError: the search has not visited all states, or only one of those that are alike by symmetry.
         OSError: a file cannot be written.
     """
+    beside = tables_of(path)
+    text = model(search, beside.name)
+    beside.write_text(tables(search))
+    path.write_text(text)
+    return beside
+
+
+def tables_of(path: Path) -> Path:
+    """Where the tables of a model are: beside it."""
+    return path.with_suffix(".h")
+
+
+def model(search: Search, tables: str) -> str:
+    """The model's text, which includes the file of tables that is named. Raises ValueError."""
     if not search.exhausted or search.renaming.permutations:
         raise ValueError("a model for SPIN needs a search of all states, without symmetry")
-    tables = path.with_suffix(".h")
-    tables.write_text(_tables(search))
     options = "\n    ".join(_options(search)) or ":: false"
     counts = {"states": search.states.count, "transitions": search.transitions}
     actions, words = len(search.model.actions), search.fields.words
-    path.write_text(MODEL.format(actions=actions, words=words, tables=tables.name, options=options, **counts))
-    return tables
+    return MODEL.format(actions=actions, words=words, tables=tables, options=options, **counts)
 
 
 def _options(search: Search) -> Iterator[str]:
@@ -109,7 +120,8 @@ def _options(search: Search) -> Iterator[str]:
             yield f"{OPTION.format(number=number, which=which)} /* {action.name} */"
 
 
-def _tables(search: Search) -> str:
+def tables(search: Search) -> str:
+    """The tables' text, in C."""
     trees, fields = search.learnt.trees, search.fields
     places = [each[trees.field[1:]].tolist() for each in (fields.mask, fields.word, fields.shift)]
     return TABLES.format(

@@ -109,6 +109,7 @@ class FileTarget(Target):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = File(path)
         self.description = f"{self.kind} {self._file.path}"
+        self.files = (self._file.path,)
         try:
             self._open()
         except BaseException:

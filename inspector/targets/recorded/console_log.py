@@ -52,7 +52,7 @@ def console_log(path: str | os.PathLike[str]) -> RecordedTarget:
             log.line(number, match[1].rstrip())
     if not log.understood:
         raise TargetError(f"{name} has lines of Xen's, but none of its debug keys V, M, i or q, and no boot messages")
-    return RecordedTarget(f"console log {name}", log.snapshot(f"console log {name}"))
+    return RecordedTarget(f"console log {name}", log.snapshot(f"console log {name}"), name)
 
 
 @dataclass

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class RecordedTarget(Target):
     """A snapshot as a target: what it tells is all there is."""
 
-    def __init__(self, description: str, snapshot: Snapshot) -> None:
+    def __init__(self, description: str, snapshot: Snapshot, path: str | None = None) -> None:
         self.description = description
+        self.files = () if path is None else (path,)
         self.snapshot = snapshot
 
     def read(self, address: int, size: int) -> bytes:

@@ -18,4 +18,4 @@ def saved(path: str | os.PathLike[str]) -> RecordedTarget:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(f"{name} cannot be read: {error}") from None
-    return RecordedTarget(f"snapshot {name}", loads(text, name))
+    return RecordedTarget(f"snapshot {name}", loads(text, name), name)

@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from inspector.base.errors import NotReadable, TargetError, UsageError
+from inspector.base.errors import NotReadable, UsageError
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Range, Target
 from inspector.targets.watchpoint import StopEvent, Write
@@ -117,14 +117,11 @@ class Simulation(Target):
             for name, start in (("isr", 0x100), ("irr", 0x200))
         }
 
-    def write_core(self, path: Path) -> None:
-        """Write the machine as an ELF core. Raises TargetError if that fails."""
-        from sim_backend.debug.elf_core import write_core
+    def write_core(self, file: BinaryIO) -> None:
+        """Write the machine as an ELF core into a new, empty file. Raises OSError."""
+        from sim_backend.debug.elf_core import write_into
 
-        try:
-            write_core(self.machine, path)
-        except SimError as error:
-            raise TargetError(str(error)) from None
+        write_into(self.machine, file)
 
     def ioapics(self) -> Sequence[IoApic]:
         """The IO-APICs, as they stand."""
@@ -194,7 +191,10 @@ class Replay(Simulation):
 
 def simulated(options: Namespace) -> Simulation:
     """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
-    return _replay(options) if options.replay else Simulation(_machine(options))
+    made = _replay(options) if options.replay else Simulation(_machine(options))
+    # A bundled scenario has a name, not a file's; then there is no such file, or it is no harm to keep it.
+    made.files = tuple(str(path) for path in (options.replay, options.load, options.scenario) if path)
+    return made
 
 
 def read_history(path: str) -> History:

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 
 import pytest
 
-from inspector.base.errors import NotReadable, TargetError
+from inspector.base.errors import NotReadable
 from inspector.capture.inspection import Inspection
 from inspector.commands import COMMANDS, command
 from inspector.targets.dump.elf_core import ElfCore
@@ -224,7 +224,8 @@ def test_a_core_of_a_machine_that_moved_tells_the_same(tmp_path):
     machine = Machine(load("one-device"), seed=5)
     machine.run(4321)
     here = Simulation(machine)
-    here.write_core(tmp_path / "core")
+    with (tmp_path / "core").open("wb") as file:
+        here.write_core(file)
     module = command("vcpus")
     parser = ArgumentParser()
     module.arguments(parser)
@@ -232,5 +233,3 @@ def test_a_core_of_a_machine_that_moved_tells_the_same(tmp_path):
     with ElfCore(tmp_path / "core") as dump:
         documents = [module.run(Inspection(target), options).document for target in (here, dump)]
     assert documents[0] == documents[1]
-    with pytest.raises(TargetError, match="cannot be written"):
-        here.write_core(tmp_path)
