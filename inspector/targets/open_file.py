@@ -8,9 +8,11 @@ from collections.abc import Callable
 from inspector.base.errors import TargetError
 from inspector.targets.dump.elf_core import MAGIC as ELF_MAGIC
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.dump.file import File, FileTarget
-from inspector.targets.dump.kdump import MAGICS as KDUMP_MAGICS
+from inspector.targets.dump.file import File
+from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.dump.flattened import head_of, is_flattened
 from inspector.targets.dump.kdump import Kdump
+from inspector.targets.dump.kdump_part import MAGIC as KDUMP_MAGIC
 from inspector.targets.dump.raw_image import RawImage
 from inspector.targets.recorded.console_log import MARK, SIZE_LIMIT, console_log
 from inspector.targets.recorded.saved import saved
@@ -18,7 +20,7 @@ from inspector.targets.target import Target
 
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
     (lambda head: head.startswith(ELF_MAGIC), ElfCore),
-    (lambda head: head.startswith(KDUMP_MAGICS), Kdump),
+    (lambda head: head.startswith(KDUMP_MAGIC), Kdump),
 )
 _NOT_READ = {
     b"\x1f\x8b": "is compressed with gzip: unpack it first (gunzip)",
@@ -42,7 +44,7 @@ def open_file(path: str | os.PathLike[str]) -> Target:
     """
     file = File(path)
     try:
-        head = file.read(0, _HEAD)
+        flattened, head = is_flattened(file), head_of(file, _HEAD)
         text = _TEXT.issuperset(head)
         log = MARK in head or (text and MARK in file.read(0, SIZE_LIMIT))
     finally:
@@ -50,6 +52,11 @@ def open_file(path: str | os.PathLike[str]) -> Target:
     for recognises, target in _KINDS:
         if recognises(head):
             return target(file.path)
+    if flattened:
+        raise TargetError(
+            f"{file.path} is flattened by makedumpfile, but what it stands for begins with {head[:8]!r};"
+            " expected an ELF core or a kdump"
+        )
     for magic, advice in _NOT_READ.items():
         if head.startswith(magic):
             raise TargetError(f"{file.path} {advice}")

@@ -8,19 +8,7 @@ from dataclasses import dataclass
 
 from inspector.base.closing import Closing
 from inspector.base.errors import NotHere, NotReadable
-
-
-@dataclass(frozen=True)
-class Range:
-    """Physical addresses `start` up to, not including, `end`."""
-
-    start: int
-    end: int
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.end - self.start
+from inspector.targets.ranges import Range
 
 
 @dataclass(frozen=True)

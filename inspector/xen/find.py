@@ -15,7 +15,8 @@ import numpy as np
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.profiles import store as profiles
 from inspector.profiles.dwarf import VERSION
-from inspector.targets.target import Range, Target
+from inspector.targets.ranges import Range, Ranges
+from inspector.targets.target import Target
 from inspector.xen.paging import ADDRESS, PAGE, PRESENT, NotMapped, PageTables
 from inspector.xen.xen import Xen, image_base
 from structs.xen.profile import Profile
@@ -81,10 +82,7 @@ def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
     """Physical addresses of `idle_pg_table` in every copy of the image, which lies on a 2 MiB boundary."""
     note = profile.symbol("__note_gnu_build_id_start")
     root = profile.symbol("idle_pg_table")
-    ranges = target.memory() or (PROBED_WITHOUT_A_MAP,)
-    starts = sorted(
-        {start for known in ranges for start in range(known.start // ALIGNMENT * ALIGNMENT, known.end, ALIGNMENT)}
-    )
+    starts = Ranges.of(target.memory() or (PROBED_WITHOUT_A_MAP,)).multiples(ALIGNMENT)
     places = [start + note - image_base(note) for start in starts]
     parts = target.read_parts([(place, NOTE_SIZE) for place in places])
     # From the top: Xen moves itself up at boot and leaves the copy that was loaded behind.

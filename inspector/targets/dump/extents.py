@@ -7,7 +7,7 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inspector.targets.target import Range
+from inspector.targets.ranges import Ranges
 
 
 class Extents:
@@ -44,14 +44,14 @@ class Extents:
             i += 1
         return pieces
 
-    def ranges(self) -> list[Range]:
-        """The addresses held, adjacent stretches merged."""
-        if not len(self.starts):
-            return []
-        apart = self.starts[1:] != self.ends[:-1]
-        starts = self.starts[np.concatenate(([True], apart))]
-        ends = self.ends[np.concatenate((apart, [True]))]
-        return [Range(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    def ranges(self, below: int = 1 << 62) -> Ranges:
+        """The addresses held, adjacent stretches merged; only those at offsets less than `below`."""
+        real = self.offsets < below
+        starts, ends = self.starts[real], self.ends[real]
+        apart = starts[1:] != ends[:-1]
+        first, last = np.ones(len(starts), bool), np.ones(len(ends), bool)
+        first[1:] = last[:-1] = apart
+        return Ranges(starts[first], ends[last])
 
 
 def _first_wins(

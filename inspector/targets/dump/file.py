@@ -1,16 +1,12 @@
-"""A file read by position, never whole, and what all targets that are files have in common."""
+"""A file read by position, never whole."""
 
 from __future__ import annotations
 
 import os
 import stat
-from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Protocol
 
-from inspector.base.errors import NotReadable, TargetError
-from inspector.targets.dump.notes import Note, cpus_of
-from inspector.targets.target import Cpu, Target
+from inspector.base.errors import TargetError
 
 PAGE_SIZE = 4096
 
@@ -90,50 +86,3 @@ class File:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-class FileTarget(Target):
-    """A dump in a file. Subclasses say what `kind` it is and read its headers in `_open`.
-
-    `notes` are the dump's ELF notes (none in a raw image). `warnings` are lines about what is wrong with a dump that
-    can be read all the same, such as a file that was cut.
-
-    Raises:
-        TargetError: the file cannot be opened, or is not such a dump.
-    """
-
-    kind: str
-    notes: Sequence[Note] = ()
-    warnings: Sequence[str] = ()
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = File(path)
-        self.description = f"{self.kind} {self._file.path}"
-        self.files = (self._file.path,)
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
-
-    @abstractmethod
-    def _open(self) -> None:
-        """Read the headers. Raises TargetError if they make no sense."""
-
-    def cpus(self) -> Sequence[Cpu]:
-        """The CPUs whose registers the dump's notes hold."""
-        return cpus_of(self.notes)
-
-    def close(self) -> None:
-        """Release the file. Safe to call twice."""
-        self._file.close()
-
-    def _read_pieces(self, address: int, size: int, pieces: Sequence[tuple[int, int]]) -> bytes:
-        """Bytes of the file for physical addresses from `address` on, given as pieces `(offset, size)`."""
-        held = sum(length for _, length in pieces)
-        if held < size:
-            raise NotReadable(address + held, size - held, f"{self.description} does not hold it")
-        data = b"".join([self._file.read(offset, length) for offset, length in pieces])
-        if len(data) < size:
-            raise TargetError(f"{self._file.path} became shorter while it was read: was it overwritten?")
-        return data

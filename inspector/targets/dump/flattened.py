@@ -1,4 +1,4 @@
-"""makedumpfile's flattened format: a file written as a list of (offset, bytes), so that it can go through a pipe.
+"""makedumpfile's flattened format: an ELF core or a kdump as a list of (offset, bytes) that can go through a pipe.
 
 QEMU writes kdump-zlib so; kdump-raw-zlib, which later versions have, is the plain file.
 Source: makedumpfile.h (makedumpfile_header, makedumpfile_data_header); QEMU dump/dump.c (write_start_flat_header,
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Iterator
 
 import numpy as np
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import File
+from inspector.targets.dump.file import File, Source
 
 MAGIC = b"makedumpfile"
 
@@ -23,6 +24,30 @@ _BLOCK = struct.Struct(">qq")  # offset, size; then that many bytes
 _FIRST_BLOCK = 4096
 _END = -1
 _OFFSET_LIMIT = 1 << 60
+
+
+def source_of(file: File) -> tuple[Source, list[str]]:
+    """What a file stands for, itself unless it is flattened, and what is wrong with that. Raises TargetError."""
+    if not is_flattened(file):
+        return file, []
+    unpacked = Flattened(file)
+    return unpacked, unpacked.warnings
+
+
+def is_flattened(file: File) -> bool:
+    """Whether a file is in this form."""
+    return file.read(0, len(MAGIC)) == MAGIC
+
+
+def head_of(file: File, size: int) -> bytes:
+    """The first bytes of what a file stands for, found without going through all of it. Raises TargetError."""
+    if not is_flattened(file):
+        return file.read(0, size)
+    _check_header(file)
+    for start, length, at in _blocks(file, []):
+        if start == 0:
+            return file.read(at, min(length, size))
+    return b""
 
 
 class Flattened:
@@ -37,16 +62,7 @@ class Flattened:
     def __init__(self, file: File) -> None:
         self._file = file
         self.warnings: list[str] = []
-        raw = file.read(0, _HEADER.size)
-        if len(raw) < _HEADER.size or file.size < _FIRST_BLOCK:
-            raise TargetError(
-                f"{file.path} is cut short: {file.size} bytes of a flattened dump's header of {_FIRST_BLOCK}"
-            )
-        _, kind, version = _HEADER.unpack(raw)
-        if (kind, version) != (1, 1):
-            raise TargetError(
-                f"{file.path} is a flattened dump of type {kind}, version {version}; expected type 1, version 1"
-            )
+        _check_header(file)
         starts, sizes, offsets = self._index()
         self._extents = Extents(starts[::-1], sizes[::-1], offsets[::-1])
         self.size = int(self._extents.ends.max(initial=0))
@@ -58,26 +74,42 @@ class Flattened:
     def _index(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blocks' offsets in the file they stand for, their sizes, and where their bytes are."""
         starts, sizes, offsets = array("q"), array("q"), array("q")
-        position = _FIRST_BLOCK
-        while True:
-            raw = self._file.read(position, _BLOCK.size)
-            if len(raw) < _BLOCK.size:
-                self._warn("the file is cut short: it has no end mark")
-                break
-            start, size = _BLOCK.unpack(raw)
-            if start == size == _END:
-                break
-            if not (0 <= start < _OFFSET_LIMIT and 0 < size < _OFFSET_LIMIT):
-                self._warn(
-                    f"the block at offset {position:#x} is damaged (offset {start}, size {size}); the rest is lost"
-                )
-                break
-            position += _BLOCK.size
+        for start, size, at in _blocks(self._file, self.warnings):
             starts.append(start)
-            sizes.append(min(size, self._file.size - position))
-            offsets.append(position)
-            position += size
+            sizes.append(size)
+            offsets.append(at)
         return np.array(starts), np.array(sizes), np.array(offsets)
 
-    def _warn(self, line: str) -> None:
-        self.warnings.append(f"{self._file.path}: {line}")
+
+def _check_header(file: File) -> None:
+    raw = file.read(0, _HEADER.size)
+    if len(raw) < _HEADER.size or file.size < _FIRST_BLOCK:
+        raise TargetError(f"{file.path} is cut short: {file.size} bytes of a flattened dump's header of {_FIRST_BLOCK}")
+    _, kind, version = _HEADER.unpack(raw)
+    if (kind, version) != (1, 1):
+        raise TargetError(
+            f"{file.path} is a flattened dump of type {kind}, version {version}; expected type 1, version 1"
+        )
+
+
+def _blocks(file: File, warnings: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Each block's offset in the file it stands for, its size, and where its bytes are; why they end early is a line
+    in `warnings`."""
+    position = _FIRST_BLOCK
+    while True:
+        raw = file.read(position, _BLOCK.size)
+        if len(raw) < _BLOCK.size:
+            warnings.append(f"{file.path}: the file is cut short: it has no end mark")
+            return
+        start, size = _BLOCK.unpack(raw)
+        if start == size == _END:
+            return
+        if not (0 <= start < _OFFSET_LIMIT and 0 < size < _OFFSET_LIMIT):
+            warnings.append(
+                f"{file.path}: the block at offset {position:#x} is damaged (offset {start}, size {size});"
+                " the rest is lost"
+            )
+            return
+        position += _BLOCK.size
+        yield start, min(size, file.size - position), position
+        position += size

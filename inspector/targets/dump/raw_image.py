@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import PAGE_SIZE, FileTarget
-from inspector.targets.target import Range
+from inspector.targets.dump.file import PAGE_SIZE
+from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.ranges import Range
 
 _4G = 1 << 32
 _ADDRESS_LIMIT = 1 << 52

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from inspector.base.errors import NotHere, NotReadable, TargetError
 from inspector.targets.live import qemu_text
-from inspector.targets.target import IoApic, Range, Target
+from inspector.targets.ranges import Range
+from inspector.targets.target import IoApic, Target
 
 # What one packet of QEMU's stub holds at least, so that reading it costs little more than reading 64 bytes of it.
 LINE = 1 << 10

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from inspector.base.errors import NotReadable, UsageError
+from inspector.targets.ranges import Range
 from inspector.targets.sim.watchpoints import Watchpoints
-from inspector.targets.target import Cpu, IoApic, Range, Target
+from inspector.targets.target import Cpu, IoApic, Target
 from inspector.targets.watchpoint import StopEvent, Write
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.machine.registers import Placed, registers

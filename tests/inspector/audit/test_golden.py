@@ -13,7 +13,8 @@ from inspector.audit import audit, confirm
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import Snapshot
 from inspector.targets.open_file import open_file
-from inspector.targets.target import Cpu, Range, Target
+from inspector.targets.ranges import Range
+from inspector.targets.target import Cpu, Target
 
 GOLDEN = Path(__file__).parents[2] / "data/golden"
 EXPECTED = {

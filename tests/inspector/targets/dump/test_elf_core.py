@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.target import Range
+from inspector.targets.ranges import Range
 
 Paths = Callable[[str], Path]
 Core = Callable[..., bytes]

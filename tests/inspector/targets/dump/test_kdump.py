@@ -1,35 +1,53 @@
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import cramjam
 import numpy as np
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lzallright import LZOCompressor
 
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.dump.flattened import Flattened
 from inspector.targets.dump.kdump import Kdump
-from inspector.targets.target import Range
+from inspector.targets.dump.packing import LZO, SNAPPY, ZLIB, ZSTD
+from inspector.targets.ranges import Range
 
 Paths = Callable[[str], Path]
-PLAIN, ZLIB, ZSTD = 0, 1, 0x20
+PLAIN = 0
+PACK = {
+    PLAIN: bytes,
+    ZLIB: zlib.compress,
+    LZO: lambda page: LZOCompressor().compress(page),
+    SNAPPY: lambda page: bytes(cramjam.snappy.compress_raw(page)),
+    ZSTD: zstandard.ZstdCompressor().compress,
+}
 Block = tuple[int, bytes]
 
 
 def kdump(
-    pages: dict[int, bytes], packing: dict[int, int] | None = None, notes: bytes = b"", **header: int
+    pages: dict[int, bytes],
+    packing: dict[int, int] | None = None,
+    notes: bytes = b"",
+    elsewhere: Iterable[int] = (),
+    **header: int,
 ) -> list[Block]:
-    """The parts of a kdump as (offset, bytes). `packing` of each page is zlib unless said; `header` overrides."""
+    """The parts of a kdump as (offset, bytes). `packing` of each page is zlib unless said; `header` overrides.
+
+    `elsewhere` are pages that the bitmap tells of and that another part of a split dump holds.
+    """
     end = max(pages, default=0) + 1
     half = -(-end // 8 // 4096) * 4096 or 4096
     values = {"status": 1, "block_size": 4096, "sub_hdr_size": 1, "bitmap_blocks": half // 4096 * 2, "version": 6}
@@ -42,17 +60,16 @@ def kdump(
         + bytes(32)
         + struct.pack("<QQ", values["offset_note"], values["size_note"])
     )
-    sub += bytes(32) + struct.pack("<Q", values["max_mapnr"])
+    sub += bytes(16) + struct.pack("<QQQ", values.get("start_pfn", 0), values.get("end_pfn", 0), values["max_mapnr"])
     bits = np.zeros(half * 8, np.uint8)
-    bits[list(pages)] = 1
+    bits[[*pages, *elsewhere]] = 1
     bitmap = np.packbits(bits, bitorder="little").tobytes()
     table_at = 4096 * (1 + 1) + 2 * half
     data_at = table_at + 24 * len(pages)
     table, data = b"", b""
     for number in sorted(pages):
         flags = (packing or {}).get(number, ZLIB)
-        pack = {PLAIN: bytes, ZLIB: zlib.compress, ZSTD: zstandard.ZstdCompressor().compress}[flags]
-        packed = pack(pages[number])
+        packed = PACK[flags](pages[number])
         table += struct.pack("<QIIQ", data_at + len(data), len(packed), flags, 0)
         data += packed
     # The first bitmap says what memory there is. It must not be taken for the second, so here it says: all of it.
@@ -162,7 +179,6 @@ def test_pages_far_apart(scratch: Path) -> None:
     ("header", "expected"),
     [
         ({"block_size": 65536}, "is a kdump with blocks of 65536 bytes; expected 4096"),
-        ({"split": 1}, "is one part of a split kdump"),
         ({"max_mapnr": 1 << 60}, f"is damaged: its header tells of {1 << 60} pages"),
         ({"max_mapnr": 1 << 32, "bitmap_blocks": 2**32 - 1}, "is cut short: its bitmaps end at"),
         ({"max_mapnr": 32769}, "is damaged: its header tells of 32769 pages"),
@@ -282,34 +298,122 @@ def test_a_kdump_cut_while_it_is_read(tmp_path: Path, unpacked: Paths) -> None:
             target.read(0x200000, 8)
 
 
-def test_other_packings_need_libkdumpfile(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = {0: b"first" * 820, 1: b"other" * 820, 5: b"fifth" * 820}
-    pages = {number: page[:4096] for number, page in pages.items()}
-    packing = {1: ZSTD}
-    monkeypatch.setitem(sys.modules, "kdumpfile", None)
-    scratch.write_bytes(plain(kdump(pages, packing, status=ZSTD)))
-    with pytest.raises(
-        TargetError, match=r"libkdumpfile, which reads that, is not installed \(Debian: python3-libkdump"
-    ):
-        Kdump(scratch)
-    scratch.write_bytes(plain(kdump(pages, packing)))  # its header does not say so
+@pytest.mark.parametrize("flag", [LZO, SNAPPY, ZSTD])
+@pytest.mark.parametrize("write", [plain, flat])
+def test_pages_in_any_packing(scratch: Path, write: Callable[[list[Block]], bytes], flag: int) -> None:
+    pages = {number: (b"page %d " % number * 600)[:4096] for number in (0, 1, 5, 6)} | {9: os.urandom(4096)}
+    scratch.write_bytes(write(kdump(pages, {1: flag, 5: flag, 6: flag, 9: flag}, status=flag)))
     with Kdump(scratch) as target:
-        assert target.read(0, 5) == b"first"
-        with pytest.raises(TargetError, match="libkdumpfile, which reads that, is not installed"):
-            target.read(4096, 5)
-
-
-def test_zstd_pages_through_libkdumpfile(scratch: Path) -> None:
-    pytest.importorskip("kdumpfile", reason="python3-libkdumpfile is not installed")
-    pages = {number: (b"page %d " % number * 600)[:4096] for number in (0, 1, 5, 6)}
-    blocks = kdump(pages, {1: ZSTD, 5: ZSTD}, status=ZSTD)
-    scratch.write_bytes(plain(blocks))
-    with Kdump(scratch) as target:
+        assert target.warnings == []
         assert target.read(0, 8192) == pages[0] + pages[1]
         assert target.read(5 * 4096, 8192) == pages[5] + pages[6]
-    scratch.write_bytes(flat(blocks))
-    with pytest.raises(TargetError, match=r"libkdumpfile cannot open .* makedumpfile -R"):
-        Kdump(scratch)
+        assert target.read(9 * 4096, 4096) == pages[9]
+
+
+@settings(max_examples=50)
+@given(st.sampled_from([LZO, SNAPPY, ZSTD]), st.binary(min_size=1, max_size=200), st.integers(0, 8000), st.booleans())
+def test_a_page_that_does_not_unpack_says_so(scratch: Path, flag: int, garbage: bytes, size: int, longer: bool) -> None:
+    """Garbage, and packed bytes of less or more than a page, as large as a descriptor may say."""
+    packed = (PACK[flag](bytes(size)) if size != 4096 else garbage)[:8192] if longer else garbage
+    blocks = kdump({0: bytes(4096), 1: bytes(4096)}, {1: PLAIN})
+    table = bytearray(blocks[4][1])
+    struct.pack_into("<QII", table, 24, blocks[5][0] + len(blocks[5][1]), len(packed), flag)
+    scratch.write_bytes(plain([*blocks[:4], (blocks[4][0], bytes(table)), (blocks[5][0], blocks[5][1] + packed)]))
+    with Kdump(scratch) as target:
+        assert target.read(0, 4096) == bytes(4096)
+        with pytest.raises(NotReadable, match="unpack"):
+            target.read(4096, 8)
+
+
+def test_a_descriptor_with_unknown_flags_says_so(scratch: Path) -> None:
+    blocks = kdump({0: bytes(4096)})
+    table = bytearray(blocks[4][1])
+    struct.pack_into("<I", table, 12, 0x40)
+    scratch.write_bytes(plain([*blocks[:4], (blocks[4][0], bytes(table)), blocks[5]]))
+    with Kdump(scratch) as target, pytest.raises(NotReadable, match=r"damaged \(flags 0x40\)"):
+        target.read(0, 8)
+
+
+@given(
+    st.dictionaries(st.integers(0, 70), st.integers(0, 255), min_size=1, max_size=12),
+    st.lists(st.integers(0, 72), max_size=4),
+    st.integers(0, 72 * 4096),
+    st.integers(0, 30000),
+    st.data(),
+)
+def test_parts_of_a_split_dump_are_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    seeds: dict[int, int],
+    cuts: list[int],
+    address: int,
+    size: int,
+    data: st.DataObject,
+) -> None:
+    """Whichever part is opened; parts without pages, as makedumpfile makes of a Xen, and other dumps do no harm."""
+    directory = tmp_path_factory.mktemp("split")
+    pages = {number: random.Random(seed).randbytes(64) * 64 for number, seed in seeds.items()}
+    bounds = [0, *sorted(cuts), 72]
+    parts = list(itertools.pairwise(bounds))
+    for number, (first, last) in enumerate(parts):
+        mine = {page: raw for page, raw in pages.items() if first <= page < last}
+        header = {"split": 1, "start_pfn": first, "end_pfn": last, "max_mapnr": 72}
+        blocks = kdump(mine, elsewhere=pages, **header)
+        (directory / f"part-{number}").write_bytes((flat if number % 2 else plain)(blocks))
+    (directory / "other").write_bytes(plain(kdump({3: bytes(4096)}, split=1, start_pfn=0, end_pfn=9)))
+    (directory / "note.txt").write_text("not a dump")
+    opened = data.draw(st.sampled_from([n for n, (first, last) in enumerate(parts) if first < last]))
+    with Kdump(directory / f"part-{opened}") as target:
+        assert target.warnings == []
+        assert [n for r in target.memory() for n in range(r.start >> 12, r.end >> 12)] == sorted(pages)
+        missing = next((at for at in range(address, address + size) if at >> 12 not in pages), None)
+        if missing is None:
+            assert target.read(address, size) == bytes(
+                pages[at >> 12][at & 4095] for at in range(address, address + size)
+            )
+        else:
+            with pytest.raises(NotReadable) as caught:
+                target.read(address, size)
+            assert (caught.value.address, caught.value.size) == (missing, address + size - missing)
+
+
+def test_a_missing_part_is_told(tmp_path: Path) -> None:
+    for name, first, last in (("a", 0, 10), ("c", 20, 30)):
+        pages = {page: bytes([page]) * 4096 for page in range(first, last)}
+        header = {"split": 1, "start_pfn": first, "end_pfn": last, "max_mapnr": 30}
+        (tmp_path / name).write_bytes(plain(kdump(pages, elsewhere=range(30), **header)))
+    with Kdump(tmp_path / "c") as target:
+        (warning,) = target.warnings
+        assert "the part with pages 0xa to 0x13 is not in its directory: put them side by side" in warning
+        assert target.read(25 * 4096, 4) == bytes([25]) * 4
+        assert target.read(5 * 4096, 4) == bytes([5]) * 4
+        with pytest.raises(NotReadable):
+            target.read(15 * 4096, 4)
+
+
+def test_a_page_of_each_two_costs_little(scratch: Path) -> None:
+    """1.1 MB of file whose bitmaps tell of 2.2 million runs of pages; all but one are not in the file."""
+    count = 1 << 22
+    blocks = kdump({2: b"page" * 1024}, max_mapnr=count, bitmap_blocks=2 * (count >> 15))
+    (_, head), (_, sub), _, _, _, (_, data) = blocks
+    half = count >> 3
+    place = 8192 + 2 * half
+    scratch.write_bytes(
+        plain(
+            [
+                (0, head),
+                (4096, sub),
+                (8192, b"\xff" * half),
+                (8192 + half, b"\x54" + b"\x55" * (half - 1)),
+                (place, struct.pack("<QIIQ", place + 24, len(data), ZLIB, 0) + data),
+            ]
+        )
+    )
+    assert scratch.stat().st_size < 1_200_000
+    with Kdump(scratch) as target:
+        assert "its pages do not" in target.warnings[0]
+        assert target.read(8192, 4) == b"page"
+        assert target.memory().size < 1 << 20
+    assert _peak_of(scratch, 8192) < 100 << 10
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=20)), max_size=8), st.integers(0, 70))

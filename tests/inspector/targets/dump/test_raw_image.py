@@ -7,7 +7,7 @@ import pytest
 
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.dump.raw_image import RawImage
-from inspector.targets.target import Range
+from inspector.targets.ranges import Range
 
 
 def test_a_plain_image(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_ram_around_the_pci_hole(tmp_path: Path) -> None:
     with RawImage(path, below_4g=2 << 30) as target:
         assert target.read((2 << 30) - 4, 4) == b"low."
         assert target.read(4 << 30, 4) == b"high"
-        assert target.warnings == ()
+        assert list(target.warnings) == []
         with pytest.raises(NotReadable) as caught:
             target.read((2 << 30) - 4, 8)
         assert caught.value.address == 2 << 30

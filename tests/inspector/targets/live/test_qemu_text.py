@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inspector.targets.live import qemu_text
 from inspector.targets.live.qemu_text import FlatView
-from inspector.targets.target import Range
+from inspector.targets.ranges import Range
 
 PIC_7_2 = """\
 ioapic0: ver=0x20 id=0x00 sel=0x2e (redir[15])
