@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -94,6 +93,8 @@ def _encoded(content: str) -> bytes:
 
 @contextmanager
 def _beside(place: Path, mode: int) -> Iterator[BinaryIO]:
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=PREFIX, dir=place.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -11,13 +11,20 @@ import numpy as np
 
 from inspector.base.errors import VtdpiError
 from structs.xen import profile_contents
+from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
     import drgn
+    from elftools.elf.elffile import ELFFile
 
 ISF_FORMAT = "6.2.0"
 VERSION = re.compile(rb"\0(4\.\d+[.-][\w.+~-]{1,80})\0")
+LARGEST_NOTE = 16 + 64
+NEEDED = ("__note_gnu_build_id_start", "idle_pg_table", "domain_list")
+"""Symbols of every Xen that can be found in a memory."""
+LOWEST_ADDRESS = 0xFFFF800000000000
+"""Xen lies in the upper half of the addresses."""
 
 SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
@@ -32,12 +39,12 @@ def make(xen_syms: Path, types: Profile | None = None) -> Profile:
         types: take the structures from this profile; for a xen-syms whose DWARF was left out.
 
     Raises:
-        VtdpiError: not such a file, no symbol table, no build-id, or no DWARF and no `types`.
+        VtdpiError: not such a file, no Xen's, no symbol table, no build-id, damaged, or no DWARF and no `types`.
     """
     build_id, version, addresses = _read_elf(xen_syms)
+    _check_is_xen(xen_syms, addresses)
     if types is None:
-        layouts = _Layouts(xen_syms)
-        document = layouts.document(addresses)
+        document = _layouts(xen_syms, addresses)
     else:
         document = {part: types.document[part] for part in ("base_types", "user_types", "enums")}
         known = types.document["symbols"]
@@ -50,7 +57,14 @@ def make(xen_syms: Path, types: Profile | None = None) -> Profile:
         "producer": {"name": "vtdpi", "version": "1"},
         "xen": {"build_id": build_id, "version": version},
     }
-    return Profile({"metadata": metadata, **document})
+    from structs.xen import isf
+
+    whole = {"metadata": metadata, **document}
+    try:
+        isf.check(whole)
+    except ProfileError as error:
+        raise VtdpiError(f"{xen_syms}: its DWARF is damaged: {error}; give the xen-syms of this Xen") from None
+    return Profile(whole)
 
 
 def build_id_of(xen_syms: Path) -> str:
@@ -59,33 +73,57 @@ def build_id_of(xen_syms: Path) -> str:
 
 
 def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
-            note = elf.get_section_by_name(".note.gnu.build-id")
-            if note is None:
+            note = _section(elf, ".note.gnu.build-id")
+            if note is None or not 16 < len(note) <= LARGEST_NOTE:
                 raise VtdpiError(
                     f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id"
                 )
-            symtab, strtab = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".strtab")
+            symtab, strtab = _section(elf, ".symtab"), _section(elf, ".strtab")
             if symtab is None or strtab is None:
                 raise VtdpiError(
                     f"{path}: no symbol table in it (stripped?); give the unstripped xen-syms of this build"
                 )
-            rodata = elf.get_section_by_name(".rodata")
-            version = VERSION.search(rodata.data()) if rodata is not None else None
-            return (
-                note.data()[16:].hex(),
-                version[1].decode() if version else "unknown",
-                _addresses(symtab.data(), strtab.data()),
-            )
+            version = VERSION.search(_section(elf, ".rodata") or b"")
+            return note[16:].hex(), version[1].decode() if version else "unknown", _addresses(symtab, strtab)
     except OSError as error:
         raise VtdpiError(f"{path}: cannot be read: {error.strerror}; give the xen-syms of this Xen") from None
-    except (ELFError, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise VtdpiError(f"{path}: not a usable ELF image ({error}); give the xen-syms of this Xen") from None
+    except VtdpiError:
+        raise
+    except Exception as error:
+        # pyelftools meets a damaged file with whatever it trips over.
+        raise VtdpiError(f"{path}: not a usable ELF image ({error!r:.200}); give the xen-syms of this Xen") from None
+
+
+def _section(elf: ELFFile, name: str) -> bytes | None:
+    """A section's bytes; None if there is none, or none such in the file."""
+    section = elf.get_section_by_name(name)
+    # A size beyond the file's would be allocated before it is read; xen-syms' sections are not compressed.
+    if section is None or section.compressed or section["sh_size"] > elf.stream_len:
+        return None
+    return bytes(section.data())
+
+
+def _check_is_xen(path: Path, addresses: Mapping[str, int]) -> None:
+    """Raise VtdpiError if these are not the symbols of a Xen: without them none can be found in a memory."""
+    missing = [name for name in NEEDED if name not in addresses]
+    if missing or len({addresses[name] >> 30 for name in NEEDED}) > 1 or addresses[NEEDED[0]] < LOWEST_ADDRESS:
+        found = f"no symbol {missing[0]}" if missing else "its symbols do not lie where Xen's image does"
+        raise VtdpiError(f"{path} is no Xen's: {found}; give the unstripped xen-syms of this Xen")
+
+
+def _layouts(path: Path, addresses: Mapping[str, int]) -> dict[str, Any]:
+    try:
+        return _Layouts(path).document(addresses)
+    except VtdpiError:
+        raise
+    except Exception as error:
+        # drgn reads DWARF when it is asked for, and so meets damage at any time, and with any exception.
+        raise VtdpiError(f"{path}: its DWARF is damaged ({error!r:.200}); give the xen-syms of this Xen") from None
 
 
 def _addresses(symtab: bytes, strtab: bytes) -> dict[str, int]:

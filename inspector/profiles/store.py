@@ -1,42 +1,55 @@
-"""Where profiles are kept: the bundled ones, the user's cache, and the files that the user names."""
+"""Where profiles are kept: the bundled ones, the user's cache, and the files that the user names.
+
+The cache is only ever a shorter way: what is bundled comes first, and an entry that was cut, changed, made for another
+list of structures or put under another build's name is as if it were not there, until it is made again.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 
+from inspector.base import new_file, xdg
 from inspector.base.errors import VtdpiError
+from structs.xen import profile_contents
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
 
+SUFFIX = ".profile"
+MAGIC = "vtdpi cached profile"
+FORMAT = 1
+"""Grows when a profile of the same structures would be made otherwise."""
+BUILD_ID = re.compile("([0-9a-f]{2}){1,64}")
+LARGEST = 64 << 20
+"""Bytes of a profile: volatility3's whole ones have some 20 MiB."""
+
 
 def cache_dir() -> Path:
-    """Where made profiles are kept (`$XDG_CACHE_HOME/vtdpi/profiles`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vtdpi" / "profiles"
+    """Where made profiles are kept (`$XDG_CACHE_HOME/vtdpi/profiles`). Raises NoHome."""
+    return xdg.cache() / "profiles"
 
 
 def by_build_id(build_id: str) -> Profile | None:
-    """The known profile of a build, from the cache or the bundled ones."""
-    for path in _paths():
-        if path.stem == build_id:
-            return _load(path)
-    return None
+    """The known profile of a build: the bundled one, or else the cache's."""
+    bundled = _bundled().get(build_id)
+    if bundled:
+        return _load(bundled)
+    return _cached(build_id)
 
 
 def known() -> Iterator[Profile]:
-    """Every known profile once, the user's own first; a damaged cache file is passed over."""
-    seen = set()
-    for path in _paths():
-        if path.stem not in seen:
-            seen.add(path.stem)
-            try:
-                yield _load(path)
-            except VtdpiError:
-                continue
+    """Every known profile once, the bundled ones first; what is wrong in the cache is passed over."""
+    bundled = _bundled()
+    yield from map(_load, bundled.values())
+    for build_id in _cached_ids():
+        if build_id not in bundled and (profile := _cached(build_id)):
+            yield profile
 
 
 def of_symbols(xen_syms: Path) -> Profile:
@@ -60,8 +73,8 @@ def named(name: str) -> Profile:
     Raises:
         VtdpiError: there is none, or several.
     """
-    if Path(name).is_file():
-        return _load(Path(name))
+    if os.path.isfile(name):
+        return _foreign(Path(name))
     matches = [profile for profile in known() if profile.version == name or profile.build_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
@@ -72,27 +85,80 @@ def named(name: str) -> Profile:
 
 def store(profile: Profile) -> Path | None:
     """Keep a profile in the cache; None if the place is not writable (a profile is cheap to make again)."""
-    path = cache_dir() / f"{profile.build_id}.json"
-    partial = path.with_suffix(f".{os.getpid()}")
+    body = json.dumps(profile.document, separators=(",", ":"), sort_keys=True).encode()
     try:
+        path = _place(profile.build_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(profile.document, separators=(",", ":"), sort_keys=True))
-        partial.replace(path)
-    except OSError:
+        new_file.write(path, _head(body) + body)
+    except (OSError, new_file.NotWritten, xdg.NoHome):
         return None
     return path
 
 
-def _paths() -> Iterator[Path]:
-    yield from sorted(cache_dir().glob("*.json"))
-    yield from sorted(path for path in Path(str(files("structs.xen") / "profiles")).glob("*.json"))
+def _head(body: bytes) -> bytes:
+    """The first line of a cache file: what format, made for which structures, and the hash of what follows."""
+    wanted = blake2b(repr((profile_contents.STRUCTS, profile_contents.SYMBOLS)).encode(), digest_size=8).hexdigest()
+    return f"{MAGIC} {FORMAT} {wanted} {blake2b(body, digest_size=32).hexdigest()}\n".encode()
+
+
+def _place(build_id: str) -> Path:
+    assert BUILD_ID.fullmatch(build_id)
+    return cache_dir() / f"{build_id}{SUFFIX}"
+
+
+def _cached_ids() -> list[str]:
+    try:
+        names = os.listdir(cache_dir())
+    except (OSError, xdg.NoHome):
+        return []
+    return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+
+
+def _cached(build_id: str) -> Profile | None:
+    """A whole and current entry of the cache."""
+    if not BUILD_ID.fullmatch(build_id):
+        return None
+    try:
+        path = _place(build_id)
+        seen = path.stat()
+    except (OSError, xdg.NoHome):
+        return None
+    return _entry(path, build_id, seen.st_mtime_ns, seen.st_size)
+
+
+@lru_cache(maxsize=64)
+def _entry(path: Path, build_id: str, changed: int, size: int) -> Profile | None:
+    if size > LARGEST:
+        return None
+    try:
+        head, newline, body = path.read_bytes().partition(b"\n")
+        profile = Profile(json.loads(body)) if head + newline == _head(body) else None
+    except (OSError, ValueError, RecursionError, ProfileError):
+        return None
+    return profile if profile and profile.build_id == build_id else None
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> dict[str, Path]:
+    folder = Path(str(files("structs.xen") / "profiles"))
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 @lru_cache(maxsize=16)
 def _load(path: Path) -> Profile:
+    return Profile(json.loads(path.read_bytes()))
+
+
+def _foreign(path: Path) -> Profile:
+    from structs.xen import isf
+
     try:
-        return Profile(json.loads(path.read_bytes()))
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise VtdpiError(f"{path}: not a profile: it has more than {LARGEST >> 20} MiB")
+        return Profile(isf.loads(raw))
     except OSError as error:
         raise VtdpiError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, ProfileError) as error:
+    except ProfileError as error:
         raise VtdpiError(f"{path}: not a profile: {error}; make one with: vtdpi profile make XEN_SYMS") from None

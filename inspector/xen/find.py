@@ -19,6 +19,7 @@ from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
 from inspector.xen.paging import ADDRESS, PAGE, PRESENT, NotMapped, PageTables
 from inspector.xen.xen import Xen, image_base
+from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
 
 ALIGNMENT = 2 << 20
@@ -70,7 +71,8 @@ def _xen_at(target: Target, root: int, profile: Profile) -> Xen | None:
         if not _is_note(tables.read(profile.symbol("__note_gnu_build_id_start"), NOTE_SIZE), profile):
             return None
         return Xen(profile, PageTables(target, tables.translate(profile.symbol("idle_pg_table"))))
-    except (NotMapped, NotReadable):
+    except (NotMapped, NotReadable, ProfileError):
+        # Also a profile that lacks what a search needs only means that this one does not fit.
         return None
 
 
@@ -80,6 +82,8 @@ def _is_note(raw: bytes | None, profile: Profile) -> bool:
 
 def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
     """Physical addresses of `idle_pg_table` in every copy of the image, which lies on a 2 MiB boundary."""
+    if not (profile.has_symbol("__note_gnu_build_id_start") and profile.has_symbol("idle_pg_table")):
+        return
     note = profile.symbol("__note_gnu_build_id_start")
     root = profile.symbol("idle_pg_table")
     starts = Ranges.of(target.memory() or (PROBED_WITHOUT_A_MAP,)).multiples(ALIGNMENT)

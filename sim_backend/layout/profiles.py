@@ -15,6 +15,8 @@ from structs.xen.profile import Profile
 
 DEFAULT = "4.20"
 SUFFIX = ".json"
+LARGEST = 64 << 20
+"""Bytes of a file: more is no profile."""
 
 
 def named(name: str = DEFAULT) -> Profile:
@@ -24,7 +26,7 @@ def named(name: str = DEFAULT) -> Profile:
         SimError: there is none.
     """
     if name.endswith(SUFFIX):
-        return _load(Path(name))
+        return _foreign(Path(name))
     matches = [profile for profile in _all() if profile.version.startswith(name) or profile.build_id.startswith(name)]
     if not matches:
         versions = ", ".join(sorted(profile.version for profile in _all()))
@@ -43,9 +45,19 @@ def _all() -> Iterator[Profile]:
 
 @lru_cache(maxsize=16)
 def _load(path: Path) -> Profile:
+    return Profile(json.loads(path.read_bytes()))
+
+
+def _foreign(path: Path) -> Profile:
+    from structs.xen import isf
+
     try:
-        return Profile(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise SimError(f"profile {path} cannot be read: {error.strerror}") from None
-    except (ValueError, ProfileError) as error:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise SimError(f"{path} is no profile: it has more than {LARGEST >> 20} MiB")
+        return Profile(isf.loads(raw))
+    except (OSError, ValueError) as error:
+        raise SimError(f"profile {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except ProfileError as error:
         raise SimError(f"{path} is no profile: {error}; make one with: vtdpi profile make XEN_SYMS") from None
