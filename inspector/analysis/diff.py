@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from inspector.model.snapshot import BlockingList, Snapshot, VtdUnit
+from inspector.model.snapshot import BlockingList, Snapshot
+from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.irte import IRTE
 
 Flat = dict[tuple[str, str], Any]
+
+PARTS = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "ioapics", "dmar", "absent"}
+PARTS_OF_UNIT = {
+    *("index", "indices", "raw", "stale_indices", "stale_raw", "gaps", "irta", "cap", "ecap"),
+    *("registers", "queue", "faults", "frcd", "platform", "scopes", "absent"),
+}
+"""What is compared by itself, or not at all."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,7 @@ def diff(before: Snapshot, after: Snapshot) -> list[Change]:
 def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
     """Every field by subject and name; of the remapping entries only those that the other snapshot has otherwise."""
     flat: Flat = {}
-    parts = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "problems"}
-    _add(flat, "machine", snapshot, parts)
+    _add(flat, "machine", snapshot, PARTS)
     for cpu in snapshot.cpus:
         _add(flat, f"cpu {cpu.cpu}", cpu, {"cpu"})
     for of_cpu in snapshot.lists:
@@ -50,7 +57,7 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
             for field in fields(vcpu.pi):
                 flat[vcpu.name, f"pi.{field.name}"] = _plain(getattr(vcpu.pi, field.name))
     for unit in snapshot.units:
-        _add(flat, f"unit {unit.index}", unit, {"index", "indices", "raw", "faults", "platform"})
+        _add(flat, f"unit {unit.index}", unit, PARTS_OF_UNIT)
         for fault in unit.faults:
             _add(flat, f"unit {unit.index} fault {fault.record}", fault, {"record"})
     for msi in snapshot.msis:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from inspector.analysis.posting import effect
-from inspector.model.snapshot import Snapshot, Vcpu, VtdUnit
+from inspector.model.snapshot import Snapshot, Vcpu
+from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records, rows
 from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id, source_matches

@@ -9,9 +9,10 @@ import numpy as np
 
 from inspector.audit.evidence import quiet, why
 from inspector.audit.rule import WARNING, Found, rule
-from inspector.model.snapshot import Domain, Snapshot, VtdUnit
+from inspector.model.interrupts import Msi
+from inspector.model.snapshot import Domain, Snapshot
+from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
-from inspector.xen.interrupts import Msi
 from structs.columns import Array, columns, records
 from structs.irte import POSTED, REMAPPED, dst_reserved_bits, source_matches
 from structs.msi import is_remappable

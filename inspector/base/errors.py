@@ -44,5 +44,9 @@ class NotHere(VtdpiError):
     """This kind of target cannot tell (a dump holds no device registers, a snapshot no memory)."""
 
 
+class StaleError(VtdpiError):
+    """A part of a snapshot was asked for after the machine has run on: it would be of another moment."""
+
+
 UNREADABLE = (VtdpiError, ProfileError)
 """What a walker may raise for memory that is not there, or for what the profile does not tell."""

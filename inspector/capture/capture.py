@@ -1,76 +1,173 @@
-"""Take a snapshot: everything that one look at a machine can tell about interrupt remapping and posting."""
+"""Capture a snapshot: everything that one look at a machine can tell about interrupt remapping and posting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inspector.base.errors import UNREADABLE
-from inspector.model.snapshot import BlockingList, Cpu, Domain, Fault, Pin, Platform, Snapshot, Vcpu, VtdUnit
-from inspector.vtd import remapping
-from inspector.vtd.units import Unit
+from inspector.base.errors import UNREADABLE, NotHere, StaleError
+from inspector.capture.units import unit_of
+from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
+from inspector.model.deferred import Part, defer
+from inspector.model.interrupts import IoApic, Msi
+from inspector.model.snapshot import BlockingList, Cpu, Domain, Snapshot, Vcpu
 from inspector.xen import blocking, domains, percpu
-from inspector.xen.interrupts import Msi
 from inspector.xen.xen import Xen
-from structs.columns import columns, rows
-from structs.faults import FRCD
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
 
 T = TypeVar("T")
 
-BYTES = {"iommu_intremap": "intremap", "iommu_intpost": "intpost", "x2apic_enabled": "x2apic"}
+FLAGS = {"intremap": "iommu_intremap", "intpost": "iommu_intpost", "x2apic": "x2apic_enabled"}
 VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 
 
+def capture(inspection: Inspection) -> Snapshot:
+    """A snapshot whose parts are read when first asked for. What cannot be read is told in `absent`.
+
+    Raises, here and where a part is read:
+        TargetError: the target was lost.
+        StaleError: the machine has run since.
+    """
+    return _Capture(inspection).snapshot
+
+
 def take(inspection: Inspection) -> Snapshot:
-    """Everything that can be read; what cannot be is a line in `problems`. Raises only if the target itself is lost."""
-    problems: list[str] = []
-    snapshot = Snapshot(inspection.target.description, beside=inspection.target.beside)
-    if inspection.xen:
-        snapshot = _of_xen(snapshot, inspection.xen, problems)
-        snapshot = replace(
-            snapshot,
-            msis=tuple(_physical(inspection.xen, msi) for msi in inspection.xen_msis),
-            pins=tuple(Pin(apic, pin, index) for (apic, pin), index in inspection.xen_pins.items()),
-        )
-    units = _quietly(lambda: inspection.units) or []
-    found = tuple(_unit(unit, problems) for unit in units)
-    modes = {bool(unit.eime) for unit in found if unit.base is not None}
-    if snapshot.x2apic is None and len(modes) == 1:
-        snapshot = replace(snapshot, x2apic=modes.pop())
-    return replace(snapshot, units=found, problems=(*inspection.problems, *problems))
+    """A snapshot with everything read at once. Raises TargetError if the target was lost."""
+    return capture(inspection).complete()
 
 
 def take_vcpus(inspection: Inspection) -> Snapshot:
-    """As `take`, but only CPUs, vCPUs and lists: what tells where vCPUs stand, and much quicker."""
-    snapshot, problems = Snapshot(inspection.target.description, beside=inspection.target.beside), list[str]()
-    if inspection.xen:
-        snapshot = _of_xen(snapshot, inspection.xen, problems)
-    return replace(snapshot, problems=(*inspection.problems, *problems))
+    """A snapshot with CPUs, vCPUs and lists read: what tells where vCPUs stand, and much quicker than all."""
+    captured = capture(inspection)
+    captured.vcpus  # noqa: B018 - read now, before the machine goes on
+    captured.posted_intr_vector  # noqa: B018
+    return captured
 
 
-def _of_xen(snapshot: Snapshot, xen: Xen, problems: list[str]) -> Snapshot:
-    values: dict[str, Any] = {"version": xen.profile.version, "build_id": xen.profile.build_id}
-    for symbol, name in (*BYTES.items(), *((name, name) for name in VECTORS)):
-        value = _attempt(symbol, lambda symbol=symbol: xen.variable(symbol, 1), problems)  # type: ignore[misc]
-        values[name] = value if value is None or name in VECTORS else bool(value)
-    found: tuple[list[Domain], list[Vcpu], list[str]]
-    found = _attempt("domains", lambda: domains.domains(xen), problems) or ([], [], [])
-    all_domains, vcpus, trouble = found
-    problems += trouble
-    cpus = _attempt("CPUs", lambda: percpu.cpus(xen, vcpus, problems), problems) or []
-    lists = _attempt("blocking lists", lambda: blocking.lists(xen, cpus, vcpus), problems) or []
-    return replace(
-        snapshot,
-        **values,
-        cpus=tuple(cpus),
-        lists=tuple(lists),
-        domains=tuple(all_domains),
-        vcpus=tuple(_joined(vcpus, cpus, lists)),
-    )
+class _Capture:
+    """What the parts of one snapshot have in common: where it is read from, and what turned out to be absent."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self._inspection = inspection
+        self._generation = inspection.target.generation
+        self._absent: list[Absence] = []
+        target = inspection.target
+        parts: list[tuple[tuple[str, ...], Part]] = [
+            (("memory", "ranges"), self._memory),
+            (("version", "build_id", "phys_start", "page_table"), self._build),
+            (("intremap", "intpost", "x2apic", *VECTORS), self._variables),
+            (("cpus", "lists", "domains", "vcpus"), self._vcpus),
+            (("units",), self._units),
+            (("msis",), self._msis),
+            (("pins",), self._pins),
+            (("ioapics",), self._ioapics),
+            (("dmar",), self._dmar),
+        ]
+        known = {"target": target.description, "beside": target.beside, "absent": ()}
+        self.snapshot = defer(Snapshot, known, [(names, self._told(part)) for names, part in parts])
+
+    def _told(self, part: Part) -> Part:
+        """The part, with all that has turned out to be absent up to its end."""
+
+        def read() -> Mapping[str, Any]:
+            self.check()
+            values = part()
+            return {**values, "absent": (*self._inspection.absent, *self._absent)}
+
+        return read
+
+    def check(self) -> None:
+        """Raises StaleError if the machine has run: what is read now would be of another moment."""
+        if self._inspection.target.generation != self._generation:
+            raise StaleError(f"{self._inspection.target.description} has run since this snapshot was begun; look again")
+
+    def _attempt(self, what: str, read: Callable[[], T], member: str = "") -> T | None:
+        try:
+            return read()
+        except UNREADABLE as error:
+            self._absent.append(unreadable(what, error, member))
+            return None
+
+    def _memory(self) -> Mapping[str, Any]:
+        ranges = self._inspection.target.memory()
+        if not ranges:
+            return {"memory": None, "ranges": None}
+        return {"memory": sum(known.size for known in ranges), "ranges": len(ranges)}
+
+    def _build(self) -> Mapping[str, Any]:
+        xen = self._inspection.xen
+        if xen is None:
+            return dict.fromkeys(("version", "build_id", "phys_start", "page_table"))
+        return {
+            "version": xen.profile.version,
+            "build_id": xen.profile.build_id,
+            "phys_start": self._attempt("Xen's image", lambda: xen.phys_start, "phys_start"),
+            "page_table": xen.memory.root,
+        }
+
+    def _variables(self) -> Mapping[str, Any]:
+        values: dict[str, Any] = dict.fromkeys((*FLAGS, *VECTORS))
+        if xen := self._inspection.xen:
+            for name, symbol in (*FLAGS.items(), *((name, name) for name in VECTORS)):
+                value = self._attempt(symbol, lambda symbol=symbol: xen.variable(symbol, 1), name)  # type: ignore[misc]
+                values[name] = value if value is None or name in VECTORS else bool(value)
+        if values["x2apic"] is None:
+            modes = {bool(unit.eime) for unit in self.snapshot.units if unit.base is not None}
+            values["x2apic"] = modes.pop() if len(modes) == 1 else None
+        return values
+
+    def _vcpus(self) -> Mapping[str, Any]:
+        xen, absent = self._inspection.xen, self._absent
+        if xen is None:
+            return dict.fromkeys(("cpus", "lists", "domains", "vcpus"), ())
+        found: tuple[list[Domain], list[Vcpu], list[Absence]]
+        found = self._attempt("domains", lambda: domains.domains(xen), "domains") or ([], [], [])
+        all_domains, vcpus, trouble = found
+        absent += trouble
+        cpus = self._attempt("CPUs", lambda: percpu.cpus(xen, vcpus, absent), "cpus") or []
+        lists = self._attempt("blocking lists", lambda: blocking.lists(xen, cpus, vcpus), "lists") or []
+        return {
+            "cpus": tuple(cpus),
+            "lists": tuple(lists),
+            "domains": tuple(all_domains),
+            "vcpus": tuple(_joined(vcpus, cpus, lists)),
+        }
+
+    def _units(self) -> Mapping[str, Any]:
+        try:
+            units = self._inspection.units
+        except UNREADABLE as error:
+            self._absent.append(Absence(NOT_APPLICABLE, "VT-d units", str(error), "units"))
+            units = []
+        return {"units": tuple(unit_of(unit, self.check) for unit in units)}
+
+    def _msis(self) -> Mapping[str, Any]:
+        xen = self._inspection.xen
+        return {"msis": tuple(_physical(xen, msi) for msi in self._inspection.xen_msis) if xen else ()}
+
+    def _pins(self) -> Mapping[str, Any]:
+        return {"pins": tuple(self._inspection.xen_ioapic_pins)}
+
+    def _ioapics(self) -> Mapping[str, Any]:
+        try:
+            found = self._inspection.target.ioapics()
+        except NotHere as error:
+            self._absent.append(Absence(NOT_APPLICABLE, "IO-APICs", str(error), "ioapics"))
+            return {"ioapics": ()}
+        except UNREADABLE as error:
+            self._absent.append(unreadable("IO-APICs", error, "ioapics"))
+            return {"ioapics": ()}
+        return {"ioapics": tuple(IoApic(at, apic.id, apic.version, apic.redirection) for at, apic in enumerate(found))}
+
+    def _dmar(self) -> Mapping[str, Any]:
+        try:
+            return {"dmar": self._inspection.raw_dmar}
+        except UNREADABLE as error:
+            self._absent.append(Absence(NOT_APPLICABLE, "ACPI DMAR table", str(error), "dmar"))
+            return {"dmar": None}
 
 
 def _joined(vcpus: list[Vcpu], cpus: list[Cpu], lists: list[BlockingList]) -> list[Vcpu]:
@@ -101,54 +198,3 @@ def _physical(xen: Xen, msi: Msi) -> Msi:
         return replace(msi, pi_desc=xen.memory.translate(msi.pi_desc))
     except UNREADABLE:
         return replace(msi, pi_desc=(1 << 64) - 1)
-
-
-def _unit(unit: Unit, problems: list[str]) -> VtdUnit:
-    platform = tuple(
-        Platform(s.kind, s.enumeration_id, s.sid) for s in unit.scopes if s.kind in (3, 4) and s.sid is not None
-    )
-    made = VtdUnit(
-        unit.index, unit.register_base, unit.segment, platform=platform, in_use=unit.xen.in_use if unit.xen else None
-    )
-    made = replace(made, cap_pi=(_quietly(lambda: unit.capabilities) or {}).get("pi"))
-    if entries := _attempt(f"unit {unit.index}", lambda: remapping.read(unit), problems):
-        table, used = entries.table, entries.used()
-        if entries.missing:
-            problems.append(
-                f"unit {unit.index}: {entries.missing} bytes of its table at {table.base:#x} cannot be read"
-            )
-        made = replace(
-            made,
-            base=table.base,
-            size=table.entries,
-            eime=table.eime,
-            origin=table.origin,
-            indices=tuple(used.tolist()),
-            raw=entries.raw[used].tobytes(),
-        )
-    if _quietly(lambda: unit.window):
-        made = replace(
-            made,
-            fsts=unit.raw_register("FSTS"),
-            iqh=unit.raw_register("IQH"),
-            iqt=unit.raw_register("IQT"),
-            faults=_attempt(f"unit {unit.index}'s fault records", lambda: _faults(unit), problems) or (),
-        )
-    return made
-
-
-def _faults(unit: Unit) -> tuple[Fault, ...]:
-    records = enumerate(rows(columns(FRCD, unit.fault_records)))
-    return tuple(Fault(n, r["f"], r["fr"], r["sid"], r["fi"]) for n, r in records if r["f"] or r["fr"])
-
-
-def _attempt(what: str, read: Callable[[], T], problems: list[str]) -> T | None:
-    try:
-        return read()
-    except UNREADABLE as error:
-        problems.append(f"{what}: {error}")
-        return None
-
-
-def _quietly(read: Callable[[], T]) -> T | None:
-    return _attempt("", read, [])

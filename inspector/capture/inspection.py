@@ -7,16 +7,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inspector.base.errors import UNREADABLE, VtdpiError
+from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
+from inspector.model.absence import Absence, unreadable
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
-from inspector.vtd.units import Scope, Unit
+from inspector.vtd.units import Unit
 from inspector.xen import interrupts, iommu
 from inspector.xen.xen import Xen
 from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
+    from inspector.model.interrupts import Msi, Pin
     from inspector.model.snapshot import Snapshot
+    from inspector.model.vtd import Dmar
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ class Inspection:
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
-        problems: what could not be read, though it should be there.
+        absent: what could not be read, though it should be there.
     """
 
     def __init__(
@@ -43,7 +46,12 @@ class Inspection:
         self._profile = profile
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
         self.notes: list[str] = []
-        self.problems: list[str] = []
+        self.absent: list[Absence] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read, a line each."""
+        return [str(absence) for absence in self.absent]
 
     def again(self) -> Inspection:
         """A look at the same target, which has run since."""
@@ -58,14 +66,22 @@ class Inspection:
             inspection.snapshot  # noqa: B018 - read while the file is open
         return inspection
 
-    @cached_property
+    @property
     def snapshot(self) -> Snapshot:
-        """Everything about posted interrupts in one record: what the target was told, or else what its memory holds."""
+        """All that commands read: what the target recorded, or else what it holds, read at once and of one moment."""
+        return self.deferred.complete()
+
+    @cached_property
+    def deferred(self) -> Snapshot:
+        """The same snapshot, each part of it read when first asked for, by commands that show a part only.
+
+        Asking for a part raises StaleError once the machine has run.
+        """
         if isinstance(self.target, RecordedTarget):
             return self.target.snapshot
-        from inspector.capture.capture import take
+        from inspector.capture.capture import capture
 
-        return take(self)
+        return capture(self)
 
     @cached_property
     def xen(self) -> Xen | None:
@@ -83,7 +99,7 @@ class Inspection:
             try:
                 return find(self.target, self.wanted, self._xen_before)
             except UNREADABLE as error:
-                self.problems.append(str(error))
+                self.absent.append(unreadable("symbols", error))
         try:
             xen = find(self.target, before=self._xen_before)
         except UNREADABLE as error:
@@ -105,38 +121,52 @@ class Inspection:
     @cached_property
     def dmar(self) -> tuple[int, Any]:
         """Address and content of the ACPI DMAR table. Raises VtdpiError."""
-        from inspector.vtd.acpi import find_dmar
+        from inspector.vtd.acpi import parsed
 
-        return find_dmar(self.target)
+        return self.raw_dmar.address, parsed(self.raw_dmar)
 
     @cached_property
-    def xen_units(self) -> list[iommu.XenUnit]:
-        """Xen's own list of units, empty without a Xen; what is wrong with it is a problem."""
-        units, problems = self._from_xen(iommu.units, "Xen's list of VT-d units") or ([], [])
-        self.problems += problems
+    def raw_dmar(self) -> Dmar:
+        """The ACPI DMAR table as it lies in memory. Raises VtdpiError."""
+        if isinstance(self.target, RecordedTarget):
+            if self.target.snapshot.dmar is None:
+                raise NotHere(f"{self.target.description} holds no ACPI DMAR table")
+            return self.target.snapshot.dmar
+        from inspector.vtd.acpi import find
+
+        return find(self.target)
+
+    @cached_property
+    def xen_units(self) -> list[iommu.Iommu]:
+        """Xen's own list of units, empty without a Xen; what is wrong with it is told in `absent`."""
+        units, absent = self._from_xen(iommu.iommus, "Xen's list of VT-d units", "units") or ([], [])
+        self.absent += absent
         return units
 
     @cached_property
-    def xen_msis(self) -> list[interrupts.Msi]:
+    def xen_msis(self) -> list[Msi]:
         """The MSIs that Xen has set up, empty without a Xen."""
         if isinstance(self.target, RecordedTarget):
             return list(self.target.snapshot.msis)
-        return self._from_xen(interrupts.msis, "Xen's MSI descriptors") or []
+        return self._from_xen(interrupts.msis, "Xen's MSI descriptors", "msis") or []
 
     @cached_property
+    def xen_ioapic_pins(self) -> list[Pin]:
+        """The IO-APICs' pins that have a remapping index, empty without a Xen."""
+        return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table", "pins") or []
+
+    @property
     def xen_pins(self) -> dict[tuple[int, int], int]:
         """Interrupt index by (IO-APIC, pin), empty without a Xen."""
-        if isinstance(self.target, RecordedTarget):
-            return {(pin.ioapic, pin.pin): pin.index for pin in self.target.snapshot.pins}
-        return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table") or {}
+        return {(pin.ioapic, pin.pin): pin.index for pin in self.snapshot.pins}
 
-    def _from_xen(self, walk: Callable[[Xen], T], what: str) -> T | None:
+    def _from_xen(self, walk: Callable[[Xen], T], what: str, member: str) -> T | None:
         if self.xen is None:
             return None
         try:
             return walk(self.xen)
         except UNREADABLE as error:
-            self.problems.append(f"{what}: {error}")
+            self.absent.append(unreadable(what, error, member))
             return None
 
     @cached_property
@@ -150,8 +180,10 @@ class Inspection:
             from inspector.vtd import recorded_units as recorded_units
 
             return list(recorded_units.units(self.target))
+        from inspector.vtd.acpi import Described, described_units
+
         try:
-            described = _described(self.dmar[1])
+            described = described_units(self.dmar[1])
         except VtdpiError as error:
             if not self.xen_units:
                 raise VtdpiError(f"no VT-d unit found: {error}") from None
@@ -162,9 +194,10 @@ class Inspection:
         units = []
         for position, base in enumerate(bases):
             xen_unit = known.get(base)
-            segment, scopes = described.get(base, (xen_unit.segment if xen_unit else 0, ()))
+            unit = described.get(base) or Described(xen_unit.segment if xen_unit else 0)
             index = xen_unit.index if xen_unit else position
-            units.append(Unit(self.target, index, base, segment, scopes, xen_unit, x2apic))
+            every = unit.include_all
+            units.append(Unit(self.target, index, base, unit.segment, unit.scopes, xen_unit, x2apic, every))
         if not units:
             raise VtdpiError("no VT-d unit found: the DMAR table describes none")
         return sorted(units, key=lambda unit: unit.index)
@@ -174,19 +207,3 @@ class Inspection:
             return self.xen.variable("x2apic_enabled", 1) if self.xen else None
         except UNREADABLE:
             return None
-
-
-def _described(dmar: Any) -> dict[int, tuple[int, tuple[Scope, ...]]]:
-    """Segment and scopes of each unit in a DMAR table, by register base."""
-    return {
-        structure["body"]["base"]: (structure["body"]["segment"], tuple(map(_scope, structure["body"]["scopes"])))
-        for structure in dmar["body"]["structures"]
-        if structure["type"] == 0
-    }
-
-
-def _scope(scope: Any) -> Scope:
-    hops = scope["path"]
-    on_start_bus = len(hops) == 1
-    sid = scope["start_bus"] << 8 | hops[0]["device"] << 3 | hops[0]["function"] if on_start_bus else None
-    return Scope(scope["type"], scope["enumeration_id"], sid)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from inspector.capture.inspection import Inspection
+from inspector.model.interrupts import Msi
 from inspector.vtd.remapping import bdf
 from inspector.vtd.units import Unit
-from inspector.xen import interrupts
 from structs.irte import source_matches
 
 IOAPIC, HPET = 3, 4
@@ -20,7 +20,7 @@ class Sources:
     def __init__(self, inspection: Inspection, unit: Unit) -> None:
         self.unit = unit
         self.pins: dict[int, list[tuple[int, int]]] = {}
-        self.msis: dict[int, list[interrupts.Msi]] = {}
+        self.msis: dict[int, list[Msi]] = {}
         self.platform = {
             scope.sid: scope for scope in unit.scopes if scope.kind in (IOAPIC, HPET) and scope.sid is not None
         }

@@ -31,13 +31,14 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     facts = [("target", inspection.target.description)]
     if memory:
         facts.append(("memory", f"{memory / (1 << 20):.1f} MiB in {len(ranges or ())} ranges"))
-    xen = _xen(inspection.xen, facts, inspection.problems) if inspection.xen else None
+    problems: list[str] = []
+    xen = _xen(inspection.xen, facts, problems) if inspection.xen else None
     units, notes = _units(inspection)
     blocks: list[Block] = [Facts(facts)]
     if units:
         blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
     document = {"target": inspection.target.description, "memory": memory, "xen": xen, "units": units}
-    return Answer(document, blocks, inspection.problems, notes)
+    return Answer(document, blocks, [*inspection.problems, *problems], notes)
 
 
 def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands.arguments import add_unit, each_unit, number
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.vtd.queue import read
+from inspector.vtd.queue import descriptor, in_words, read, slots
 from structs.bits import BitRecord
 
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
@@ -33,8 +33,8 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     for unit, queue in each_unit(inspection, options, read, problems):
         described = []
         rows = []
-        for slot, state in queue.slots(options.last):
-            record, values = queue.descriptor(slot)
+        for slot, state in slots(queue, options.last):
+            record, values = descriptor(queue, slot)
             described.append({"slot": slot, "state": state, "kind": record.title, **record.visible(values)})
             rows.append((str(slot), state, record.title, _in_words(record, values)))
         units.append(
@@ -48,7 +48,7 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
                 "descriptors": described,
             }
         )
-        blocks += [Text(f"unit {unit.index}: {queue.in_words()}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
+        blocks += [Text(f"unit {unit.index}: {in_words(queue)}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
     return Answer({"units": units}, blocks, [*inspection.problems, *problems])
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from inspector.model.absence import Absence, lines
+
 
 @dataclass(frozen=True)
 class Table:
@@ -43,6 +45,7 @@ class Answer:
         document: what `--json` prints.
         blocks: the same for a reader.
         problems: what could not be read, a line each; with any, the exit status is 3.
+        absent: the same typed, and what else is not there to be shown: `--json` prints it as `absent`.
         notes: what the reader should know but is no failure, a line each.
         bug: whether a bug was found in the target; then the exit status is 1.
     """
@@ -52,8 +55,9 @@ class Answer:
     problems: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
     bug: bool = False
+    absent: Sequence[Absence] = ()
 
     @property
     def exit_status(self) -> int:
         """0, 1 if a bug was found, or else 3 if something could not be read."""
-        return 1 if self.bug else 3 if self.problems else 0
+        return 1 if self.bug else 3 if self.problems or lines(self.absent) else 0

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
-from inspector.xen.interrupts import Msi
+from inspector.model.absence import UNREADABLE, Absence, lines
+from inspector.model.deferred import Deferred, deferrable
+from inspector.model.interrupts import IoApic, Msi, Pin
+from inspector.model.vtd import Dmar, VtdUnit
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema's version: it grows when a reader of the old one would misread the new one."""
 
 FORMAT = "vtdpi snapshot"
@@ -180,72 +184,19 @@ class Domain:
     bindings: tuple[Binding, ...] | None = None
 
 
+@deferrable
 @dataclass(frozen=True)
-class Pin:
-    """An IO-APIC's pin and the remapping index that Xen gave it."""
-
-    ioapic: int
-    pin: int
-    index: int
-
-
-@dataclass(frozen=True)
-class Platform:
-    """An IO-APIC (kind 3) or HPET (kind 4) of the ACPI DMAR table, by the source-id that it uses."""
-
-    kind: int
-    enumeration_id: int
-    sid: int
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault record (FRCD) that is not clear."""
-
-    record: int
-    pending: int
-    reason: int
-    sid: int
-    info: int
-
-
-@dataclass(frozen=True)
-class VtdUnit:
-    """A VT-d unit and the entries of its table that are present.
+class Snapshot(Deferred):
+    """One look at a machine: all that commands read, the audit judges and a file keeps. None is what is not known.
 
     Attributes:
-        base, size: of the interrupt-remapping table; `size` in entries.
-        origin: what told where the table is.
-        cap_pi: CAP.PI, 1 if the unit can post.
-        in_use: how many entries Xen counts as allocated.
-        indices: of the present entries, ascending.
-        raw: those entries, 16 bytes each.
-        fsts, iqh, iqt: registers; None where the target has none.
-    """
-
-    index: int
-    register_base: int
-    segment: int = 0
-    base: int | None = None
-    size: int = 0
-    eime: int = 0
-    origin: str = ""
-    cap_pi: int | None = None
-    in_use: int | None = None
-    indices: tuple[int, ...] = ()
-    raw: bytes = b""
-    fsts: int | None = None
-    iqh: int | None = None
-    iqt: int | None = None
-    faults: tuple[Fault, ...] = ()
-    platform: tuple[Platform, ...] = ()
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One look at a machine. `problems` are what could not be read, a line each; None is what is not known.
-
-    `beside`: Xen is executed elsewhere than on its CPUs, as a simulation's control domain does.
+        memory: bytes of RAM, and `ranges` in how many pieces; None where that is not known.
+        phys_start: where Xen's image lies, and `page_table` its `idle_pg_table`: physical addresses.
+        msis, pins: who uses which remapping index, as Xen keeps it.
+        ioapics: the IO-APICs, with their redirection tables where registers were read.
+        dmar: the ACPI DMAR table.
+        beside: Xen is executed elsewhere than on its CPUs, as a simulation's control domain does.
+        absent: what could not be read, or is not there to read; what is a unit's own is with the unit.
     """
 
     target: str
@@ -263,8 +214,31 @@ class Snapshot:
     units: tuple[VtdUnit, ...] = ()
     msis: tuple[Msi, ...] = ()
     pins: tuple[Pin, ...] = ()
-    problems: tuple[str, ...] = ()
     beside: bool = False
+    memory: int | None = None
+    ranges: int | None = None
+    phys_start: int | None = None
+    page_table: int | None = None
+    ioapics: tuple[IoApic, ...] = ()
+    dmar: Dmar | None = None
+    absent: tuple[Absence, ...] = ()
+
+    @property
+    def absences(self) -> tuple[Absence, ...]:
+        """Everything that is absent, as far as it was read: the machine's own, then each unit's."""
+        units = self.units if self.has_read("units") else ()
+        return (*self.absent, *(absence for unit in units for absence in unit.absent))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read though it should be there, a line each."""
+        return lines(self.absences)
+
+    def complete(self) -> Self:
+        """The same, with every part of it read: of this moment, whatever the machine does from now on."""
+        for unit in super().complete().units:
+            unit.complete()
+        return self
 
     @cached_property
     def by_name(self) -> dict[str, Vcpu]:
@@ -318,4 +292,6 @@ def loads(text: str, source: str = "the file") -> Snapshot:
             f"{source} is a snapshot of schema {schema}, and this vtdpi knows up to {SCHEMA}; use a newer vtdpi"
         )
     del document["format"], document["schema"]
+    if schema == 1 and isinstance(problems := document.pop("problems", []), list):
+        document["absent"] = [{"kind": UNREADABLE, "subject": "machine", "why": line} for line in problems]
     return records.build(Snapshot, document, source)

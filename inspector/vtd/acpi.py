@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from re import finditer
 from typing import Any
 
 from construct import ConstructError
 
 from inspector.base.errors import NotReadable, VtdpiError
+from inspector.model.vtd import Dmar, Hop, Scope
 from inspector.targets.target import Target
 from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDP_ALIGNMENT, RSDT, XSDT, checksum
-from structs.dmar import DMAR, SIGNATURES
+from structs.dmar import DMAR, SCOPE_FLAGS, SIGNATURES
 
 PAGE = 0x1000
 EBDA_POINTER = 0x40E
@@ -21,11 +23,55 @@ RSDP_V1_SIZE = 20
 TABLE_LIMIT = 1 << 20
 
 
+@dataclass(frozen=True)
+class Described:
+    """What the DMAR table tells of a unit: its segment, the devices it serves, and whether it serves all others too."""
+
+    segment: int
+    scopes: tuple[Scope, ...] = ()
+    include_all: bool = False
+
+
 def find_dmar(target: Target) -> tuple[int, Any]:
     """The physical address of the DMAR table, and the table as `structs.dmar.DMAR` parses it.
 
     Raises:
         VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read or is not sound.
+    """
+    found = find(target)
+    return found.address, parsed(found)
+
+
+def parsed(dmar: Dmar) -> Any:
+    """The table as `structs.dmar.DMAR` parses it. Raises VtdpiError if it is not sound."""
+    try:
+        return DMAR.parse(dmar.raw)
+    except ConstructError as error:
+        raise VtdpiError(f"the DMAR table at {dmar.address:#x} is not sound: {_first_line(error)}") from None
+
+
+def described_units(dmar: Any) -> dict[int, Described]:
+    """The units of a parsed table, by register base."""
+    return {
+        body["base"]: Described(
+            body["segment"], tuple(map(_scope, body["scopes"])), bool(body["flags"]["include_pci_all"])
+        )
+        for body in (structure["body"] for structure in dmar["body"]["structures"] if structure["type"] == 0)
+    }
+
+
+def _scope(scope: Any) -> Scope:
+    path = tuple(Hop(hop["device"], hop["function"]) for hop in scope["path"])
+    sid = scope["start_bus"] << 8 | path[0].device << 3 | path[0].function if len(path) == 1 else None
+    flags = int.from_bytes(SCOPE_FLAGS.build(dict(scope["flags"])), "little")
+    return Scope(scope["type"], scope["enumeration_id"], sid, scope["start_bus"], path, flags)
+
+
+def find(target: Target) -> Dmar:
+    """The DMAR table as it lies in memory.
+
+    Raises:
+        VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read.
     """
     root = _root(target)
     addresses = (XSDT if root["signature"] == b"XSDT" else RSDT).parse(_table(target, root["address"]))["body"][
@@ -34,10 +80,7 @@ def find_dmar(target: Target) -> tuple[int, Any]:
     headers = target.read_parts([(address, HEADER_SIZE) for address in addresses])
     for address, header in zip(addresses, headers, strict=True):
         if header is not None and header[:4] in SIGNATURES:
-            try:
-                return address, DMAR.parse(_table(target, address))
-            except ConstructError as error:
-                raise VtdpiError(f"the DMAR table at {address:#x} is not sound: {_first_line(error)}") from None
+            return Dmar(address, _table(target, address))
     raise VtdpiError(f"no DMAR among the {len(addresses)} ACPI tables: this machine describes no VT-d unit")
 
 

@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from inspector.base.errors import NotHere, NotReadable
+from inspector.model.vtd import Queue
 from inspector.vtd.units import Unit
 from structs.bits import BitRecord
 from structs.invalidation import DESCRIPTOR, WIDE_DESCRIPTOR
 from structs.registers import descriptor_size, queue_size
 
 
-@dataclass(frozen=True)
-class Queue:
-    """A ring of `count` descriptors of `size` bytes. `head` and `tail` are slots; None where no register tells."""
+def descriptor(queue: Queue, slot: int) -> tuple[BitRecord, dict[str, int]]:
+    """A slot's descriptor: its record and its fields."""
+    raw = queue.raw[slot * queue.size : (slot + 1) * queue.size]
+    record = (WIDE_DESCRIPTOR if queue.size == WIDE_DESCRIPTOR.size else DESCRIPTOR).record_of(raw)
+    return record, dict(record.parse(raw))
 
-    base: int
-    raw: bytes
-    size: int
-    head: int | None
-    tail: int | None
 
-    @property
-    def count(self) -> int:
-        """Slots."""
-        return len(self.raw) // self.size
+def slots(queue: Queue, last: int) -> Iterator[tuple[int, str]]:
+    """The `last` executed slots that are not blank, in the order of execution, then the pending ones.
 
-    def descriptor(self, slot: int) -> tuple[BitRecord, dict[str, int]]:
-        """A slot's descriptor: its record and its fields."""
-        raw = self.raw[slot * self.size : (slot + 1) * self.size]
-        record = (WIDE_DESCRIPTOR if self.size == WIDE_DESCRIPTOR.size else DESCRIPTOR).record_of(raw)
-        return record, dict(record.parse(raw))
+    Without head and tail, all slots that are not blank, in ring order, in state `unknown`.
+    """
+    if queue.head is None or queue.tail is None:
+        yield from ((slot, "unknown") for slot in range(queue.count) if not _blank(queue, slot))
+        return
+    pending = (queue.tail - queue.head) % queue.count
+    for back in range(min(last, queue.count - pending), 0, -1):
+        slot = (queue.head - back) % queue.count
+        if not _blank(queue, slot):
+            yield slot, "done"
+    for ahead in range(pending):
+        yield (queue.head + ahead) % queue.count, "pending"
 
-    def slots(self, last: int) -> Iterator[tuple[int, str]]:
-        """The `last` executed slots that are not blank, in the order of execution, then the pending ones.
 
-        Without head and tail, all slots that are not blank, in ring order, in state `unknown`.
-        """
-        if self.head is None or self.tail is None:
-            yield from ((slot, "unknown") for slot in range(self.count) if not self._blank(slot))
-            return
-        pending = (self.tail - self.head) % self.count
-        for back in range(min(last, self.count - pending), 0, -1):
-            slot = (self.head - back) % self.count
-            if not self._blank(slot):
-                yield slot, "done"
-        for ahead in range(pending):
-            yield (self.head + ahead) % self.count, "pending"
+def _blank(queue: Queue, slot: int) -> bool:
+    return not any(queue.raw[slot * queue.size : (slot + 1) * queue.size])
 
-    def _blank(self, slot: int) -> bool:
-        return not any(self.raw[slot * self.size : (slot + 1) * self.size])
 
-    def in_words(self) -> str:
-        """Where the ring is and how far hardware has come."""
-        ring = f"{self.count} slots of {self.size} bytes at {self.base:#x}"
-        if self.head is None or self.tail is None:
-            return f"{ring} (from Xen's struct vtd_iommu); head and tail are registers, which are not here"
-        pending = (self.tail - self.head) % self.count
-        return f"{ring}, head {self.head}, tail {self.tail}: {pending} pending"
+def in_words(queue: Queue) -> str:
+    """Where the ring is and how far hardware has come."""
+    ring = f"{queue.count} slots of {queue.size} bytes at {queue.base:#x}"
+    if queue.head is None or queue.tail is None:
+        return f"{ring} (from Xen's struct vtd_iommu); head and tail are registers, which are not here"
+    pending = (queue.tail - queue.head) % queue.count
+    return f"{ring}, head {queue.head}, tail {queue.tail}: {pending} pending"
 
 
 def read(unit: Unit) -> Queue:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from inspector.base.errors import NotHere
-from inspector.model.snapshot import VtdUnit
+from inspector.model.vtd import Scope, VtdUnit
 from inspector.targets.recorded.recorded import RecordedTarget
-from inspector.vtd.units import RemappingTable, Scope, Unit
+from inspector.vtd.units import RemappingTable, Unit
 from structs.columns import Array
 from structs.irte import IRTE
 from structs.registers import IRTA
@@ -21,7 +21,7 @@ from structs.registers import IRTA
 class RecordedUnit(Unit):
     """A unit of which a snapshot tells."""
 
-    seen: VtdUnit
+    seen: VtdUnit = field(kw_only=True)
 
     @cached_property
     def capabilities(self) -> Mapping[str, int]:
@@ -62,7 +62,7 @@ def units(target: RecordedTarget) -> list[RecordedUnit]:
             tuple(Scope(at.kind, at.enumeration_id, at.sid) for at in seen.platform),
             None,
             None,
-            seen,
+            seen=seen,
         )
         for seen in target.snapshot.units
     ]

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.base.errors import NotHere, NotReadable
+from inspector.model.vtd import Gap
 from inspector.vtd.recorded_units import RecordedUnit
 from inspector.vtd.units import RemappingTable, Unit
 from structs.columns import Array, columns, records, rows
 from structs.irte import IRTE, REMAPPED
 
 PAGE = 0x1000
+PER_PAGE = PAGE // IRTE.size
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,17 @@ class Entries:
 
     Attributes:
         raw: shape (N, 16), one row of bytes an entry; zeros where memory could not be read.
-        missing: how many of the table's bytes could not be read.
+        gaps: the entries that could not be read.
     """
 
     table: RemappingTable
     raw: Array
-    missing: int
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many of the table's bytes could not be read."""
+        return sum(gap.count for gap in self.gaps) * IRTE.size
 
     def used(self) -> Array:
         """Indices of the present entries (P=1), ascending."""
@@ -35,8 +42,12 @@ class Entries:
 
     def stale(self) -> int:
         """How many entries are not present and yet not all zero; Xen zeroes an entry that it frees."""
-        absent = self.raw[:, 0] & REMAPPED["p"].mask == 0
-        return int(np.count_nonzero(self.raw[absent].any(axis=1)))
+        return len(self.stale_indices())
+
+    def stale_indices(self) -> Array:
+        """Indices of the entries that are not present and yet not all zero, ascending."""
+        low, high = np.ascontiguousarray(self.raw).view("<u8").T
+        return np.flatnonzero((low & np.uint64(REMAPPED["p"].mask) == 0) & (low | high != 0))
 
     def decode(self, indices: Array) -> list[dict[str, int | str]]:
         """The entries at these indices: `index`, `format`, and each field by mnemonic, reserved ones if not zero."""
@@ -58,10 +69,10 @@ def read(unit: Unit) -> Entries:
     """
     table = unit.table
     if isinstance(unit, RecordedUnit):
-        return Entries(table, unit.rows(), 0)
+        return Entries(table, unit.rows())
     size = table.entries * IRTE.size
     try:
-        return Entries(table, records(REMAPPED, unit.target.read(table.base, size)), 0)
+        return Entries(table, records(REMAPPED, unit.target.read(table.base, size)))
     except NotReadable as error:
         pages = range(table.base, table.base + size, PAGE)
         parts = unit.target.read_parts([(page, PAGE) for page in pages])
@@ -71,7 +82,8 @@ def read(unit: Unit) -> Entries:
                 f"({table.origin}) is not in readable memory: {error.why}"
             ) from None
         raw = b"".join(part or bytes(PAGE) for part in parts)
-        return Entries(table, records(REMAPPED, raw), PAGE * parts.count(None))
+        gaps = tuple(Gap(at * PER_PAGE, PER_PAGE) for at, part in enumerate(parts) if part is None)
+        return Entries(table, records(REMAPPED, raw), gaps)
 
 
 def bdf(sid: int) -> str:

@@ -11,23 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inspector.base.errors import NotHere, NotReadable
+from inspector.model.vtd import Scope
 from inspector.targets.target import Target
-from inspector.xen.iommu import ENTRIES, XenUnit
+from inspector.xen.iommu import ENTRIES, Iommu
 from structs.faults import FRCD
 from structs.registers import BY_NAME, CAP, IRTA, REGISTERS, fault_record_count, fault_record_offset, table_entries
 
 WINDOW = 0x100
 ABSENT = (0, (1 << 32) - 1)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """A device that the DMAR table assigns to a unit: kind (`structs.dmar.SCOPE_NAMES` key), enumeration id, and its
-    source-id if it lies on its start bus, so that no bridge has to be asked for its secondary bus."""
-
-    kind: int
-    enumeration_id: int
-    sid: int | None
 
 
 @dataclass(frozen=True)
@@ -53,8 +44,9 @@ class Unit:
     register_base: int
     segment: int
     scopes: tuple[Scope, ...]
-    xen: XenUnit | None
+    xen: Iommu | None
     x2apic: int | None
+    include_all: bool = False
 
     @cached_property
     def window(self) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
+from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import BLOCK, RESUME, SWITCH_FROM, SWITCH_TO, Domain, Vcpu
 from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
@@ -32,13 +33,13 @@ POINTERS = {BLOCK: "vcpu_block", SWITCH_FROM: "{0}switch_from", SWITCH_TO: "{0}s
 POINTER_HOLDERS = (("arch.hvm_domain.pi_ops.", ""), ("arch.hvm_domain.vmx.", "pi_"))
 
 
-def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[str]]:
+def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
     """Every domain and vCPU in Xen's order, and what is wrong with them.
 
     Raises:
         NotMapped, NotReadable, ProfileError: not even the list's head can be read.
     """
-    problems: list[str] = []
+    absent: list[Absence] = []
     hooks = _hook_paths(xen)
     basics = ("domain_id", "max_vcpus", "vcpu", "next_in_list", "options", "is_dying", "pause_count")
     found: dict[int, dict[str, int]] = {}
@@ -47,12 +48,13 @@ def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[str]]:
     while address:
         row = xen.structs("domain", [address], *basics, *hooks)[0]
         if row is None:
-            problems.append(f"the list of domains leaves readable memory at {address:#x}")
+            absent.append(
+                unreadable("domains", f"the list of domains leaves readable memory at {address:#x}", address=address)
+            )
             break
         if row["domain_id"] <= last:
-            problems.append(
-                f"the list of domains is broken: domain {row['domain_id']} at {address:#x} comes after domain {last}"
-            )
+            why = f"the list of domains is broken: domain {row['domain_id']} at {address:#x} comes after domain {last}"
+            absent.append(unreadable("domains", why, address=address))
             break
         found[address], last = row, row["domain_id"]
         address = row["next_in_list"]
@@ -61,43 +63,47 @@ def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[str]]:
         for at, row in found.items()
     ]
     installed = {at: _hooks(hooks, row) for at, row in found.items()}
-    vcpus = _vcpus(xen, list(zip(made, found.values(), strict=True)), installed, problems)
-    complete = [_with_bindings(xen, _with_devices(xen, domain, problems), problems) for domain in made]
-    return complete, vcpus, problems
+    vcpus = _vcpus(xen, list(zip(made, found.values(), strict=True)), installed, absent)
+    complete = [_with_bindings(xen, _with_devices(xen, domain, absent), absent) for domain in made]
+    return complete, vcpus, absent
 
 
 def _vcpus(
-    xen: Xen, rows: list[tuple[Domain, dict[str, int]]], hooks: dict[int, tuple[str, ...]], problems: list[str]
+    xen: Xen, rows: list[tuple[Domain, dict[str, int]]], hooks: dict[int, tuple[str, ...]], absent: list[Absence]
 ) -> list[Vcpu]:
     wanted: list[tuple[Domain, int, int]] = []
     for domain, row in rows:
         count = row["max_vcpus"]
         if count > VCPUS_LIMIT:
-            problems.append(f"d{domain.domain} claims {count} vCPUs; {VCPUS_LIMIT} is the most that Xen allows")
+            why = f"d{domain.domain} claims {count} vCPUs; {VCPUS_LIMIT} is the most that Xen allows"
+            absent.append(unreadable(f"d{domain.domain}", why, "vcpus", row["vcpu"]))
             continue
         if count and len(wanted) + count <= ALL_VCPUS_LIMIT:
             try:
                 array = xen.array_at(row["vcpu"], 8, count)
             except UNREADABLE as error:
-                problems.append(f"d{domain.domain}'s array of {count} vCPUs: {error}")
+                why = f"d{domain.domain}'s array of {count} vCPUs: {error}"
+                absent.append(unreadable(f"d{domain.domain}", why, "vcpus", row["vcpu"]))
                 continue
             wanted += [(domain, number, at) for number, at in enumerate(array) if at]
-    return _read_vcpus(xen, wanted, hooks, problems)
+    return _read_vcpus(xen, wanted, hooks, absent)
 
 
 def _read_vcpus(
-    xen: Xen, wanted: list[tuple[Domain, int, int]], hooks: dict[int, tuple[str, ...]], problems: list[str]
+    xen: Xen, wanted: list[tuple[Domain, int, int]], hooks: dict[int, tuple[str, ...]], absent: list[Absence]
 ) -> list[Vcpu]:
     dirty = ("dirty_cpu",) if xen.profile.has("vcpu", "dirty_cpu") else ()
     members = ("vcpu_id", "domain", "processor", "is_running", "pause_flags", "pause_count", *RUNSTATE, *dirty)
     # A struct vcpu is a page of its own (alloc_vcpu_struct): what is not page-aligned is none.
     rows = iter(xen.structs("vcpu", [at for _, _, at in wanted if not at % PAGE], *members))
-    bad: dict[int, list[str]] = {}
+    bad: dict[int, list[Absence]] = {}
     vcpus = []
     for domain, number, at in wanted:
         row = None if at % PAGE else next(rows)
         if wrong := _wrong(row, domain, number):
-            bad.setdefault(domain.domain, []).append(f"d{domain.domain}v{number}: its struct vcpu at {at:#x} {wrong}")
+            name = f"d{domain.domain}v{number}"
+            why = f"its struct vcpu at {at:#x} {wrong}"
+            bad.setdefault(domain.domain, []).append(unreadable(name, why, address=at))
         elif row:
             vcpus.append(
                 Vcpu(
@@ -115,11 +121,11 @@ def _read_vcpus(
                     hooks=hooks[domain.address] if domain.hvm else (),
                 )
             )
-    for lines in bad.values():
-        problems += lines[:EXAMPLES]
-        if len(lines) > EXAMPLES:
-            problems.append(f"and {len(lines) - EXAMPLES} more like these")
-    return with_vmx(xen, vcpus, problems)
+    for number, wrong_ones in bad.items():
+        absent += wrong_ones[:EXAMPLES]
+        if len(wrong_ones) > EXAMPLES:
+            absent.append(unreadable(f"d{number}", f"and {len(wrong_ones) - EXAMPLES} more like these", "vcpus"))
+    return with_vmx(xen, vcpus, absent)
 
 
 def _wrong(row: dict[str, int] | None, domain: Domain, number: int) -> str | None:
@@ -130,7 +136,7 @@ def _wrong(row: dict[str, int] | None, domain: Domain, number: int) -> str | Non
     return None
 
 
-def _with_devices(xen: Xen, domain: Domain, problems: list[str]) -> Domain:
+def _with_devices(xen: Xen, domain: Domain, absent: list[Absence]) -> Domain:
     """The domain with its PCI devices (`pdev_list`)."""
     try:
         head = domain.address + xen.profile.offset("domain", "pdev_list")
@@ -138,21 +144,22 @@ def _with_devices(xen: Xen, domain: Domain, problems: list[str]) -> Domain:
         try:
             nodes = xen.list_nodes(head, DEVICES_LIMIT)
         except BrokenList as error:
-            problems.append(f"d{domain.domain}'s list of PCI devices: {error}")
+            why = f"d{domain.domain}'s list of PCI devices: {error}"
+            absent.append(unreadable(f"d{domain.domain}", why, "devices", head))
             nodes = error.nodes
         rows = xen.structs("pci_dev", [node - link for node in nodes], "sbdf.sbdf")
     except UNREADABLE as error:
-        problems.append(f"d{domain.domain}'s PCI devices: {error}")
+        absent.append(unreadable(f"d{domain.domain}", f"d{domain.domain}'s PCI devices: {error}", "devices"))
         return domain
     return replace(domain, devices=tuple(row["sbdf.sbdf"] for row in rows if row))
 
 
-def _with_bindings(xen: Xen, domain: Domain, problems: list[str]) -> Domain:
+def _with_bindings(xen: Xen, domain: Domain, absent: list[Absence]) -> Domain:
     """The domain with its guest MSIs."""
     try:
         return replace(domain, bindings=bindings(xen, domain.address)) if domain.hvm else domain
     except UNREADABLE as error:
-        problems.append(f"d{domain.domain}'s bound interrupts: {error}")
+        absent.append(unreadable(f"d{domain.domain}", f"d{domain.domain}'s bound interrupts: {error}", "bindings"))
         return domain
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from inspector.base.errors import UNREADABLE
+from inspector.model.interrupts import Msi, Pin
 from inspector.xen.xen import Xen
 
 IRQS_LIMIT = 1 << 16
@@ -16,24 +16,8 @@ VECTORS = range(16, 256)
 MSI_KINDS: dict[int | None, str] = {0x05: "MSI", 0x11: "MSI-X"}
 HPET = 1
 
-
-@dataclass(frozen=True)
-class Msi:
-    """One message-signalled interrupt: Xen's `irq_desc` and the `msi_desc` that it points to.
-
-    `device` is seg << 16 | bus << 8 | devfn, None for a timer's (HPET). `gvec` and `pi_desc` (a virtual address) are
-    set while Xen posts it to a guest. `vector` is the host's, and `address` the lower half of the host's own message;
-    None if that is not known.
-    """
-
-    irq: int
-    index: int
-    kind: str
-    device: int | None
-    gvec: int
-    pi_desc: int
-    vector: int | None = None
-    address: int | None = None
+# `struct mpc_config_ioapic`, which is an entry of the MP configuration table (MP specification 1.4, 4.3.3): type, id.
+MP_IOAPIC, MP_IOAPIC_SIZE = 2, 8
 
 
 def msis(xen: Xen) -> list[Msi]:
@@ -68,8 +52,8 @@ def msis(xen: Xen) -> list[Msi]:
     ]
 
 
-def ioapic_pins(xen: Xen) -> dict[tuple[int, int], int]:
-    """Remapping index by (IO-APIC, pin), both counted from 0. Source: `apic_pin_2_ir_idx`.
+def ioapic_pins(xen: Xen) -> list[Pin]:
+    """Each pin that has a remapping index, by IO-APIC and pin. Source: `apic_pin_2_ir_idx`.
 
     Raises:
         NotMapped, NotReadable, ProfileError: the arrays cannot be read.
@@ -77,12 +61,23 @@ def ioapic_pins(xen: Xen) -> dict[tuple[int, int], int]:
     count = min(xen.variable("nr_ioapics", 4), IOAPICS_LIMIT)
     tables = xen.pointer("apic_pin_2_ir_idx")
     if not count or not tables:
-        return {}
+        return []
     pins = [min(number, PINS_LIMIT) for number in xen.array("nr_ioapic_entries", 4, count)]
     starts = xen.array_at(tables, 8, count)
-    return {
-        (apic, pin): index
+    ids = ioapic_ids(xen, count)
+    return [
+        Pin(apic, pin, index, ids[apic])
         for apic, (start, entries) in enumerate(zip(starts, pins, strict=True))
         for pin, index in enumerate(xen.array_at(start, 4, entries))
         if index != NONE
-    }
+    ]
+
+
+def ioapic_ids(xen: Xen, count: int) -> list[int | None]:
+    """The APIC ids of the first `count` IO-APICs, None where they are not known. Source: `mp_ioapics`."""
+    try:
+        raw = xen.memory.read(xen.profile.symbol("mp_ioapics"), count * MP_IOAPIC_SIZE)
+    except UNREADABLE:
+        return [None] * count
+    entries = [raw[at : at + MP_IOAPIC_SIZE] for at in range(0, len(raw), MP_IOAPIC_SIZE)]
+    return [entry[1] if entry[0] == MP_IOAPIC else None for entry in entries]

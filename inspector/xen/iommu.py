@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inspector.base.errors import UNREADABLE
+from inspector.model.absence import Absence, unreadable
+from inspector.model.vtd import HPET, IOAPIC, Platform
 from inspector.xen.xen import BrokenList, Xen
 
 # IREMAP_ENTRY_NR: Xen programs IRTA.S = 15 for every unit.
 ENTRIES = 1 << 16
 UNITS_LIMIT = 128
+PLATFORM_LIMIT = 256
 
 # Before Xen sized the queue by the number of CPUs (4.16), it had 4 pages.
 QUEUE_SLOTS = 1024
@@ -16,9 +21,19 @@ QUEUE_SLOTS_LIMIT = 1 << 15
 SLOT_SIZE = 16
 
 
+# Who is behind a unit besides PCI devices: the list's head, its nodes' structure, their id, their source-id.
+PLATFORM_LISTS = (
+    (IOAPIC, "ioapic_list", "acpi_ioapic_unit", "apic_id", "ioapic.info"),
+    (HPET, "hpet_list", "acpi_hpet_unit", "id", "bdf"),
+)
+
+
 @dataclass(frozen=True)
-class XenUnit:
-    """A VT-d unit as Xen keeps it. `cap` and `ecap` are what Xen read at boot, `queue_size` is in bytes."""
+class Iommu:
+    """Xen's `struct acpi_drhd_unit` and the `struct vtd_iommu` that it points to.
+
+    `cap` and `ecap` are what Xen read at boot, `queue_size` is in bytes; addresses are physical, 0 if Xen set none up.
+    """
 
     index: int
     register_base: int
@@ -29,45 +44,72 @@ class XenUnit:
     in_use: int
     queue: int
     queue_size: int
+    platform: tuple[Platform, ...] = ()
 
 
-def units(xen: Xen) -> tuple[list[XenUnit], list[str]]:
-    """The units in Xen's order, and what is wrong with the list of them. Addresses are physical, 0 if Xen set none up.
+def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
+    """The units in Xen's order, and what is wrong with the list of them.
 
     Raises:
         NotMapped, NotReadable, ProfileError: nothing of it can be read.
     """
     link = xen.profile.offset("acpi_drhd_unit", "list")
+    head = xen.profile.symbol("acpi_drhd_units")
     nodes: list[int] = []
-    problems: list[str] = []
+    absent: list[Absence] = []
     try:
-        nodes.extend(xen.list_nodes(xen.profile.symbol("acpi_drhd_units"), UNITS_LIMIT))
+        nodes.extend(xen.list_nodes(head, UNITS_LIMIT))
     except BrokenList as error:
-        nodes, problems = error.nodes, [f"Xen's list of VT-d units, acpi_drhd_units: {error}"]
-    drhds = xen.structs("acpi_drhd_unit", [node - link for node in nodes], "address", "segment", "iommu")
-    found = [drhd for drhd in drhds if drhd and drhd["iommu"]]
+        nodes = error.nodes
+        absent.append(unreadable("units", f"Xen's list of VT-d units, acpi_drhd_units: {error}", address=head))
+    units = [node - link for node in nodes]
+    drhds = xen.structs("acpi_drhd_unit", units, "address", "segment", "iommu")
+    found = [(at, drhd) for at, drhd in zip(units, drhds, strict=True) if drhd and drhd["iommu"]]
     members = ("index", "cap", "ecap", "intremap.maddr", "intremap.num", "qinval_maddr")
-    iommus = xen.structs("vtd_iommu", [drhd["iommu"] for drhd in found], *members)
-    problems += [
-        f"struct vtd_iommu of the unit at {drhd['address']:#x} cannot be read at {drhd['iommu']:#x}"
-        for drhd, iommu in zip(found, iommus, strict=True)
-        if iommu is None
+    rows = xen.structs("vtd_iommu", [drhd["iommu"] for _, drhd in found], *members)
+    absent += [
+        unreadable(
+            "units",
+            f"struct vtd_iommu of the unit at {drhd['address']:#x} cannot be read at {drhd['iommu']:#x}",
+            address=drhd["iommu"],
+        )
+        for (_, drhd), row in zip(found, rows, strict=True)
+        if row is None
     ]
     slots = (
         min(xen.variable("qi_entry_nr", 4), QUEUE_SLOTS_LIMIT) if xen.profile.has_symbol("qi_entry_nr") else QUEUE_SLOTS
     )
-    read = [(drhd, iommu) for drhd, iommu in zip(found, iommus, strict=True) if iommu]
     return [
-        XenUnit(
-            index=iommu["index"],
+        Iommu(
+            index=row["index"],
             register_base=drhd["address"],
             segment=drhd["segment"],
-            cap=iommu["cap"],
-            ecap=iommu["ecap"],
-            table=iommu["intremap.maddr"],
-            in_use=iommu["intremap.num"],
-            queue=iommu["qinval_maddr"],
+            cap=row["cap"],
+            ecap=row["ecap"],
+            table=row["intremap.maddr"],
+            in_use=row["intremap.num"],
+            queue=row["qinval_maddr"],
             queue_size=slots * SLOT_SIZE,
+            platform=tuple(_platform(xen, at, f"unit {row['index']}", absent)),
         )
-        for drhd, iommu in read
-    ], problems
+        for (at, drhd), row in zip(found, rows, strict=True)
+        if row
+    ], absent
+
+
+def _platform(xen: Xen, drhd: int, name: str, absent: list[Absence]) -> Sequence[Platform]:
+    """The IO-APICs and HPETs behind a unit, as Xen keeps them."""
+    found: list[Platform] = []
+    for kind, head, struct, number, sid in PLATFORM_LISTS:
+        if not xen.profile.has("acpi_drhd_unit", head) or not xen.profile.has(struct, sid):
+            continue
+        place = drhd + xen.profile.offset("acpi_drhd_unit", head)
+        try:
+            link = xen.profile.offset(struct, "list")
+            nodes = xen.list_nodes(place, PLATFORM_LIMIT)
+            rows = xen.structs(struct, [node - link for node in nodes], number, sid)
+        except UNREADABLE as error:
+            absent.append(unreadable(name, f"{name}'s {head}: {error}", "platform", place))
+            continue
+        found += [Platform(kind, row[number], row[sid]) for row in rows if row]
+    return found

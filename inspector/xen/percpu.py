@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
+from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
 from inspector.xen.cpus import CPUS_LIMIT
@@ -33,10 +34,10 @@ BAD_APICID = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 
 
-def cpus(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Cpu]:
+def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
     """Every CPU that is online, or is not and still has a per-CPU area, in order.
 
-    What cannot be read of one is None there, and a line in `problems`.
+    What cannot be read of one is None there, and told in `absent`.
 
     Raises:
         NotMapped, NotReadable, ProfileError: not even which CPUs are online can be read.
@@ -49,7 +50,8 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Cpu]:
     found = [Cpu(cpu, apics[cpu], bool(mask >> cpu & 1), offsets[cpu]) for cpu in chosen]
     for cpu in found:
         if cpu.online and cpu.offset is None:
-            problems.append(f"CPU {cpu.cpu} is online and has no valid __per_cpu_offset")
+            why = f"CPU {cpu.cpu} is online and has no valid __per_cpu_offset"
+            absent.append(unreadable(f"CPU {cpu.cpu}", why, "offset"))
     idle = _idle(xen, count)
     names = {**{vcpu.address: vcpu.name for vcpu in vcpus}, **dict.fromkeys(idle, IDLE)}
     paravirtual = {vcpu.name for vcpu in vcpus if not vcpu.hvm}

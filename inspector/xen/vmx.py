@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
+from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import Descriptor, Vcpu
 from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
@@ -27,20 +28,20 @@ RFLAGS, POLL = "arch.user_regs.rflags", "poll_evtchn"
 VMCS_SIZE = 0x1000
 
 
-def with_vmx(xen: Xen, vcpus: Sequence[Vcpu], problems: list[str]) -> list[Vcpu]:
-    """The vCPUs, those of hardware-virtualised domains with their VMX part; what cannot be read is a line in
-    `problems`."""
+def with_vmx(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Vcpu]:
+    """The vCPUs, those of hardware-virtualised domains with their VMX part; what cannot be read is told in
+    `absent`."""
     vmx = next((path for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
     chosen = [vcpu for vcpu in vcpus if vcpu.hvm]
     if vmx is None or not chosen:
         return list(vcpus)
-    made = _with_nodes(xen, vmx, _with_descriptors(xen, vmx, chosen, problems), problems)
+    made = _with_nodes(xen, vmx, _with_descriptors(xen, vmx, chosen, absent), absent)
     made = _with_vmcs(xen, vmx, _with_vlapic(xen, made))
     complete = {vcpu.name: vcpu for vcpu in made}
     return [complete.get(vcpu.name, vcpu) for vcpu in vcpus]
 
 
-def _with_descriptors(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]) -> list[Vcpu]:
+def _with_descriptors(xen: Xen, vmx: str, vcpus: list[Vcpu], absent: list[Absence]) -> list[Vcpu]:
     """With descriptors: physical addresses by one walk each, bytes in one go."""
     offset = xen.profile.offset("vcpu", f"{vmx}.pi_desc")
     places: dict[str, int] = {}
@@ -54,12 +55,13 @@ def _with_descriptors(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]
     for vcpu in vcpus:
         descriptor = found.get(places.get(vcpu.name, -1))
         if descriptor is None:
-            problems.append(f"{vcpu.name}: its PI descriptor, in the struct vcpu at {vcpu.address:#x}, cannot be read")
+            why = f"its PI descriptor, in the struct vcpu at {vcpu.address:#x}, cannot be read"
+            absent.append(unreadable(vcpu.name, why, "pi", vcpu.address + offset))
         made.append(replace(vcpu, pi=descriptor))
     return made
 
 
-def _with_nodes(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]) -> list[Vcpu]:
+def _with_nodes(xen: Xen, vmx: str, vcpus: list[Vcpu], absent: list[Absence]) -> list[Vcpu]:
     """With their list node, its pointers and the lock pointer."""
     paths = tuple(f"{vmx}.pi_blocking.{name}" for name in ("list.next", "list.prev", "lock"))
     offset = xen.profile.offset("vcpu", f"{vmx}.pi_blocking.list")
@@ -67,7 +69,8 @@ def _with_nodes(xen: Xen, vmx: str, vcpus: list[Vcpu], problems: list[str]) -> l
     made = []
     for vcpu, row in zip(vcpus, rows, strict=True):
         if row is None:
-            problems.append(f"{vcpu.name}: its list node, in the struct vcpu at {vcpu.address:#x}, cannot be read")
+            why = f"its list node, in the struct vcpu at {vcpu.address:#x}, cannot be read"
+            absent.append(unreadable(vcpu.name, why, "node", vcpu.address + offset))
         following, preceding, lock = (row[path] for path in paths) if row else (0, 0, 0)
         node = vcpu.address + offset
         made.append(replace(vcpu, node=node if row else 0, following=following, preceding=preceding, lock=lock))

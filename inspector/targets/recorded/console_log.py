@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from inspector.base.errors import TargetError
-from inspector.model.snapshot import MARKER, Domain, Pin, Platform, Snapshot, Vcpu, VtdUnit
+from inspector.model.absence import Absence, unreadable
+from inspector.model.interrupts import Msi, Pin
+from inspector.model.snapshot import MARKER, Domain, Snapshot, Vcpu
+from inspector.model.vtd import IOAPIC, Platform, VtdUnit
 from inspector.targets.recorded.recorded import RecordedTarget
-from inspector.xen.interrupts import NONE, Msi
 from structs.irte import POSTED, REMAPPED, dst_reserved_bits
 
 SIZE_LIMIT = 256 << 20
@@ -25,7 +27,8 @@ MARK = b"(XEN)"
 
 LINE = re.compile(r"\(XEN\) ?(?:\[[^\]]*\] ?)?(.*)")
 DAMAGED_SHOWN = 5
-IOAPIC = 3
+NONE = (1 << 32) - 1
+"""The remapping index of an MSI whose index is not known."""
 
 REMAPPED_ROW = ("svt", "sq", "sid", "vector", "avail", "fpd", "dst", "dlm", "tm", "rh", "dm", "p")
 POSTED_ROW = ("svt", "sq", "sid", "vector", "avail", "fpd", "pda", "urg", "p")
@@ -75,14 +78,14 @@ class _Log:
         self.units: dict[int, _Unit] = {}
         self.unit: _Unit | None = None
         self.ioapic: int | None = None
-        self.pins: dict[tuple[int, int], int] = {}
+        self.pins: dict[tuple[int, int], Pin] = {}
         self.msis: dict[int, Msi] = {}
         self.domains: dict[int, Domain] = {}
         self.domain = -1
         self.vcpus: dict[str, Vcpu] = {}
         self.vcpu: str | None = None
         self.destinations: set[int] = set()
-        self.damaged: list[str] = []
+        self.damaged: list[Absence] = []
         self.signed: list[tuple[int, int]] = []
 
     def line(self, number: int, text: str) -> None:
@@ -93,7 +96,8 @@ class _Log:
                     take(self, match)
                     self.understood += 1
                 except (ValueError, IndexError):
-                    self.damaged.append(f"line {number} is damaged, and left out: {text[:100]!r}")
+                    why = f"line {number} is damaged, and left out: {text[:100]!r}"
+                    self.damaged.append(unreadable(f"line {number}", why))
                 return
 
     def snapshot(self, target: str) -> Snapshot:
@@ -110,19 +114,20 @@ class _Log:
             domains=tuple(self.domains.values()),
             vcpus=tuple(self.vcpus.values()),
             msis=tuple(self.msis.values()),
-            pins=tuple(Pin(apic, pin, index) for (apic, pin), index in self.pins.items()),
+            pins=tuple(self.pins.values()),
         )
-        problems = self.damaged[:DAMAGED_SHOWN]
+        absent = self.damaged[:DAMAGED_SHOWN]
         if len(self.damaged) > DAMAGED_SHOWN:
-            problems.append(f"and {len(self.damaged) - DAMAGED_SHOWN} more damaged lines")
+            absent.append(unreadable("lines", f"and {len(self.damaged) - DAMAGED_SHOWN} more damaged lines"))
         if made.release is None or made.release > ALWAYS_BELOW_4G:
-            problems += [
-                f"unit {unit} entry {index:#x}: Xen printed its PDA sign-extended; bits 63:32 are not known, taken as 0"
+            why = "Xen printed its PDA sign-extended; bits 63:32 are not known, taken as 0"
+            absent += [
+                unreadable(f"unit {unit} entry {index:#x}", why, "pda")
                 for unit, index in self.signed
                 if index in self.units[unit].entries
             ]
         units = tuple(self._unit(unit, bool(made.x2apic)) for unit in self.units.values())
-        return replace(made, units=units, problems=tuple(problems))
+        return replace(made, units=units, absent=tuple(absent))
 
     def _unit(self, unit: _Unit, x2apic: bool) -> VtdUnit:
         indices = tuple(sorted(unit.entries))
@@ -142,7 +147,7 @@ class _Log:
 
     def _platform(self, unit: _Unit) -> tuple[Platform, ...]:
         """The IO-APICs that use the unit, by the source-ids of their pins' entries."""
-        used = ((apic, unit.entries.get(index)) for (apic, _), index in self.pins.items())
+        used = ((pin.ioapic, unit.entries.get(pin.index)) for pin in self.pins.values())
         sids = {apic: REMAPPED["sid"].extract(int.from_bytes(raw, "little")) for apic, raw in used if raw}
         return tuple(Platform(IOAPIC, apic, sid) for apic, sid in sids.items())
 
@@ -198,7 +203,8 @@ class _Log:
 
     def pin(self, match: re.Match[str]) -> None:
         if self.ioapic is not None:
-            self.pins[self.ioapic, int(match[1], 16)] = int(match[2], 16)
+            pin = Pin(self.ioapic, int(match[1], 16), int(match[2], 16), vector=int(match[3], 16))
+            self.pins[pin.ioapic, pin.pin] = pin
 
     def msi(self, match: re.Match[str]) -> None:
         self.msis[int(match[2])] = Msi(int(match[2]), NONE, match[1], None, 0, 0)
@@ -249,7 +255,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], Callable[[_Log, re.Match[str]], None]], .
     (re.compile(pattern), take)
     for pattern, take in (
         (r"\s*([RP]):\s+([0-9a-f]{4,}):(.*)", _Log.row),
-        (r"\s*([0-9a-f]{2}):\s+([0-9a-f]{4,})\s+1(?:\s+\d){6}\s+[0-9a-f]{2}$", _Log.pin),
+        (r"\s*([0-9a-f]{2}):\s+([0-9a-f]{4,})\s+1(?:\s+\d){6}\s+([0-9a-f]{2})$", _Log.pin),
         (r"iommu (\d+): nr_pt_levels", _Log.iommu),
         (r"\s*Interrupt Posting: (not )?supported", _Log.posting),
         (r"\s*Interrupt remapping table \(nr_entry=0x([0-9a-f]+)", _Log.table),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inspector.analysis.diff import Change, diff
-from inspector.model.snapshot import Descriptor, Snapshot, Vcpu, VtdUnit
+from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
+from inspector.model.vtd import VtdUnit
 from structs.irte import POSTED, REMAPPED
 
 ENTRY = {"p": 1, "vector": 0x40, "sid": 0x18, "svt": 1}

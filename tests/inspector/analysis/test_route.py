@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.analysis.route import by_descriptor, by_index, by_source, routes
-from inspector.model.snapshot import Cpu, Descriptor, Pin, Platform, Snapshot, Vcpu, VtdUnit
+from inspector.model.interrupts import Pin
+from inspector.model.snapshot import Cpu, Descriptor, Snapshot, Vcpu
+from inspector.model.vtd import Platform, VtdUnit
 from structs.irte import IRTE, POSTED, REMAPPED, source_matches
 
 P, W = 0xF1, 0xF2

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from inspector.model.snapshot import SCHEMA
+
 PI_KEYS = {"address", "pir", "on", "sn", "nv", "ndst"}
 
 
@@ -90,7 +92,7 @@ def test_a_saved_snapshot_is_a_target(run, golden, tmp_path):
         from_file = run("dump", file, *words, "--json")
         assert (from_file.status, from_file.json) == (from_dump.status, from_dump.json)
     assert "tells of no VT-d unit" in run("dump", file, "irt").err
-    file.write_text(file.read_text().replace('"schema":1', '"schema":99'))
+    file.write_text(file.read_text().replace(f'"schema":{SCHEMA}', '"schema":99'))
     assert "use a newer vtdpi" in run("dump", file, "vcpus").err
     assert run("dump", golden("lost-wakeup"), "save", tmp_path).status == 2
 

@@ -1,0 +1,53 @@
+"""Frozen dataclasses whose members may be read later, when somebody first asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+T = TypeVar("T", bound="Deferred")
+Part = Callable[[], Mapping[str, Any]]
+"""Reads members that are read together: their values by name, and perhaps those of members known before."""
+
+
+class Deferred:
+    """What a dataclass derives from, under the decorator `deferrable`, so that `defer` can make one of it."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            part = self.__dict__.get("_parts", {}).get(name)
+            if part is None:
+                raise AttributeError(f"{type(self).__name__} has no {name!r}")
+            self.__dict__.update(part())
+            return self.__dict__[name]
+
+    def has_read(self, name: str) -> bool:
+        """Whether a member is known, so that asking for it reads nothing."""
+        return name in self.__dict__
+
+    def complete(self) -> Self:
+        """The same, with every member read."""
+        if parts := self.__dict__.get("_parts"):
+            for name in parts:
+                getattr(self, name)
+            self.__dict__["_parts"] = {}
+        return self
+
+
+def deferrable(kind: type[T]) -> type[T]:
+    """Decorate a dataclass whose members may be deferred. Their defaults stay those of its constructor."""
+    for member in fields(kind):  # type: ignore[arg-type]
+        # A default in the class would be found before __getattr__ is asked.
+        if member.name in kind.__dict__:
+            delattr(kind, member.name)
+    return kind
+
+
+def defer(kind: type[T], known: Mapping[str, Any], parts: Sequence[tuple[Sequence[str], Part]]) -> T:
+    """One of `kind` of which only `known` is known: each part reads the members named beside it, once."""
+    made = object.__new__(kind)
+    made.__dict__.update(known)
+    made.__dict__["_parts"] = {name: read for names, read in parts for name in names}
+    return made

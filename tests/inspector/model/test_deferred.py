@@ -1,0 +1,61 @@
+"""Records whose members are read when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from inspector.model.deferred import Deferred, defer, deferrable
+
+
+@deferrable
+@dataclass(frozen=True)
+class Place(Deferred):
+    name: str
+    size: int = 0
+    raw: bytes = b""
+
+
+@pytest.fixture
+def reads():
+    return []
+
+
+@pytest.fixture
+def place(reads):
+    def part():
+        reads.append("size and raw")
+        return {"size": 2, "raw": b"ab", "name": "read"}
+
+    return defer(Place, {"name": "known"}, [(("size", "raw"), part)])
+
+
+def test_nothing_is_read_until_it_is_asked_for_and_then_once(place, reads):
+    assert place.name == "known"
+    assert not place.has_read("size")
+    assert reads == []
+    assert (place.size, place.raw, place.name) == (2, b"ab", "read")
+    assert reads == ["size and raw"]
+
+
+def test_complete_reads_all_of_it(place, reads):
+    assert place.complete() is place
+    assert place.has_read("raw")
+    assert place.complete().size == 2
+    assert reads == ["size and raw"]
+
+
+def test_it_is_equal_to_one_that_was_made_at_once(place):
+    assert place.complete() == Place("read", 2, b"ab")
+    assert replace(place, size=3) == Place("read", 3, b"ab")
+
+
+def test_a_constructor_keeps_its_defaults():
+    assert Place("x") == Place("x", 0, b"")
+    assert Place("x").complete().size == 0
+
+
+def test_a_member_that_there_is_not_is_an_error(place):
+    with pytest.raises(AttributeError, match="Place has no 'sise'"):
+        place.sise  # noqa: B018
