@@ -51,6 +51,8 @@ SYMBOLS = (
     "direct_apic_vector",
     "dmar_table",
     "domain_list",
+    "e820_raw",
+    "efi",
     "frame_table",
     "idle_pg_table",
     "idle_vcpu",
