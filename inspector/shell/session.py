@@ -112,13 +112,13 @@ class Session(Closing):
         wanted = request.parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
-            if is_running(inspection.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
+            if is_running(inspection.target) and not wanted.command.while_running:
                 raise TargetError(f"{inspection.target.description} is running: `stop` it to read it")
-            answer = wanted.module.run(inspection, wanted.options)
+            answer = wanted.answer(inspection)
             lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
         notes = [line for line in lines if line not in self._told]
         self._told.update(notes)
-        return Answered(answer, wanted.options.json, notes)
+        return Answered(answer, wanted.json, notes)
 
     def close(self) -> None:
         """Leave the target as it was found. Safe to call twice."""
