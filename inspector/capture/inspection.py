@@ -86,13 +86,23 @@ class Inspection:
 
     @cached_property
     def xen(self) -> Xen | None:
-        """The Xen in memory; None if there is none of a known build.
+        """The Xen in memory, as it was before it crashed if it has; None if there is none of a known build.
 
         That is no problem, only a note: registers and ACPI tell a lot without. It is one if the user named symbols and
         they do not fit; a known profile then serves in their place.
         """
         if isinstance(self.target, RecordedTarget):
             return None
+        xen = self._found()
+        if xen is None or self.target.crash is None:
+            return xen
+        from inspector.xen.crash import corrected
+
+        xen, notes = corrected(xen)
+        self.notes += notes
+        return xen
+
+    def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find
 
         named = self._symbols or self._profile

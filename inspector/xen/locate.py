@@ -40,8 +40,9 @@ class Located:
 
 
 def roots_in_use(target: Target) -> list[int]:
-    """The level-4 tables that the CPUs use, ascending."""
-    return sorted({cpu.registers["cr3"] & ADDRESS for cpu in target.cpus() if cpu.registers.get("cr3")})
+    """The level-4 tables to look at first: the one that a crashed Xen's notes name, then those that the CPUs use."""
+    named = [target.crash.root] if target.crash and target.crash.root is not None else []
+    return [*named, *sorted({cpu.registers["cr3"] & ADDRESS for cpu in target.cpus() if cpu.registers.get("cr3")})]
 
 
 def locate(target: Target) -> Located | None:

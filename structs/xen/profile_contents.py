@@ -54,6 +54,7 @@ SYMBOLS = (
     "e820_raw",
     "efi",
     "frame_table",
+    "genapic",
     "idle_pg_table",
     "idle_vcpu",
     "iommu_enabled",
