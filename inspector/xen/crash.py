@@ -54,17 +54,22 @@ def corrected(xen: Xen) -> tuple[Xen, list[str]]:
         " what CPUs do is what they did before they were stopped"
     ]
     values: dict[str, int] = {}
-    try:
-        if not xen.variable("x2apic_enabled", 1):
-            # Once on, x2APIC is only ever off again by the crash: back to how the firmware had it.
-            known, why = _x2apic(xen)
-            values["x2apic_enabled"] = int(bool(known))
+    if _variable(xen, "x2apic_enabled") == 0:
+        # Once on, x2APIC is only ever off again by the crash: back to how the firmware had it.
+        known, why = _x2apic(xen)
+        values["x2apic_enabled"] = int(bool(known))
+        if known is not False:
             notes.append(f"x2APIC: {why}; the crash sets x2apic_enabled back to what it was at boot")
-        if not xen.variable("iommu_intremap", 1):
-            notes.append("interrupt remapping reads as off; a crash with iommu=crash-disable leaves it so")
-    except UNREADABLE:
-        pass
+    if _variable(xen, "iommu_intremap") == 0:
+        notes.append("interrupt remapping reads as off; a crash with iommu=crash-disable leaves it so")
     return replace(xen, corrected=values), notes
+
+
+def _variable(xen: Xen, name: str) -> int | None:
+    try:
+        return xen.variable(name, 1)
+    except UNREADABLE:
+        return None
 
 
 def before_the_nmi(xen: Xen, registers: Mapping[str, int]) -> Mapping[str, int]:
@@ -119,11 +124,14 @@ def _half_done(xen: Xen, cpu: Cpu) -> bool:
 
 def _x2apic(xen: Xen) -> tuple[bool | None, str]:
     """Whether it was in x2APIC mode, as far as that can be told, and by what."""
-    if xen.profile.has_symbol("genapic"):
-        name = xen.memory.read(xen.pointer("genapic"), 16).split(b"\0")[0]
-        if name:
-            return name.startswith(b"x2apic"), f"its APIC driver is {name.decode('ascii', 'backslashreplace')}"
-    found = _destinations(xen)
+    try:
+        if xen.profile.has_symbol("genapic"):
+            name = xen.memory.read(xen.pointer("genapic"), 16).split(b"\0")[0]
+            if name:
+                return name.startswith(b"x2apic"), f"its APIC driver is {name.decode('ascii', 'backslashreplace')}"
+        found = _destinations(xen)
+    except UNREADABLE as error:
+        return None, f"not known ({error})"
     if not found:
         return None, "not known, for no entry and no descriptor names another CPU than APIC 0"
     # No destination in xAPIC form has bits outside 15:8.
@@ -134,7 +142,7 @@ def _x2apic(xen: Xen) -> tuple[bool | None, str]:
 def _destinations(xen: Xen) -> list[int]:
     """The destinations in remapping entries and descriptors that name another CPU than APIC 0."""
     found: list[int] = []
-    units, _ = iommu.units(xen)
+    units, _ = iommu.iommus(xen)
     for unit in units:
         if not unit.table:
             continue
