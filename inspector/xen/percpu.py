@@ -12,7 +12,7 @@ from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
-from inspector.xen import crash
+from inspector.xen import shootdown
 from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mask
 from inspector.xen.paging import ADDRESS, PageTables
 from inspector.xen.xen import Xen, image_base
@@ -63,7 +63,7 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
         cpu = replace(cpu, softirqs=softirqs.get(cpu.cpu), loaded=name, current=names.get(scheduled.get(cpu.cpu, 0)))
         made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual, xen) if cpu.cpu in registers else cpu)
     crashed = {cpu for cpu, running in registers.items() if running.at_crash}
-    return crash.with_modes(xen, made, crashed, paravirtual) if xen.memory.target.crash else made
+    return shootdown.with_modes(xen, made, crashed, paravirtual) if xen.memory.target.crash else made
 
 
 class _Running:
@@ -74,7 +74,7 @@ class _Running:
 
     def __init__(self, xen: Xen, cpu: Registers) -> None:
         self.index = cpu.index
-        self.registers = crash.before_the_nmi(xen, cpu.registers) if xen.memory.target.crash else cpu.registers
+        self.registers = shootdown.before_the_nmi(xen, cpu.registers) if xen.memory.target.crash else cpu.registers
         self.at_crash = self.registers is cpu.registers and xen.memory.target.crash is not None
         self.in_xen = _in_xen(xen, self.registers)
         self.current: int | None = None

@@ -9,9 +9,8 @@ import pytest
 
 from inspector.audit import audit
 from inspector.capture.inspection import Inspection
-from inspector.model.snapshot import CRASHED, CRASHED_OR_IN_GUEST, IN_GUEST, IN_XEN, Snapshot
+from inspector.model.snapshot import Snapshot
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.xen import crash
 
 GOLDEN = Path(__file__).parents[2] / "data/golden"
 NAMES = sorted(path.name.removeprefix("xen-4.20.3-").removesuffix(".core.zst") for path in GOLDEN.glob("*.zst"))
@@ -41,22 +40,6 @@ def test_a_cpu_that_was_about_to_go_offline_is_no_bug(crashed: Crashed) -> None:
     assert [finding for finding in audit(look(crashed("cpu-offline-before-fixup"))) if finding.severity == "bug"] == []
 
 
-def test_where_cpus_were(golden: Callable[[str], Path], crashed: Crashed) -> None:
-    before = look(golden("linux-guest-hung"))
-    assert [cpu.mode for cpu in before.cpus] == [IN_GUEST, IN_XEN]
-    after = look(crashed("linux-guest-hung"))
-    assert [cpu.mode for cpu in after.cpus] == [CRASHED_OR_IN_GUEST, IN_XEN]
-    assert after.cpus[1].rip == before.cpus[1].rip
-    assert [cpu.current for cpu in after.cpus] == [cpu.current for cpu in before.cpus]
-    assert after.cpus[0].in_guest is None
-
-
-def test_the_one_that_crashed_in_its_idle_vcpu_tells_that_the_others_were_in_guests(crashed: Crashed) -> None:
-    after = look(crashed("woken-still-listed", crashing=0))
-    modes = {cpu.cpu: cpu.mode for cpu in after.cpus}
-    assert set(modes.values()) <= {CRASHED, CRASHED_OR_IN_GUEST, IN_GUEST}
-
-
 def test_xen_is_found_by_the_notes_alone(crashed: Crashed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the 2 MiB boundary below its image is not in the dump."""
     from inspector.xen import find
@@ -80,13 +63,3 @@ def test_the_mode_is_not_known_where_nothing_tells(crashed: Crashed) -> None:
         inspection = Inspection(target)
         assert inspection.xen
         assert any(note.startswith("x2APIC: not known, for no entry") for note in inspection.notes)
-
-
-@pytest.mark.parametrize(
-    "registers", [{}, {"rsp": 0xFFFF830027D77C50}, {"rsp": 0xFFFF830027D76F10}, {"rsp": 0x1234}, {"rsp": 1 << 63}]
-)
-def test_no_frame_no_change(crashed: Crashed, registers: dict[str, int]) -> None:
-    with ElfCore(crashed("two-in-guest")) as target:
-        xen = Inspection(target).xen
-        assert xen
-        assert crash.before_the_nmi(xen, registers) is registers
