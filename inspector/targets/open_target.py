@@ -12,6 +12,11 @@ def open_target(options: Options) -> Target:
         from inspector.targets.sim.simulation import simulated
 
         return simulated(options)
+    if isinstance(options, LiveOptions) and options.address.startswith("bochs:"):
+        from inspector.lab.labs import find_hvm
+        from inspector.targets.live.bochs import Bochs
+
+        return Bochs(find_hvm(options.address.removeprefix("bochs:")).machine())
     if isinstance(options, LiveOptions):
         from inspector.targets.live.gdb_mi import GdbMi
 
