@@ -13,7 +13,9 @@ from structs.irte import IRTE
 
 Flat = dict[tuple[str, str], Any]
 
-PARTS = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "ioapics", "dmar", "absent"}
+PARTS = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "ioapics", "dmar", "absent"} | {
+    *("irqs", "redirections", "devices", "faults", "messages", "described"),
+}
 PARTS_OF_UNIT = {
     *("index", "indices", "raw", "stale_indices", "stale_raw", "gaps", "irta", "cap", "ecap"),
     *("registers", "queue", "faults", "frcd", "platform", "scopes", "absent"),

@@ -12,6 +12,7 @@ class Msi:
     `device` is seg << 16 | bus << 8 | devfn, None for a timer's (HPET) or where it is not known. `gvec` and `pi_desc`
     are set while Xen posts it to a guest; `pi_desc` is a physical address, all ones if Xen's pointer leads nowhere.
     `vector` is the host's, and `address` the lower half of the host's own message; None if that is not known.
+    `host_masked`, `guest_masked`: who has it masked, as Xen remembers; `masked` is what the device itself says.
     """
 
     irq: int
@@ -22,6 +23,83 @@ class Msi:
     pi_desc: int
     vector: int | None = None
     address: int | None = None
+    host_masked: bool | None = None
+    guest_masked: bool | None = None
+    masked: bool | None = None
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A domain that an irq is bound to.
+
+    Attributes:
+        pirq: the domain's number for the irq.
+        pending, masked: of its event channel; None where that is not known.
+        pirq_masked: whether Xen holds the irq back from it.
+    """
+
+    domain: int
+    pirq: int
+    pending: bool | None = None
+    masked: bool | None = None
+    pirq_masked: bool | None = None
+
+
+@dataclass(frozen=True)
+class Irq:
+    """An irq as Xen keeps it (`irq_desc`); None is what is not known.
+
+    Attributes:
+        vector: on the CPUs `cpus`.
+        type: of its controller: `IO-APIC-edge`, `PCI-MSI/-X`, `DMA_MSI`, ...
+        status: `IRQ_INPROGRESS`, `IRQ_DISABLED`, ... a bit each.
+        affinity: the CPUs that it may go to.
+        in_flight: how many of its guests have not ended it.
+        guests: the domains that it is bound to.
+        action: Xen's own handler.
+    """
+
+    irq: int
+    vector: int | None = None
+    type: str | None = None
+    status: int | None = None
+    affinity: tuple[int, ...] | None = None
+    cpus: tuple[int, ...] | None = None
+    in_flight: int | None = None
+    guests: tuple[Guest, ...] = ()
+    action: str | None = None
+
+
+@dataclass(frozen=True)
+class Redirection:
+    """A pin's redirection entry as Xen prints it, translated back through the remapping table; None is not known.
+
+    Fields by mnemonic (`structs.ioapic`); `dest` is whole, whatever the APIC mode; `irq` is the pin's.
+    """
+
+    ioapic: int
+    pin: int
+    vector: int
+    mask: int
+    tm: int
+    irr: int
+    pol: int
+    delivs: int
+    dlm: int | None = None
+    dm: int | None = None
+    dest: int | None = None
+    irq: int | None = None
+
+
+@dataclass(frozen=True)
+class Device:
+    """A PCI device, seg << 16 | bus << 8 | devfn, its MSIs' irqs, and its domain; None if no domain has it: then
+    `owner` says who (`d[IO]`, `DomIO:7ff8`)."""
+
+    sbdf: int
+    domain: int | None
+    owner: str
+    irqs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
 from inspector.model.absence import UNREADABLE, Absence, lines
 from inspector.model.deferred import Deferred, deferrable
-from inspector.model.interrupts import IoApic, Msi, Pin
-from inspector.model.vtd import Dmar, VtdUnit
+from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
+from inspector.model.reports import FaultReport, Message
+from inspector.model.vtd import Dmar, Structure, VtdUnit
 
 SCHEMA = 2
 """The schema's version: it grows when a reader of the old one would misread the new one."""
@@ -24,7 +25,6 @@ SCHEMA = 2
 FORMAT = "vtdpi snapshot"
 IDLE = "idle"
 IN_XEN, IN_GUEST, IN_PV = "xen", "guest", "pv"
-CRASHED, CRASHED_OR_IN_GUEST = "crashed", "crashed or guest"
 
 BLOCK, SWITCH_FROM, SWITCH_TO, RESUME = "block", "switch_from", "switch_to", "resume"
 MARKER = (1 << 32) - 1
@@ -62,6 +62,7 @@ class Vcpu:
         apic_off: whether that APIC is disabled.
         interruptible: RFLAGS.IF when it last left the guest.
         polling: whether it waits in SCHEDOP_poll, for event channels.
+        event_pending, event_masked: whether an event channel's upcall is pending, and whether it is masked.
         vmcs_pi: the physical address of a descriptor that its VMCS page holds.
     """
 
@@ -91,6 +92,8 @@ class Vcpu:
     apic_off: bool | None = None
     interruptible: bool | None = None
     polling: bool | None = None
+    event_pending: bool | None = None
+    event_masked: bool | None = None
     vmcs_pi: int | None = None
 
     @property
@@ -114,8 +117,7 @@ class Cpu:
         current: the vCPU that it runs, `idle`, or None if not known.
         loaded: the vCPU whose state it holds (`curr_vcpu`), which a lazy switch leaves behind.
         mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv`
-            (a paravirtualised guest), `idle`. In a crash dump, before it was stopped; there also `crashed` for the one
-            that crashed, and `crashed or guest` where that cannot be told from one that was stopped in a guest.
+            (a paravirtualised guest), `idle`.
         irr, isr: vectors in its local APIC.
         interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
     """
@@ -136,7 +138,7 @@ class Cpu:
     @property
     def in_guest(self) -> bool | None:
         """Whether it executes a hardware-virtualised guest; None if not known."""
-        return None if self.mode in (None, CRASHED_OR_IN_GUEST) else self.mode == IN_GUEST
+        return None if self.mode is None else self.mode == IN_GUEST
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,11 @@ class Snapshot(Deferred):
         dmar: the ACPI DMAR table.
         beside: Xen is executed elsewhere than on its CPUs, as a simulation's control domain does.
         absent: what could not be read, or is not there to read; what is a unit's own is with the unit.
+        irqs: every irq that Xen has set up.
+        redirections: pins as Xen prints them, where no register was read.
+        devices: PCI devices and who has them, also those that no domain has.
+        faults, messages: what Xen reported on its console.
+        described: what boot messages tell of the DMAR table.
     """
 
     target: str
@@ -224,6 +231,12 @@ class Snapshot(Deferred):
     ioapics: tuple[IoApic, ...] = ()
     dmar: Dmar | None = None
     absent: tuple[Absence, ...] = ()
+    irqs: tuple[Irq, ...] = ()
+    redirections: tuple[Redirection, ...] = ()
+    devices: tuple[Device, ...] = ()
+    faults: tuple[FaultReport, ...] = ()
+    messages: tuple[Message, ...] = ()
+    described: tuple[Structure, ...] = ()
 
     @property
     def absences(self) -> tuple[Absence, ...]:

@@ -20,7 +20,7 @@ class Platform:
     """
 
     kind: int
-    enumeration_id: int
+    enumeration_id: int | None
     sid: int
 
 
@@ -38,11 +38,31 @@ class Scope:
     its source-id if it lies on its start bus, so that no bridge has to be asked for its secondary bus."""
 
     kind: int
-    enumeration_id: int
+    enumeration_id: int | None
     sid: int | None
     start_bus: int = 0
     path: tuple[Hop, ...] = ()
     flags: int = 0
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A structure of the DMAR table as Xen's boot messages tell of it.
+
+    Attributes:
+        kind: `DRHD`, `RMRR`, `ATSR`, `RHSA`, `SATC`.
+        base, limit: of a unit's registers or of reserved memory.
+        all: INCLUDE_ALL of a unit, ALL_PORTS.
+        proximity: the unit's NUMA domain.
+        scopes: the devices that it names.
+    """
+
+    kind: str
+    base: int | None = None
+    limit: int | None = None
+    all: bool = False
+    proximity: int | None = None
+    scopes: tuple[Scope, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +149,7 @@ class VtdUnit(Deferred):
         absent: what could not be read of it.
     """
 
-    index: int
+    index: int | None
     register_base: int
     segment: int = 0
     base: int | None = None

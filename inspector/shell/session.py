@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.shell import request
-from inspector.targets.control import Held, is_running
+from inspector.targets.control import is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
@@ -113,21 +112,13 @@ class Session(Closing):
         wanted = request.parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
-            with self._readable(inspection.target, wanted.command.while_running):
-                answer = wanted.answer(inspection)
+            if is_running(inspection.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
+                raise TargetError(f"{inspection.target.description} is running: `stop` it to read it")
+            answer = wanted.module.run(inspection, wanted.options)
             lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
         notes = [line for line in lines if line not in self._told]
         self._told.update(notes)
-        return Answered(answer, wanted.json, notes)
-
-    @staticmethod
-    def _readable(target: Target, while_running: bool) -> AbstractContextManager[None]:
-        """What a command runs in. Raises TargetError if the target runs, and has to stand still to be read."""
-        if while_running or not is_running(target):
-            return nullcontext()
-        if isinstance(target, Held):
-            return target.held()
-        raise TargetError(f"{target.description} is running: `stop` it to read it")
+        return Answered(answer, wanted.options.json, notes)
 
     def close(self) -> None:
         """Leave the target as it was found. Safe to call twice."""

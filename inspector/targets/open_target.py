@@ -1,26 +1,22 @@
-"""What a user says of a target to the target itself."""
+"""The words of the command line to the target that they name."""
 
 from __future__ import annotations
 
-from inspector.targets.options import LiveOptions, Options, SimOptions
+from argparse import Namespace
+
 from inspector.targets.target import Target
 
 
-def open_target(options: Options) -> Target:
-    """Attach to, or open, what the options name. Raises TargetError."""
-    if isinstance(options, SimOptions):
+def open_target(options: Namespace) -> Target:
+    """Attach to, or open, what `options.group` and its options name. Raises TargetError."""
+    if options.group == "sim":
         from inspector.targets.sim.simulation import simulated
 
         return simulated(options)
-    if isinstance(options, LiveOptions) and options.address.startswith("bochs:"):
-        from inspector.lab.labs import find_hvm
-        from inspector.targets.live.bochs import Bochs
-
-        return Bochs(find_hvm(options.address.removeprefix("bochs:")).machine())
-    if isinstance(options, LiveOptions):
+    if options.group == "live":
         from inspector.targets.live.gdb_mi import GdbMi
 
         return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
     from inspector.targets.open_file import open_file
 
-    return open_file(options.file)
+    return open_file(options.file, options.boot)

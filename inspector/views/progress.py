@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Protocol
 
 
@@ -32,3 +33,34 @@ class Progress:
         """Take the line away."""
         if self._told:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class WorkBar:
+    """A bar on stderr for work that takes longer than a second: a `progress.Listener`. Leaving it takes it away."""
+
+    AFTER, EVERY = 1.0, 0.1
+    WIDTH = 30
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self._shown = False
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._start < self.AFTER or now - self._last < self.EVERY:
+            return
+        self._last, self._shown = now, True
+        print(f"\r{what}: {self._bar(done, total)}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _bar(self, done: int, total: int | None) -> str:
+        amount = f"{done / (1 << 20):,.0f} MiB"
+        if not total or done > total:
+            return amount
+        full = done * self.WIDTH // total
+        return f"[{'#' * full}{'.' * (self.WIDTH - full)}] {done * 100 // total} % of {total / (1 << 20):,.0f} MiB"
+
+    def clear(self) -> None:
+        """Take it away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._shown = False

@@ -56,7 +56,7 @@ def units(target: RecordedTarget) -> list[RecordedUnit]:
     return [
         RecordedUnit(
             target,
-            seen.index,
+            -1 if seen.index is None else seen.index,
             seen.register_base,
             seen.segment,
             tuple(Scope(at.kind, at.enumeration_id, at.sid) for at in seen.platform),

@@ -1,0 +1,37 @@
+"""Lines that are not as Xen printed them: mended where that is certain, told where it is not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from inspector.targets.recorded.console.lines import Line
+
+INSERTED = re.compile(r"\[ *\d+\.\d{6}\] |\bsystemd\[\d+\]: ")
+"""Where another's text begins within a line of Xen's: Linux's console timestamp, systemd's name."""
+
+SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A line that is not as Xen printed it, and what came of it: `left out`, or what else was done."""
+
+    line: int
+    text: str
+    done: str = "left out"
+
+    def __str__(self) -> str:
+        return f"line {self.line} is damaged, and {self.done}: {self.text[:SHOWN]!r}"
+
+
+def match(pattern: re.Pattern[str], line: Line, damaged: list[Damage]) -> re.Match[str] | None:
+    """The line as a whole row of `pattern`, mended if it was cut and its rest is found; what was wrong is told."""
+    if found := pattern.fullmatch(line.text):
+        return found
+    inserted = INSERTED.search(line.text)
+    if inserted and line.after and (found := pattern.fullmatch(line.text[: inserted.start()] + line.after)):
+        damaged.append(Damage(line.number, line.text, f"put together with the next line ({found[0].strip()!r})"))
+        return found
+    damaged.append(Damage(line.number, line.text, "left out" if line.ended else "cut off by the end of the file"))
+    return None
