@@ -6,10 +6,12 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from inspector.base import streams
 from inspector.base.errors import UsageError, VtdpiError
+from inspector.frontends.entry import INTERRUPTED
 
 if TYPE_CHECKING:
     from inspector.targets.target import Target
@@ -39,18 +41,15 @@ COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells ea
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit status (0 fine, 2 usage, 3 unreadable target, 130 interrupted)."""
     try:
-        status = _run(list(sys.argv[1:] if argv is None else argv) or ["sim"])
-        sys.stdout.flush()
-        return status
+        return streams.finish(_run(list(sys.argv[1:] if argv is None else argv) or ["sim"]))
     except VtdpiError as error:
-        return _complain(str(error), error.exit_status)
+        return streams.complain(str(error), error.exit_status)
     except KeyboardInterrupt:
-        return _complain("interrupted; the target was left as it was found", 130)
+        return streams.complain(INTERRUPTED, 130)
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough; keep the interpreter from complaining about it at exit.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return streams.finish(0)
+    except OSError as error:
+        return streams.unwritten(error) if error.filename is None else streams.complain(str(error), 3)
 
 
 def _run(argv: list[str]) -> int:
@@ -224,10 +223,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv, []
 
 
-def _complain(line: str, status: int) -> int:
-    print(f"vtdpi: {line}", file=sys.stderr)
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from inspector.frontends import entry
+
+    sys.exit(entry.main())

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspector.base.foreign_text import visible
+
 if TYPE_CHECKING:
     from inspector.lab.lab import Lab
 
@@ -74,14 +76,11 @@ def attach_line(lab: Lab) -> str:
 def _up(args: argparse.Namespace) -> int:
     import json
     import shutil
-    import signal
 
+    from inspector.base import signals
     from inspector.lab.lab import Lab
     from inspector.lab.machine import Recipe
 
-    # Asked to end, it takes down what it has started, as on Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     recipe = Recipe(
         xen=args.xen,
         image=args.xen_image,
@@ -100,6 +99,9 @@ def _up(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("interrupted; nothing was left behind")
         return 130
+    except signals.Ended as error:
+        _say(f"ended by {error.name}; nothing was left behind")
+        return int(str(error.code))
     if not shutil.which("gdb"):
         _say("gdb is missing, which `vtdpi live` needs: install the package gdb")
     if args.json:
@@ -131,7 +133,7 @@ def _keys(args: argparse.Namespace) -> int:
 
     lab = Lab.find(args.name)
     for key in args.keys:
-        print(lab.keys(key), end="")
+        print(visible(lab.keys(key)), end="")
     return 0
 
 
@@ -145,4 +147,4 @@ def _down(args: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    print(f"vtdpi lab: {line}", file=sys.stderr, flush=True)
+    print(f"vtdpi lab: {visible(line)}", file=sys.stderr, flush=True)

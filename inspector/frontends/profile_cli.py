@@ -7,6 +7,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from inspector.base.foreign_text import visible
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the profile's own commands and their options."""
@@ -38,7 +40,7 @@ def _make(options: Namespace) -> int:
         new_file.write(options.output, text, keep=[options.symbols])
     if path is None:
         raise VtdpiError(f"{profiles.cache_dir()} cannot be written; name a file with --output")
-    print(f"Xen {profile.version}, build-id {profile.build_id}: {path}")
+    print(visible(f"Xen {profile.version}, build-id {profile.build_id}: {path}"))
     return 0
 
 
@@ -46,7 +48,7 @@ def _list(options: Namespace) -> int:
     from inspector.profiles import store as profiles
 
     for profile in profiles.known():
-        print(f"{profile.build_id}  Xen {profile.version}")
+        print(visible(f"{profile.build_id}  Xen {profile.version}"))
     return 0
 
 

@@ -14,6 +14,7 @@ import gdb  # type: ignore[import-untyped]
 
 from inspector import commands
 from inspector.base.errors import UsageError, VtdpiError
+from inspector.base.foreign_text import visible
 from inspector.commands import COMMANDS
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
@@ -52,9 +53,9 @@ def run(words: list[str]) -> None:
         text, notes, status, json = _answer(words)
     except VtdpiError as error:
         _status(error.exit_status)
-        raise gdb.GdbError(f"vtdpi: {error}") from None
+        raise gdb.GdbError(f"vtdpi: {visible(str(error))}") from None
     except gdb.error as error:
-        raise gdb.GdbError(f"vtdpi: gdb says: {error}") from None
+        raise gdb.GdbError(f"vtdpi: gdb says: {visible(str(error))}") from None
     except ImportError as error:
         raise gdb.GdbError(f"vtdpi: {packages.unfit(error)}") from None
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from inspector.base.foreign_text import one_line
 from inspector.targets.control import is_running
 from inspector.targets.target import Target
 
@@ -44,4 +45,4 @@ def text(target: Target | None, known: Mapping[str, Any], reading: bool) -> str:
     if target is None:
         return " opening…"
     parts = ["running" if is_running(target) else "stopped", *filter(None, known.values())]
-    return " " + " │ ".join([*parts, *(["reading…"] if reading else []), target.description])
+    return one_line(" " + " │ ".join([*parts, *(["reading…"] if reading else []), target.description]))

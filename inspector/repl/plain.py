@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import VtdpiError
+from inspector.base.foreign_text import one_line, visible
 from inspector.repl.config import Config
 from inspector.shell.script import Leave, run_line
 
@@ -24,7 +25,7 @@ def run(session: Session, config: Config) -> int:
     while True:
         try:
             if typed:
-                print(f"{session.name}> ", end="", flush=True)
+                print(f"{one_line(session.name)}> ", end="", flush=True)
             text = sys.stdin.readline()
             if not text:
                 return status
@@ -33,7 +34,7 @@ def run(session: Session, config: Config) -> int:
             return status
         except VtdpiError as error:
             sys.stdout.flush()
-            print(f"vtdpi: {error}", file=sys.stderr)
+            print(f"vtdpi: {visible(str(error))}", file=sys.stderr)
             ended = error.exit_status
         except KeyboardInterrupt:
             if not typed:

@@ -18,6 +18,7 @@ from prompt_toolkit.styles import Style
 
 from inspector.base import xdg
 from inspector.base.errors import UsageError, VtdpiError
+from inspector.base.foreign_text import one_line, visible
 from inspector.repl import bar, objects
 from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
@@ -96,7 +97,7 @@ class Prompt:
             except VtdpiError as error:
                 if self._failure:
                     raise
-                print(f"vtdpi: {error}", file=sys.stderr)
+                print(f"vtdpi: {visible(str(error))}", file=sys.stderr)
             except KeyboardInterrupt:
                 print("vtdpi: interrupted; nothing of the target was changed", file=sys.stderr)
 
@@ -132,7 +133,7 @@ class Prompt:
 
     def _message(self) -> StyleAndTextTuples:
         state = " (running)" if is_running(self._session.opened) else ""
-        return [("class:prompt", f"{self._session.name}{state}> ")]
+        return [("class:prompt", f"{one_line(self._session.name)}{state}> ")]
 
     def _bar(self) -> str:
         known = {name: self._knowledge.get(name) for name in bar.READERS} if self._ready else {}
@@ -158,11 +159,15 @@ def _grammar() -> Grammar:
 
 
 def _history() -> History:
-    file = xdg.state() / "history"
+    try:
+        file = xdg.state() / "history"
+    except xdg.NoHome as error:
+        print(f"note: no history is kept: {error}", file=sys.stderr)
+        return InMemoryHistory()
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
     except OSError as error:
-        print(f"note: no history is kept: {file}: {error.strerror}", file=sys.stderr)
+        print(f"note: no history is kept: {visible(str(file))}: {error.strerror}", file=sys.stderr)
         return InMemoryHistory()
     return FileHistory(str(file))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
+from inspector.base.foreign_text import visible
 from inspector.shell import request
 from inspector.targets.control import is_running
 from inspector.targets.target import Target
@@ -42,9 +43,9 @@ class Answered:
     def tell(self, err: TextIO) -> None:
         """Print what there is to say besides."""
         for line in self.notes:
-            print(f"note: {line}", file=err)
+            print(f"note: {visible(line)}", file=err)
         for line in dict.fromkeys(self.answer.problems):
-            print(f"vtdpi: {line}", file=err)
+            print(f"vtdpi: {visible(line)}", file=err)
 
 
 class Session(Closing):
@@ -115,6 +116,9 @@ class Session(Closing):
             if is_running(inspection.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
                 raise TargetError(f"{inspection.target.description} is running: `stop` it to read it")
             answer = wanted.module.run(inspection, wanted.options)
+            if lost := inspection.target.lost:
+                # Each thing that could not be read any more would say so, and none of them matters.
+                raise TargetError(lost)
             lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
         notes = [line for line in lines if line not in self._told]
         self._told.update(notes)

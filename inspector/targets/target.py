@@ -43,6 +43,11 @@ class Target(Closing):
     beside: bool = False
     """Whether Xen is executed elsewhere than on its CPUs: by a simulation's control domain."""
 
+    @property
+    def lost(self) -> str | None:
+        """Why nothing more can be read of it, if it was lost since it was opened: a line."""
+        return None
+
     files: Sequence[str] = ()
     """The files that it is read from: nothing is ever written over them."""
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from inspector.base.foreign_text import one_line
 from inspector.watch.looks import COLUMNS, Seen
 
 
 def lines(seen: Seen) -> Iterator[str]:
     """The lines for one look: all vCPUs at the first, later what changed."""
+    return map(one_line, _lines(seen))
+
+
+def _lines(seen: Seen) -> Iterator[str]:
     stopped = "" if seen.stopped is None else f", guest stopped {seen.stopped * 1000:.1f} ms"
     changed = sum(any(row.changed) for row in seen.rows)
     yield f"look {seen.number}: {len(seen.rows)} vCPUs, {changed} changed, {len(seen.findings)} findings{stopped}"

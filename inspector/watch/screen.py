@@ -18,6 +18,7 @@ from prompt_toolkit.styles import Style
 
 from inspector.audit import BUG, Finding
 from inspector.base.errors import VtdpiError
+from inspector.base.foreign_text import one_line
 from inspector.watch.looks import COLUMNS, Looks, Row, Seen
 
 BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -116,6 +117,7 @@ class Screen:
         @keys.add("q")
         @keys.add("c-c")
         @keys.add("c-d")
+        @keys.add("<sigint>")
         def _(event: KeyPressEvent) -> None:
             event.app.exit()
 
@@ -152,10 +154,10 @@ class Screen:
     def _bar(self) -> str:
         seen = self._seen
         if seen is None:
-            return f" {self._title}"
+            return f" {one_line(self._title)}"
         how = "paused: space looks once" if self._paused else f"every {self._interval:g} s"
         stopped = "" if seen.stopped is None else f"  guest stopped {seen.stopped * 1000:.1f} ms"
-        return f" {self._title}  look {seen.number}, {how}{stopped}  {len(seen.findings)} findings"
+        return f" {one_line(self._title)}  look {seen.number}, {how}{stopped}  {len(seen.findings)} findings"
 
     def _table(self) -> StyleAndTextTuples:
         if self._seen is None:
@@ -178,15 +180,14 @@ class Screen:
         filled = [(line, is_new) for line, is_new in self._seen.lists if is_new or not line.endswith(": empty")]
         most = max(2, self._app.output.get_size().rows // 4)
         for line, is_new in filled[:most]:
-            text.append(("class:changed" if is_new else "", f"{'*' if is_new else ' '}{line}\n"))
+            text.append(("class:changed" if is_new else "", f"{'*' if is_new else ' '}{one_line(line)}\n"))
         if len(filled) > most:
             text.append(("", f" and {len(filled) - most} more\n"))
         text.append(("class:head", "FINDINGS AS THEY CAME"))
         for number, finding in self._log:
             style = "class:bug" if finding.severity == BUG else "class:warning"
-            text.append(
-                (style, f"\n look {number}: {finding.severity} {finding.rule} {finding.subject} {finding.message}")
-            )
+            said = one_line(f"{finding.severity} {finding.rule} {finding.subject} {finding.message}")
+            text.append((style, f"\n look {number}: {said}"))
         return text
 
 

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
+from inspector.base import signals
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live import rsp
 from inspector.targets.live.mi import Gdb, GdbRefused, GdbSilent, Reply
@@ -35,15 +34,30 @@ PIECE = 1 << 20
 LARGEST_CACHE = 1 << 26
 RESTORE_SECONDS = 5.0
 
-# Runs inside gdb when it ends for whatever reason but SIGKILL.
+# Runs inside gdb when it ends for whatever reason but SIGKILL. Until gdb itself is attached, it is this process whose
+# connection has stopped the machine: then gdb connects once more, to let it run.
 AT_EXIT = r"""
 import gdb
+class vtdpi:
+    physical, resume, host, port, packet = False, {resume!r}, {host!r}, {port}, {packet!r}
 def restore(event):
-    for command in ("maintenance packet Qqemu.PhyMemMode:%d", "%s"):
-        try:
-            gdb.execute(command, to_string=True)
-        except gdb.error:
-            pass
+    if gdb.selected_inferior().connection is not None:
+        mode = "maintenance packet Qqemu.PhyMemMode:" + str(int(vtdpi.physical))
+        for command in mode, "detach" if vtdpi.resume else "disconnect":
+            try:
+                gdb.execute(command, to_string=True)
+            except gdb.error:
+                pass
+    elif vtdpi.resume:
+        import socket
+        if vtdpi.port:
+            stub = socket.create_connection((vtdpi.host, vtdpi.port), 5)
+        else:
+            stub = socket.socket(socket.AF_UNIX)
+            stub.settimeout(5)
+            stub.connect(vtdpi.host)
+        stub.sendall(vtdpi.packet)
+        stub.recv(100)
 gdb.events.gdb_exiting.connect(restore)
 """
 
@@ -110,23 +124,29 @@ class GdbMi(QemuStub):
         if qmp:
             self._qmp = Qmp(qmp)
             running = bool(self._qmp.execute("query-status").get("running"))
-        # From the first connection on there is something to put back, so that Ctrl-C has to wait until it is known.
-        with _uninterrupted():
-            self._found = rsp.probe(self.address)
+        # From the first connection on there is something to put back: by gdb if this process is killed, and until it is
+        # known what, signals have to wait.
+        with signals.held():
+            resume = running is not False if self._resume is None else self._resume
+            self._tell_gdb_what_to_restore(resume)
+            self._found = rsp.probe(self.address, resume=resume)
             self.found_running = self._found.running if running is None else running
             if self._resume is None:
                 self._resume = self.found_running is not False
                 if self.found_running is None:
                     self.warnings = [f"{self.description} does not tell gdb whether it was running; {AFTERWARDS}"]
         self._attached = True
-        try:
-            self._gdb.ask(f"-target-select remote {self.address}")
-        except GdbRefused as error:
-            raise TargetError(f"gdb cannot attach to {self.address}: {error}") from error
-        at_exit = AT_EXIT % (self._found.physical, "detach" if self._resume else "disconnect")
-        # A gdb without Python, or too old for this event, refuses: then close alone puts things back.
-        self._gdb.try_all([f"python exec({at_exit!r})"])
+        told = f"python vtdpi.physical, vtdpi.resume = {self._found.physical}, {self._resume}"
+        attached = self._gdb.try_all([told, f"-target-select remote {self.address}"])[1]
+        if attached.error:
+            raise TargetError(f"gdb cannot attach to {self.address}: {attached.error}")
         self._ready()
+
+    def _tell_gdb_what_to_restore(self, resume: bool) -> None:
+        """Have gdb put things back if it is to end before we have."""
+        place = {"host": self.address.host, "port": self.address.port, "packet": rsp.framed(rsp.DETACH)}
+        # A gdb without Python, or too old for this event, refuses: then close alone puts things back.
+        self._gdb.try_all([f"python exec({AT_EXIT.format(resume=resume, **place)!r})"])
 
     def read(self, address: int, size: int) -> bytes:
         """As Target.read. A device's registers: ask 4 or 8 aligned bytes a register."""
@@ -145,6 +165,11 @@ class GdbMi(QemuStub):
         threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
         known = enumerate(self._registers(sorted(threads), REGISTERS))
         return [Cpu(index, {**registers, **self.lapic(index)}) for index, registers in known]
+
+    @property
+    def lost(self) -> str | None:
+        """As Target.lost: gdb ended, or the machine."""
+        return self._gdb.ended or (f"{self.description} is gone: it closed the connection" if self._gdb.lost else None)
 
     @property
     def running(self) -> bool:
@@ -229,11 +254,11 @@ class GdbMi(QemuStub):
             TargetError: the machine is still there but could not be put back as it was.
         """
         try:
-            with _uninterrupted():
+            with signals.held():
                 self._close()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             # It came before the block was entered.
-            with _uninterrupted():
+            with signals.held():
                 self._close()
             raise
 
@@ -407,7 +432,7 @@ class GdbMi(QemuStub):
     def _try(self, *commands: str) -> list[Reply]:
         replies = self._gdb.try_all(commands)
         if self._gdb.lost:
-            raise TargetError(f"{self.description} is gone: it closed the connection")
+            raise TargetError(str(self.lost))
         return replies
 
 
@@ -415,20 +440,3 @@ def _pieces(address: int, size: int) -> Iterator[tuple[int, int]]:
     """A request cut so that no single command of gdb's takes long."""
     for start in range(address, address + size, PIECE):
         yield start, min(PIECE, address + size - start)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the end of this block."""
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread is ever interrupted.
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            signal.raise_signal(signal.SIGINT)

@@ -54,6 +54,7 @@ class Gdb:
 
     `memory_file` names a file in memory that gdb and this process share, for `dump binary memory` and its like: nothing
     of it can be left behind. `running` and `lost` follow what gdb reports of the target: it was set going, it is gone.
+    `ended` says how gdb ended by itself.
     `stopped` is what gdb said when the target last stopped: the reason, thread and place.
     `unfinished`: gdb's answers were not awaited, for an interrupt or its silence; what it is asked next has to wait.
     """
@@ -71,6 +72,7 @@ class Gdb:
         self.timeout = timeout
         self.running = False
         self.lost = False
+        self.ended: str | None = None
         self.stopped: Mapping[str, Any] = {}
         self.unfinished = False
         self._token = 0
@@ -179,7 +181,7 @@ class Gdb:
         """Send, and give gdb's records as they come, until there are enough."""
         silence = self.timeout if timeout is None else timeout
         if self._process.returncode is not None or self.memory < 0:
-            raise TargetError(f"{self.program} has ended")
+            raise TargetError(self.ended or f"{self.program} has ended")
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
         if send:
@@ -201,7 +203,8 @@ class Gdb:
                     continue
                 data = os.read(self._out, 1 << 20)
                 if not data:
-                    raise TargetError(f"{self.program} ended ({self._how_it_ended()})")
+                    self.ended = f"{self.program} ended ({self._how_it_ended()})"
+                    raise TargetError(self.ended)
                 deadline = time.monotonic() + silence
                 # Only whole lines: pygdbmi never returns from half a list.
                 head, newline, rest = data.rpartition(b"\n")

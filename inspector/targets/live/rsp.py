@@ -13,6 +13,8 @@ import ipaddress
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from inspector.base.closing import Closing
@@ -24,6 +26,8 @@ LONGEST_PACKET = 1 << 16
 LONGEST_ANSWER = 1 << 22
 FIRST_SILENT_QEMU = (8, 1)
 POKE_AFTER = 1.0
+DETACH = b"D;1"
+"""A stub that gdb has talked to speaks of processes and takes no bare D; all take this one."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,14 @@ class Conversation(Closing):
         """Close the connection. A QEMU leaves its machine stopped."""
         self._socket.close()
 
+    def say(self, packet: bytes) -> None:
+        """Send a packet without waiting for the answer: a stub that is itself stopped reads it when it goes on."""
+        with suppress(TargetError):
+            self._write(framed(packet))
+
     def _send(self, packet: bytes) -> None:
         self._asked = packet
-        self._write(b"$" + packet + b"#%02x" % (sum(packet) & 0xFF))
+        self._write(framed(packet))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -170,7 +179,7 @@ class Conversation(Closing):
                 # Stubs skip bytes between packets; a server that reads lines answers them, and so tells what it is.
                 self._write(b"\r\n\r\n")
         if data is None and (data := self._wait(self._timeout)) is None:
-            raise TargetError(
+            raise Silent(
                 f"{self.address} accepts a connection but does not answer: another debugger may be attached there, "
                 f"or it is no gdb stub; {EXPECTED}"
             )
@@ -193,13 +202,22 @@ class NobodyListens(TargetError):
     """There is no stub to talk to (any more)."""
 
 
-def probe(address: Address, timeout: float = 5.0) -> Found:
-    """How the machine behind a stub is found. Leaves it stopped.
+class Silent(TargetError):
+    """A stub does not answer."""
+
+
+def framed(packet: bytes) -> bytes:
+    """A packet as it is on the wire."""
+    return b"$" + packet + b"#%02x" % (sum(packet) & 0xFF)
+
+
+def probe(address: Address, timeout: float = 5.0, resume: bool = True) -> Found:
+    """How the machine behind a stub is found. Leaves it stopped, but if there is no answer: then it runs later on.
 
     Raises:
         TargetError: nobody or something else listens, or the stub cannot read physical memory.
     """
-    with Conversation(address, timeout) as stub:
+    with Conversation(address, timeout) as stub, _going_on(stub, resume):
         mode = stub.ask(b"qqemu.PhyMemMode")
         if mode not in (b"0", b"1"):
             raise TargetError(
@@ -216,13 +234,22 @@ def restore(address: Address, physical: bool, resume: bool, timeout: float = 5.0
         NobodyListens: the stub is gone.
         TargetError: it does not do as it is told.
     """
-    with Conversation(address, timeout) as stub:
-        # A stub that gdb has talked to speaks of processes and takes no bare D; all take this one.
-        packets = [b"Qqemu.PhyMemMode:%d" % physical, *([b"D;1"] if resume else [])]
-        for packet in packets:
+    with Conversation(address, timeout) as stub, _going_on(stub, resume):
+        for packet in (b"Qqemu.PhyMemMode:%d" % physical, *([DETACH] if resume else [])):
             answer = stub.ask(packet)
             if answer != b"OK":
                 raise TargetError(f"the gdb stub at {address} answers {_shown(answer)} to {packet.decode()}")
+
+
+@contextmanager
+def _going_on(stub: Conversation, resume: bool) -> Iterator[None]:
+    """A QEMU that is itself stopped takes the connection later, and stops its machine for it: then it is to go on."""
+    try:
+        yield
+    except Silent:
+        if resume:
+            stub.say(DETACH)
+        raise
 
 
 def _ran(stub: Conversation) -> bool | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element, tostring
 
+from inspector.base.foreign_text import visible
+
 # XML has no way to write these, and in a page they would show as nothing.
-_UNSHOWABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
+_UNSHOWABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def text(words: object) -> str:
-    """Text that can be shown: control characters, and those that turn the direction of writing, are replaced."""
-    return _UNSHOWABLE.sub("\ufffd", str(words))
+    """Text that can be shown: what commands a terminal or cannot be seen is made visible."""
+    return _UNSHOWABLE.sub("\ufffd", visible(str(words)))
 
 
 def tag(name: str, /, *content: Element | str | None, **attributes: object) -> Element:

@@ -1,0 +1,82 @@
+"""Signals that ask the program to end: SIGTERM and SIGHUP are taken as SIGINT (Ctrl-C) is, from the first moment on.
+
+They raise where the program is, so that whatever was stopped or changed is put back on the way out. What must not be
+cut in two is done in `held`. While a module is being imported nothing is raised, for libraries turn the exception into
+another one, or lose it: the signal comes when the import is done.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IMPORT = "<frozen importlib._bootstrap>"
+ASK_AGAIN = 0.01
+"""Seconds after which it is asked again whether an import is done."""
+
+
+class Ended(SystemExit):
+    """The program was asked to end by another signal than SIGINT, which raises KeyboardInterrupt.
+
+    A SystemExit, so that who cancels a command on Ctrl-C, and goes on, does not do so on this one.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+
+def install() -> None:
+    """Have the signals raise, for the rest of the program. One that is ignored (nohup) stays so."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def ignore() -> None:
+    """From now on nothing is left to put back: nothing disturbs the end any more."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """The signals wait until the end of this block."""
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread is ever interrupted.
+        yield
+        return
+    came: list[int] = []
+    # What was set from C cannot be put back from here, and so is left.
+    before = {number: handler for number in ENDING if (handler := signal.getsignal(number)) is not None}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        signal.signal(signal.SIGALRM, lambda alarm, where: signal.raise_signal(number))
+        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Ended(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORT:
+            return True
+        frame = frame.f_back
+    return False
