@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inspector.model.snapshot import BLOCK, IN_XEN, MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from inspector.model.snapshot import (
+    BLOCK,
+    CRASHED,
+    CRASHED_OR_IN_GUEST,
+    IN_XEN,
+    MARKER,
+    Cpu,
+    Descriptor,
+    Snapshot,
+    Vcpu,
+)
 from structs.pi_desc import ndst_apic_id
 
 
@@ -33,7 +43,9 @@ def quiet(snapshot: Snapshot) -> bool:
 def why(snapshot: Snapshot) -> str:
     """What a message adds about `quiet`."""
     if quiet(snapshot):
-        return "no CPU executes Xen, so nothing is half done"
+        crashed = any(cpu.mode in (CRASHED, CRASHED_OR_IN_GUEST) for cpu in snapshot.online)
+        where = "executes Xen, so" if not crashed else "was stopped where Xen changes posted interrupts:"
+        return f"no CPU {where} nothing is half done"
     return "a suspicion: a CPU may be in the middle of changing this"
 
 

@@ -12,7 +12,7 @@ from inspector.model.absence import Absence, unreadable
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
 from inspector.vtd.units import Unit
-from inspector.xen import interrupts, iommu
+from inspector.xen import firmware, interrupts, iommu
 from inspector.xen.xen import Xen
 from structs.xen.profile import Profile
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inspector.model.interrupts import Msi, Pin
     from inspector.model.snapshot import Snapshot
     from inspector.model.vtd import Dmar
+    from inspector.xen.find import XenNotFound
 
 T = TypeVar("T")
 
@@ -85,14 +86,24 @@ class Inspection:
 
     @cached_property
     def xen(self) -> Xen | None:
-        """The Xen in memory; None if there is none of a known build.
+        """The Xen in memory, as it was before it crashed if it has; None if there is none of a known build.
 
         That is no problem, only a note: registers and ACPI tell a lot without. It is one if the user named symbols and
         they do not fit; a known profile then serves in their place.
         """
         if isinstance(self.target, RecordedTarget):
             return None
-        from inspector.xen.find import find
+        xen = self._found()
+        if xen is None or self.target.crash is None:
+            return xen
+        from inspector.xen.crash import corrected
+
+        xen, notes = corrected(xen)
+        self.notes += notes
+        return xen
+
+    def _found(self) -> Xen | None:
+        from inspector.xen.find import XenNotFound, find
 
         named = self._symbols or self._profile
         if named:
@@ -102,12 +113,26 @@ class Inspection:
                 self.absent.append(unreadable("symbols", error))
         try:
             xen = find(self.target, before=self._xen_before)
+        except XenNotFound as error:
+            return self._unknown_xen(error, named is not None)
         except UNREADABLE as error:
             self.notes += [] if named else [str(error)]
             return None
         if named:
             self.notes.append(f"going on with the known profile of Xen {xen.profile.version}, which this target holds")
         return xen
+
+    def _unknown_xen(self, error: XenNotFound, named: bool) -> Xen | None:
+        """The Xen of which no profile is known, by what its image tells."""
+        from inspector.xen.unknown import recognise
+
+        if error.located is not None:
+            try:
+                return recognise(error.located)
+            except UNREADABLE as why:
+                self.notes.append(str(why))
+        self.notes += [] if named else [str(error)]
+        return None
 
     @property
     def wanted(self) -> Profile | None:
@@ -134,7 +159,11 @@ class Inspection:
             return self.target.snapshot.dmar
         from inspector.vtd.acpi import find
 
-        return find(self.target)
+        if self.xen is None:
+            return find(self.target)
+        # A dump of Xen's own that lacks the tables needs no search of all of it: Xen names the units.
+        roots, areas = firmware.acpi_roots(self.xen), firmware.acpi_areas(self.xen)
+        return find(self.target, roots, areas, search=not self.xen_units)
 
     @cached_property
     def xen_units(self) -> list[iommu.Iommu]:

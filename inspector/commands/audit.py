@@ -1,20 +1,17 @@
-"""What is wrong with the machine: every rule that it breaks, the worst first. Exit status 1 if a bug is found.
-
-vtdpi live audit
-vtdpi live audit --again 2         look twice more: what stays is a bug, what goes was on its way
-vtdpi dump A audit --with B        two dumps of one machine, A the earlier
-vtdpi live audit D5                one rule; `explain D5` tells what it means
-"""
+"""The command `audit`."""
 
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import dataclass
+from typing import Annotated
 
 from inspector.audit import BUG, Finding, Rule, confirm, the_rule
+from inspector.base.arguments import FileName, Word, argument, option
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands.arguments import number
+from inspector.commands.argument_types import RuleName, seconds
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot
 from inspector.targets.control import Control, Driven
@@ -25,25 +22,37 @@ STEPS = 1000
 """Of a simulated machine, between two looks: more than any message or procedure takes."""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("rule", nargs="?", metavar="RULE", help="only this rule: its id or name")
-    parser.add_argument("--again", type=number, default=0, metavar="N", help="let it run and look N more times")
-    seconds = f"seconds in between (default {WAIT:g}; a simulated machine takes {STEPS} steps)"
-    parser.add_argument("--wait", type=_seconds, default=WAIT, metavar="S", help=seconds)
-    parser.add_argument("--with", dest="later", action="append", default=[], metavar="FILE", help="a later dump of it")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    rule: RuleName | None = argument("only this rule: its id or name", None)
+    again: int = option("let it run and look N more times", 0)
+    wait: Annotated[float, Word("S", seconds(0, 3600))] = option(
+        f"seconds in between (default {WAIT:g}; a simulated machine takes {STEPS} steps)", WAIT
+    )
+    later: tuple[FileName, ...] = option("a later dump of it; may be repeated", (), flags=["--with"])
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    only = the_rule(options.rule) if options.rule else None
-    snapshots = [inspection.snapshot, *_again(inspection, options), *_later(inspection, options)]
+@command(
+    Arguments,
+    Example("live", "audit"),
+    Example("live", "audit --again 2", "look twice more: what stays is a bug, what goes was on its way"),
+    Example("dump A", "audit --with B", "two dumps of one machine, A the earlier"),
+    Example("live", "audit D5", "one rule; `explain D5` tells what it means"),
+)
+def audit(inspection: Inspection, arguments: Arguments) -> Answer:
+    """What is wrong with the machine: every rule that it breaks, the worst first. Exit status 1 if a bug is found."""
+    only = the_rule(arguments.rule) if arguments.rule else None
+    snapshots = [inspection.snapshot, *_again(inspection, arguments), *_later(inspection, arguments)]
     findings = confirm(snapshots, only)
     document = {"findings": [finding.document() for finding in findings]}
     bug = any(finding.severity == BUG for finding in findings)
     return Answer(document, _blocks(findings, snapshots, only), inspection.snapshot.problems, bug=bug)
 
 
-def _again(inspection: Inspection, options: Namespace) -> list[Snapshot]:
-    if not options.again:
+def _again(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
+    if not arguments.again:
         return []
     target = inspection.target
     if not isinstance(target, Control | Driven):
@@ -51,10 +60,10 @@ def _again(inspection: Inspection, options: Namespace) -> list[Snapshot]:
             f"{inspection.target.description} does not run; give a later dump of the machine: audit --with FILE"
         )
     taken = []
-    for _ in range(options.again):
+    for _ in range(arguments.again):
         if isinstance(target, Control):
             target.cont()
-            time.sleep(options.wait)
+            time.sleep(arguments.wait)
             target.stop()
         else:
             target.drive("run", STEPS)
@@ -62,8 +71,8 @@ def _again(inspection: Inspection, options: Namespace) -> list[Snapshot]:
     return taken
 
 
-def _later(inspection: Inspection, options: Namespace) -> list[Snapshot]:
-    return [inspection.of_file(path).snapshot for path in options.later]
+def _later(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
+    return [inspection.of_file(path).snapshot for path in arguments.later]
 
 
 def _blocks(findings: list[Finding], snapshots: list[Snapshot], only: Rule | None) -> list[Block]:
@@ -75,13 +84,3 @@ def _blocks(findings: list[Finding], snapshots: list[Snapshot], only: Rule | Non
     if any(finding.suspicion for finding in findings):
         blocks.append(Text("A suspicion may be a legal transient: look again (--again 1, or --with a later dump)."))
     return blocks
-
-
-def _seconds(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 3600:
-        raise ArgumentTypeError(f"{word!r} is no time; expected seconds, such as 0.5")
-    return value

@@ -1,19 +1,17 @@
-"""The per-CPU lists of blocked vCPUs, in list order, and whether they are whole.
-
-vtdpi live blocked                 all CPUs
-vtdpi live blocked 1               CPU 1's, node by node
-"""
+"""The command `blocked`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from typing import Any
 
 from inspector.audit import audit
+from inspector.base.arguments import argument
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
-from inspector.commands.arguments import number
+from inspector.commands.argument_types import CpuNumber
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot
 
@@ -21,19 +19,28 @@ RULES = ("D9", "D10", "D11", "D12", "D27")
 SHOWN = 64
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("cpu", nargs="?", type=number, metavar="CPU", help="only this CPU's, node by node")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    cpu: CpuNumber | None = argument("only this CPU's, node by node", None)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "blocked", "all CPUs"),
+    Example("live", "blocked 1", "CPU 1's, node by node"),
+)
+def blocked(inspection: Inspection, arguments: Arguments) -> Answer:
+    """The per-CPU lists of blocked vCPUs, in list order, and whether they are whole."""
     snapshot = words.snapshot_of(inspection)
-    lists = [of_cpu for of_cpu in snapshot.lists if options.cpu in (None, of_cpu.cpu)]
-    if options.cpu is not None and not lists:
+    lists = [of_cpu for of_cpu in snapshot.lists if arguments.cpu in (None, of_cpu.cpu)]
+    if arguments.cpu is not None and not lists:
         known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"
-        raise UsageError(f"no list of a CPU {options.cpu}; there are those of CPUs {known}")
+        raise UsageError(f"no list of a CPU {arguments.cpu}; there are those of CPUs {known}")
     rows = [_row(snapshot, of_cpu) for of_cpu in lists]
     blocks: list[Block] = [Table(("CPU", "STATE", "VCPUS", "LOCK", "INTEGRITY"), rows, numeric=frozenset({"CPU"}))]
-    if options.cpu is not None:
+    if arguments.cpu is not None:
         nodes = [
             (node.vcpu or "no vCPU's", f"{node.address:#x}", f"{node.following:#x}", f"{node.preceding:#x}")
             for node in lists[0].nodes[:SHOWN]

@@ -1,16 +1,14 @@
-"""What changed between two snapshots or dumps of a machine, field by field.
-
-vtdpi live diff then.json          then, and now
-vtdpi dump A diff A B              two files
-"""
+"""The command `diff`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from typing import Any
 
-from inspector.analysis.diff import diff
+from inspector.analysis import diff as differences
+from inspector.base.arguments import FileName, argument
 from inspector.capture.inspection import Inspection
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 
 HEX_FIELDS = (
@@ -31,15 +29,24 @@ HEX_FIELDS = (
 )
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("before", metavar="A", help="the earlier: a saved snapshot or a dump")
-    parser.add_argument("after", nargs="?", metavar="B", help="the later (default: the target as it is)")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    before: FileName = argument("the earlier: a saved snapshot or a dump", metavar="A")
+    after: FileName | None = argument("the later (default: the target as it is)", None, metavar="B")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    before = inspection.of_file(options.before).snapshot
-    after = inspection.of_file(options.after).snapshot if options.after else inspection.snapshot
-    changes = diff(before, after)
+@command(
+    Arguments,
+    Example("live", "diff then.json", "then, and now"),
+    Example("dump A", "diff A B", "two files"),
+)
+def diff(inspection: Inspection, arguments: Arguments) -> Answer:
+    """What changed between two snapshots or dumps of a machine, field by field."""
+    before = inspection.of_file(arguments.before).snapshot
+    after = inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
+    changes = differences.diff(before, after)
     document = {
         "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes]
     }

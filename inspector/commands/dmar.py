@@ -1,17 +1,15 @@
-"""The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved.
-
-vtdpi live dmar
-"""
+"""The command `dmar`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import Any
 
 from construct import ListContainer
 
+from inspector.base.arguments import NoArguments
 from inspector.capture.inspection import Inspection
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Facts, Table
 from structs.acpi import checksum
 from structs.dmar import DMAR, NAMES, SCOPE_NAMES
@@ -19,11 +17,12 @@ from structs.dmar import DMAR, NAMES, SCOPE_NAMES
 HEX = frozenset({"base", "limit"})
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """No options."""
-
-
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    NoArguments,
+    Example("live", "dmar"),
+)
+def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
+    """The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved."""
     address, table = inspection.dmar
     body = table["body"]
     sound = checksum(DMAR.build(table)) == 0

@@ -1,21 +1,14 @@
-"""Fail unless a command answers as expected: its JSON, a path in it, and a value.
-
-The path is that of jq: `.units[0].size`; `[key=value,...]` selects the one element of a list that has these values,
-`[#]` is how many elements a list has. The value is JSON; what is none is taken as text. `!=` expects another value.
-If it fails, both values are printed, and the exit status is 1.
-
-vtdpi dump FILE expect irt '.units[0].entries[#]' == 24
-vtdpi dump FILE expect irt --posted '.units[index=0].entries[index=25].vector' == 81
-vtdpi dump FILE expect info .xen.version == 4.20.3
-"""
+"""The command `expect`."""
 
 from __future__ import annotations
 
 import json
-from argparse import REMAINDER, ArgumentParser, Namespace
+from dataclasses import dataclass
 
+from inspector.base.arguments import argument
 from inspector.base.errors import ExpectationFailed, UsageError
 from inspector.capture.inspection import Inspection
+from inspector.commands.command import Example, command
 from inspector.commands.json_path import PathError, at
 from inspector.model.answer import Answer, Text
 from inspector.shell import request
@@ -23,18 +16,33 @@ from inspector.shell import request
 FORM = "expected COMMAND [OPTIONS] PATH == VALUE, such as: irt .units[0].size == 65536"
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("words", nargs=REMAINDER, metavar="COMMAND ... PATH == VALUE", help="what is expected")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    words: tuple[str, ...] = argument("what is expected", metavar="COMMAND ... PATH == VALUE", rest=True)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    if len(options.words) < 4 or options.words[-2] not in ("==", "!=") or options.words[0] == "expect":
+@command(
+    Arguments,
+    Example("dump FILE", "expect irt '.units[0].entries[#]' == 24"),
+    Example("dump FILE", "expect irt --posted '.units[index=0].entries[index=25].vector' == 81"),
+    Example("dump FILE", "expect info .xen.version == 4.20.3"),
+)
+def expect(inspection: Inspection, arguments: Arguments) -> Answer:
+    """Fail unless a command answers as expected: its JSON, a path in it, and a value.
+
+    The path is that of jq: `.units[0].size`; `[key=value,...]` selects the one element of a list that has these values,
+    `[#]` is how many elements a list has. The value is JSON; what is none is taken as text. `!=` expects another value.
+    If it fails, both values are printed, and the exit status is 1.
+    """
+    if len(arguments.words) < 4 or arguments.words[-2] not in ("==", "!=") or arguments.words[0] == "expect":
         raise UsageError(FORM)
-    *words, path, sign, value = options.words
+    *words, path, sign, value = arguments.words
     wanted = request.parse(words)
     expected = _value(value)
     name = f"{path} of `{' '.join(words)}`"
-    answer = wanted.module.run(inspection, wanted.options)
+    answer = wanted.answer(inspection)
     try:
         found = at(json.loads(json.dumps(answer.document)), path)
     except PathError as error:

@@ -1,25 +1,33 @@
-"""What a rule of the audit means, how it comes about, known bugs of the kind, and what to look at next.
-
-vtdpi dump FILE explain            all rules
-vtdpi dump FILE explain D5         one, by id or name
-"""
+"""The command `explain`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 
 from inspector.audit import Rule, rules, the_rule
+from inspector.base.arguments import argument
 from inspector.capture.inspection import Inspection
+from inspector.commands.argument_types import RuleName
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("rule", nargs="?", metavar="RULE", help="its id or name")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    rule: RuleName | None = argument("its id or name", None)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    if options.rule:
-        return _one(the_rule(options.rule))
+@command(
+    Arguments,
+    Example("dump FILE", "explain", "all rules"),
+    Example("dump FILE", "explain D5", "one, by id or name"),
+)
+def explain(inspection: Inspection, arguments: Arguments) -> Answer:
+    """What a rule of the audit means, how it comes about, known bugs of the kind, and what to look at next."""
+    if arguments.rule:
+        return _one(the_rule(arguments.rule))
     every = rules()
     document = {"rules": [{"rule": r.id, "name": r.name, "severity": r.severity, "title": r.title} for r in every]}
     rows = [(r.id, r.name, r.severity, r.title) for r in every]

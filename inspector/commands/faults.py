@@ -1,16 +1,16 @@
-"""Each unit's fault status and fault records, with what the reason means and which interrupt it hit.
-
-vtdpi live faults
-"""
+"""The command `faults`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from typing import Any
 
+from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
-from inspector.commands.arguments import add_unit, each_unit
+from inspector.commands.argument_types import UnitNumber
+from inspector.commands.command import Example, command
+from inspector.commands.units import each_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.remapping import bdf
 from inspector.vtd.units import Unit
@@ -21,15 +21,23 @@ from structs.registers import BY_NAME
 COLUMNS = ("RECORD", "STATE", "SOURCE", "REASON", "INTERRUPT OR ADDRESS", "MEANING")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    add_unit(parser)
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    unit: UnitNumber | None = option("only this VT-d unit")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "faults"),
+)
+def faults(inspection: Inspection, arguments: Arguments) -> Answer:
+    """Each unit's fault status and fault records, with what the reason means and which interrupt it hit."""
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, (status, value, records) in each_unit(inspection, options, _read, problems):
+    for unit, (status, value, records) in each_unit(inspection, arguments.unit, _read, problems):
         units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))

@@ -1,16 +1,13 @@
-"""What this target is: Xen's version and build-id, its CPUs, the VT-d units, and which interrupt features are on.
-
-vtdpi live info
-vtdpi dump FILE info
-"""
+"""The command `info`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from inspector.base.arguments import NoArguments
 from inspector.base.errors import UNREADABLE
 from inspector.capture.inspection import Inspection
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.vtd.units import Unit
 from inspector.xen.cpus import online
@@ -21,11 +18,13 @@ VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNOWN FROM")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """No options."""
-
-
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    NoArguments,
+    Example("live", "info"),
+    Example("dump FILE", "info"),
+)
+def info(inspection: Inspection, arguments: NoArguments) -> Answer:
+    """What this target is: Xen's version and build-id, its CPUs, its VT-d units, which interrupt features are on."""
     ranges = inspection.target.memory()
     memory = sum(known.size for known in ranges) if ranges else None
     facts = [("target", inspection.target.description)]

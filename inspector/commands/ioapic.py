@@ -1,18 +1,13 @@
-"""The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
-
-The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
-A dump has no registers: there, Xen's own table tells which entry each pin uses.
-
-  vtdpi live ioapic
-"""
+"""The command `ioapic`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from inspector.base.arguments import NoArguments
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Table
 from structs.ioapic import RTE
 
@@ -20,11 +15,16 @@ COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STAT
 PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """No options."""
+@command(
+    NoArguments,
+    Example("live", "ioapic"),
+)
+def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer:
+    """The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
 
-
-def run(inspection: Inspection, options: Namespace) -> Answer:
+    The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
+    A dump has no registers: there, Xen's own table tells which entry each pin uses.
+    """
     try:
         ioapics = inspection.target.ioapics()
     except NotHere as reason:

@@ -1,22 +1,19 @@
-"""The interrupt-remapping table of each unit: its present entries, who may use each, and who does.
-
-vtdpi live irt                     every present entry
-vtdpi live irt --posted            those in posted format
-vtdpi live irt --device 00:03.0    those that this device may use
-vtdpi dump FILE irt --json         for scripts
-"""
+"""The command `irt`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from inspector.base.arguments import flag, option
 from inspector.capture.inspection import Inspection
 from inspector.capture.sources import Sources, in_words
-from inspector.commands.arguments import add_unit, bdf_argument, each_unit
+from inspector.commands.argument_types import Device, UnitNumber
+from inspector.commands.command import Example, command
+from inspector.commands.units import each_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.remapping import Entries, allowed, read
 from inspector.vtd.units import Unit
@@ -27,25 +24,36 @@ COLUMNS = ("INDEX", "FORMAT", "VECTOR", "DESTINATION", "DLM", "TM", "FLAGS", "AL
 FLAGS = ("fpd", "rh", "urg", "avail")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    add_unit(parser)
-    parser.add_argument("--posted", action="store_true", help="only entries in posted format")
-    parser.add_argument("--device", metavar="BDF", type=bdf_argument, help="only entries that this device may use")
-    parser.add_argument("--all", action="store_true", help="also the entries that are not present")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    unit: UnitNumber | None = option("only this VT-d unit")
+    posted: bool = flag("only entries in posted format")
+    device: Device | None = option("only entries that this device may use")
+    all: bool = flag("also the entries that are not present")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "irt", "every present entry"),
+    Example("live", "irt --posted", "those in posted format"),
+    Example("live", "irt --device 00:03.0", "those that this device may use"),
+    Example("dump FILE", "irt --json", "for scripts"),
+)
+def irt(inspection: Inspection, arguments: Arguments) -> Answer:
+    """The interrupt-remapping table of each unit: its present entries, who may use each, and who does."""
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
     notes: list[str] = []
-    for unit, entries in each_unit(inspection, options, read, problems):
+    for unit, entries in each_unit(inspection, arguments.unit, read, problems):
         table = entries.table
         sources = Sources(inspection, unit)
         rows = [
             row | {"source": sources.of(row)}
-            for row in entries.decode(_chosen(entries, options))
-            if _wanted(row, options)
+            for row in entries.decode(_chosen(entries, arguments))
+            if _wanted(row, arguments)
         ]
         units.append(
             {
@@ -69,16 +77,16 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     return Answer({"units": units}, blocks, [*inspection.problems, *problems], notes)
 
 
-def _chosen(entries: Entries, options: Namespace) -> Array:
-    chosen = np.arange(len(entries.raw)) if options.all else entries.used()
-    if options.posted:
+def _chosen(entries: Entries, arguments: Arguments) -> Array:
+    chosen = np.arange(len(entries.raw)) if arguments.all else entries.used()
+    if arguments.posted:
         byte, bit = divmod(REMAPPED["im"].low, 8)
         chosen = chosen[entries.raw[chosen, byte] >> bit & 1 == 1]
     return chosen
 
 
-def _wanted(row: Mapping[str, Any], options: Namespace) -> bool:
-    return options.device is None or (row["svt"] != 0 and source_matches(row, options.device))
+def _wanted(row: Mapping[str, Any], arguments: Arguments) -> bool:
+    return arguments.device is None or (row["svt"] != 0 and source_matches(row, arguments.device))
 
 
 def _head(unit: Unit, entries: Entries) -> str:

@@ -1,22 +1,19 @@
-"""One posted-interrupt descriptor: every field, what hardware would do with a post now, and why.
-
-vtdpi live pi d1v2                 a vCPU's
-vtdpi live pi 0x27bd2680           the one at a physical address, such as a posted entry's PDA
-vtdpi live pi d1v2 --bytes         also its 64 bytes, and which field is where
-"""
+"""The command `pi`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import dataclass
 from typing import Any
 
 from inspector.analysis.posting import effect
 from inspector.analysis.situation import situation
+from inspector.base.arguments import argument, flag
 from inspector.base.errors import NotHere, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands import vcpu_words as words
-from inspector.commands.arguments import number
+from inspector.commands.argument_types import PhysicalAddress, VcpuName
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table, Text
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.recorded.recorded import RecordedTarget
@@ -26,13 +23,23 @@ from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 ROW = 16
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("which", type=_which, metavar="dXvY|ADDRESS", help="a vCPU, or a physical address")
-    parser.add_argument("--bytes", action="store_true", help="also the 64 bytes, and which field is where")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    which: VcpuName | PhysicalAddress = argument("a vCPU, or a physical address")
+    bytes: bool = flag("also the 64 bytes, and which field is where")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    vcpu, pi = _find(inspection, options.which)
+@command(
+    Arguments,
+    Example("live", "pi d1v2", "a vCPU's"),
+    Example("live", "pi 0x27bd2680", "the one at a physical address, such as a posted entry's PDA"),
+    Example("live", "pi d1v2 --bytes", "also its 64 bytes, and which field is where"),
+)
+def pi(inspection: Inspection, arguments: Arguments) -> Answer:
+    """One posted-interrupt descriptor: every field, what hardware would do with a post now, and why."""
+    vcpu, pi = _find(inspection, arguments.which)
     snapshot = inspection.snapshot
     values = {"pir": pir_of(list(pi.pir)), "on": pi.on, "sn": pi.sn, "nv": pi.nv, "ndst": pi.ndst}
     values |= {f.name: f.extract(pi.reserved) for f in PI_DESC.fields if f.reserved}
@@ -53,26 +60,13 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     facts += [("a post now", happens[0]), *(("", line) for line in happens[1:])]
     whose = f" of {vcpu.name}" if vcpu else ""
     blocks: list[Block] = [fields.table(PI_DESC, values, f"PI descriptor{whose} at {pi.address:#x}"), Facts(facts)]
-    if options.bytes:
+    if arguments.bytes:
         raw = PI_DESC.build(values)
         document["bytes"] = raw.hex()
         blocks += _layout(raw)
     if pi.reserved or (snapshot.x2apic is False and ndst_reserved_bits(pi.ndst, False)):
         blocks.append(Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?"))
     return Answer(document, blocks, snapshot.problems)
-
-
-def _which(word: str) -> str | int:
-    try:
-        return words.vcpu_argument(word)
-    except ArgumentTypeError:
-        pass
-    try:
-        return number(word)
-    except ArgumentTypeError:
-        raise ArgumentTypeError(
-            f"{word!r} is neither a vCPU, such as d1v0, nor an address, such as 0x27bd2680"
-        ) from None
 
 
 def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descriptor]:

@@ -1,17 +1,16 @@
-"""The invalidation queue of each unit: what hardware has still to do, and what it did last.
-
-vtdpi live queue                   descriptors between head and tail, and the 16 before them
-vtdpi live queue --last 256
-"""
+"""The command `queue`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from typing import Any
 
+from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
-from inspector.commands.arguments import add_unit, each_unit, number
+from inspector.commands.argument_types import UnitNumber
+from inspector.commands.command import Example, command
+from inspector.commands.units import each_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.queue import descriptor, in_words, read, slots
 from structs.bits import BitRecord
@@ -19,21 +18,28 @@ from structs.bits import BitRecord
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    add_unit(parser)
-    parser.add_argument(
-        "--last", type=number, default=16, metavar="N", help="how many executed ones to show (default: 16)"
-    )
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    unit: UnitNumber | None = option("only this VT-d unit")
+    last: int = option("how many executed ones to show (default: 16)", 16)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "queue", "descriptors between head and tail, and the 16 before them"),
+    Example("live", "queue --last 256"),
+)
+def queue(inspection: Inspection, arguments: Arguments) -> Answer:
+    """The invalidation queue of each unit: what hardware has still to do, and what it did last."""
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, queue in each_unit(inspection, options, read, problems):
+    for unit, queue in each_unit(inspection, arguments.unit, read, problems):
         described = []
         rows = []
-        for slot, state in slots(queue, options.last):
+        for slot, state in slots(queue, arguments.last):
             record, values = descriptor(queue, slot)
             described.append({"slot": slot, "state": state, "kind": record.title, **record.visible(values)})
             rows.append((str(slot), state, record.title, _in_words(record, values)))

@@ -1,31 +1,39 @@
-"""The VT-d registers of each unit.
-
-vtdpi live regs                    all of them, the fields that are set
-vtdpi live regs ecap               one register, field by field
-"""
+"""The command `regs`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 
+from inspector.base.arguments import argument, option
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
-from inspector.commands.arguments import add_unit, each_unit
+from inspector.commands.argument_types import RegisterName, UnitNumber
+from inspector.commands.command import Example, command
+from inspector.commands.units import each_unit
 from inspector.model.answer import Answer, Block, Table
 from inspector.vtd.units import Unit
 from structs.registers import BY_NAME, REGISTERS
 
 
-def arguments(parser: ArgumentParser) -> None:
-    add_unit(parser)
-    parser.add_argument("name", nargs="?", metavar="REGISTER", help="one register, by its mnemonic, such as ecap")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    unit: UnitNumber | None = option("only this VT-d unit")
+    name: RegisterName | None = argument("one register, by its mnemonic, such as ecap", None)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    if options.name and options.name.upper() not in BY_NAME:
-        raise UsageError(f"no register {options.name!r}; there are {' '.join(name.lower() for name in BY_NAME)}")
-    wanted = [BY_NAME[options.name.upper()]] if options.name else REGISTERS
+@command(
+    Arguments,
+    Example("live", "regs", "all of them, the fields that are set"),
+    Example("live", "regs ecap", "one register, field by field"),
+)
+def regs(inspection: Inspection, arguments: Arguments) -> Answer:
+    """The VT-d registers of each unit."""
+    if arguments.name and arguments.name.upper() not in BY_NAME:
+        raise UsageError(f"no register {arguments.name!r}; there are {' '.join(name.lower() for name in BY_NAME)}")
+    wanted = [BY_NAME[arguments.name.upper()]] if arguments.name else REGISTERS
     units = []
     blocks: list[Block] = []
     problems: list[str] = []
@@ -33,11 +41,11 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     def read(unit: Unit) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
         return {r.name: unit.register(r.name) for r in wanted}, {r.name: unit.raw_register(r.name) for r in wanted}
 
-    for unit, (values, raw) in each_unit(inspection, options, read, problems):
+    for unit, (values, raw) in each_unit(inspection, arguments.unit, read, problems):
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"unit {unit.index} at {unit.register_base:#x}"
-        if options.name:
+        if arguments.name:
             one = wanted[0]
             title = f"{title}: {one.name} at offset {one.offset:#x} is {raw[one.name]:#x} ({one.record.source})"
             blocks.append(fields.table(one.record, values[one.name], title))

@@ -1,25 +1,21 @@
-"""One page about all of it, to read, keep or send: a file that needs nothing else, on a phone as on a desk.
-
-vtdpi live report machine.html
-vtdpi dump FILE report machine.html --trace trace.jsonl     with a timeline of what `trace --output` wrote
-vtdpi sim report machine.html --run 300                     the same, of the next 300 transitions, as `trace` does
-vtdpi sim report machine.svg --svg                          a picture, for a bug report
-"""
+"""The command `report`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from inspector.analysis.report import Chain, Entry, Explained, Link, RemappingTable, Report
 from inspector.audit import Finding, audit, the_rule
 from inspector.base import new_file
+from inspector.base.arguments import FileName, argument, flag, option
 from inspector.base.errors import UNREADABLE, NotHere, UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import irt, vcpus
 from inspector.commands import vcpu_words as words
-from inspector.commands.arguments import number
+from inspector.commands.command import Example, command
+from inspector.commands.irt import irt
+from inspector.commands.vcpus import COLUMNS, vcpus
 from inspector.model.answer import Answer, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.targets.watchpoint import Watchpoint
@@ -30,23 +26,31 @@ LINKS = 256
 RUN_SECONDS = 60.0
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="where to; HTML, or SVG with --svg")
-    parser.add_argument("--svg", action="store_true", help="a picture instead of a page")
-    times = parser.add_mutually_exclusive_group()
-    times.add_argument("--trace", metavar="FILE", help="also a timeline of this trace (JSON lines)")
-    times.add_argument(
-        "--run", type=number, default=0, metavar="N", help="let it run first, with a timeline of so many transitions"
-    )
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    file: FileName = argument("where to; HTML, or SVG with --svg")
+    svg: bool = flag("a picture instead of a page")
+    trace: FileName | None = option("also a timeline of this trace (JSON lines)", group="times")
+    run: int = option("let it run first, with a timeline of so many transitions", 0, group="times")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    hits, unit = _trace(options.trace) if options.trace else ([], SECONDS)
-    if options.run:
-        hits, unit = _run(inspection, options.run)
+@command(
+    Arguments,
+    Example("live", "report machine.html"),
+    Example("dump FILE", "report machine.html --trace trace.jsonl", "with a timeline of what `trace --output` wrote"),
+    Example("sim", "report machine.html --run 300", "the same, of the next 300 transitions, as `trace` does"),
+    Example("sim", "report machine.svg --svg", "a picture, for a bug report"),
+)
+def report(inspection: Inspection, arguments: Arguments) -> Answer:
+    """One page about all of it, to read, keep or send: a file that needs nothing else, on a phone as on a desk."""
+    hits, unit = _trace(arguments.trace) if arguments.trace else ([], SECONDS)
+    if arguments.run:
+        hits, unit = _run(inspection, arguments.run)
         inspection = inspection.again()
     made = gather(inspection, hits, unit)
-    if options.svg:
+    if arguments.svg:
         from inspector.views.html.picture import picture
 
         source = picture(made)
@@ -54,10 +58,10 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         from inspector.views.html.page import page
 
         source = page(made)
-    read = [options.trace] if options.trace else []
-    new_file.write(options.file, source, keep=(*inspection.target.files, *read))
-    document = {"file": options.file, "bytes": len(source.encode("utf-8", "replace")), "findings": len(made.findings)}
-    said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {options.file}"
+    read = [arguments.trace] if arguments.trace else []
+    new_file.write(arguments.file, source, keep=(*inspection.target.files, *read))
+    document = {"file": arguments.file, "bytes": len(source.encode("utf-8", "replace")), "findings": len(made.findings)}
+    said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {arguments.file}"
     return Answer(document, [Text(said)], made.problems)
 
 
@@ -67,13 +71,13 @@ def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = 
     problems = [*inspection.problems, *snapshot.problems]
     shown: Table | None = None
     if snapshot.vcpus:
-        shown = next(block for block in vcpus.run(inspection, Namespace(vcpu=None)).blocks if isinstance(block, Table))
+        shown = next(block for block in vcpus.answer(inspection).blocks if isinstance(block, Table))
     version = f"Xen {snapshot.version.partition('+')[0]}" if snapshot.version else "A machine without a known Xen"
     return Report(
         f"{version}: interrupt remapping and posting",
         _facts(snapshot),
         [explained(finding) for finding in audit(snapshot)],
-        shown or Table(vcpus.COLUMNS, []),
+        shown or Table(COLUMNS, []),
         [_chain(snapshot, of_cpu) for of_cpu in snapshot.lists],
         _tables(inspection, problems),
         list(dict.fromkeys(problems)),
@@ -154,7 +158,7 @@ def _link(snapshot: Snapshot, name: str | None, address: int) -> Link:
 
 def _tables(inspection: Inspection, problems: list[str]) -> list[RemappingTable]:
     try:
-        answer = irt.run(inspection, irt_options())
+        answer = irt.answer(inspection)
     except UNREADABLE as error:
         if inspection.snapshot.units:
             problems.append(str(error))
@@ -162,13 +166,6 @@ def _tables(inspection: Inspection, problems: list[str]) -> list[RemappingTable]
     problems += answer.problems
     rows = [block for block in answer.blocks if isinstance(block, Table)]
     return [_table(unit, table) for unit, table in zip(answer.document["units"], rows, strict=True)]
-
-
-def irt_options() -> Namespace:
-    """The options of `irt` that show every present entry of every unit."""
-    parser = ArgumentParser()
-    irt.arguments(parser)
-    return parser.parse_args([])
 
 
 def _table(unit: Mapping[str, Any], rows: Table) -> RemappingTable:

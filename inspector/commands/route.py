@@ -1,26 +1,20 @@
-"""One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU.
-
-Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
-
-  vtdpi live route 03:00.0           every interrupt of a device
-  vtdpi live route irte 0x18         of an entry
-  vtdpi live route ioapic 4          of an IO-APIC's pin (1:4 for pin 4 of the second IO-APIC)
-  vtdpi live route d1v2              everything that is posted to a vCPU
-"""
+"""The command `route`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from inspector.analysis.posting import effect
 from inspector.analysis.route import Columns, Route, by_descriptor, by_index, by_source, routes
 from inspector.analysis.situation import situation
+from inspector.base.arguments import BadWord, Word, argument, option, read_number
 from inspector.base.errors import UNREADABLE, NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
-from inspector.commands.arguments import bdf_argument, number
+from inspector.commands.argument_types import VCPU, UnitNumber, read_bdf, read_vcpu
+from inspector.commands.command import Example, command
 from inspector.commands.record_fields import set_fields
 from inspector.model.answer import Answer, Block, Facts, Text
 from inspector.model.snapshot import Snapshot, Vcpu
@@ -29,20 +23,40 @@ from structs.columns import Array
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
 
+Start = Annotated[
+    str,
+    Word("BDF|irte N|ioapic PIN|dXvY", kinds=("BDF", "dXvY"), keywords={"irte": "INDEX", "ioapic": ""}),
+]
+"""Where a route starts."""
+
 NOWHERE = 1
 """No entry can name it: a PDA is a multiple of 64."""
 
 EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN` or a vCPU (d1v2)"
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="+", metavar="BDF|irte N|ioapic PIN|dXvY", help="where to start")
-    parser.add_argument("--unit", type=number, metavar="N", help="only through this VT-d unit")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    what: tuple[Start, ...] = argument("where to start")
+    unit: UnitNumber | None = option("only through this VT-d unit")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "route 03:00.0", "every interrupt of a device"),
+    Example("live", "route irte 0x18", "of an entry"),
+    Example("live", "route ioapic 4", "of an IO-APIC's pin (1:4 for pin 4 of the second IO-APIC)"),
+    Example("live", "route d1v2", "everything that is posted to a vCPU"),
+)
+def route(inspection: Inspection, arguments: Arguments) -> Answer:
+    """One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU.
+
+    Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
+    """
     snapshot = inspection.snapshot
-    select, vcpu, nothing = _selection(inspection, snapshot, options.what)
+    select, vcpu, nothing = _selection(inspection, snapshot, arguments.what)
     document: dict[str, Any] = {}
     blocks: list[Block] = []
     notes: list[str] = []
@@ -53,14 +67,14 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         if not blocks:
             raise VtdpiError(_no_table(inspection, snapshot))
         notes.append(_no_table(inspection, snapshot))
-    found = routes(snapshot, select, options.unit)
+    found = routes(snapshot, select, arguments.unit)
     document["routes"] = [_document(snapshot, route) for route in found]
-    first = _redirection(inspection, options.what)
+    first = _redirection(inspection, arguments.what)
     blocks += [_facts(snapshot, route, first) for route in found] or [Text(nothing)]
     return Answer(document, blocks, snapshot.problems, notes)
 
 
-def _redirection(inspection: Inspection, what: list[str]) -> list[tuple[str, str]]:
+def _redirection(inspection: Inspection, what: Sequence[str]) -> list[tuple[str, str]]:
     """The redirection entry of the pin that the route begins at, where the target can read it."""
     if what[0] != "ioapic":
         return []
@@ -89,26 +103,26 @@ def _no_table(inspection: Inspection, snapshot: Snapshot) -> str:
 Selection = tuple[Callable[[Columns], Array], Vcpu | None, str]
 
 
-def _selection(inspection: Inspection, snapshot: Snapshot, what: list[str]) -> Selection:
+def _selection(inspection: Inspection, snapshot: Snapshot, what: Sequence[str]) -> Selection:
     """Which entries, the vCPU if it is all that is posted to one, and what to say if there is none."""
     try:
         match what:
             case ["irte", index]:
-                chosen = number(index)
+                chosen = read_number(index)
                 if not any(chosen < unit.size for unit in snapshot.units) and any(u.size for u in snapshot.units):
                     raise UsageError(f"no table has an index {chosen:#x}")
                 return by_index(chosen), None, f"entry {chosen:#x} is not present (P=0)"
             case ["ioapic", pin]:
                 used = _index(inspection, snapshot, pin)
                 return by_index(used), None, f"entry {used:#x} is not present (P=0)"
-            case [name] if words.VCPU.fullmatch(name):
-                vcpu = words.choose(snapshot, words.vcpu_argument(name))
+            case [name] if VCPU.fullmatch(name):
+                vcpu = words.choose(snapshot, read_vcpu(name))
                 place = vcpu.pi.address if vcpu.pi else NOWHERE
                 return by_descriptor(place), vcpu, f"nothing is posted to {vcpu.name}"
             case [device]:
-                sid = bdf_argument(device)
+                sid = read_bdf(device)
                 return by_source(sid), None, f"no present entry is for {device}"
-    except ArgumentTypeError as error:
+    except BadWord as error:
         raise UsageError(f"route: {error}") from None
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
 
@@ -134,7 +148,7 @@ def _index(inspection: Inspection, snapshot: Snapshot, word: str) -> int:
 def _pin(word: str) -> tuple[int, int]:
     """IO-APIC and pin: `4` or `1:4`."""
     apic, _, pin = word.rpartition(":")
-    return number(apic or "0"), number(pin)
+    return read_number(apic or "0"), read_number(pin)
 
 
 def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:

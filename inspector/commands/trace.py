@@ -1,36 +1,25 @@
-"""Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
-
-This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints, so
-that nothing is written to its memory. Afterwards none of them is left, and it stands still or runs as before. Ctrl-C
-ends it early. A store that changes nothing is no transition. Through gdb, the function is the nearest that the profile
-names, and a device's post is recognised by what it changes.
-
-vtdpi sim --scenario wakeup-storm trace
-vtdpi live trace d1v0 d1v2 --count 1000 --seconds 30
-vtdpi live trace --hooks                              the functions of the posted-interrupt logic
-vtdpi live trace --hook vcpu_wake                     one function
-vtdpi sim trace --output t.jsonl --perfetto t.json    for scripts; for ui.perfetto.dev
-"""
+"""The command `trace`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import dataclass
+from typing import Annotated
 
 from inspector.base import new_file
+from inspector.base.arguments import FileName, Word, argument, flag, option
 from inspector.base.errors import NotHere, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
-from inspector.commands.arguments import number
+from inspector.commands.argument_types import VcpuName, seconds
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import BLOCK, Snapshot, Vcpu
 from inspector.targets.control import Control
 from inspector.targets.watchpoint import Watchpoint
-from inspector.trace import perfetto
+from inspector.trace import perfetto, tracer
 from inspector.trace.functions import Functions
 from inspector.trace.trace_event import SECONDS, document, dumps
-from inspector.trace.tracer import Trace, trace
 
-WHILE_RUNNING = True
 COUNT, LIMIT_SECONDS = 100, 10.0
 LONGEST = 86400
 
@@ -42,19 +31,39 @@ HOOKS = (
 """The posted-interrupt logic, by Xen's names."""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("vcpus", nargs="*", type=words.vcpu_argument, metavar="dXvY", help="only these (default: all)")
-    parser.add_argument("--hooks", action="store_true", help="stop at the functions of the posted-interrupt logic")
-    parser.add_argument("--hook", action="append", default=[], metavar="FUNCTION", help="stop there; may be repeated")
-    parser.add_argument("--count", type=number, default=COUNT, metavar="N", help=f"at most so many (default {COUNT})")
-    parser.add_argument(
-        "--seconds", type=_seconds, default=LIMIT_SECONDS, metavar="S", help=f"and so long (default {LIMIT_SECONDS:g})"
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    vcpus: tuple[VcpuName, ...] = argument("only these (default: all)", ())
+    hooks: bool = flag("stop at the functions of the posted-interrupt logic")
+    hook: tuple[str, ...] = option("stop there; may be repeated", (), metavar="FUNCTION")
+    count: int = option(f"at most so many (default {COUNT})", COUNT)
+    seconds: Annotated[float, Word("S", seconds(1e-9, LONGEST))] = option(
+        f"and so long (default {LIMIT_SECONDS:g})", LIMIT_SECONDS
     )
-    parser.add_argument("--output", metavar="FILE", help="write it as JSON lines, which `report --trace` reads")
-    parser.add_argument("--perfetto", metavar="FILE", help="write it for ui.perfetto.dev: a track per CPU and per vCPU")
+    output: FileName | None = option("write it as JSON lines, which `report --trace` reads")
+    perfetto: FileName | None = option("write it for ui.perfetto.dev: a track per CPU and per vCPU")
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("sim --scenario wakeup-storm", "trace"),
+    Example("live", "trace d1v0 d1v2 --count 1000 --seconds 30"),
+    Example("live", "trace --hooks", "the functions of the posted-interrupt logic"),
+    Example("live", "trace --hook vcpu_wake", "one function"),
+    Example("sim", "trace --output t.jsonl --perfetto t.json", "for scripts; for ui.perfetto.dev"),
+    while_running=True,
+    drives=True,
+)
+def trace(inspection: Inspection, arguments: Arguments) -> Answer:
+    """Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
+
+    This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints,
+    so that nothing is written to its memory. Afterwards none of them is left, and it stands still or runs as before.
+    Ctrl-C ends it early. A store that changes nothing is no transition. Through gdb, the function is the nearest that
+    the profile names, and a device's post is recognised by what it changes.
+    """
     target: object = inspection.target
     if not isinstance(target, Watchpoint):
         raise NotHere(
@@ -66,21 +75,23 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
         inspection = inspection.again()
     try:
         snapshot = words.snapshot_of(inspection)
-        hooks = _hooks(inspection, options)
-        found = trace(inspection, target, _vcpus(snapshot, options, hooks), hooks, options.count, options.seconds)
+        hooks = _hooks(inspection, arguments)
+        found = tracer.trace(
+            inspection, target, _vcpus(snapshot, arguments, hooks), hooks, arguments.count, arguments.seconds
+        )
     finally:
         if isinstance(target, Control) and was_running:
             target.cont()
-    if options.output:
-        new_file.write(options.output, dumps(found.hits, found.unit), keep=inspection.target.files)
-    if options.perfetto:
+    if arguments.output:
+        new_file.write(arguments.output, dumps(found.hits, found.unit), keep=inspection.target.files)
+    if arguments.perfetto:
         vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
         source = perfetto.dumps(found.hits, found.unit, vectors)
-        new_file.write(options.perfetto, source, keep=inspection.target.files)
+        new_file.write(arguments.perfetto, source, keep=inspection.target.files)
     return _answer(found)
 
 
-def _answer(found: Trace) -> Answer:
+def _answer(found: tracer.Trace) -> Answer:
     rows = [
         (
             f"{hit.time:.6f}" if found.unit == SECONDS else f"{hit.time:g}",
@@ -98,10 +109,10 @@ def _answer(found: Trace) -> Answer:
     return Answer({"unit": found.unit, "ended": found.ended, "hits": hits}, blocks)
 
 
-def _vcpus(snapshot: Snapshot, options: Namespace, hooks: dict[str, int]) -> list[Vcpu]:
+def _vcpus(snapshot: Snapshot, arguments: Arguments, hooks: dict[str, int]) -> list[Vcpu]:
     """Those whose descriptors are followed: the named ones; all that have one, those with posting hooks first."""
-    if options.vcpus:
-        chosen = [words.choose(snapshot, name) for name in options.vcpus]
+    if arguments.vcpus:
+        chosen = [words.choose(snapshot, name) for name in arguments.vcpus]
         if without := [vcpu.name for vcpu in chosen if vcpu.pi is None]:
             raise UsageError(f"{', '.join(without)}: no posted-interrupt descriptor is known; see `vcpus`")
         return chosen
@@ -111,21 +122,11 @@ def _vcpus(snapshot: Snapshot, options: Namespace, hooks: dict[str, int]) -> lis
     return chosen
 
 
-def _hooks(inspection: Inspection, options: Namespace) -> dict[str, int]:
+def _hooks(inspection: Inspection, arguments: Arguments) -> dict[str, int]:
     """The functions to stop at, with their addresses."""
     assert inspection.xen
     functions = Functions(inspection.xen.profile)
-    if unknown := [name for name in options.hook if name not in functions.names]:
+    if unknown := [name for name in arguments.hook if name not in functions.names]:
         raise UsageError(f"no function {unknown[0]!r} in this Xen's profile; there are {', '.join(functions.names)}")
-    wanted = [*options.hook, *(name for name in HOOKS if options.hooks and name in functions.names)]
+    wanted = [*arguments.hook, *(name for name in HOOKS if arguments.hooks and name in functions.names)]
     return {name: functions[name] for name in wanted}
-
-
-def _seconds(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= LONGEST:
-        raise ArgumentTypeError(f"{word!r} is no time; expected seconds, such as 0.5")
-    return value

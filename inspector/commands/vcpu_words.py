@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentTypeError
 from typing import Any
 
 from inspector.analysis.situation import situation
@@ -12,16 +10,6 @@ from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from inspector.targets.recorded.recorded import RecordedTarget
 from structs.pi_desc import ndst_apic_id
-
-VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
-
-
-def vcpu_argument(word: str) -> str:
-    """A vCPU's name, `d1v2`."""
-    match = VCPU.fullmatch(word)
-    if not match:
-        raise ArgumentTypeError(f"{word!r} is no vCPU; expected one such as d1v0")
-    return f"d{int(match[1])}v{int(match[2])}"
 
 
 def snapshot_of(inspection: Inspection) -> Snapshot:

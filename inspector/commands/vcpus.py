@@ -1,33 +1,41 @@
-"""Every vCPU: run state, posted-interrupt descriptor, blocking list, where it stands, and what the audit says of it.
-
-vtdpi live vcpus
-vtdpi dump FILE vcpus d1v2          one, with the evidence
-"""
+"""The command `vcpus`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from inspector.analysis.posting import effect
 from inspector.analysis.situation import label
 from inspector.audit import INFO, Finding, audit
+from inspector.base.arguments import argument
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
+from inspector.commands.argument_types import VcpuName
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.model.snapshot import Snapshot, Vcpu
 
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("vcpu", nargs="?", type=words.vcpu_argument, metavar="dXvY", help="only this one, in detail")
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    vcpu: VcpuName | None = argument("only this one, in detail", None)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
+@command(
+    Arguments,
+    Example("live", "vcpus"),
+    Example("dump FILE", "vcpus d1v2", "one, with the evidence"),
+)
+def vcpus(inspection: Inspection, arguments: Arguments) -> Answer:
+    """Every vCPU: run state, descriptor, blocking list, where it stands, and what the audit says of it."""
     snapshot = words.snapshot_of(inspection)
-    chosen = [words.choose(snapshot, options.vcpu)] if options.vcpu else list(snapshot.vcpus)
+    chosen = [words.choose(snapshot, arguments.vcpu)] if arguments.vcpu else list(snapshot.vcpus)
     said: dict[str, list[Finding]] = {}
     for finding in audit(snapshot):
         if finding.severity != INFO:
@@ -38,8 +46,8 @@ def run(inspection: Inspection, options: Namespace) -> Answer:
     ]
     rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in zip(chosen, entries, strict=True)]
     blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}))]
-    if options.vcpu:
-        blocks.append(_details(snapshot, chosen[0], entries[0], said.get(options.vcpu, ())))
+    if arguments.vcpu:
+        blocks.append(_details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ())))
     return Answer({"vcpus": entries}, blocks, snapshot.problems)
 
 

@@ -1,66 +1,73 @@
-"""A live table of vCPUs, descriptors and lists: what changed since the last look is marked, findings as they come.
-
-This lets a live machine RUN, and stops it for each look only; the table tells for how long. A simulated machine does
-some steps between two looks. Afterwards the machine stands still, or runs, as before.
-
-Keys: space looks once, c goes on, + and - change the interval, q leaves. Without a terminal: lines of what changed.
-
-vtdpi sim --scenario wakeup-storm watch
-vtdpi live watch --interval 2
-vtdpi live watch --count 10 > looks.txt
-"""
+"""The command `watch`."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Annotated
 
+from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
-from inspector.commands.arguments import number
+from inspector.commands.argument_types import seconds
+from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
 
-WHILE_RUNNING = True
 INTERVAL, STEPS = 0.5, 500
 
 
-def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--interval", type=_seconds, default=INTERVAL, metavar="S", help=f"seconds between looks (default {INTERVAL:g})"
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    interval: Annotated[float, Word("S", seconds(0.05, 60, "interval", "0.05 to 60 seconds"))] = option(
+        f"seconds between looks (default {INTERVAL:g})", INTERVAL
     )
-    parser.add_argument(
-        "--count", type=number, default=0, metavar="N", help="leave after so many looks (default: go on)"
-    )
-    parser.add_argument(
-        "--steps", type=number, default=STEPS, metavar="N", help=f"(sim) steps between two looks (default {STEPS})"
-    )
+    count: int = option("leave after so many looks (default: go on)", 0)
+    json: bool = flag("one JSON document at the end, and nothing else")
+    steps: int = option(f"(sim) steps between two looks (default {STEPS})", STEPS)
 
 
-def run(inspection: Inspection, options: Namespace) -> Answer:
-    with Looks(inspection, options.steps) as looks:
-        if not options.json and _is_terminal():
+@command(
+    Arguments,
+    Example("sim --scenario wakeup-storm", "watch"),
+    Example("live", "watch --interval 2"),
+    Example("live", "watch --count 10 > looks.txt"),
+    while_running=True,
+    drives=True,
+)
+def watch(inspection: Inspection, arguments: Arguments) -> Answer:
+    """A live table of vCPUs, descriptors and lists: what changed since the last look is marked, findings as they come.
+
+    This lets a live machine RUN, and stops it for each look only; the table tells for how long. A simulated machine
+    does some steps between two looks. Afterwards the machine stands still, or runs, as before.
+
+    Keys: space looks once, c goes on, + and - change the interval, q leaves. Without a terminal: lines of what changed.
+    """
+    with Looks(inspection, arguments.steps) as looks:
+        if not arguments.json and _is_terminal():
             # Only here, for it brings what draws on terminals.
             screen = import_module("inspector.watch.screen").Screen
-            last = screen(looks, inspection.target.description, options.interval, options.count).run()
+            last = screen(looks, inspection.target.description, arguments.interval, arguments.count).run()
         else:
-            last = _plainly(looks, options)
+            last = _plainly(looks, arguments)
     if last is None:
         return Answer({"looks": 0, "findings": []}, [Text("no look")])
     found = [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings]
     return Answer({"looks": last.number, "findings": found}, [Text(f"{last.number} looks")], last.problems)
 
 
-def _plainly(looks: Looks, options: Namespace) -> Seen | None:
+def _plainly(looks: Looks, arguments: Arguments) -> Seen | None:
     """A line for each change, until the count is reached or Ctrl-C."""
     last = None
     try:
-        while not options.count or not last or last.number < options.count:
-            last = looks.take((lambda: time.sleep(options.interval)) if last else lambda: None)
-            if not options.json:
+        while not arguments.count or not last or last.number < arguments.count:
+            last = looks.take((lambda: time.sleep(arguments.interval)) if last else lambda: None)
+            if not arguments.json:
                 print("\n".join(lines(last)), flush=True)
     except KeyboardInterrupt:
         pass
@@ -69,13 +76,3 @@ def _plainly(looks: Looks, options: Namespace) -> Seen | None:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def _seconds(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = -1.0
-    if not 0.05 <= value <= 60:
-        raise ArgumentTypeError(f"{word!r} is no interval; expected 0.05 to 60 seconds, such as 0.5")
-    return value

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.base.foreign_text import visible
 
 if TYPE_CHECKING:
-    from inspector.lab.lab import Lab
+    from inspector.lab.labs import AnyLab
+
+
+from inspector.base.errors import UsageError
+
+QEMU_ONLY: Mapping[str, object] = {
+    "xen": "4.20",
+    "xen_image": None,
+    "symbols": None,
+    "capture": None,
+    "dom0": False,
+    "memory": 0,
+    "stopped": False,
+    "eim": False,
+    "qemu": "system",
+    "uefi": False,
+    "crash": None,
+}
+HVM_ONLY: Mapping[str, object] = {"cpus": None, "vcpus": None, "guest": None, "no_posting": False}
+"""Options of `lab up` that one kind of lab has, with what they are if not given."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--qemu", default="system", metavar="WHICH", help="system, trixie (Debian 13's QEMU 10, downloaded) or a path"
     )
+
+    hvm = up.add_argument_group("an HVM lab", "a Xen in Bochs, with vCPUs whose posted-interrupt descriptors are real")
+    hvm.add_argument("--hvm", action="store_true", help="start one of these (10 s, 128 MiB)")
+    hvm.add_argument("--cpus", type=int, metavar="N", help="physical CPUs (default: 2)")
+    hvm.add_argument("--vcpus", type=int, metavar="N", help="vCPUs of the guest (default: 6)")
+    hvm.add_argument("--guest", metavar="NAME", help="what they do: idle, storm, ipi or migrate (default: storm)")
+    hvm.add_argument("--no-posting", action="store_true", help="leave posting as Xen has it without a VT-d unit: off")
 
     listing = words.add_parser("list", help="the labs that run")
     for parser in (up, listing):
@@ -65,22 +92,28 @@ def run(args: argparse.Namespace) -> int:
     return commands[args.lab_command](args)
 
 
-def attach_line(lab: Lab) -> str:
+def attach_line(lab: AnyLab) -> str:
     """The command that attaches to a lab."""
     import shlex
 
+    from inspector.lab.hvm.lab import HvmLab
+
+    if isinstance(lab, HvmLab):
+        return shlex.join(lab.attach_words())
     words = ["vtdpi", "live", lab.gdb, *(["--symbols", str(lab.symbols)] if lab.symbols else []), "--qmp", str(lab.qmp)]
     return shlex.join(words)
 
 
 def _up(args: argparse.Namespace) -> int:
-    import json
     import shutil
 
     from inspector.base import signals
     from inspector.lab.lab import Lab
     from inspector.lab.machine import Recipe
 
+    if args.hvm:
+        return _up_hvm(args)
+    _refuse(args, HVM_ONLY, "is for HVM labs: add --hvm")
     recipe = Recipe(
         xen=args.xen,
         image=args.xen_image,
@@ -104,20 +137,54 @@ def _up(args: argparse.Namespace) -> int:
         return int(str(error.code))
     if not shutil.which("gdb"):
         _say("gdb is missing, which `vtdpi live` needs: install the package gdb")
+    _tell_up(args, lab)
+    return 0
+
+
+def _up_hvm(args: argparse.Namespace) -> int:
+    from inspector.base import signals
+    from inspector.lab.hvm.lab import HvmLab
+    from inspector.lab.hvm.machine import HvmRecipe
+
+    _refuse(args, QEMU_ONLY, "is not for HVM labs, which are Bochs with Debian's Xen and a dom0 and guest of their own")
+    given = {name: getattr(args, name) for name in ("cpus", "vcpus", "guest") if getattr(args, name) is not None}
+    recipe = HvmRecipe(**given, posting=not args.no_posting, name=args.name, append=args.append)
+    try:
+        lab = HvmLab.up(recipe, _say)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was left behind")
+        return 130
+    except signals.Ended as error:
+        _say(f"ended by {error.name}; nothing was left behind")
+        return int(str(error.code))
+    _tell_up(args, lab)
+    if lab.posting:
+        _say("real: Xen's code, VMX, APICv, posts by software; not there: a VT-d unit (device posts: `vtdpi lab post`)")
+    return 0
+
+
+def _refuse(args: argparse.Namespace, options: Mapping[str, object], why: str) -> None:
+    for name, default in options.items():
+        if getattr(args, name, default) != default:
+            raise UsageError(f"--{name.replace('_', '-')} {why}")
+
+
+def _tell_up(args: argparse.Namespace, lab: AnyLab) -> None:
+    import json
+
     if args.json:
         print(json.dumps(lab.record()))
     else:
         print(f"{lab.name} is up, its console in {lab.console}")
         print(attach_line(lab))
-    return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     import json
 
-    from inspector.lab.lab import Lab
+    from inspector.lab import labs as all_labs
 
-    labs = Lab.all()
+    labs = all_labs.running()
     if args.json:
         print(json.dumps({"labs": [lab.record() for lab in labs]}))
         return 0
@@ -129,18 +196,18 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> int:
-    from inspector.lab.lab import Lab
+    from inspector.lab import labs
 
-    lab = Lab.find(args.name)
+    lab = labs.find(args.name)
     for key in args.keys:
         print(visible(lab.keys(key)), end="")
     return 0
 
 
 def _down(args: argparse.Namespace) -> int:
-    from inspector.lab.lab import Lab
+    from inspector.lab import labs
 
-    for lab in Lab.all() if args.all else [Lab.find(args.name)]:
+    for lab in labs.running() if args.all else [labs.find(args.name)]:
         lab.down()
         print(f"{lab.name} is down")
     return 0

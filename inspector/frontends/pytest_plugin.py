@@ -12,7 +12,6 @@ def test_a_post_wakes(vtdpi_sim):
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,9 +100,9 @@ def vtdpi_sim() -> Callable[..., SimulatedMachine]:
     def make(
         scenario: str | Path = "idle", version: str = "current", seed: int = 0, steps: int = 0
     ) -> SimulatedMachine:
+        from inspector.targets.options import SimOptions
         from inspector.targets.sim.simulation import simulated
 
-        asked = {"scenario": str(scenario), "version": version, "seed": seed, "steps": steps}
-        return SimulatedMachine(simulated(Namespace(load=None, build=None, replay=None, at=None, **asked)))
+        return SimulatedMachine(simulated(SimOptions(str(scenario), seed, version, steps=steps)))
 
     return make

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import io
-import re
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import gdb  # type: ignore[import-untyped]
@@ -15,7 +12,8 @@ import gdb  # type: ignore[import-untyped]
 from inspector import commands
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.base.foreign_text import visible
-from inspector.commands import COMMANDS
+from inspector.commands import BUILT_IN
+from inspector.commands.command import Example
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
 from inspector.shell import request
@@ -42,8 +40,10 @@ words were wrong, 3 if something could not be read."""
 def define() -> None:
     """Define the commands."""
     _named(_Prefix, PREFIX_HELP)("vtdpi", gdb.COMMAND_DATA, prefix=True)
-    for name, summary in COMMANDS.items():
-        _named(_Command, f"{_capital(summary)}.\n\n{_explained(name)}")(name)
+    for name, listed in BUILT_IN.items():
+        _named(_Command, f"{_capital(listed.summary)}.\n\n`vtdpi {name} --help` tells its options, with examples.")(
+            name
+        )
 
 
 def run(words: list[str]) -> None:
@@ -77,7 +77,7 @@ def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     out, err = io.StringIO(), io.StringIO()
     packages.need()
     if "-h" in words[1:] or "--help" in words[1:]:
-        return _in_gdb(request.parser(words[0], "vtdpi ").format_help()), "", 0, False
+        return request.parser(commands.load(words[0]), "vtdpi ", in_gdb).format_help(), "", 0, False
     request.parse(words, "vtdpi ")
     if words[0] in INSTEAD:
         raise UsageError(INSTEAD[words[0]])
@@ -122,21 +122,9 @@ def _named(kind: type, doc: str) -> Any:
     return type(kind.__name__, (kind,), {"__doc__": doc})
 
 
-def _explained(name: str) -> str:
-    """The command's own help, without importing what the command needs: gdb starts faster."""
-    source = Path(str(commands.__file__)).with_name(f"{name}.py").read_text("utf-8")
-    return _in_gdb(ast.get_docstring(ast.parse(source)) or "")
-
-
-def _in_gdb(text: str) -> str:
-    """A command's help with its examples as one types them in gdb: without the target, and a command a line."""
-
-    def typed(example: re.Match[str]) -> str:
-        words = example[2].removeprefix("-c ")
-        parts = words.split(" -c ") if words != example[2] else [words]
-        return "\n".join(f"{example[1]}vtdpi {part}" for part in parts)
-
-    return re.sub(r"^( *)vtdpi (?:live|dump FILE|sim) (.*)$", typed, text, flags=re.MULTILINE)
+def in_gdb(example: Example) -> str:
+    """An example as one types it in gdb."""
+    return example.of_session("vtdpi ")
 
 
 def _capital(text: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import gdb  # type: ignore[import-untyped]
 
+from inspector import commands
 from inspector.base.errors import UNREADABLE
-from inspector.commands import COMMANDS
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
 from inspector.repl.grammar import COMMAND, FILE, Grammar, Syntax, Value
@@ -52,7 +52,7 @@ def _candidates(syntax: Syntax, value: Value | None, words: list[str], last: str
     yield from value.choices
     for kind in value.kinds:
         if kind == COMMAND:
-            yield from COMMANDS
+            yield from commands.names()
         else:
             yield from (name for name, _ in _of(kind).beginning(last))
 

@@ -71,6 +71,8 @@ class Lab:
         """The running labs, by name. What dead ones, or a start that was killed, left behind is removed."""
         labs = []
         for directory in state.directories():
+            if "kind" in (state.load(directory) or {}):
+                continue  # of another kind
             lab = cls._load(directory)
             if lab and lab.is_running():
                 labs.append(lab)

@@ -7,6 +7,7 @@ release, and takes the mirror that the machine already uses.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from inspector.lab import LabError, Missing, Say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = "https://deb.debian.org/debian"
+CHECKSUMS = "packages.sha256"
+"""In an unpacked tree: which packages are in it, with their checksums, as `sha256sum` prints them."""
 LISTS_LAST = 24 * 3600
 """Seconds until package lists are fetched again before a download."""
 
@@ -64,6 +67,7 @@ def tree(
     say: Say,
     finish: Callable[[Path], None] | None = None,
     dependencies: bool = False,
+    chosen: Callable[[str], bool] = lambda package: True,
 ) -> Path:
     """The directory, named `name` in the cache, that holds the unpacked packages.
 
@@ -75,6 +79,7 @@ def tree(
         packages: `PACKAGE` or `PACKAGE=VERSION`, or what finds that out when it is needed.
         finish: what is made of the unpacked files, in place, before anyone sees them.
         dependencies: all that the packages depend on as well, the C library included.
+        chosen: which of those, by their names; all, unless told.
 
     Raises:
         NotOffered: the release has no such package or version.
@@ -91,7 +96,7 @@ def tree(
             root = Path(scratch) / "root"
             root.mkdir()
             names = [package if isinstance(package, str) else package(apt) for package in packages]
-            apt.unpack(names, Path(scratch), root, dependencies)
+            apt.unpack(names, Path(scratch), root, dependencies, chosen)
             if finish:
                 finish(root)
             root.rename(place)
@@ -130,11 +135,18 @@ class Apt:
                     "or name your own with --xen-image and --symbols"
                 )
 
-    def unpack(self, packages: Sequence[str], scratch: Path, root: Path, dependencies: bool) -> None:
+    def unpack(
+        self,
+        packages: Sequence[str],
+        scratch: Path,
+        root: Path,
+        dependencies: bool,
+        chosen: Callable[[str], bool] = lambda package: True,
+    ) -> None:
         """Download into `scratch` and unpack into `root`; see `tree`."""
         updated = self._update(only_if_old=True)
         try:
-            self._download(packages, scratch, dependencies)
+            self._download(packages, scratch, dependencies, chosen)
         except NotOffered:
             raise
         except LabError:
@@ -142,8 +154,11 @@ class Apt:
             if updated:
                 raise
             self._update(only_if_old=False)
-            self._download(packages, scratch, dependencies)
-        for archive in sorted(scratch.glob("*.deb")):
+            self._download(packages, scratch, dependencies, chosen)
+        archives = sorted(scratch.glob("*.deb"))
+        sums = [f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n" for archive in archives]
+        (root / CHECKSUMS).write_text("".join(sums))
+        for archive in archives:
             _run(["dpkg-deb", "-x", str(archive), str(root)], f"{archive.name} cannot be unpacked")
             archive.unlink()
 
@@ -153,13 +168,16 @@ class Apt:
         text = _run(self._apt("apt-cache", "depends", package), f"{package} cannot be looked up")
         return re.findall(r"^\s*Depends: ([^<\s]\S*)$", text, re.MULTILINE)
 
-    def _download(self, packages: Sequence[str], scratch: Path, dependencies: bool) -> None:
+    def _download(
+        self, packages: Sequence[str], scratch: Path, dependencies: bool, chosen: Callable[[str], bool]
+    ) -> None:
         if dependencies:
             text = _run(
                 self._apt("apt-get", "-s", "install", "--no-install-recommends", *packages),
                 f"what {', '.join(packages)} depends on cannot be found out",
             )
-            packages = [f"{name}={version}" for name, version in re.findall(r"^Inst (\S+) \((\S+) ", text, re.M)]
+            found = re.findall(r"^Inst (\S+) \((\S+) ", text, re.M)
+            packages = [f"{name}={version}" for name, version in found if chosen(name)]
         several = f"{packages[0]} and {len(packages) - 1} more" if len(packages) > 2 else " and ".join(packages)
         self.say(f"downloading {several}")
         _run(self._apt("apt-get", "-q", "download", *packages), f"{several} cannot be downloaded", cwd=scratch)

@@ -25,6 +25,7 @@ SCHEMA = 2
 FORMAT = "vtdpi snapshot"
 IDLE = "idle"
 IN_XEN, IN_GUEST, IN_PV = "xen", "guest", "pv"
+CRASHED, CRASHED_OR_IN_GUEST = "crashed", "crashed or guest"
 
 BLOCK, SWITCH_FROM, SWITCH_TO, RESUME = "block", "switch_from", "switch_to", "resume"
 MARKER = (1 << 32) - 1
@@ -117,7 +118,8 @@ class Cpu:
         current: the vCPU that it runs, `idle`, or None if not known.
         loaded: the vCPU whose state it holds (`curr_vcpu`), which a lazy switch leaves behind.
         mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv`
-            (a paravirtualised guest), `idle`.
+            (a paravirtualised guest), `idle`. In a crash dump, before it was stopped; there also `crashed` for the one
+            that crashed, and `crashed or guest` where that cannot be told from one that was stopped in a guest.
         irr, isr: vectors in its local APIC.
         interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
     """
@@ -138,7 +140,7 @@ class Cpu:
     @property
     def in_guest(self) -> bool | None:
         """Whether it executes a hardware-virtualised guest; None if not known."""
-        return None if self.mode is None else self.mode == IN_GUEST
+        return None if self.mode in (None, CRASHED_OR_IN_GUEST) else self.mode == IN_GUEST
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from argparse import REMAINDER, Action
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from inspector.commands import COMMANDS
-from inspector.repl.objects import KINDS
-from inspector.shell import request
-from inspector.shell.help import BUILT_IN
+from inspector import commands
+from inspector.base.arguments import COMMAND, FILE, Argument, Form, arguments_of
+from inspector.base.errors import UsageError
+from inspector.shell.help import OF_THE_SHELL
 
-FILE = "FILE"
-COMMAND = "COMMAND"
-# The names that commands give to files: `diff A B`.
-FILES = ("FILE", "A", "B")
+__all__ = ["COMMAND", "FILE", "Grammar", "Option", "Syntax", "Value"]
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a word stands for: one of `choices`, or an object of one of `kinds` (a file, a command, or of KINDS)."""
+    """What a word stands for: one of `choices`, or an object of one of `kinds` (a file, a command, or of KINDS).
+
+    `keywords` are those of the choices that another word follows, and what that stands for.
+    """
 
     kinds: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     help: str = ""
+    keywords: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,11 @@ class Grammar:
     """The syntax of every command. Loading imports the commands: do it where nobody waits."""
 
     def __init__(self) -> None:
+        self.summaries = {**commands.summaries(), **OF_THE_SHELL}
         self.commands: dict[str, Syntax] = {"help": Syntax({}, [Value((COMMAND,))]), "quit": Syntax({}, [])}
-        for name in COMMANDS:
-            self.commands[name] = _syntax(request.parser(name)._actions)
+        for name in commands.names():
+            with suppress(UsageError):
+                self.commands[name] = _syntax(commands.load(name).arguments)
 
     def at(self, words: Sequence[str]) -> tuple[Syntax, Value | None] | None:
         """The command that the words before the cursor begin with, and what the next may stand for beside an option.
@@ -72,9 +74,6 @@ class Grammar:
             return None
         if syntax.nested:
             return self.at(words[1:]) if words[1:] else (Syntax({}, []), Value((COMMAND,)))
-        if len(words) > 1 and words[-1] in self.commands and self.commands[words[-1]].words:
-            # `route irte N`: what the command of that name takes.
-            return syntax, self.commands[words[-1]].words[0]
         number = 0
         pending: Value | None = None
         for word in words[1:]:
@@ -84,33 +83,35 @@ class Grammar:
                 option = syntax.options.get(word)
                 pending = option.value if option else None
             else:
+                place = syntax.word(number)
                 number += 1
+                if place and word in place.keywords:
+                    pending = place.keywords[word]
         return syntax, pending or syntax.word(number)
 
 
-def _syntax(actions: Iterable[Action]) -> Syntax:
+def _syntax(declared: type) -> Syntax:
     options: dict[str, Option] = {}
     words: list[Value] = []
     more = nested = False
-    for action in actions:
-        if action.option_strings:
-            value = None if action.nargs == 0 else _value(action)
-            options |= {name: Option(action.help or "", value) for name in action.option_strings}
-        elif action.nargs == REMAINDER:
+    for each in arguments_of(declared):
+        if each.flags:
+            value = _value(each) if each.takes_value else None
+            options |= {name: Option(each.help, value) for name in each.flags}
+        elif each.form is Form.REST:
             nested = True
         else:
-            words.append(_value(action))
-            more = action.nargs in ("+", "*")
+            words.append(_value(each))
+            more = each.form is Form.MANY
+    options |= {"--json": Option("one JSON document and nothing else", None)}
     return Syntax(options, words, more, nested)
 
 
-def _value(action: Action) -> Value:
-    metavar = str(action.metavar or "")
-    named = [action.dest.upper(), *re.findall(r"\w+", metavar)]
-    kinds = dict.fromkeys(FILE if name in FILES else name for name in named if name in KINDS or name in FILES)
-    keywords = re.findall(r"\b[a-z]+\b", metavar) if "|" in metavar else ()
-    return Value(tuple(kinds), (*map(str, action.choices or ()), *keywords), action.help or "")
+def _value(each: Argument) -> Value:
+    kinds = dict.fromkeys(kind for word in each.words for kind in word.completed_by)
+    keywords = {name: Value((kind,) if kind else ()) for word in each.words for name, kind in word.keywords.items()}
+    return Value(tuple(kinds), (*each.choices, *keywords), each.help, keywords)
 
 
-SUMMARIES = {**COMMANDS, **BUILT_IN}
-"""Every word that a line may begin with, and what it is for."""
+SUMMARIES = {**{name: listed.summary for name, listed in commands.BUILT_IN.items()}, **OF_THE_SHELL}
+"""Every word of our own that a line may begin with, and what it is for."""

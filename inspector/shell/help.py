@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from inspector.commands import COMMANDS
+from inspector import commands
+from inspector.commands.command import Example
 from inspector.model.answer import Answer, Block, Facts, Text
 from inspector.shell import request
 
-BUILT_IN = {
+OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",
     "quit": "leave, with the target as it was found (or Ctrl-D)",
 }
@@ -23,7 +23,10 @@ LINES = (
 )
 
 
-def answer(words: Sequence[str], aliases: Mapping[str, str] | None = None) -> Answer:
+def answer(
+    words: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+) -> Answer:
     """The list of commands, or one command's help.
 
     Raises:
@@ -31,25 +34,14 @@ def answer(words: Sequence[str], aliases: Mapping[str, str] | None = None) -> An
     """
     if words and words[0] in (aliases or {}):
         return Answer({"alias": words[0]}, [Text(f"{words[0]} is an alias of: {(aliases or {})[words[0]]}")])
-    if words and words[0] in BUILT_IN:
-        return Answer({"command": words[0]}, [Text(f"{words[0]}: {BUILT_IN[words[0]]}")])
+    if words and words[0] in OF_THE_SHELL:
+        return Answer({"command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
     if words:
-        text = in_session(request.parser(words[0]).format_help())
+        text = request.parser(commands.load(words[0]), example=Example.of_session).format_help()
         return Answer({"command": words[0], "help": text}, [Text(text.rstrip())])
-    every = {**COMMANDS, **BUILT_IN}
+    every = {**commands.summaries(), **OF_THE_SHELL}
     blocks: list[Block] = [Facts(list(every.items()), "commands")]
     if aliases:
         blocks.append(Facts(list(aliases.items()), "aliases"))
     blocks.append(Facts(LINES, "lines"))
     return Answer({"commands": every, "aliases": dict(aliases or {})}, blocks)
-
-
-def in_session(text: str) -> str:
-    """A command's help with its examples as one types them in a session: without `vtdpi` and the target."""
-    examples = re.sub(r"^( *)vtdpi (?:live|dump FILE|sim) (?!-c)", r"\1", text, flags=re.MULTILINE)
-    return re.sub(
-        r"^( *)vtdpi (?:live|dump FILE|sim) (-c .*)$",
-        lambda line: "\n".join(line[1] + part.strip() for part in line[2].split("-c ") if part.strip()),
-        examples,
-        flags=re.MULTILINE,
-    )

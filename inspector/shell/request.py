@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from inspector import commands
+from inspector.base.arguments import arguments_of
 from inspector.base.errors import UsageError
-from inspector.commands import COMMANDS, Command, command
+from inspector.commands.command import Command, Example
+from inspector.shell.parsing import add_arguments, given
+
+if TYPE_CHECKING:
+    from inspector.capture.inspection import Inspection
+    from inspector.model.answer import Answer
 
 
 @dataclass(frozen=True)
 class Request:
-    """A command and its options, not yet run."""
+    """A command and its arguments, not yet run. `json` is whether the answer is to be JSON."""
 
-    name: str
-    module: Command
-    options: Namespace
+    command: Command
+    arguments: Any
+    json: bool
+
+    def answer(self, inspection: Inspection) -> Answer:
+        """The whole answer. Raises VtdpiError if nothing could be read."""
+        return self.command.answer(inspection, self.arguments)
 
 
-class _Parser(ArgumentParser):
+class Parser(ArgumentParser):
+    """A parser whose complaint is a UsageError."""
+
     def error(self, message: str) -> NoReturn:
+        """As ArgumentParser.error. Raises UsageError."""
         raise UsageError(f"{message} (`{self.prog} --help` tells the options)")
 
 
@@ -39,18 +52,21 @@ def parse(words: Sequence[str], prefix: str = "", json: bool = False) -> Request
         SystemExit: `--help` was asked for and printed.
     """
     name, *rest = words
-    options = parser(name, prefix, json).parse_args(rest)
-    return Request(name, command(name), options)
+    command = commands.load(name)
+    made = parser(command, prefix)
+    made.set_defaults(json=json)
+    options: Namespace = made.parse_args(rest)
+    return Request(command, given(command.arguments, options), options.json)
 
 
-def parser(name: str, prefix: str = "", json: bool = False) -> ArgumentParser:
-    """The parser of a command's options. Raises UsageError if there is no such command."""
-    if name not in COMMANDS:
-        near = get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no command {name!r}; there are {', '.join(COMMANDS)}{hint}")
-    module = command(name)
-    made = _Parser(f"{prefix}{name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
-    module.arguments(made)
-    made.add_argument("--json", action="store_true", default=json, help="one JSON document and nothing else")
+def parser(command: Command, prefix: str = "", example: Callable[[Example], str] = Example.of_shell) -> ArgumentParser:
+    """The parser of a command's options; `example` gives an example as one types it in one's place."""
+    made = Parser(
+        f"{prefix}{command.name}",
+        description=command.explained(example),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_arguments(made, command.arguments)
+    if not any(each.name == "json" for each in arguments_of(command.arguments)):
+        made.add_argument("--json", action="store_true", help="one JSON document and nothing else")
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,7 +12,7 @@ from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import visible
 from inspector.shell import request
-from inspector.targets.control import is_running
+from inspector.targets.control import Held, is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
@@ -113,16 +114,24 @@ class Session(Closing):
         wanted = request.parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
-            if is_running(inspection.target) and not getattr(wanted.module, "WHILE_RUNNING", False):
-                raise TargetError(f"{inspection.target.description} is running: `stop` it to read it")
-            answer = wanted.module.run(inspection, wanted.options)
+            with self._readable(inspection.target, wanted.command.while_running):
+                answer = wanted.answer(inspection)
             if lost := inspection.target.lost:
                 # Each thing that could not be read any more would say so, and none of them matters.
                 raise TargetError(lost)
             lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
         notes = [line for line in lines if line not in self._told]
         self._told.update(notes)
-        return Answered(answer, wanted.options.json, notes)
+        return Answered(answer, wanted.json, notes)
+
+    @staticmethod
+    def _readable(target: Target, while_running: bool) -> AbstractContextManager[None]:
+        """What a command runs in. Raises TargetError if the target runs, and has to stand still to be read."""
+        if while_running or not is_running(target):
+            return nullcontext()
+        if isinstance(target, Held):
+            return target.held()
+        raise TargetError(f"{target.description} is running: `stop` it to read it")
 
     def close(self) -> None:
         """Leave the target as it was found. Safe to call twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 
@@ -26,6 +27,14 @@ class Driven(Protocol):
 
     def drive(self, order: str, *arguments: object) -> object:
         """Do what a method of the machine does (`run`). Raises UsageError."""
+
+
+@runtime_checkable
+class Held(Protocol):
+    """A target that can be read while it runs."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """While this lasts, what is read is of one moment. The machine does not notice."""
 
 
 def is_running(target: object) -> bool:

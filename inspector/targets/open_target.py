@@ -1,19 +1,23 @@
-"""The words of the command line to the target that they name."""
+"""What a user says of a target to the target itself."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-
+from inspector.targets.options import LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
 
 
-def open_target(options: Namespace) -> Target:
-    """Attach to, or open, what `options.group` and its options name. Raises TargetError."""
-    if options.group == "sim":
+def open_target(options: Options) -> Target:
+    """Attach to, or open, what the options name. Raises TargetError."""
+    if isinstance(options, SimOptions):
         from inspector.targets.sim.simulation import simulated
 
         return simulated(options)
-    if options.group == "live":
+    if isinstance(options, LiveOptions) and options.address.startswith("bochs:"):
+        from inspector.lab.labs import find_hvm
+        from inspector.targets.live.bochs import Bochs
+
+        return Bochs(find_hvm(options.address.removeprefix("bochs:")).machine())
+    if isinstance(options, LiveOptions):
         from inspector.targets.live.gdb_mi import GdbMi
 
         return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)

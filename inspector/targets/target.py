@@ -28,6 +28,14 @@ class IoApic:
     redirection: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Crash:
+    """What a crashed Xen's own notes say: the physical address where its image starts, and that of its page tables."""
+
+    phys_start: int
+    root: int | None
+
+
 class Target(Closing):
     """A machine, running or dumped. Use as a context manager: leaving it leaves the machine as it was found."""
 
@@ -42,6 +50,9 @@ class Target(Closing):
 
     beside: bool = False
     """Whether Xen is executed elsewhere than on its CPUs: by a simulation's control domain."""
+
+    crash: Crash | None = None
+    """Set if this is what a crashed Xen left: then some of the evidence was changed by the crash itself."""
 
     @property
     def lost(self) -> str | None:

@@ -1,25 +1,22 @@
-"""Find the ACPI DMAR table in physical memory, as a BIOS leaves it (ACPI 5.2.5.1: RSDP in the EBDA or below 1 MiB)."""
+"""Find the ACPI DMAR table in physical memory, by the root pointer (ACPI 5.2.5) and the root table that it names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from re import finditer
+from itertools import chain
 from typing import Any
 
 from construct import ConstructError
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.model.vtd import Dmar, Hop, Scope
+from inspector.targets.ranges import Range
 from inspector.targets.target import Target
-from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDP_ALIGNMENT, RSDT, XSDT, checksum
+from inspector.vtd import root_pointer
+from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDT, XSDT
 from structs.dmar import DMAR, SCOPE_FLAGS, SIGNATURES
 
-PAGE = 0x1000
-EBDA_POINTER = 0x40E
-EBDA_SIZE = 0x400
-BIOS_AREA = (0xE0000, 0x20000)
-RSDP_SIGNATURE = b"RSD PTR "
-RSDP_V1_SIZE = 20
 TABLE_LIMIT = 1 << 20
 
 
@@ -32,13 +29,15 @@ class Described:
     include_all: bool = False
 
 
-def find_dmar(target: Target) -> tuple[int, Any]:
-    """The physical address of the DMAR table, and the table as `structs.dmar.DMAR` parses it.
+def find_dmar(
+    target: Target, roots: Sequence[int] = (), areas: Sequence[Range] = (), search: bool = True
+) -> tuple[int, Any]:
+    """The physical address of the DMAR table, and the table as `structs.dmar.DMAR` parses it; see `find`.
 
     Raises:
-        VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read or is not sound.
+        VtdpiError: as `find`, or the table is not sound.
     """
-    found = find(target)
+    found = find(target, roots, areas, search)
     return found.address, parsed(found)
 
 
@@ -67,58 +66,61 @@ def _scope(scope: Any) -> Scope:
     return Scope(scope["type"], scope["enumeration_id"], sid, scope["start_bus"], path, flags)
 
 
-def find(target: Target) -> Dmar:
+def find(target: Target, roots: Sequence[int] = (), areas: Sequence[Range] = (), search: bool = True) -> Dmar:
     """The DMAR table as it lies in memory.
+
+    Args:
+        roots: addresses at which a root pointer is known to be.
+        areas: memory that the firmware has told to hold ACPI tables.
+        search: whether to search RAM below 4 GiB if no root pointer is where it should be.
 
     Raises:
         VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read.
     """
-    root = _root(target)
-    addresses = (XSDT if root["signature"] == b"XSDT" else RSDT).parse(_table(target, root["address"]))["body"][
-        "entries"
-    ]
-    headers = target.read_parts([(address, HEADER_SIZE) for address in addresses])
-    for address, header in zip(addresses, headers, strict=True):
+    found = chain(
+        root_pointer.at_addresses(target, roots),
+        root_pointer.in_bios_areas(target),
+        chain.from_iterable(root_pointer.within(target, area) for area in areas),
+        root_pointer.by_search(target) if search else (),
+    )
+    problem: VtdpiError | None = None
+    for address, raw in found:
+        try:
+            return _dmar(target, address, raw)
+        except VtdpiError as error:
+            # A stale copy may lie beside the one in use: the first complaint is told if none leads anywhere.
+            problem = problem or error
+    raise problem or VtdpiError(_no_root_pointer(target, search))
+
+
+def _dmar(target: Target, address: int, raw: bytes) -> Dmar:
+    addresses = list(_tables(target, address, raw))
+    headers = target.read_parts([(at, HEADER_SIZE) for at in addresses])
+    for at, header in zip(addresses, headers, strict=True):
         if header is not None and header[:4] in SIGNATURES:
-            return Dmar(address, _table(target, address))
+            return Dmar(at, _table(target, at))
     raise VtdpiError(f"no DMAR among the {len(addresses)} ACPI tables: this machine describes no VT-d unit")
 
 
-def _root(target: Target) -> dict[str, Any]:
-    """Address and signature of the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred."""
-    for start, area in _areas(target):
-        for at in (match.start() for match in finditer(RSDP_SIGNATURE, area)):
-            whole = at % RSDP_ALIGNMENT == 0 and at + RSDP_V1_SIZE <= len(area)
-            if whole and checksum(area[at : at + RSDP_V1_SIZE]) == 0:
-                try:
-                    rsdp = RSDP.parse(area[at:])
-                except ConstructError as error:
-                    raise VtdpiError(
-                        f"the ACPI root pointer at {start + at:#x} is not sound: {_first_line(error)}"
-                    ) from None
-                if rsdp["extended"] and rsdp["extended"]["xsdt_address"]:
-                    return {"signature": b"XSDT", "address": rsdp["extended"]["xsdt_address"]}
-                return {"signature": b"RSDT", "address": rsdp["rsdt_address"]}
-    raise VtdpiError(
-        "no ACPI root pointer below 1 MiB (not part of this target, or firmware that keeps it elsewhere): no DMAR table"
-    )
+def _tables(target: Target, address: int, raw: bytes) -> Iterator[int]:
+    """The addresses in the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred."""
+    try:
+        rsdp = RSDP.parse(raw)
+    except ConstructError as error:
+        raise VtdpiError(f"the ACPI root pointer at {address:#x} is not sound: {_first_line(error)}") from None
+    extended = rsdp["extended"] and rsdp["extended"]["xsdt_address"]
+    schema, root = (XSDT, extended) if extended else (RSDT, rsdp["rsdt_address"])
+    try:
+        yield from schema.parse(_table(target, root))["body"]["entries"]
+    except ConstructError as error:
+        raise VtdpiError(f"the ACPI root table at {root:#x} is not sound: {_first_line(error)}") from None
 
 
-def _areas(target: Target) -> list[tuple[int, bytes]]:
-    """The places where a root pointer may be, holes left out."""
-    wanted = [(BIOS_AREA[0] + at, PAGE) for at in range(0, BIOS_AREA[1], PAGE)]
-    pointer = target.read_parts([(EBDA_POINTER, 2)])[0]
-    if pointer is not None and (ebda := int.from_bytes(pointer, "little") << 4) >= PAGE:
-        wanted.insert(0, (ebda, EBDA_SIZE))
-    areas: list[tuple[int, bytes]] = []
-    for (address, _), part in zip(wanted, target.read_parts(wanted), strict=True):
-        if part is None:
-            continue
-        if areas and areas[-1][0] + len(areas[-1][1]) == address:
-            areas[-1] = (areas[-1][0], areas[-1][1] + part)
-        else:
-            areas.append((address, part))
-    return areas
+def _no_root_pointer(target: Target, searched: bool) -> str:
+    where = "below 1 MiB"
+    if searched and target.memory() and target.scannable:
+        where = "below 4 GiB" if not root_pointer.alive(target) else "below 1 MiB, or in the last 64 MiB below 4 GiB"
+    return f"no ACPI root pointer {where} (not part of this target, or firmware that keeps it elsewhere): no DMAR table"
 
 
 def _table(target: Target, address: int) -> bytes:

@@ -87,13 +87,25 @@ class PageTables:
             size -= length
         return pieces
 
+    def entry(self, address: int, level: int) -> int:
+        """The entry that leads to a virtual address in the tables of a level, which is one of LEVELS; 0 if a table
+        above it has none. Raises NotMapped if a table cannot be read.
+        """
+        table = self.root
+        for shift in LEVELS:
+            entry = int(self.table(table, address)[address >> shift & 0x1FF])
+            if shift == level or not entry & PRESENT or entry & LARGE:
+                return entry if shift == level else 0
+            table = entry & ADDRESS
+        return 0
+
     def _walk(self, address: int) -> tuple[int, int]:
         """The physical address, and how many bytes from there lie in the same page."""
         if not 0 <= address < 1 << 64 or (address >> 47) not in (0, 0x1FFFF):
             raise NotMapped(address, "it is not canonical")
         table = self.root
         for shift in LEVELS:
-            entry = int(self._table(table, address)[address >> shift & 0x1FF])
+            entry = int(self.table(table, address)[address >> shift & 0x1FF])
             if not entry & PRESENT:
                 raise NotMapped(address, f"its entry {entry:#x} in the table at {table:#x} is not present")
             if shift == 12 or (entry & LARGE and shift < 39):
@@ -102,7 +114,8 @@ class PageTables:
             table = entry & ADDRESS
         raise AssertionError("the last level always ends the walk")
 
-    def _table(self, table: int, address: int) -> np.ndarray:
+    def table(self, table: int, address: int = 0) -> np.ndarray:
+        """The entries of the table at a physical address. Raises NotMapped, for `address`, if it cannot be read."""
         if table not in self._tables:
             try:
                 self._tables[table] = np.frombuffer(self.target.read(table, PAGE), "<u8")

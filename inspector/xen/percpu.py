@@ -12,7 +12,8 @@ from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
-from inspector.xen.cpus import CPUS_LIMIT
+from inspector.xen import shootdown
+from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mask
 from inspector.xen.paging import ADDRESS, PageTables
 from inspector.xen.xen import Xen, image_base
 from structs.pi_desc import vectors
@@ -30,9 +31,6 @@ RESET = (0xFFF0, 0xF000)
 RFLAGS = "guest_cpu_user_regs.rflags"
 RFLAGS_1, RFLAGS_IF = 1 << 1, 1 << 9
 
-BAD_APICID = (1 << 32) - 1
-MASK64 = (1 << 64) - 1
-
 
 def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
     """Every CPU that is online, or is not and still has a per-CPU area, in order.
@@ -43,9 +41,9 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
         NotMapped, NotReadable, ProfileError: not even which CPUs are online can be read.
     """
     count = min(xen.variable("nr_cpu_ids", 4), CPUS_LIMIT)
-    mask = int.from_bytes(xen.memory.read(xen.profile.symbol("cpu_online_map"), -(-count // 64) * 8), "little")
     apics = xen.array("x86_cpu_to_apicid", 4, count)
-    offsets = [_offset(xen, offset) for offset in xen.array("__per_cpu_offset", 8, count)]
+    offsets = areas(xen, count)
+    mask = online_mask(xen, apics, offsets)
     chosen = [cpu for cpu in range(count) if mask >> cpu & 1 or (offsets[cpu] is not None and apics[cpu] != BAD_APICID)]
     found = [Cpu(cpu, apics[cpu], bool(mask >> cpu & 1), offsets[cpu]) for cpu in chosen]
     for cpu in found:
@@ -64,19 +62,24 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
         name = names.get(loaded.get(cpu.cpu, 0))
         cpu = replace(cpu, softirqs=softirqs.get(cpu.cpu), loaded=name, current=names.get(scheduled.get(cpu.cpu, 0)))
         made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual, xen) if cpu.cpu in registers else cpu)
-    return made
+    crashed = {cpu for cpu, running in registers.items() if running.at_crash}
+    return shootdown.with_modes(xen, made, crashed, paravirtual) if xen.memory.target.crash else made
 
 
 class _Running:
-    """A CPU's registers, whether it executes Xen, and its `struct cpu_info` if so."""
+    """A CPU's registers, whether it executes Xen, and its `struct cpu_info` if so.
+
+    In a crash dump the registers are those before the NMI that stopped the CPU; `at_crash` if there were none before.
+    """
 
     def __init__(self, xen: Xen, cpu: Registers) -> None:
         self.index = cpu.index
-        self.registers = cpu.registers
-        self.in_xen = _in_xen(xen, cpu.registers)
+        self.registers = shootdown.before_the_nmi(xen, cpu.registers) if xen.memory.target.crash else cpu.registers
+        self.at_crash = self.registers is cpu.registers and xen.memory.target.crash is not None
+        self.in_xen = _in_xen(xen, self.registers)
         self.current: int | None = None
         self.interruptible: bool | None = None
-        if self.in_xen and "rsp" in cpu.registers:
+        if "rsp" in cpu.registers and _in_xen(xen, cpu.registers):
             top = (cpu.registers["rsp"] | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
             rflags = (RFLAGS,) if xen.profile.has("cpu_info", RFLAGS) else ()
             if info := xen.structs("cpu_info", [top], "processor_id", "current_vcpu", *rflags)[0]:
@@ -114,6 +117,7 @@ def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], parav
         current = names.get(running.current)
     elif not running.in_xen:
         current = cpu.loaded if cpu.loaded not in (None, IDLE) else current
+    if not running.in_xen:
         mode = IN_PV if current in paravirtual else IN_GUEST
     registers = running.registers
     if current == IDLE and xen_idles(xen, registers["rip"]):
@@ -131,12 +135,6 @@ def interruptible(rflags: int) -> bool | None:
 def xen_idles(xen: Xen, rip: int) -> bool:
     """Whether an address lies in `default_idle`, where a CPU waits and has nothing half done."""
     return xen.profile.has_symbol("default_idle") and 0 <= rip - xen.profile.symbol("default_idle") < IDLE_SIZE
-
-
-def _offset(xen: Xen, offset: int) -> int | None:
-    """A per-CPU offset; None for the marker of a CPU without an area, whose addresses are not canonical."""
-    address = xen.profile.symbol("__per_cpu_start") + offset & MASK64
-    return offset if address >> 47 == 0x1FFFF else None
 
 
 def _pointers(xen: Xen, symbol: str, cpus: Sequence[Cpu]) -> dict[int, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,8 @@ class Xen:
 
     profile: Profile
     memory: PageTables
+    corrected: Mapping[str, int] = field(default_factory=dict)
+    """Variables whose value in memory is not the one that held while the machine ran: a crash has changed them."""
 
     @cached_property
     def phys_start(self) -> int:
@@ -35,6 +37,8 @@ class Xen:
 
     def variable(self, name: str, size: int) -> int:
         """An unsigned variable of `size` bytes."""
+        if name in self.corrected:
+            return self.corrected[name]
         return int.from_bytes(self.memory.read(self.profile.symbol(name), size), "little")
 
     def pointer(self, name: str) -> int:

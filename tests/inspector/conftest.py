@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,3 +123,44 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Ran(status, printed.out, printed.err)
 
     return command
+
+
+Segment = tuple[int, int, bytes]
+"""Physical address, virtual address, bytes."""
+
+
+def note(owner: str, kind: int, data: bytes) -> bytes:
+    """One ELF note, padded."""
+    name = owner.encode() + b"\0"
+    pad = lambda part: part + bytes(-len(part) % 4)  # noqa: E731
+    return struct.pack("<III", len(name), len(data), kind) + pad(name) + pad(data)
+
+
+def core(segments: Sequence[Segment], notes: bytes = b"", many: bool = False, **header: int) -> bytes:
+    """An ELF core. `many` writes the segment count as cores with 65,535 or more do; `header` overrides its fields."""
+    count = len(segments) + 1
+    at = 64 + 56 * count + 64 * many
+    rows = [struct.pack("<IIQQQQQQ", 4, 0, at, 0, 0, len(notes), len(notes), 0)]
+    data = notes
+    for paddr, vaddr, content in segments:
+        rows.append(struct.pack("<IIQQQQQQ", 1, 6, at + len(data), vaddr, paddr, len(content), len(content), 0))
+        data += content
+    values = {"type": 4, "machine": 62, "class": 2, "data": 1, "phoff": 64, "shoff": 64 + 56 * count if many else 0}
+    values |= {"phnum": 0xFFFF if many else count, "phentsize": 56, "sh_info": count} | header
+    head = struct.pack(
+        "<4sBBB9xHHIQQQIHHHHHH",
+        *(b"\x7fELF", values["class"], values["data"], 1, values["type"], values["machine"], 1, 0),
+        *(values["phoff"], values["shoff"], 0, 64, values["phentsize"], values["phnum"], 64, int(many), 0),
+    )
+    section = struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, values["sh_info"], 0, 0) if many else b""
+    return head + b"".join(rows) + section + data
+
+
+@pytest.fixture(scope="session")
+def elf_note() -> Callable[..., bytes]:
+    return note
+
+
+@pytest.fixture(scope="session")
+def elf_core() -> Callable[..., bytes]:
+    return core

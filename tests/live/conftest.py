@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ import pytest
 
 from inspector.base.errors import VtdpiError
 from inspector.lab import Missing
+from inspector.lab.hvm.lab import HvmLab
+from inspector.lab.hvm.machine import HvmRecipe
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.lab.xen import DEBIAN
@@ -73,6 +76,24 @@ def labs(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[object
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield Labs(unavailable)
         for one in Lab.all():
+            one.down()
+
+
+@pytest.fixture(scope="module")
+def hvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[HvmRecipe], HvmLab]]:
+    """Call it with a recipe for an HVM lab. Without Debian's Bochs the test is skipped, loudly, also in CI."""
+
+    def up(recipe: HvmRecipe) -> HvmLab:
+        try:
+            return HvmLab.up(recipe, lambda line: print(line, file=sys.stderr))
+        except Missing as error:
+            warnings.warn(f"NO HVM LAB, none of its tests ran: {error}", stacklevel=1)
+            pytest.skip(f"no HVM lab: {error}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("hvm-state")))
+        yield up
+        for one in HvmLab.all():
             one.down()
 
 

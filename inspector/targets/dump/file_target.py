@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.dump import flattened
 from inspector.targets.dump.file import File
-from inspector.targets.dump.notes import Note, cpus_of
+from inspector.targets.dump.notes import Note, cpus_of, crash_of
 from inspector.targets.target import Cpu, Target
 
 ZEROS = 1 << 61
@@ -38,6 +38,7 @@ class FileTarget(Target):
         try:
             self._source, self.warnings = flattened.source_of(self._file)
             self._open()
+            self.crash = crash_of(self.notes)
         except BaseException:
             self.close()
             raise

@@ -1,11 +1,12 @@
 """ELF notes of a dump: the CPUs' registers, and what Xen left for whoever reads its crash.
 
-Sources: QEMU target/i386/arch_dump.c (NT_PRSTATUS and QEMUCPUState), Xen xen/include/xen/elfcore.h and
-xen/arch/x86/include/asm/elf.h (crash_xen_info_t, crash_xen_core_t).
+Sources: QEMU target/i386/arch_dump.c (NT_PRSTATUS and QEMUCPUState); Xen xen/include/xen/elfcore.h,
+xen/arch/x86/include/asm/elf.h (crash_xen_info_t, crash_xen_core_t) and xen/common/kexec.c (VMCOREINFO_XEN).
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.targets.dump.binary_layout import layout
-from inspector.targets.target import Cpu
+from inspector.targets.target import Cpu, Crash
 
 NT_PRSTATUS = 1
 XEN_ELFNOTE_CRASH_INFO = 0x1000001
@@ -52,6 +53,10 @@ _CRASH_INFO = layout(
     "major_version:u8 minor_version:u8 extra_version:u8 changeset:u8 compiler:u8 compile_date:u8 compile_time:u8"
     " tainted:u8 xen_phys_start:u8 dom0_pfn_to_mfn_frame_list_list:u8"
 )
+
+_PAGE_TABLES = re.compile(rb"^SYMBOL\(pgd_l4\)=([0-9a-f]{1,16})$", re.MULTILINE)
+_IMAGE_SIZE = 1 << 30
+"""Of virtual addresses that Xen's image has for itself; they begin at a multiple of it (XEN_VIRT_START)."""
 
 _CONTROL = ("cr0", "cr2", "cr3", "cr4")
 # gdb's registers that both kinds of CPU note have: all fields of an NT_PRSTATUS but these three.
@@ -94,12 +99,17 @@ def cpus_of(notes: Sequence[Note]) -> list[Cpu]:
     return [Cpu(index, of_cpu) for index, of_cpu in enumerate(registers)]
 
 
-def xen_phys_start(notes: Sequence[Note]) -> int | None:
-    """Where Xen's image begins in physical memory, if the dump is of Xen's own making and says so."""
+def crash_of(notes: Sequence[Note]) -> Crash | None:
+    """What Xen's notes say of its crash; None if the dump is of no crash of Xen's."""
+    start = root = None
     for note in notes:
         if (note.owner, note.type) == ("Xen", XEN_ELFNOTE_CRASH_INFO) and len(note.data) >= _CRASH_INFO.itemsize:
-            return int(np.frombuffer(note.data, _CRASH_INFO, 1)[0]["xen_phys_start"])
-    return None
+            start = int(np.frombuffer(note.data, _CRASH_INFO, 1)[0]["xen_phys_start"])
+        elif note.owner == "VMCOREINFO_XEN" and (found := _PAGE_TABLES.search(note.data)):
+            root = int(found[1], 16)
+    if start is None:
+        return None
+    return Crash(start, None if root is None else start + root % _IMAGE_SIZE)
 
 
 def _prstatus(data: bytes) -> dict[str, int]:

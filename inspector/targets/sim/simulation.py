@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from inspector.base.errors import NotReadable, UsageError
+from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Target
@@ -190,9 +190,9 @@ class Replay(Simulation):
         return self._steps - len(self.moving.ahead) if self._left is None else self._left
 
 
-def simulated(options: Namespace) -> Simulation:
+def simulated(options: SimOptions) -> Simulation:
     """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
-    made = _replay(options) if options.replay else Simulation(_machine(options))
+    made = _replay(options, options.replay) if options.replay else Simulation(_machine(options))
     # A bundled scenario has a name, not a file's; then there is no such file, or it is no harm to keep it.
     made.files = tuple(str(path) for path in (options.replay, options.load, options.scenario) if path)
     return made
@@ -210,21 +210,21 @@ def read_history(path: str) -> History:
     return found
 
 
-def _replay(options: Namespace) -> Replay:
+def _replay(options: SimOptions, path: str) -> Replay:
     for word, given in (("--scenario", options.scenario), ("--load", options.load), ("--steps", options.steps)):
         if given:
             raise UsageError(f"{word} stands beside --replay; a history tells its own scenario (--at STEP: how far)")
-    history = read_history(options.replay)
+    history = read_history(path)
     try:
         step = len(history.moves) if options.at is None else options.at
-        return Replay(history, step, Path(options.replay).name)
+        return Replay(history, step, Path(path).name)
     except SimError as error:
         raise UsageError(f"--at {options.at}: {error}") from None
 
 
-def _machine(options: Namespace) -> Machine:
+def _machine(options: SimOptions) -> Machine:
     if options.replay:
-        return _replay(options).moving
+        return _replay(options, options.replay).moving
     if options.at is not None:
         raise UsageError(f"--at {options.at}: it is a step of a history, which --replay FILE names")
     from sim_backend.machine.machine import Machine
@@ -244,11 +244,11 @@ def _machine(options: Namespace) -> Machine:
     return machine
 
 
-def serve(options: Namespace) -> int:
+def serve(options: SimOptions) -> int:
     """Serve the machine to gdb until Ctrl-C. Raises UsageError if the address or the machine is none."""
     from sim_backend.debug.gdb_server import GdbServer
 
-    host, _, port = options.serve.rpartition(":")
+    host, _, port = (options.serve or "").rpartition(":")
     if not port.isdigit():
         raise UsageError(f"--serve {options.serve}: expected HOST:PORT on a loopback address, such as 127.0.0.1:1234")
     try:

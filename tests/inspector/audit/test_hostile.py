@@ -6,15 +6,14 @@ import io
 import json
 import random
 import time
-from argparse import ArgumentParser
 
 import numpy as np
 import pytest
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.capture.inspection import Inspection
-from inspector.commands import command
 from inspector.model.snapshot import dumps, loads
+from inspector.shell.request import parse
 from inspector.targets.target import Target
 from inspector.views import json as json_view
 from inspector.views import text as text_view
@@ -50,13 +49,9 @@ def answers(target, commands=COMMANDS):
     """Every command's document, or its error; each within a second."""
     told = {}
     for words in commands:
-        name, *rest = words.split()
         started = time.process_time()
-        module = command(name)
-        parser = ArgumentParser()
-        module.arguments(parser)
         try:
-            answer = module.run(Inspection(target), parser.parse_args(rest))
+            answer = parse(words.split()).answer(Inspection(target))
             text_view.show(answer, io.StringIO())
             shown = io.StringIO()
             json_view.show(answer, shown)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.commands import COMMANDS
+from inspector.commands import BUILT_IN, load
 from inspector.repl import config
 from inspector.repl.colors import LineLexer
 from inspector.repl.grammar import Grammar
@@ -159,16 +159,18 @@ def test_a_configuration_that_makes_no_sense(text, message, machine, tmp_path):
     assert len(answer.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_examples_are_lines_of_a_session(name):
-    """Every example in a command's help is a line that its own parser takes."""
+    """Every example in a command's help is a line that its own parser takes, and the help shows it so."""
     from inspector.shell import line
 
-    told = help.in_session(request.command(name).__doc__)
-    examples = [text for text in told.splitlines()[1:] if text.strip().startswith((f"{name} ", "expect ", "cont"))]
-    for example in examples:
-        words = line.parse(example.split("   ")[0]).words
-        assert request.parse(words).name in COMMANDS
+    shown = help.answer([name]).document["help"]
+    assert load(name).examples
+    for example in load(name).examples:
+        for text in example.of_session().splitlines():
+            assert text in shown
+            assert request.parse(line.parse(text).words).command.name in BUILT_IN
+    assert "vtdpi sim" not in shown
 
 
 @pytest.mark.parametrize("text", ["irt --posted | less", "irte 0x18 'a b", "nonsense --x", "# only", "", "  irt # x"])

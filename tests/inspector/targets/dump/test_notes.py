@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.dump.notes import Note, cpus_of, parse_notes, xen_phys_start
+from inspector.targets.dump.notes import Note, cpus_of, crash_of, parse_notes
+from inspector.targets.target import Crash
 
 OWNERS = st.text("ABCDEFXen_", min_size=1, max_size=9)
 NOTES = st.lists(st.builds(Note, OWNERS, st.integers(0, 2**32 - 1), st.binary(max_size=30)), max_size=6)
@@ -68,11 +69,15 @@ def test_what_xen_leaves_in_its_crash_dump(elf_note: Callable[..., bytes]) -> No
     raw = elf_note("Xen", 0x1000001, info) + b"".join(elf_note("Xen", 0x1000002, r) for r in regs)
     notes, whole = parse_notes(raw)
     assert whole
-    assert xen_phys_start(notes) == 0x7A400000
+    assert crash_of(notes) == Crash(0x7A400000, None)
+    told = Note("VMCOREINFO_XEN", 0, b"SYMBOL(dom_io)=ffff82d040463840\nSYMBOL(pgd_l4)=ffff82d040476000\n\0\0")
+    assert crash_of([told, *notes]) == Crash(0x7A400000, 0x7A876000)
+    assert crash_of([told]) is None
+    assert crash_of([Note("VMCOREINFO_XEN", 0, b"SYMBOL(pgd_l4)=what"), *notes]) == Crash(0x7A400000, None)
     assert [dict(cpu.registers) for cpu in cpus_of(notes)] == [
         {"cr0": 0x80050033, "cr2": 0xDEAD, "cr3": cr3, "cr4": 0x26E0} for cr3 in (0x1000, 0x2000)
     ]
-    assert xen_phys_start([Note("Xen", 0x1000001, b"short")]) is None
+    assert crash_of([Note("Xen", 0x1000001, b"short")]) is None
 
 
 @pytest.mark.parametrize("size", [0, 8, 335, 337, 431])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from argparse import ArgumentParser
 
 import pytest
 
 from inspector.base.errors import NotReadable
 from inspector.capture.inspection import Inspection
-from inspector.commands import COMMANDS, command
+from inspector.commands import BUILT_IN
+from inspector.shell.request import parse
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.sim.simulation import Simulation
 from inspector.views import json as json_view
@@ -63,11 +63,8 @@ def ask(target):
     """Call it with a command's words for its JSON document. It must have no problems and no notes, and show as text."""
 
     def answer(*words):
-        module = command(words[0])
-        parser = ArgumentParser()
-        module.arguments(parser)
         inspection = Inspection(target)
-        result = module.run(inspection, parser.parse_args(words[1:]))
+        result = parse(words).answer(inspection)
         assert not [*inspection.problems, *inspection.notes, *result.problems, *result.notes]
         text_view.show(result, io.StringIO())
         shown = io.StringIO()
@@ -154,10 +151,7 @@ def test_what_is_written_is_seen(layout):
     memory.write(layout.units[0].queue, DESCRIPTOR.build({"type": 4, "g": 1, "iidx": 24}))
     memory.set_u64(machine.layout.register(0, "IQT"), 1 << 4)
     inspection = Inspection(Simulation(machine))
-    module = command("queue")
-    parser = ArgumentParser()
-    module.arguments(parser)
-    unit = module.run(inspection, parser.parse_args([])).document["units"][0]
+    unit = parse(["queue"]).answer(inspection).document["units"][0]
     assert (unit["head"], unit["tail"]) == (0, 1)
     pending = [(d["state"], d["kind"], d["iidx"]) for d in unit["descriptors"]]
     assert pending == [("pending", "interrupt entry cache", 24)]
@@ -191,23 +185,19 @@ def test_what_is_not_there_is_not_readable(target, layout):
 
 
 def test_every_command_is_tried_here():
-    assert set(COMMANDS) >= {"info", "irt", "irte", "dmar", "regs", "queue", "faults", "ioapic", "pi"}
+    assert set(BUILT_IN) >= {"info", "irt", "irte", "dmar", "regs", "queue", "faults", "ioapic", "pi"}
 
 
 @pytest.mark.parametrize("version", ["seed", "current"])
 def test_a_machine_that_moves_is_read_at_every_stop(version):
     machine = Machine(load("oversubscribed"), version=version, seed=3)
     target = Simulation(machine)
-    module = command("vcpus")
-    parser = ArgumentParser()
-    module.arguments(parser)
-    options = parser.parse_args([])
     situations = set()
     for _ in range(40):
         machine.run(211)
         target.touched()
         inspection = Inspection(target)
-        rows = module.run(inspection, options).document["vcpus"]
+        rows = parse(["vcpus"]).answer(inspection).document["vcpus"]
         assert not [*inspection.problems, *inspection.notes]
         layout = machine.layout
         for row in rows:
@@ -227,10 +217,6 @@ def test_a_core_of_a_machine_that_moved_tells_the_same(tmp_path):
     here = Simulation(machine)
     with (tmp_path / "core").open("wb") as file:
         here.write_core(file)
-    module = command("vcpus")
-    parser = ArgumentParser()
-    module.arguments(parser)
-    options = parser.parse_args([])
     with ElfCore(tmp_path / "core") as dump:
-        documents = [module.run(Inspection(target), options).document for target in (here, dump)]
+        documents = [parse(["vcpus"]).answer(Inspection(target)).document for target in (here, dump)]
     assert documents[0] == documents[1]

@@ -1,0 +1,229 @@
+"""The typed arguments of a command or a target: a dataclass, each field's type and metadata say what it is.
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Arguments:
+...     index: int = argument("the entry's index in the table", metavar="INDEX")
+...     posted: bool = flag("only entries in posted format")
+>>> [(each.name, each.flags, each.form) for each in arguments_of(Arguments)]
+[('index', (), <Form.ONE: 'one'>), ('posted', ('--posted',), <Form.FLAG: 'flag'>)]
+
+What a type means: `bool` is a flag; `X | None` may be left out; `tuple[X, ...]` may be repeated; `Literal` is one of
+these; a `Word` in `Annotated[X, Word(...)]` says how a word becomes an X, and what completes it. argparse's parser, the
+completion of the prompt and of gdb, and the help are made of this.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+REQUIRED = MISSING
+
+
+class BadWord(ValueError):
+    """A word that an argument does not take; says what it expects."""
+
+
+def _text(word: str) -> str:
+    return word
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a word stands for.
+
+    Attributes:
+        name: in help texts, such as `dXvY`.
+        read: the word's value. Raises BadWord.
+        kind: what completes it: a kind of object of the machine (`inspector.repl.objects.KINDS`), FILE or COMMAND.
+        noun, example: for a message on what was expected instead.
+        keywords: words that may stand here as they are, and the kind of the word that follows each.
+        kinds: if several complete it, instead of `kind`.
+    """
+
+    name: str
+    read: Callable[[str], object] = _text
+    kind: str = ""
+    noun: str = ""
+    example: str = ""
+    keywords: Mapping[str, str] = field(default_factory=dict, hash=False)
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def completed_by(self) -> tuple[str, ...]:
+        """The kinds that complete it."""
+        return self.kinds or ((self.kind,) if self.kind else ())
+
+
+def read_number(word: str) -> int:
+    """A number as C writes it: 24, 0x18. Raises BadWord."""
+    try:
+        value = int(word, 0)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise BadWord(f"{word!r} is no number; expected one such as 24 or 0x18")
+    return value
+
+
+def read_integer(word: str) -> int:
+    """A number that may be negative. Raises BadWord."""
+    try:
+        return int(word, 0)
+    except ValueError:
+        raise BadWord(f"{word!r} is no number; expected one such as 24 or -1") from None
+
+
+FILE, COMMAND = "FILE", "COMMAND"
+TEXT = Word("TEXT")
+NUMBER = Word("N", read_number, noun="number", example="24 or 0x18")
+PATH = Word("FILE", Path, kind=FILE)
+
+Integer = Annotated[int, Word("N", read_integer)]
+FileName = Annotated[str, Word("FILE", kind=FILE)]
+FilePath = Annotated[Path, PATH]
+
+
+class Form(Enum):
+    """How an argument stands in a line."""
+
+    ONE = "one"
+    FLAG = "flag"
+    MANY = "many"
+    REST = "rest"
+    """All words that follow, options of another command among them."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One field of the arguments' dataclass.
+
+    Attributes:
+        flags: an option's names (`--unit`); empty for what is told by its place.
+        words: what it may be, one of these; several are tried one after another.
+        choices: if it is one of a few words.
+        required: whether it must be there; for MANY, one at least.
+        group: options of one group exclude each other.
+    """
+
+    name: str
+    form: Form
+    help: str
+    flags: tuple[str, ...] = ()
+    words: tuple[Word, ...] = (TEXT,)
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    required: bool = False
+    metavar: str = ""
+    group: str = ""
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a word follows the option."""
+        return self.form is not Form.FLAG
+
+    def read(self, word: str) -> object:
+        """The value of a word. Raises BadWord."""
+        if len(self.words) == 1:
+            return self.words[0].read(word)
+        for each in self.words:
+            try:
+                return each.read(word)
+            except BadWord:
+                continue
+        expected = " nor ".join(f"{article(each.noun)}, such as {each.example}," for each in self.words)
+        raise BadWord(f"{word!r} is neither {expected}".rstrip(","))
+
+
+def article(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def argument(help: str, default: Any = REQUIRED, *, metavar: str = "", rest: bool = False) -> Any:
+    """A field that is told by its place.
+
+    Args:
+        help: what it is, in a few words.
+        default: its value if it is left out; without, it must be there.
+        metavar: its name in help texts (default: that of its Word).
+        rest: it takes all words that follow.
+    """
+    return _declared(default, help=help, metavar=metavar, rest=rest)
+
+
+def option(help: str, default: Any = None, *, flags: Sequence[str] = (), metavar: str = "", group: str = "") -> Any:
+    """A field that is told by its name: `--unit N`.
+
+    Args:
+        help: what it does, in a few words.
+        default: its value if it is not given; `()` for one that may be repeated.
+        flags: its names (default: that of the field).
+        metavar: what follows it in help texts (default: the name of its Word).
+        group: options of one group exclude each other.
+    """
+    return _declared(default, help=help, flags=tuple(flags), metavar=metavar, group=group, option=True)
+
+
+def flag(help: str, *, flags: Sequence[str] = (), group: str = "") -> Any:
+    """A field that is True if its name is given: `--posted`; see option()."""
+    return option(help, False, flags=flags, group=group)
+
+
+def _declared(default: Any, **metadata: object) -> Any:
+    if default is REQUIRED:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NoArguments:
+    """A command takes none."""
+
+
+def arguments_of(declared: type) -> tuple[Argument, ...]:
+    """The arguments that a dataclass declares, in order. Raises TypeError if it does not say what they are."""
+    hints = get_type_hints(declared, include_extras=True)
+    return tuple(_argument(each.name, hints[each.name], each.default, each.metadata) for each in fields(declared))
+
+
+def _argument(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Argument:
+    if "help" not in said:
+        raise TypeError(f"{name} is declared neither by argument() nor by option() or flag()")
+    is_option = bool(said.get("option"))
+    parts, many = _alternatives(hint), False
+    if len(parts) == 1 and get_origin(parts[0]) is tuple:
+        many, parts = True, _alternatives(get_args(parts[0])[0])
+    form = Form.REST if said.get("rest") else Form.MANY if many else Form.FLAG if parts == [bool] else Form.ONE
+    choices = get_args(parts[0]) if get_origin(parts[0]) is Literal else ()
+    words = tuple(map(_word, parts))
+    return Argument(
+        name,
+        form,
+        said["help"],
+        (said.get("flags") or (f"--{name.replace('_', '-')}",)) if is_option else (),
+        words,
+        choices,
+        None if default is REQUIRED else default,
+        default is REQUIRED,
+        said.get("metavar") or "|".join(word.name for word in words),
+        said.get("group", ""),
+    )
+
+
+def _alternatives(hint: Any) -> list[Any]:
+    """The types of a union, without None."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return [part for part in get_args(hint) if part is not type(None)]
+    return [hint]
+
+
+def _word(hint: Any) -> Word:
+    if get_origin(hint) is Annotated:
+        return next((each for each in hint.__metadata__ if isinstance(each, Word)), TEXT)
+    return {int: NUMBER, Path: PATH}.get(hint, TEXT)

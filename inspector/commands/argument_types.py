@@ -1,0 +1,59 @@
+"""What words of commands stand for: numbers, devices, vCPUs, with what completes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from inspector.base.arguments import BadWord, Word, read_number
+
+BDF = re.compile(r"(?:[0-9a-f]{1,4}:)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
+VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
+
+
+def read_bdf(word: str) -> int:
+    """A device `[segment:]bus:device.function` as a source-id; the segment is not part of it. Raises BadWord."""
+    match = BDF.fullmatch(word)
+    if not match or int(match[2], 16) > 31:
+        raise BadWord(f"{word!r} is no device; expected bus:device.function, such as 00:1f.0")
+    bus, device, function = (int(part, 16) for part in match.groups())
+    return bus << 8 | device << 3 | function
+
+
+def read_vcpu(word: str) -> str:
+    """A vCPU's name, `d1v2`. Raises BadWord."""
+    match = VCPU.fullmatch(word)
+    if not match:
+        raise BadWord(f"{word!r} is no vCPU; expected one such as d1v0")
+    return f"d{int(match[1])}v{int(match[2])}"
+
+
+def seconds(least: float, most: float, what: str = "time", expected: str = "seconds") -> Callable[[str], float]:
+    """What reads seconds between two bounds, both included."""
+
+    def read(word: str) -> float:
+        try:
+            value = float(word)
+        except ValueError:
+            value = -1.0
+        if not least <= value <= most:
+            raise BadWord(f"{word!r} is no {what}; expected {expected}, such as 0.5")
+        return value
+
+    return read
+
+
+def _number(name: str, kind: str, noun: str = "number", example: str = "24 or 0x18") -> Word:
+    return Word(name, read_number, kind, noun, example)
+
+
+Device = Annotated[int, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
+VcpuName = Annotated[str, Word("dXvY", read_vcpu, "dXvY", "vCPU", "d1v0")]
+CpuNumber = Annotated[int, _number("CPU", "CPU")]
+DomainNumber = Annotated[int, _number("DOMAIN", "DOMAIN")]
+UnitNumber = Annotated[int, _number("N", "UNIT")]
+EntryIndex = Annotated[int, _number("INDEX", "INDEX")]
+PhysicalAddress = Annotated[int, _number("ADDRESS", "ADDRESS", "address", "0x27bd2680")]
+RegisterName = Annotated[str, Word("REGISTER", kind="REGISTER")]
+RuleName = Annotated[str, Word("RULE", kind="RULE")]

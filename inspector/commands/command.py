@@ -1,0 +1,147 @@
+"""What a command is: a name, typed arguments, what it needs, and a function that answers.
+
+A command is one decorated function:
+
+    @dataclass(frozen=True)
+    class Arguments:
+        least: int = option("only vCPUs with so many vectors at least", 1)
+
+    @command(Arguments, Example("live", "pending --least 4", "the busy ones"))
+    def pending(inspection: Inspection, arguments: Arguments) -> Answer:
+        '''The vCPUs that have vectors pending.'''
+        ...
+
+The docstring is its help. A package of somebody else's names such a function by an entry point of the group
+`vtdpi.commands`; its summary, for the list of commands, is then the docstring's first line.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from inspector.capture.inspection import Inspection
+    from inspector.model.answer import Answer, Block
+
+A = TypeVar("A")
+
+Stream = Generator["Block", None, "Answer"]
+"""An answer that comes in parts: each is shown when it happens; what is returned is the whole document and the end."""
+
+Run = Callable[["Inspection", Any], "Answer | Stream"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line that one types, or several one after another, on a kind of target.
+
+    Attributes:
+        target: `live`, `dump FILE`, `sim --scenario idle`; empty if it needs none.
+        line: a command's line; several are separated by line breaks.
+        note: what it is for.
+    """
+
+    target: str
+    line: str
+    note: str = ""
+
+    def of_shell(self) -> str:
+        """As one types it in a shell."""
+        start = f"vtdpi {self.target}".rstrip()
+        lines = self.line.splitlines()
+        if len(lines) == 1:
+            return f"{start} {self.line}"
+        return " ".join([start, *(f"-c {shlex.quote(line)}" for line in lines)])
+
+    def of_session(self, prefix: str = "") -> str:
+        """As one types it in a session with a target; `prefix` stands before each command."""
+        return "\n".join(prefix + line for line in self.line.splitlines())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        name: the word that asks for it.
+        summary: what it is for, in a few words; empty for a built-in one, whose summary is in the list of commands.
+        arguments: a dataclass of `argument()`s and `option()`s.
+        run: answers, from one inspection of the machine. Raises VtdpiError if nothing of it could be read.
+        help: what it does, in sentences.
+        examples: of its use.
+        while_running: whether it also works on a machine that runs.
+        simulated: whether it needs a simulated machine.
+        drives: whether it lets the machine run, or has it do something.
+        document: the type of the document that it answers.
+    """
+
+    name: str
+    summary: str
+    arguments: type
+    run: Run
+    help: str
+    examples: tuple[Example, ...] = ()
+    while_running: bool = False
+    simulated: bool = False
+    drives: bool = False
+    document: type | None = None
+
+    def answer(self, inspection: Inspection, arguments: Any = None) -> Answer:
+        """The whole answer; without arguments, that of the command alone. Raises VtdpiError."""
+        answer = self.run(inspection, self.arguments() if arguments is None else arguments)
+        return finish(answer) if isinstance(answer, Generator) else answer
+
+    def explained(self, example: Callable[[Example], str] = Example.of_shell) -> str:
+        """The help, with the examples as one types them in one's place."""
+        shown = [(example(each), each.note) for each in self.examples]
+        width = max((len(line) for text, note in shown if note for line in text.splitlines()), default=0) + 3
+        lines = [text if not note else f"{text:{width}}{note}" for text, note in shown]
+        return "\n\n".join(part for part in (self.help, "\n".join(lines)) if part)
+
+
+def command(
+    arguments: type[A],
+    *examples: Example,
+    name: str = "",
+    while_running: bool = False,
+    simulated: bool = False,
+    drives: bool = False,
+    document: type | None = None,
+) -> Callable[[Callable[[Inspection, A], Answer | Stream]], Command]:
+    """Make a command of a function, whose docstring is its help; see Command for the arguments."""
+
+    def made(run: Callable[[Inspection, A], Answer | Stream]) -> Command:
+        help = cleandoc(run.__doc__ or "")
+        return Command(
+            name or run.__name__.rstrip("_"),
+            help.partition("\n")[0].rstrip("."),
+            arguments,
+            run,
+            help,
+            examples,
+            while_running,
+            simulated,
+            drives,
+            document,
+        )
+
+    return made
+
+
+def finish(stream: Stream, seen: Callable[[Block], None] = lambda block: None) -> Answer:
+    """Run a stream to its end; each part is seen when it comes. Ctrl-C is the stream's, wherever it comes."""
+    with closing(stream):
+        while True:
+            try:
+                try:
+                    seen(next(stream))
+                except KeyboardInterrupt as interrupt:
+                    seen(stream.throw(interrupt))
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer

@@ -1,0 +1,102 @@
+"""The words of `vtdpi sim`, `live` and `dump`: the target's options, then the command with its own."""
+
+from __future__ import annotations
+
+from argparse import Action
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.shell.parsing import add_arguments, given
+from inspector.shell.request import Parser
+from inspector.shell.script import CommandLine, ScriptFile
+from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of target.
+
+    Attributes:
+        summary: what it is.
+        options: what a user says of it.
+        is_target: whether a word that is no option names the target, if it is the first: else it is a command.
+    """
+
+    summary: str
+    options: type[SimOptions] | type[LiveOptions] | type[DumpOptions]
+    is_target: Callable[[str], bool]
+
+
+KINDS: Mapping[str, Kind] = {
+    "sim": Kind("the built-in simulated machine (what `vtdpi` alone opens)", SimOptions, lambda word: False),
+    "live": Kind("a Xen running under QEMU, through gdb", LiveOptions, lambda word: ":" in word),
+    "dump": Kind("a memory dump, a saved snapshot or a console log", DumpOptions, lambda word: True),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks of a target.
+
+    Attributes:
+        kind: `sim`, `live` or `dump`.
+        target: which one.
+        words: the command and its options; none for the prompt or a batch.
+        batch: the lines of `-c` and `--script`, in order.
+        json: whether every answer is JSON.
+    """
+
+    kind: str
+    target: Options
+    words: Sequence[str]
+    batch: Sequence[CommandLine | ScriptFile]
+    json: bool
+
+
+def parse(kind: str, words: Sequence[str]) -> Asked:
+    """What the words after the kind of target ask for.
+
+    Raises:
+        UsageError: the target's options do not take them. The command's are not looked at.
+        SystemExit: `--help` was asked for and printed.
+    """
+    parser, actions = _parser(kind)
+    at = _command_at(words, actions, KINDS[kind].is_target)
+    options = parser.parse_args(words[:at])
+    return Asked(kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json)
+
+
+def _parser(kind: str) -> tuple[Parser, list[Action]]:
+    parser = Parser(f"vtdpi {kind}", description=f"Open {KINDS[kind].summary}.", epilog=EPILOG)
+    actions = add_arguments(parser, KINDS[kind].options)
+    json = parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+    batch: dict[str, Any] = {"dest": "batch", "action": "append"}
+    line = parser.add_argument(
+        "-c", metavar="LINE", type=CommandLine, help="run this command line; may be repeated", **batch
+    )
+    script = parser.add_argument(
+        "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
+    )
+    return parser, [*actions, json, line, script]
+
+
+EPILOG = "Then a COMMAND with its options, or none for a prompt: `vtdpi help` lists them."
+
+
+def _command_at(words: Sequence[str], actions: Sequence[Action], is_target: Callable[[str], bool]) -> int:
+    """Where the command's own words begin: at the first word that is no option, no option's value and no target."""
+    takes_value = {flag: action.nargs != 0 for action in actions for flag in action.option_strings}
+    named = is_value = False
+    for at, word in enumerate(words):
+        if is_value:
+            is_value = False
+        elif word.startswith("-") and word != "-":
+            # An option may be shortened (`--scen idle`), and may bring its value with it (`--scen=idle`).
+            meant = [word] if word in takes_value else [flag for flag in takes_value if flag.startswith(word)]
+            is_value = any(takes_value[flag] for flag in meant)
+        elif not named and is_target(word):
+            named = True
+        else:
+            return at
+    return len(words)

@@ -1,0 +1,52 @@
+"""What a user says of a target: the typed options of `vtdpi sim`, `live` and `dump`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inspector.base.arguments import FileName, Integer, argument, option
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """A simulated machine."""
+
+    scenario: str | None = option("a bundled scenario or a TOML file (default: one-device)", metavar="F")
+    seed: Integer = option("of the order in which things happen (default: 0)", 0)
+    version: str = option("the logic of Xen 4.7 (seed) or 4.20 (current)", "current", metavar="V")
+    build: str | None = option(
+        "which Xen's layout: a bundled version or build-id, or a file", flags=["--profile"], metavar="P"
+    )
+    load: FileName | None = option("go on with a saved machine")
+    steps: int = option("let it take N steps first", 0)
+    replay: FileName | None = option("the machine at the end of a history that `explore` wrote")
+    at: Integer | None = option("with --replay: at that step of it", metavar="STEP")
+    serve: str | None = option("serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C", metavar="ADDRESS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbols:
+    """Which Xen it is, where its memory does not tell."""
+
+    symbols: FileName | None = option("the xen-syms of this Xen (default: by build-id)", metavar="XEN_SYMS")
+    profile: str | None = option("a profile: a file, a version, or the start of a build-id", metavar="P")
+
+
+@dataclass(frozen=True)
+class LiveOptions(Symbols):
+    """A Xen that runs under QEMU."""
+
+    address: str = argument("QEMU's -gdb (default: its -s)", "127.0.0.1:1234", metavar="HOST:PORT")
+    qmp: FileName | None = option("QEMU's -qmp unix socket: faster bulk reads", metavar="SOCK")
+    gdb: str = option("the gdb to run (default: gdb)", "gdb", metavar="GDB")
+
+
+@dataclass(frozen=True)
+class DumpOptions(Symbols):
+    """A memory dump, a saved snapshot or a console log."""
+
+    file: FileName = argument("a core, kdump, raw image, snapshot, or a log, also compressed or in a tar; - is stdin")
+    boot: int | None = option("of a log that holds several boots, from 1 (default: last)")
+
+
+Options = SimOptions | LiveOptions | DumpOptions

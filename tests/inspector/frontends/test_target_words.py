@@ -1,0 +1,58 @@
+"""Which words of a command line are the target's, and where the command's own begin."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.base.errors import UsageError
+from inspector.frontends.target_words import parse
+from inspector.targets.options import DumpOptions, LiveOptions, SimOptions
+
+ADDRESS = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "rest"),
+    [
+        ("live", LiveOptions(), ""),
+        ("live irt --posted", LiveOptions(), "irt --posted"),
+        ("live 127.0.0.1:1 irt", LiveOptions(ADDRESS), "irt"),
+        ("live --symbols irt 127.0.0.1:1 regs", LiveOptions(ADDRESS, symbols="irt"), "regs"),
+        ("live 127.0.0.1:1 --symbols irt regs", LiveOptions(ADDRESS, symbols="irt"), "regs"),
+        ("live --symbols=irt regs --json", LiveOptions(symbols="irt"), "regs --json"),
+        ("dump irt irt", DumpOptions("irt"), "irt"),
+        ("dump --profile p f pi 0x40", DumpOptions("f", profile="p"), "pi 0x40"),
+        ("dump f --profile p pi 0x40", DumpOptions("f", profile="p"), "pi 0x40"),
+        ("dump f", DumpOptions("f"), ""),
+        ("dump - irt", DumpOptions("-"), "irt"),
+        ("sim --scen idle vcpus", SimOptions("idle"), "vcpus"),
+        ("sim --scen=idle vcpus", SimOptions("idle"), "vcpus"),
+        ("sim --see 3 run 5 --ev", SimOptions(seed=3), "run 5 --ev"),
+        ("sim --json trace --se 5", SimOptions(), "trace --se 5"),
+    ],
+)
+def test_words_for_the_target_and_words_for_the_command(words, target, rest):
+    kind, *others = words.split()
+    asked = parse(kind, others)
+    assert (asked.target, list(asked.words)) == (target, rest.split())
+
+
+def test_lines_and_scripts_keep_their_order():
+    asked = parse("sim", ["-c", "irt", "--script", "file", "-cinfo"])
+    assert [part.__dict__ for part in asked.batch] == [{"text": "irt"}, {"path": "file"}, {"text": "info"}]
+    assert not asked.words
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("sim --se 3 vcpus", "ambiguous option: --se could match --seed, --serve"),
+        ("sim --seed x vcpus", "'x' is no number"),
+        ("dump", "required: FILE"),
+        ("live --nonsense irt", "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_what_no_target_takes(words, message):
+    kind, *others = words.split()
+    with pytest.raises(UsageError, match=message):
+        parse(kind, others)

@@ -1,0 +1,159 @@
+"""A real Xen with real posted-interrupt descriptors: Debian's Xen in Debian's Bochs, our dom0 and our guests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from inspector.base.errors import VtdpiError
+from inspector.lab import LabError, labs
+from inspector.lab.hvm.lab import HvmLab
+from inspector.lab.hvm.machine import HvmRecipe
+from inspector.model.snapshot import Snapshot
+from inspector.shell.session import Session
+from inspector.targets.live.bochs import Bochs
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("hvm")]
+
+SITUATIONS = {"S1", "S2", "S3", "S4", "S7", "S8", "S11"}
+
+
+@pytest.fixture(scope="module")
+def storm(hvm: Callable[[HvmRecipe], HvmLab]) -> HvmLab:
+    return hvm(HvmRecipe(guest="storm"))
+
+
+def session(lab: HvmLab) -> Session:
+    return Session(lambda: Bochs(lab.machine()))
+
+
+@pytest.fixture
+def asked(storm: HvmLab) -> Iterator[Session]:
+    with session(storm) as found:
+        yield found
+
+
+def snapshot(found: Session) -> Snapshot:
+    bochs = found.target
+    assert isinstance(bochs, Bochs)
+    with bochs.held():
+        return found.inspection.again().snapshot
+
+
+def test_the_descriptors_are_real_and_equal_what_bochs_sees(asked: Session) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    bochs.stop()
+    seen = asked.inspection.snapshot
+    vcpus = [vcpu for vcpu in seen.vcpus if vcpu.pi]
+    assert [vcpu.name for vcpu in vcpus] == [f"d1v{number}" for number in range(6)]
+    assert seen.intpost
+    assert seen.pi_wakeup_vector
+    for vcpu in vcpus:
+        assert vcpu.pi
+        shown = bochs.debugger.command(f"xp /64bx {vcpu.pi.address:#x}")
+        theirs = bytes(
+            int(word, 16)
+            for line in shown.splitlines()
+            if "[bochs]" not in line
+            for word in line.partition(":")[2].split()
+            if word.startswith("0x")
+        )
+        assert theirs == bochs.read(vcpu.pi.address, 64)
+        assert vcpu.pi.nv in (seen.posted_intr_vector, seen.pi_wakeup_vector)
+    for number, cpu in enumerate(bochs.cpus()):
+        shown_vmx = bochs.debugger.parameters(f"cpu{number}.VMX")
+        assert cpu.registers["vmcs"] == shown_vmx["vmcsptr"]
+        assert cpu.registers["guest"] == shown_vmx["in_vmx_guest"]
+        if cpu.registers["guest"]:
+            assert any(vcpu.pi and vcpu.pi.address == shown_vmx["pid_addr"] for vcpu in vcpus)
+
+
+def test_the_situations_are_met_within_a_minute(asked: Session) -> None:
+    from inspector.analysis.situation import situation
+
+    met: set[str] = set()
+    begin = time.monotonic()
+    while SITUATIONS - met and time.monotonic() - begin < 60:
+        seen = snapshot(asked)
+        found = (situation(seen, vcpu) for vcpu in seen.vcpus if vcpu.pi)
+        met |= {one.id for one in found if one}
+    assert met >= SITUATIONS
+
+
+def test_reading_changes_nothing_and_the_machine_goes_on(asked: Session) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    assert bochs.running
+    for words in (["vcpus"], ["pi", "d1v0"], ["blocked"], ["info"]):
+        assert asked.ask(words).status == 0
+        assert bochs.running
+    bochs.stop()
+    before = {known.start: bochs.read(known.start, known.size) for known in bochs.memory()}
+    for words in (["vcpus"], ["audit"], ["blocked"], ["pi", "d1v1"]):
+        asked.ask(words)
+    assert {known.start: bochs.read(known.start, known.size) for known in bochs.memory()} == before
+    bochs.cont()
+    first = [vcpu.pi for vcpu in snapshot(asked).vcpus]
+    deadline = time.monotonic() + 30
+    while [vcpu.pi for vcpu in snapshot(asked).vcpus] == first:
+        assert time.monotonic() < deadline
+
+
+def test_the_command_line_finds_it(storm: HvmLab) -> None:
+    env = {**os.environ, "XDG_STATE_HOME": str(storm.console.parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-m", "inspector.frontends.cli", "live", "bochs:", "vcpus", "--json"],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr
+    names = [f"d{vcpu['domain']}v{vcpu['vcpu']}" for vcpu in json.loads(done.stdout)["vcpus"]]
+    assert "d1v0" in names
+    listed = subprocess.run(
+        [sys.executable, "-m", "inspector.frontends.cli", "lab", "list"], capture_output=True, text=True, env=env
+    )
+    assert f"vtdpi live bochs:{storm.name}" in listed.stdout
+
+
+def test_watch_and_audit_let_it_run_on(asked: Session, storm: HvmLab) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    asked.ask(["audit", "--again", "1", "--wait", "0.1"])
+    assert bochs.running
+    asked.ask(["watch", "--count", "3", "--interval", "0.05"])
+    assert bochs.running
+
+
+def test_a_session_that_stopped_it_lets_it_run_again(storm: HvmLab) -> None:
+    with session(storm) as found:
+        assert isinstance(found.target, Bochs)
+        found.target.stop()
+        assert not found.target.running
+    with session(storm) as found:
+        assert isinstance(found.target, Bochs)
+        assert found.target.running
+
+
+def test_a_bochs_that_dies_and_a_stale_name_are_one_line(hvm: Callable[[HvmRecipe], HvmLab]) -> None:
+    lab = hvm(HvmRecipe(guest="idle", cpus=1, vcpus=2, name="dies"))
+    with session(lab) as found:
+        assert len([vcpu for vcpu in found.inspection.snapshot.vcpus if vcpu.pi]) == 2
+        os.kill(lab.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while lab.is_running():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with pytest.raises(VtdpiError) as raised:
+            found.ask(["vcpus"])
+        assert "\n" not in str(raised.value)
+        with pytest.raises(LabError, match="no HVM lab dies is running"):
+            labs.find_hvm("dies")
