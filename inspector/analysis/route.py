@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from inspector.analysis.posting import effect
+from inspector.analysis.sources import InterruptSources, Source
 from inspector.model.snapshot import Snapshot, Vcpu
 from inspector.model.vtd import VtdUnit
-from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records, rows
-from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id, source_matches
+from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id
 
 Entry = dict[str, Any]
 Columns = dict[str, Array]
-IOAPIC = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Route:
 
     unit: VtdUnit
     entry: Entry
-    source: str
+    source: Source
     vcpu: Vcpu | None
     fires: list[str]
 
@@ -38,12 +37,13 @@ def routes(snapshot: Snapshot, chosen: Callable[[Columns], Array], unit: int | N
     `chosen` is one of `by_index`, `by_source` and `by_descriptor`.
     """
     found = []
+    sources = InterruptSources(snapshot)
     for of_unit in snapshot.units:
         if unit in (None, of_unit.index):
             for entry in _entries(of_unit, chosen(_columns(of_unit))):
                 vcpu = snapshot.by_descriptor.get(entry["pda"]) if "pda" in entry else None
                 words = fires(snapshot, of_unit, entry)
-                found.append(Route(of_unit, entry, source(snapshot, of_unit, entry), vcpu, words))
+                found.append(Route(of_unit, entry, sources.of(of_unit, entry), vcpu, words))
     return found
 
 
@@ -67,26 +67,6 @@ def by_source(sid: int) -> Callable[[Columns], Array]:
 def by_descriptor(address: int) -> Callable[[Columns], Array]:
     """The entries that post to the descriptor at a physical address."""
     return lambda table: (table["im"] == 1) & (table["pda"] == address)
-
-
-def source(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
-    """Who uses an entry: an IO-APIC pin or an MSI that Xen knows of, else whom it allows."""
-    index, sid = entry["index"], entry["sid"]
-    platform = next((p for p in unit.platform if entry["svt"] == 1 and p.sid == sid), None)
-    if platform and platform.kind == IOAPIC:
-        pins = [f"IO-APIC {pin.ioapic} pin {pin.pin}" for pin in snapshot.pins if pin.index == index]
-        return pins[0] if pins else f"IO-APIC id {platform.enumeration_id}"
-    for msi in snapshot.msis:
-        if msi.index == index and (msi.device is None or source_matches(entry, msi.device & 0xFFFF)):
-            return (
-                f"HPET irq {msi.irq}" if msi.device is None else f"{bdf(msi.device & 0xFFFF)} {msi.kind} irq {msi.irq}"
-            )
-    pins = [f"IO-APIC {pin.ioapic} pin {pin.pin}" for pin in snapshot.pins if pin.index == index]
-    if platform:
-        return f"HPET {platform.enumeration_id}"
-    if pins and not unit.platform:
-        return pins[0]
-    return f"device {bdf(sid)}" if entry["svt"] == 1 else "not known"
 
 
 def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from inspector.analysis.sources import InterruptSources
 from inspector.audit.evidence import quiet, why
 from inspector.audit.rule import WARNING, Found, rule
 from inspector.model.interrupts import Msi
@@ -14,7 +15,7 @@ from inspector.model.snapshot import Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records
-from structs.irte import POSTED, REMAPPED, dst_reserved_bits, source_matches
+from structs.irte import POSTED, REMAPPED, dst_reserved_bits
 from structs.msi import is_remappable
 
 EXAMPLES = 16
@@ -96,18 +97,19 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: `irte N`, `route irte N`; a second snapshot.
     """
     bindings = {binding.irq: binding for domain in snapshot.domains for binding in domain.bindings or ()}
+    sources = InterruptSources(snapshot)
+    named = np.array(sorted({msi.index for msi in snapshot.msis}), "<u4")
     for unit in snapshot.units:
-        users = _users(snapshot, unit)
-        table = decoded(unit)
-        rows = {int(index): at for at, index in enumerate(table["index"].tolist()) if index in users}
-        post = posted(unit)
-        places = {int(index): at for at, index in enumerate(post["index"].tolist()) if index in users}
-        for index, msi in sorted(users.items()):
-            if index not in rows or not source_matches(_row(table, rows[index]), (msi.device or 0) & 0xFFFF):
+        table, post = decoded(unit), posted(unit)
+        places = {index: at for at, index in enumerate(post["index"].tolist())}
+        for at in np.flatnonzero(np.isin(table["index"], named)).tolist():
+            remapped = _row(table, at)
+            msi, index = sources.msi(unit, remapped), remapped["index"]
+            if msi is None:
                 continue
             entry = _row(post, places[index]) if index in places else None
             binding = bindings.get(msi.irq)
-            wrong = _posted_wrongly(entry, msi) if entry else _remapped_wrongly(_row(table, rows[index]), msi)
+            wrong = _posted_wrongly(entry, msi) if entry else _remapped_wrongly(remapped, msi)
             if not wrong and entry and binding and not binding.posted:
                 wrong = f"is posted, but Xen has bound irq {msi.irq} of the guest as not posted"
             elif not wrong and entry and binding and binding.gvec != entry["vector"]:
@@ -222,10 +224,6 @@ def urgent_entry(snapshot: Snapshot) -> Iterator[Found]:
 def _owner(owners: dict[int, Domain], unit: VtdUnit, sid: int) -> Domain | None:
     """The domain that owns a source; functions of one device that only differ in the function are told apart."""
     return owners.get(unit.segment << 16 | sid)
-
-
-def _users(snapshot: Snapshot, unit: VtdUnit) -> dict[int, Msi]:
-    return {msi.index: msi for msi in snapshot.msis if msi.device is None or msi.device >> 16 == unit.segment}
 
 
 def _row(table: dict[str, Array], at: int) -> dict[str, int]:

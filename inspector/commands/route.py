@@ -159,14 +159,14 @@ def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
     return {
         "unit": route.unit.index,
         "entry": {"format": record.title, **fields},
-        "source": route.source,
+        "source": route.source.document(),
         "vcpu": words.document(snapshot, route.vcpu) if route.vcpu else None,
         "fires": route.fires,
     }
 
 
 def _facts(snapshot: Snapshot, route: Route, first: list[tuple[str, str]]) -> Facts:
-    rows = [("source", route.source), *first, ("entry", _entry(route))]
+    rows = [("source", str(route.source)), *first, ("entry", _entry(route))]
     if route.vcpu:
         rows += _chain(snapshot, route.vcpu)
     return Facts(

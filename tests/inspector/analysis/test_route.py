@@ -59,7 +59,7 @@ def test_from_an_entry_to_the_vcpu_and_back() -> None:
     assert routes(snapshot, by_descriptor(0x2000)) == []
     assert routes(snapshot, by_index(1), unit=7) == []
     (pin,) = routes(snapshot, by_source(0xF0F8))
-    assert pin.source == "IO-APIC 0 pin 4"
+    assert str(pin.source) == "IO-APIC 0 pin 4"
 
 
 @pytest.mark.parametrize(

@@ -219,9 +219,7 @@ class _Making:
                 sids[ioapic] = found[1]
         # Where nothing says an IO-APIC's APIC id, it goes by Xen's number.
         ids = {ioapic: self._ioapic_id(ioapic) for ioapic in sids}
-        return tuple(
-            Platform(IOAPIC, ioapic if ids[ioapic] is None else ids[ioapic], sid) for ioapic, sid in sids.items()
-        )
+        return tuple(Platform(IOAPIC, ids[ioapic], sid) for ioapic, sid in sids.items())
 
     def _home(self, ioapic: int) -> tuple[key_vtd.UnitFacts, int] | None:
         """The unit that an IO-APIC's pins use, and its source-id: the only unit in which all of its pins' entries are

