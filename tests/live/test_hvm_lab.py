@@ -146,7 +146,7 @@ def test_a_session_that_stopped_it_lets_it_run_again(storm: HvmLab) -> None:
 def test_a_bochs_that_dies_and_a_stale_name_are_one_line(hvm: Callable[[HvmRecipe], HvmLab]) -> None:
     lab = hvm(HvmRecipe(guest="idle", cpus=1, vcpus=2, name="dies"))
     with session(lab) as found:
-        assert len([vcpu for vcpu in found.inspection.snapshot.vcpus if vcpu.pi]) == 2
+        assert len([vcpu for vcpu in snapshot(found).vcpus if vcpu.pi]) == 2
         os.kill(lab.pid, signal.SIGKILL)
         deadline = time.monotonic() + 20
         while lab.is_running():

@@ -64,8 +64,8 @@ class Bochs(Target):
 
     @property
     def generation(self) -> int:  # type: ignore[override]
-        """As Target.generation: a machine that runs has always moved on."""
-        if self.debugger.running:
+        """As Target.generation: a machine that runs, and is not held, has always moved on."""
+        if self.debugger.running and not self._holding:
             self._generation += 1
         return self._generation
 
@@ -97,6 +97,7 @@ class Bochs(Target):
     def _release(self) -> None:
         if self._holding:
             self._holding = False
+            self._generation += 1
             self._signal(signal.SIGCONT)
 
     def read(self, address: int, size: int) -> bytes:

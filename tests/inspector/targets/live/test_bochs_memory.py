@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import BochsProcess
-from inspector.targets.target import Range
+from inspector.targets.ranges import Range
 
 BLOCK = 0x1000
 BLOCKS = 8
