@@ -12,7 +12,7 @@ from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.deferred import Part, defer
 from inspector.model.interrupts import IoApic, Msi
 from inspector.model.snapshot import BlockingList, Cpu, Domain, Snapshot, Vcpu
-from inspector.xen import blocking, domains, percpu
+from inspector.xen import blocking, domains, irqs, percpu
 from inspector.xen.xen import Xen
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FLAGS = {"intremap": "iommu_intremap", "intpost": "iommu_intpost", "x2apic": "x2apic_enabled"}
+TOLD = ("redirections", "devices", "faults", "messages", "described")
+"""What only a console log has."""
+
 VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 
 
@@ -62,11 +65,12 @@ class _Capture:
             (("cpus", "lists", "domains", "vcpus"), self._vcpus),
             (("units",), self._units),
             (("msis",), self._msis),
+            (("irqs",), self._irqs),
             (("pins",), self._pins),
             (("ioapics",), self._ioapics),
             (("dmar",), self._dmar),
         ]
-        known = {"target": target.description, "beside": target.beside, "absent": ()}
+        known = {"target": target.description, "beside": target.beside, "absent": (), **dict.fromkeys(TOLD, ())}
         self.snapshot = defer(Snapshot, known, [(names, self._told(part)) for names, part in parts])
 
     def _told(self, part: Part) -> Part:
@@ -147,6 +151,17 @@ class _Capture:
     def _msis(self) -> Mapping[str, Any]:
         xen = self._inspection.xen
         return {"msis": tuple(_physical(xen, msi) for msi in self._inspection.xen_msis) if xen else ()}
+
+    def _irqs(self) -> Mapping[str, Any]:
+        xen = self._inspection.xen
+        if xen is None:
+            return {"irqs": ()}
+        addresses = {domain.domain: domain.address for domain in self.snapshot.domains}
+        found = self._attempt("Xen's irqs", lambda: irqs.irqs(xen, addresses), "irqs")
+        if found is None:
+            return {"irqs": ()}
+        self._absent += [unreadable(what, error) for what, error in found[1]]
+        return {"irqs": tuple(found[0])}
 
     def _pins(self) -> Mapping[str, Any]:
         return {"pins": tuple(self._inspection.xen_ioapic_pins)}
