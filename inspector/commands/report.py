@@ -20,7 +20,7 @@ from inspector.model.answer import Answer, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.targets.watchpoint import Watchpoint
 from inspector.trace.trace_event import SECONDS, TraceEvent, loads
-from inspector.trace.tracer import trace
+from inspector.trace.tracer import trace, traced
 
 LINKS = 256
 RUN_SECONDS = 60.0
@@ -104,7 +104,7 @@ def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]
     followed = [vcpu for vcpu in words.snapshot_of(inspection).vcpus if vcpu.pi]
     if not followed:
         raise NotHere("no vCPU here has a posted-interrupt descriptor: nothing to follow")
-    found = trace(inspection, target, followed, {}, count, RUN_SECONDS)
+    found = traced(trace(inspection, target, followed, {}, count, RUN_SECONDS))
     return found.hits, found.unit
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from inspector.base import new_file
@@ -11,16 +13,19 @@ from inspector.base.errors import NotHere, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import VcpuName, seconds
-from inspector.commands.command import Example, command
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.commands.command import Example, Stream, command
+from inspector.model.answer import Answer, Block, Text
 from inspector.model.snapshot import BLOCK, Snapshot, Vcpu
 from inspector.targets.control import Control
 from inspector.targets.watchpoint import Watchpoint
 from inspector.trace import perfetto, tracer
 from inspector.trace.functions import Functions
-from inspector.trace.trace_event import SECONDS, document, dumps
+from inspector.trace.trace_event import SECONDS, TraceEvent, dumps
+from inspector.trace.trace_event import document as event_document
+from inspector.trace.tracer import Trace
 
 COUNT, LIMIT_SECONDS = 100, 10.0
+LINE = "{:>12}  {:<8} {:<30} {:<6} {}"
 LONGEST = 86400
 
 HOOKS = (
@@ -56,7 +61,7 @@ class Arguments:
     while_running=True,
     drives=True,
 )
-def trace(inspection: Inspection, arguments: Arguments) -> Answer:
+def trace(inspection: Inspection, arguments: Arguments) -> Stream:
     """Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
 
     This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints,
@@ -76,8 +81,9 @@ def trace(inspection: Inspection, arguments: Arguments) -> Answer:
     try:
         snapshot = words.snapshot_of(inspection)
         hooks = _hooks(inspection, arguments)
-        found = tracer.trace(
-            inspection, target, _vcpus(snapshot, arguments, hooks), hooks, arguments.count, arguments.seconds
+        vcpus = _vcpus(snapshot, arguments, hooks)
+        found = yield from _lines(
+            tracer.trace(inspection, target, vcpus, hooks, arguments.count, arguments.seconds), target.unit
         )
     finally:
         if isinstance(target, Control) and was_running:
@@ -88,25 +94,29 @@ def trace(inspection: Inspection, arguments: Arguments) -> Answer:
         vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
         source = perfetto.dumps(found.hits, found.unit, vectors)
         new_file.write(arguments.perfetto, source, keep=inspection.target.files)
-    return _answer(found)
+    document = {"unit": found.unit, "ended": found.ended, "hits": [event_document(hit) for hit in found.hits]}
+    return Answer(document, [Text(f"{len(found.hits)} transitions; {found.ended}")])
 
 
-def _answer(found: tracer.Trace) -> Answer:
-    rows = [
-        (
-            f"{hit.time:.6f}" if found.unit == SECONDS else f"{hit.time:g}",
-            hit.where,
-            hit.function or "-",
-            hit.vcpu or "-",
-            hit.words() or "-",
-        )
-        for hit in found.hits
-    ]
-    heads = (f"TIME ({found.unit})", "BY", "FUNCTION", "VCPU", "CHANGES")
-    blocks: list[Block] = [Table(heads, rows, numeric=frozenset(heads[:1]))] if rows else []
-    blocks.append(Text(f"{len(rows)} transitions; {found.ended}"))
-    hits = [document(hit) for hit in found.hits]
-    return Answer({"unit": found.unit, "ended": found.ended, "hits": hits}, blocks)
+def _lines(hits: Generator[TraceEvent, None, Trace], unit: str) -> Generator[Block, None, Trace]:
+    """A line for each hit, when it happens, below a head."""
+    head = LINE.format(f"TIME ({unit})", "BY", "FUNCTION", "VCPU", "CHANGES") + "\n"
+    go_on: Callable[[], TraceEvent] = partial(next, hits)
+    try:
+        while True:
+            hit = go_on()
+            time = f"{hit.time:.6f}" if unit == SECONDS else f"{hit.time:g}"
+            line = LINE.format(time, hit.where, hit.function or "-", hit.vcpu or "-", hit.words() or "-")
+            try:
+                yield Text(head + line)
+            except KeyboardInterrupt as interrupt:
+                go_on = partial(hits.throw, interrupt)
+            else:
+                go_on = partial(next, hits)
+            head = ""
+    except StopIteration as end:
+        found: Trace = end.value
+        return found
 
 
 def _vcpus(snapshot: Snapshot, arguments: Arguments, hooks: dict[str, int]) -> list[Vcpu]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated
@@ -12,8 +13,8 @@ from typing import Annotated
 from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import seconds
-from inspector.commands.command import Example, command
-from inspector.model.answer import Answer, Text
+from inspector.commands.command import Example, Stream, command
+from inspector.model.answer import Answer, Block, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
 
@@ -40,7 +41,7 @@ class Arguments:
     while_running=True,
     drives=True,
 )
-def watch(inspection: Inspection, arguments: Arguments) -> Answer:
+def watch(inspection: Inspection, arguments: Arguments) -> Stream:
     """A live table of vCPUs, descriptors and lists: what changed since the last look is marked, findings as they come.
 
     This lets a live machine RUN, and stops it for each look only; the table tells for how long. A simulated machine
@@ -54,21 +55,20 @@ def watch(inspection: Inspection, arguments: Arguments) -> Answer:
             screen = import_module("inspector.watch.screen").Screen
             last = screen(looks, inspection.target.description, arguments.interval, arguments.count).run()
         else:
-            last = _plainly(looks, arguments)
+            last = yield from _plainly(looks, arguments)
     if last is None:
         return Answer({"looks": 0, "findings": []}, [Text("no look")])
     found = [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings]
     return Answer({"looks": last.number, "findings": found}, [Text(f"{last.number} looks")], last.problems)
 
 
-def _plainly(looks: Looks, arguments: Arguments) -> Seen | None:
+def _plainly(looks: Looks, arguments: Arguments) -> Generator[Block, None, Seen | None]:
     """A line for each change, until the count is reached or Ctrl-C."""
     last = None
     try:
         while not arguments.count or not last or last.number < arguments.count:
             last = looks.take((lambda: time.sleep(arguments.interval)) if last else lambda: None)
-            if not arguments.json:
-                print("\n".join(lines(last)), flush=True)
+            yield Text("\n".join(lines(last)))
     except KeyboardInterrupt:
         pass
     return last

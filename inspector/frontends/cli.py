@@ -105,9 +105,9 @@ def _session(asked: Asked) -> int:
 
             return start(session)
         answered = session.ask(asked.words)
-    answered.show(sys.stdout)
-    answered.tell(sys.stderr)
-    return answered.status
+        answered.show(sys.stdout)
+        answered.tell(sys.stderr)
+        return answered.status
 
 
 @contextmanager

@@ -105,7 +105,8 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
             answered = session.ask(parsed.words)
     except SystemExit:
         return 0
-    with output.to(parsed, pager, session.opened.files if session.opened else ()) as out:
+    keep = session.opened.files if session.opened else ()
+    with output.to(parsed, pager, keep, at_once=answered.in_parts) as out:
         answered.show(out)
     answered.tell(sys.stderr)
     return answered.status

@@ -3,47 +3,84 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import IO, TYPE_CHECKING
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import visible
+from inspector.commands.command import Stream, finish
+from inspector.model.answer import Answer
 from inspector.shell import request
 from inspector.targets.control import Held, is_running
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
-    from inspector.model.answer import Answer
 
 
-@dataclass(frozen=True)
 class Answered:
-    """A command's answer, how it is to be shown, and what there is to say besides, a line each."""
+    """A command's answer, how it is to be shown, and what there is to say besides.
 
-    answer: Answer
-    json: bool
-    notes: Sequence[str] = ()
+    An answer that comes in parts is made while it is shown: so first `show`, then `tell` and `status`.
+
+    Args:
+        answer: the whole, or its parts.
+        json: whether it is shown as JSON.
+        notes: what there is to say besides the answer, a line each, once it is whole.
+        asked: what is around the making of the parts.
+    """
+
+    def __init__(
+        self,
+        answer: Answer | Stream,
+        json: bool,
+        notes: Callable[[Answer], Sequence[str]] = lambda answer: (),
+        asked: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.json = json
+        self._answer = answer
+        self._notes = notes
+        self._asked = asked
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the answer is still to come, in parts."""
+        return isinstance(self._answer, Generator)
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer."""
+        if isinstance(self._answer, Generator):
+            with self._asked():
+                self._answer = finish(self._answer)
+        return self._answer
 
     @property
     def status(self) -> int:
         """The command's exit status."""
         return self.answer.exit_status
 
-    def show(self, out: TextIO) -> None:
-        """Print the answer."""
+    def show(self, out: IO[str]) -> None:
+        """Print the answer; one that comes in parts, each when it comes."""
         if self.json:
-            from inspector.views import json as view
-        else:
-            from inspector.views import text as view  # type: ignore[no-redef]
-        view.show(self.answer, out)
+            from inspector.views import json
 
-    def tell(self, err: TextIO) -> None:
+            json.show(self.answer, out)
+            return
+        from inspector.views import text
+
+        if isinstance(self._answer, Generator):
+            # If nobody reads on, what was shown is all.
+            parts, self._answer = self._answer, Answer({}, ())
+            with self._asked():
+                self._answer = finish(parts, lambda block: text.part(block, out))
+        text.show(self.answer, out)
+
+    def tell(self, err: IO[str]) -> None:
         """Print what there is to say besides."""
-        for line in self.notes:
+        for line in self._notes(self.answer):
             print(f"note: {visible(line)}", file=err)
         for line in dict.fromkeys(self.answer.problems):
             print(f"vtdpi: {visible(line)}", file=err)
@@ -114,15 +151,30 @@ class Session(Closing):
         wanted = request.parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
-            with self._readable(inspection.target, wanted.command.while_running):
-                answer = wanted.answer(inspection)
-            if lost := inspection.target.lost:
+            asked = self._asked(inspection.target, wanted.command.while_running)
+            with asked():
+                answer = wanted.command.run(inspection, wanted.arguments)
+
+        def notes(whole: Answer) -> list[str]:
+            lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *whole.notes))
+            new = [line for line in lines if line not in self._told]
+            self._told.update(new)
+            return new
+
+        return Answered(answer, wanted.json, notes, asked)
+
+    def _asked(self, target: Target, while_running: bool) -> Callable[[], AbstractContextManager[None]]:
+        """What is around each part of a command that asks the target."""
+
+        @contextmanager
+        def around() -> Iterator[None]:
+            with self.lock, self._readable(target, while_running):
+                yield
+            if target.lost:
                 # Each thing that could not be read any more would say so, and none of them matters.
-                raise TargetError(lost)
-            lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *answer.notes))
-        notes = [line for line in lines if line not in self._told]
-        self._told.update(notes)
-        return Answered(answer, wanted.json, notes)
+                raise TargetError(target.lost)
+
+        return around
 
     @staticmethod
     def _readable(target: Target, while_running: bool) -> AbstractContextManager[None]:

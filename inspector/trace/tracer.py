@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,17 +41,16 @@ def trace(
     hooks: Mapping[str, int],
     count: int,
     seconds: float,
-    seen: Callable[[TraceEvent], None] = lambda hit: None,
-) -> Trace:
+) -> Generator[TraceEvent, None, Trace]:
     """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
 
-    The machine stands still before and after; between, it runs and stops at each transition. Ctrl-C ends it.
+    Each hit comes at once; what is returned is all of them. The machine stands still before and after; between, it
+    runs and stops at each transition. Ctrl-C ends it.
 
     Args:
-        look: at the machine as it stands.
+        inspection: of the machine as it stands.
         target: the machine.
         count, seconds: after how many hits, and after how long, to end.
-        seen: called with each hit at once.
 
     Raises:
         TargetError: the machine was lost, or stopped for another reason than a tripwire.
@@ -71,7 +70,7 @@ def trace(
             stop_event = target.stop_event(min(left, SLICE))
             for hit in tracer.hits(stop_event) if stop_event else ():
                 hits.append(hit)
-                seen(hit)
+                yield hit
     except KeyboardInterrupt:
         ended = "interrupted"
     except TargetError as error:
@@ -81,6 +80,16 @@ def trace(
     finally:
         target.disarm()
     return Trace(hits, target.unit, ended)
+
+
+def traced(hits: Generator[TraceEvent, None, Trace]) -> Trace:
+    """All of a trace, at its end."""
+    while True:
+        try:
+            next(hits)
+        except StopIteration as end:
+            found: Trace = end.value
+            return found
 
 
 class _Tracer:

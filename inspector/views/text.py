@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from typing import IO, NoReturn
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -30,19 +30,25 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def console(out: TextIO) -> Console:
+def console(out: IO[str]) -> Console:
     """A console on `out`: as wide as the terminal, or without a limit where nobody would see the rest of a cut line."""
     forced = bool(os.environ.get("FORCE_COLOR")) or None
     return _Console(file=out, width=None if out.isatty() else UNLIMITED, highlight=False, force_terminal=forced)
 
 
-def show(answer: Answer, out: TextIO) -> None:
+def show(answer: Answer, out: IO[str]) -> None:
     """Print the blocks, an empty line between them."""
     screen = console(out)
     for index, block in enumerate(answer.blocks):
         if index:
             screen.print()
         _show(block, screen)
+
+
+def part(block: Block, out: IO[str]) -> None:
+    """Print a part of an answer that comes in parts, at once."""
+    _show(block, console(out))
+    out.flush()
 
 
 def _show(block: Block, screen: Console) -> None:

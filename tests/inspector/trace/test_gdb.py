@@ -6,7 +6,7 @@ import pytest
 
 from inspector.capture.inspection import Inspection
 from inspector.targets.live.gdb_mi import GdbMi
-from inspector.trace.tracer import trace
+from inspector.trace.tracer import trace, traced
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
 
@@ -24,7 +24,7 @@ def test_a_wakeup_storm_through_gdb_is_its_own_step_log(machine, server, step_lo
     wanted = step_log(machine, 120)
     with GdbMi(server.address) as target:
         inspection = Inspection(target)
-        found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 120, 120)
+        found = traced(trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 120, 120))
     assert [(hit.vcpu, hit.changes) for hit in found.hits] == [(vcpu, changes) for _, _, vcpu, changes in wanted]
     for hit, (_, actor, *_) in zip(found.hits, wanted, strict=True):
         if actor.startswith("CPU"):

@@ -12,7 +12,7 @@ from inspector.targets.sim.simulation import Simulation
 from inspector.trace import perfetto
 from inspector.trace.functions import Functions
 from inspector.trace.trace_event import HOOK, loads
-from inspector.trace.tracer import trace
+from inspector.trace.tracer import trace, traced
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
 
@@ -26,12 +26,22 @@ def machine():
     return machine
 
 
+def noted(hits, seen):
+    """The hits, each noted when it comes; what is returned stays that."""
+    while True:
+        try:
+            seen.append(next(hits))
+        except StopIteration as end:
+            return end.value
+        yield seen[-1]
+
+
 def test_a_storm_traced_is_its_own_step_log(machine, step_log):
     wanted = step_log(machine, 400)
     target = Simulation(machine)
     inspection = Inspection(target)
     seen = []
-    found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 400, 60, seen.append)
+    found = traced(noted(trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], {}, 400, 60), seen))
     assert [(hit.time, hit.vcpu, hit.changes) for hit in found.hits] == [(time, *rest) for time, _, *rest in wanted]
     for hit, (_, actor, *_) in zip(found.hits, wanted, strict=True):
         assert hit.where == (actor if actor.startswith("CPU") else "device")
@@ -44,7 +54,7 @@ def test_hooks_are_told_with_the_vcpu_that_enters_them(machine):
     target = Simulation(machine)
     inspection = Inspection(target)
     hooks = {"vmx_vcpu_block": Functions(inspection.xen.profile)["vmx_vcpu_block"]}
-    found = trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], hooks, 20, 60)
+    found = traced(trace(inspection, target, [v for v in inspection.snapshot.vcpus if v.pi], hooks, 20, 60))
     wanted = []
     while len(wanted) < 20:
         other.step()
