@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 T = TypeVar("T", bound="Deferred")
@@ -46,8 +46,15 @@ def deferrable(kind: type[T]) -> type[T]:
 
 
 def defer(kind: type[T], known: Mapping[str, Any], parts: Sequence[tuple[Sequence[str], Part]]) -> T:
-    """One of `kind` of which only `known` is known: each part reads the members named beside it, once."""
+    """One of `kind` of which only `known` is known: each part reads the members named beside it, once.
+
+    What no part reads has its default.
+    """
     made = object.__new__(kind)
+    read = {name: part for names, part in parts for name in names}
+    for member in fields(kind):  # type: ignore[arg-type]
+        if member.name not in read and member.default is not MISSING:
+            made.__dict__[member.name] = member.default
     made.__dict__.update(known)
-    made.__dict__["_parts"] = {name: read for names, read in parts for name in names}
+    made.__dict__["_parts"] = read
     return made

@@ -59,3 +59,10 @@ def test_a_constructor_keeps_its_defaults():
 def test_a_member_that_there_is_not_is_an_error(place):
     with pytest.raises(AttributeError, match="Place has no 'sise'"):
         place.sise  # noqa: B018
+
+
+def test_what_no_part_reads_has_its_default():
+    """So a member that a class gains later is there in all that were made without it."""
+    made = defer(Place, {"name": "x"}, [])
+    assert made == Place("x")
+    assert replace(made, name="y") == Place("y")
