@@ -78,7 +78,7 @@ def up_description() -> str:
     """What `lab up` does, for its help."""
     return (
         "Start a real Xen under a real QEMU with an emulated VT-d unit, from Debian's packages, which are downloaded "
-        "once and need no root. It runs until `lab down`, and listens on 127.0.0.1 and unix sockets only."
+        "once and need no root. It runs until `lab down`, and listens on unix sockets only, which are yours alone."
     )
 
 
@@ -100,8 +100,8 @@ def attach_line(lab: AnyLab) -> str:
 
     if isinstance(lab, HvmLab):
         return shlex.join(lab.attach_words())
-    words = ["vtdpi", "live", lab.gdb, *(["--symbols", str(lab.symbols)] if lab.symbols else []), "--qmp", str(lab.qmp)]
-    return shlex.join(words)
+    symbols = ["--symbols", str(lab.symbols)] if lab.symbols else []
+    return shlex.join(["vtdpi", "live", lab.gdb, *symbols, "--qmp", str(lab.qmp)])
 
 
 def _up(args: argparse.Namespace) -> int:

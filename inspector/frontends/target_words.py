@@ -30,7 +30,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "sim": Kind("the built-in simulated machine (what `vtdpi` alone opens)", SimOptions, lambda word: False),
-    "live": Kind("a Xen running under QEMU, through gdb", LiveOptions, lambda word: ":" in word),
+    "live": Kind("a Xen running under QEMU, through gdb", LiveOptions, lambda word: bool(set(word) & set(":/"))),
     "dump": Kind("a memory dump, a saved snapshot or a console log", DumpOptions, lambda word: True),
 }
 

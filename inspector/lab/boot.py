@@ -50,8 +50,8 @@ def spawn(words: Sequence[str], console: Path) -> int:
     return qemu.pid
 
 
-def gdb_address(pid: int, control: Path, console: Path, deadline: float) -> str:
-    """Where QEMU's gdb stub listens, `127.0.0.1:PORT`, the port being one that the kernel chose.
+def wait_for_monitor(pid: int, control: Path, console: Path, deadline: float) -> None:
+    """Return when QEMU listens on its sockets.
 
     Raises:
         LabError: QEMU ended, or does not answer by the deadline.
@@ -59,17 +59,13 @@ def gdb_address(pid: int, control: Path, console: Path, deadline: float) -> str:
     while True:
         try:
             with Qmp(control, timeout=1.0) as qmp:
-                devices = qmp.execute("query-chardev")
-            break
+                qmp.execute("query-status")
+            return
         except TargetError as error:
             _still_there(pid, console)
             if time.monotonic() > deadline:
                 raise LabError(f"QEMU does not answer: {error}") from error
             time.sleep(0.02)
-    found = re.search(r"tcp:(127\.0\.0\.1:\d+)", next((d["filename"] for d in devices if d["label"] == "gdb"), ""))
-    if not found:
-        raise LabError(f"QEMU names no address of its gdb stub among its character devices: {devices}")
-    return found[1]
 
 
 def wait_until_up(pid: int, console: Path, dom0: bool, deadline: float, say: Say) -> None:

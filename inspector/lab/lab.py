@@ -59,6 +59,8 @@ class Lab:
         """
         program = qemu.command(recipe.qemu, say)
         build = xen.chosen(recipe, say)
+        # What a lab of that name has left, whose QEMU died, is in nobody's way.
+        cls.all()
         with state.claimed(recipe.name, build.name + ("-dom0" if recipe.dom0 else "")) as directory:
             try:
                 return cls._start(directory, recipe, program, build, say, timeout)
@@ -153,7 +155,7 @@ class Lab:
         lab = cls(
             name=directory.name,
             pid=0,
-            gdb="",
+            gdb=str(sockets / "gdb"),
             qmp=sockets / "qmp",
             control=sockets / "control",
             serial=sockets / "serial",
@@ -170,7 +172,8 @@ class Lab:
         say(f"starting {lab.name}")
         deadline = lab._deadline(timeout)
         pid = boot.spawn(program + words, lab.console)
-        lab = replace(lab, pid=pid, gdb=boot.gdb_address(pid, lab.control, lab.console, deadline))
+        boot.wait_for_monitor(pid, lab.control, lab.console, deadline)
+        lab = replace(lab, pid=pid)
         lab._save()
         if not (recipe.stopped or recipe.capture):
             boot.wait_until_up(pid, lab.console, lab.dom0, deadline, say)

@@ -96,7 +96,7 @@ def _any_machine(recipe: Recipe, lab: Lab) -> list[str]:
         *("-serial", "chardev:console"),
         *("-qmp", f"unix:{_value(lab.qmp)},server=on,wait=off"),
         *("-qmp", f"unix:{_value(lab.control)},server=on,wait=off"),
-        *("-gdb", "tcp:127.0.0.1:0"),
+        *("-gdb", f"unix:{_value(Path(lab.gdb))},server=on,wait=off"),
     ]
 
 

@@ -53,7 +53,8 @@ def claimed(name: str, fallback: str) -> Iterator[Path]:
                 raise LabError(f"a lab {name} is there already; see `vtdpi lab list`, or name this one with --name")
             number += 1
             directory = state_home() / f"{fallback}-{number}"
-        directory.mkdir()
+        # Its sockets drive a machine: nobody else may come to them.
+        directory.mkdir(mode=0o700)
         lock = os.open(directory, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:

@@ -364,9 +364,9 @@ class Recorder:
         with suppress(OSError):
             while True:
                 debugger, _ = self._server.accept()
-                with debugger, socket.create_connection((self._to.host, self._to.port)) as stub:
-                    for one in (debugger, stub):
-                        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with debugger, socket.socket(socket.AF_UNIX) as stub:
+                    stub.connect(self._to.host)
+                    debugger.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._forward(debugger, stub)
 
     def _forward(self, debugger: socket.socket, stub: socket.socket) -> None:

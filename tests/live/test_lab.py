@@ -270,3 +270,39 @@ def test_a_version_that_the_mirrors_no_longer_have(
     assert "Debian trixie no longer has Xen 4.20.0-1: taking its newest 4.20, whose layout may differ" in said
     assert build.symbols
     assert profiles.of_symbols(build.symbols).version.startswith("4.20.")
+
+
+def test_a_lab_whose_qemu_died_makes_room_for_another_of_its_name(cli: Cli) -> None:
+    assert cli("up --xen 4.20 --name again")[0] == 0
+    pid = json.loads(cli("list --json")[1])["labs"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while process.is_given(pid, cli.home / "again" / "console.log"):
+        time.sleep(0.01)
+    status, _, errors = cli("up --xen 4.20 --name again")
+    assert status == 0, errors
+    assert "is there already" in cli("up --xen 4.20 --name again")[2]
+    assert cli("down again")[0] == 0
+    assert not [path for path in cli.home.iterdir() if path.is_dir()]
+
+
+def test_nobody_else_can_open_the_sockets(cli: Cli, tmp_path: Path) -> None:
+    """Whoever can drive QEMU through its stub or monitor is its user."""
+    if os.geteuid():
+        pytest.skip("to be another user takes root")
+    assert cli("up --xen 4.20 --name mine")[0] == 0
+    try:
+        lab = json.loads(cli("list --json")[1])["labs"][0]
+        for parent in (cli.home, *cli.home.parents):
+            if parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+        connect = (
+            "import os, socket, sys\n"
+            "os.setgid(65534); os.setuid(65534)\n"
+            "socket.socket(socket.AF_UNIX).connect(sys.argv[1])\n"
+        )
+        for name in ("gdb", "qmp", "control", "serial"):
+            words = [sys.executable, "-c", connect, lab[name]]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert "PermissionError" in done.stderr, (name, done.stderr)
+    finally:
+        cli("down mine")

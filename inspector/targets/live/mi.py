@@ -18,10 +18,36 @@ from typing import Any
 from pygdbmi.gdbmiparser import parse_response
 
 from inspector.base.errors import TargetError
+from inspector.targets.live.landlock import confinement
 
 LONGEST_OUTPUT = 1 << 22
 # What would make gdb talk to others, speak another language or load another Python.
 UNWANTED_ENVIRONMENT = {"DEBUGINFOD_URLS", "PYTHONHOME", "PYTHONPATH", "LANGUAGE"}
+
+
+# The stub is not to be believed: gdb takes no program, no libraries and no files from it, runs nothing for it, and
+# changes nothing of the machine (breakpoints are the debugger's, outside of its memory).
+DISTRUST = (
+    "set remote system-call-allowed 0",
+    "set sysroot",
+    "set auto-solib-add off",
+    "set exec-file-mismatch off",
+    "set debuginfod enabled off",
+    "set remote exec-file",
+    "set may-write-memory off",
+    "set may-write-registers off",
+    "set may-call-functions off",
+    "set may-insert-tracepoints off",
+    *(
+        f"set remote {packet}-packet off"
+        for packet in (
+            *("pid-to-exec-file", "library-info", "library-info-svr4", "program-signals", "pass-signals"),
+            *("hostio-open", "hostio-pread", "hostio-pwrite", "hostio-close", "hostio-unlink", "hostio-readlink"),
+            *("hostio-setfs", "hostio-fstat", "read-aux-vector", "trace-status", "traceframe-info", "run"),
+            *("static-tracepoints", "read-sdata-object", "install-in-trace", "symbol-lookup"),
+        )
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +80,7 @@ class Gdb:
 
     `memory_file` names a file in memory that gdb and this process share, for `dump binary memory` and its like: nothing
     of it can be left behind. `running` and `lost` follow what gdb reports of the target: it was set going, it is gone.
+    `confined`: whether the kernel keeps gdb from files, whatever a stub asks of it.
     `ended` says how gdb ended by itself.
     `stopped` is what gdb said when the target last stopped: the reason, thread and place.
     `unfinished`: gdb's answers were not awaited, for an interrupt or its silence; what it is asked next has to wait.
@@ -82,17 +109,23 @@ class Gdb:
         self.memory = os.memfd_create("vtdpi-gdb")
         self.memory_file = f"/proc/self/fd/{self.memory}"
         try:
-            self._process = subprocess.Popen(
-                # Of its own session: Ctrl-C in the terminal is for us alone.
-                [found, "-q", "-nx", "-iex", "set auto-load off", "-i=mi3"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                pass_fds=[self.memory],
-                start_new_session=True,
-                env={k: v for k, v in os.environ.items() if k not in UNWANTED_ENVIRONMENT} | {"LC_ALL": "C"},
-            )
+            with confinement(found) as confine:
+                self.confined = confine is not None
+                self._process = subprocess.Popen(
+                    # Of its own session: Ctrl-C in the terminal is for us alone.
+                    [found, "-q", "-nx", "-iex", "set auto-load off", "-i=mi3"],
+                    preexec_fn=confine,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
+                    pass_fds=[self.memory],
+                    start_new_session=True,
+                    env={k: v for k, v in os.environ.items() if k not in UNWANTED_ENVIRONMENT} | {"LC_ALL": "C"},
+                )
+        except subprocess.SubprocessError as error:
+            os.close(self.memory)
+            raise TargetError(f"{found} cannot be run, confined by Landlock: {error}") from error
         except OSError as error:
             os.close(self.memory)
             raise TargetError(f"{found} cannot be run: {error.strerror}") from error
@@ -104,6 +137,8 @@ class Gdb:
         os.set_blocking(self._out, False)
         try:
             self.ask_all(["set confirm off", "set pagination off", "set width 0", "set height 0"])
+            # What an older gdb does not know it does not do either.
+            self.try_all(DISTRUST)
         except BaseException:
             self.close()
             raise
@@ -181,7 +216,7 @@ class Gdb:
         """Send, and give gdb's records as they come, until there are enough."""
         silence = self.timeout if timeout is None else timeout
         if self._process.returncode is not None or self.memory < 0:
-            raise TargetError(self.ended or f"{self.program} has ended")
+            raise TargetError(f"{self.program} has ended")
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
         if send:

@@ -10,6 +10,7 @@ Source: gdb manual, appendix "gdb Remote Serial Protocol"; QEMU docs/system/gdb.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import time
@@ -45,16 +46,21 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """`HOST:PORT`, `:PORT`, `PORT`, `[IPV6]:PORT` or the path of a unix socket (it has a slash).
+        """`HOST:PORT`, `:PORT`, `PORT`, `[IPV6]:PORT`, or `unix:PATH` or a path with a slash for a unix socket.
 
         Raises:
             TargetError: it is none of these.
         """
-        if "/" in text and text.isprintable() and not set(text) & set("\"'\\"):
-            return cls(text, 0)
+        path = text.removeprefix("unix:")
+        if path != text or "/" in text:
+            if not path or not path.isprintable() or set(path) & set("\"'\\"):
+                raise TargetError(f"{text!r} is no address of a gdb stub: gdb cannot be told such a path")
+            # gdb takes what has no slash for something else.
+            return cls(path if "/" in path else f"./{path}", 0)
         match = re.fullmatch(r"(?:tcp:)?(?:(?:\[([0-9A-Fa-f:.%]+)\]|([\w.-]*)):)?([0-9]{1,5})", text, re.ASCII)
         if not match or not 0 < int(match[3]) < 1 << 16:
-            raise TargetError(f"{text!r} is no address of a gdb stub: expected HOST:PORT, such as 127.0.0.1:1234")
+            expected = "HOST:PORT, such as 127.0.0.1:1234, or unix:PATH"
+            raise TargetError(f"{text!r} is no address of a gdb stub: expected {expected}")
         return cls(match[1] or match[2] or "127.0.0.1", int(match[3]))
 
 
@@ -91,6 +97,7 @@ class Conversation(Closing):
         self._poked = False
         try:
             if not address.port:
+                _check_free_path(address)
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 self._socket.settimeout(timeout)
                 self._socket.connect(address.host)
@@ -283,6 +290,26 @@ def _check_free(address: Address) -> None:
         states |= {row[3] for row in rows if int(row[1].rpartition(":")[2], 16) == address.port}
     established, listening = "01", "0A"
     if {established, listening} <= states:
+        raise TargetError(
+            f"another debugger is connected to {address}, and a gdb stub serves one at a time: detach that one first"
+        )
+
+
+def _check_free_path(address: Address) -> None:
+    """As `_check_free`, for a unix socket: who was accepted there is listed by the same path."""
+    listening, connected = False, False
+    # As who listens there has named it.
+    names = {os.fsencode(address.host), os.fsencode(os.path.abspath(address.host))}
+    try:
+        with open("/proc/net/unix", "rb") as lines:
+            for line in lines:
+                row = line.split(None, 7)
+                if len(row) == 8 and row[7].rstrip(b"\n") in names:
+                    listening |= row[5] == b"01"
+                    connected |= row[5] == b"03"
+    except OSError:
+        return
+    if listening and connected:
         raise TargetError(
             f"another debugger is connected to {address}, and a gdb stub serves one at a time: detach that one first"
         )
