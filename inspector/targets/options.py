@@ -36,7 +36,9 @@ class Symbols:
 class LiveOptions(Symbols):
     """A Xen that runs under QEMU."""
 
-    address: str = argument("QEMU's -gdb, HOST:PORT or unix:PATH (default: its -s)", "127.0.0.1:1234", metavar="HOST:PORT")
+    address: str = argument(
+        "QEMU's -gdb, HOST:PORT or unix:PATH (default: its -s)", "127.0.0.1:1234", metavar="HOST:PORT"
+    )
     qmp: FileName | None = option("QEMU's -qmp unix socket: faster bulk reads", metavar="SOCK")
     gdb: str = option("the gdb to run (default: gdb)", "gdb", metavar="GDB")
 
