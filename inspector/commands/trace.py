@@ -106,7 +106,8 @@ def _lines(hits: Generator[TraceEvent, None, Trace], unit: str) -> Generator[Blo
         while True:
             hit = go_on()
             time = f"{hit.time:.6f}" if unit == SECONDS else f"{hit.time:g}"
-            line = LINE.format(time, hit.where, hit.function or "-", hit.vcpu or "-", hit.words() or "-")
+            words = (hit.words() or "-") + (f"  ({hit.line})" if hit.line else "")
+            line = LINE.format(time, hit.where, hit.function or "-", hit.vcpu or "-", words)
             try:
                 yield Text(head + line)
             except KeyboardInterrupt as interrupt:

@@ -26,6 +26,11 @@ class StopEvent:
         cpu: the CPU, in the target's order; None if no CPU did it.
         registers: that CPU's `rip` and `rsp`, as far as known.
         function: the function that it executes, if the target knows better than `rip` tells.
+        line: of the source, likewise.
+        address: the physical address that was stored to, if the target knows.
+        bit: the number of the one bit from there on that was stored, if it was one.
+        overwritten: whether another CPU stored there as well before the machine stopped, so that what is there now is
+            that one's.
     """
 
     time: float
@@ -33,6 +38,10 @@ class StopEvent:
     cpu: int | None
     registers: Mapping[str, int]
     function: str | None = None
+    line: str | None = None
+    address: int | None = None
+    bit: int | None = None
+    overwritten: bool = False
 
 
 @runtime_checkable
@@ -58,3 +67,11 @@ class Watchpoint(Protocol):
 
     def disarm(self) -> None:
         """Stop the machine, and take all tripwires away. Safe to call at any time after `arm` was called."""
+
+
+@runtime_checkable
+class WatchesLists(Protocol):
+    """A target whose tripwires suffice for the lists of blocked vCPUs as well."""
+
+    watches_lists: bool
+    """That they do."""

@@ -13,11 +13,14 @@ SECONDS, STEPS = "s", "steps"
 FORMAT = "vtdpi trace"
 WRITE, HOOK = "write", "hook"
 FIELDS = ("pir", "on", "sn", "nv", "ndst")
+"""Of a descriptor."""
+LIST_FIELDS = ("blocking_list", "blocking_lock")
+"""Of a vCPU's node: the CPU on whose list it is, and the one whose lock it names."""
 
 LATEST = 1e15
 """No trace is longer: in seconds, or steps."""
 
-Value = int | tuple[int, ...]
+Value = int | tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,12 @@ class TraceEvent:
 
     Attributes:
         time: since the trace began: seconds of the host's clock, or steps of a simulated machine.
-        kind: `write`, a descriptor changed; `hook`, a CPU entered a function.
+        kind: `write`, a descriptor or a node of a blocking list changed; `hook`, a CPU entered a function.
         cpu: the physical CPU that did it; None for a device's post.
         function: the function of Xen that it executes, as far as known.
         vcpu: whose descriptor changed; for a hook, the CPU's current vCPU.
         changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors.
+        line: of Xen's source, `vmx.c:152`, where symbols tell it.
         actor: who did it, where that is known to be neither a CPU nor a device.
     """
 
@@ -41,6 +45,7 @@ class TraceEvent:
     vcpu: str | None
     changes: Mapping[str, tuple[Value, Value]] = field(default_factory=dict)
     actor: str | None = None
+    line: str | None = None
 
     @property
     def where(self) -> str:
@@ -62,6 +67,7 @@ def document(hit: TraceEvent) -> dict[str, Any]:
         "function": hit.function,
         "vcpu": hit.vcpu,
         "changes": changes,
+        **({"line": hit.line} if hit.line else {}),
     }
 
 
@@ -91,19 +97,19 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
 def _hit(raw: Mapping[str, Any]) -> TraceEvent:
     changes = {}
     for name, change in raw["changes"].items():
-        if name not in FIELDS:
+        if name not in FIELDS + LIST_FIELDS:
             raise ValueError(name)
         changes[name] = (_value(name, change["before"]), _value(name, change["after"]))
-    cpu, function, vcpu = raw["cpu"], raw["function"], raw["vcpu"]
+    cpu, function, vcpu, line = raw["cpu"], raw["function"], raw["vcpu"], raw.get("line")
     if not (
         isinstance(raw["time"], int | float)
         and 0 <= raw["time"] < LATEST
         and (cpu is None or isinstance(cpu, int))
-        and all(text is None or isinstance(text, str) for text in (function, vcpu))
+        and all(text is None or isinstance(text, str) for text in (function, vcpu, line))
         and raw["kind"] in (WRITE, HOOK)
     ):
         raise ValueError("a field of the wrong kind")
-    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes)
+    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes, line=line)
 
 
 def _value(name: str, raw: Any) -> Value:
@@ -111,16 +117,18 @@ def _value(name: str, raw: Any) -> Value:
         if not all(isinstance(vector, int) for vector in raw):
             raise ValueError(name)
         return tuple(raw)
-    if not isinstance(raw, int):
+    if not (isinstance(raw, int) or (raw is None and name in LIST_FIELDS)):
         raise ValueError(name)
     return raw
 
 
-def _plain(value: Value) -> int | Sequence[int]:
+def _plain(value: Value) -> int | Sequence[int] | None:
     return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(name: str, value: Value) -> str:
     if isinstance(value, tuple):
         return " ".join(f"{vector:02x}" for vector in value) or "none"
+    if value is None:
+        return "none"
     return f"{value:#x}" if value > 9 else str(value)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from inspector.base.errors import UNREADABLE, TargetError
 from inspector.model.snapshot import Descriptor, Vcpu
-from inspector.targets.watchpoint import StopEvent, Watchpoint, Write
+from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
-from inspector.trace.trace_event import FIELDS, WRITE, TraceEvent, Value
+from inspector.trace.lists import Lists, Membership
+from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import VMX, read_descriptors
 from inspector.xen.xen import Xen
@@ -57,11 +58,13 @@ def trace(
     """
     assert inspection.xen
     tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
+    if isinstance(target, WatchesLists) and target.watches_lists:
+        tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, vcpus)
     hits: list[TraceEvent] = []
     deadline = time.monotonic() + seconds
     ended = f"{count} transitions seen"
     try:
-        target.arm([] if hooks else [tracer.place(vcpu) for vcpu in vcpus], hooks)
+        target.arm([] if hooks else tracer.writes(vcpus), hooks)
         while len(hits) < count:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -103,9 +106,13 @@ class _Tracer:
         self._owners = {pi.address: name for name, pi in self._known.items()}
         path = next((f"{path}.pi_desc" for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
         self._offset = xen.profile.offset("vcpu", path) if path else 0
+        self.lists: Lists | None = None
 
-    def place(self, vcpu: Vcpu) -> Write:
-        """Where a vCPU's descriptor is."""
+    def writes(self, vcpus: Sequence[Vcpu]) -> list[Write]:
+        """What to watch: the descriptors, and the lists if they are followed."""
+        return [self._place(vcpu) for vcpu in vcpus] + (list(self.lists.writes) if self.lists else [])
+
+    def _place(self, vcpu: Vcpu) -> Write:
         return Write(vcpu.address + self._offset, self._known[vcpu.name].address, PI_DESC.size)
 
     def hits(self, stop_event: StopEvent) -> list[TraceEvent]:
@@ -114,17 +121,22 @@ class _Tracer:
         rip = stop_event.registers.get("rip")
         function = stop_event.function or (self._functions.at(rip) if rip else None)
         if stop_event.kind == WRITE:
-            found = self._changed(self._known)
+            if stop_event.overwritten:
+                return []
+            found = self._stored(stop_event)
+            for name, (before, after) in self._moved(stop_event).items():
+                pairs = zip(LIST_FIELDS, before, after, strict=True)
+                found.setdefault(name, {}).update({field: (a, b) for field, a, b in pairs if a != b})
             return [self._write(stop_event, cpu, function, name, changes) for name, changes in found.items()]
         changes = self._changed([current]).get(current, {}) if current in self._known else {}
-        return [TraceEvent(stop_event.time, stop_event.kind, cpu, function, current, changes)]
+        return [TraceEvent(stop_event.time, stop_event.kind, cpu, function, current, changes, line=stop_event.line)]
 
     def _write(
         self, stop_event: StopEvent, cpu: int | None, function: str | None, name: str, changes: Changes
     ) -> TraceEvent:
         if stop_event.function is None and _by_device(changes, function):
             cpu = function = None
-        return TraceEvent(stop_event.time, WRITE, cpu, function, name, changes)
+        return TraceEvent(stop_event.time, WRITE, cpu, function, name, changes, line=stop_event.line)
 
     def _changed(self, names: Iterable[str]) -> dict[str, Changes]:
         """What changed in the descriptors of these vCPUs since they were last read."""
@@ -137,6 +149,26 @@ class _Tracer:
                 found[name] = changes
                 self._known[name] = now
         return found
+
+    def _stored(self, stop_event: StopEvent) -> dict[str, Changes]:
+        """What this store changed in the descriptors: all that changed, unless the target knows where it was."""
+        if stop_event.address is None:
+            return self._changed(self._known)
+        name = self._owners.get(stop_event.address & -PI_DESC.size)
+        if name is None:
+            return {}
+        changes = self._changed([name]).get(name, {})
+        fields = _fields_at(stop_event.address % PI_DESC.size, stop_event.bit)
+        others: dict[str, Any] = {field: old for field, (old, _) in changes.items() if field not in fields}
+        # They are another CPU's, whose turn comes.
+        self._known[name] = replace(self._known[name], **others) if others else self._known[name]
+        mine = {field: change for field, change in changes.items() if field in fields}
+        return {name: mine} if mine else {}
+
+    def _moved(self, stop_event: StopEvent) -> Mapping[str, tuple[Membership, Membership]]:
+        """Which nodes are elsewhere on the lists."""
+        in_descriptor = stop_event.address is not None and stop_event.address & -PI_DESC.size in self._owners
+        return {} if in_descriptor or not self.lists else self.lists.changed()
 
     def _whose(self, stop_event: StopEvent) -> tuple[int | None, str | None]:
         """The CPU, by Xen's number if that can be read, and the vCPU that it runs."""
@@ -151,6 +183,16 @@ class _Tracer:
         if not info:
             return stop_event.cpu, None
         return info["processor_id"], self._names.get(info["current_vcpu"])
+
+
+def _fields_at(offset: int, bit: int | None) -> frozenset[str]:
+    """The fields that a store at this byte of a descriptor changes; with a bit operation only the bit's."""
+    if bit is not None:
+        stored = 1 << 8 * offset + bit
+    else:
+        size = 8 if offset % 8 == 0 else 4 if offset % 4 == 0 else 1
+        stored = (1 << 8 * size) - 1 << 8 * offset
+    return frozenset(name for name in FIELDS if PI_DESC[name].mask & stored)
 
 
 def _differences(before: Descriptor, after: Descriptor) -> Changes:

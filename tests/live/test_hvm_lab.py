@@ -22,6 +22,10 @@ from inspector.targets.live.bochs import Bochs
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("hvm")]
 
+FUNCTIONS = {
+    *("vmx_deliver_posted_intr", "vmx_sync_pir_to_irr", "vmx_pi_switch_from", "vmx_pi_switch_to", "vmx_vcpu_block"),
+    *("vmx_pi_unblock_vcpu", "pi_wakeup_interrupt"),
+}
 SITUATIONS = {"S1", "S2", "S3", "S4", "S7", "S8", "S11"}
 
 
@@ -122,6 +126,37 @@ def test_the_command_line_finds_it(storm: HvmLab) -> None:
         [sys.executable, "-m", "inspector.frontends.cli", "lab", "list"], capture_output=True, text=True, env=env
     )
     assert f"vtdpi live bochs:{storm.name}" in listed.stdout
+
+
+def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, storm: HvmLab) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    begin = storm.machine().answers.stat().st_size
+    hits = asked.ask(["trace", "--seconds", "15", "--count", "100000"]).answer.document["hits"]
+    assert len(hits) > 100
+    # None is lost: Bochs' own record of its stops has as many as were taken.
+    with storm.machine().answers.open() as answers:
+        answers.seek(begin)
+        stops = [part for part in answers.read().split("Next at t=") if "Caught write watch point" in part]
+    assert bochs.watchpoints
+    assert bochs.watchpoints.stops == len(stops)
+    by: dict[str, set[str]] = {}
+    for hit in hits:
+        by.setdefault(hit["function"], set()).update(hit["changes"])
+        assert hit["line"].startswith("vmx.c:")
+    assert by["vmx_deliver_posted_intr"] == {"pir", "on"}
+    assert by["vmx_sync_pir_to_irr"] == {"pir", "on"}
+    assert by.get("vmx_pi_switch_from", set()) <= {"sn"}
+    assert by.get("vmx_pi_switch_to", set()) <= {"sn", "ndst"}
+    assert by.get("vmx_vcpu_block", set()) <= {"nv", "blocking_list", "blocking_lock"}
+    assert set(by) <= FUNCTIONS
+    assert bochs.running
+    # Each change begins with what the last one left.
+    known: dict[tuple[str, str], object] = {}
+    for hit in hits:
+        for field, change in hit["changes"].items():
+            assert known.get((hit["vcpu"], field), change["before"]) == change["before"]
+            known[hit["vcpu"], field] = change["after"]
 
 
 def test_watch_and_audit_let_it_run_on(asked: Session, storm: HvmLab) -> None:

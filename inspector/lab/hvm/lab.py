@@ -124,7 +124,7 @@ class HvmLab:
     def machine(self) -> BochsMachine:
         """Where a target finds it."""
         directory = self.console.parent
-        return BochsMachine(self.name, self.pid, directory / COMMANDS, directory / ANSWERS, self.places)
+        return BochsMachine(self.name, self.pid, directory / COMMANDS, directory / ANSWERS, self.places, self.symbols)
 
     def attach_words(self) -> list[str]:
         """The command that attaches to it."""

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.base.errors import TargetError
+from inspector.profiles.functions import SymbolFile
 from inspector.targets.live import bochs_registers
 from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import BochsProcess
+from inspector.targets.live.bochs_watchpoints import BochsWatchpoints, Where
 from inspector.targets.ranges import Range
 from inspector.targets.target import Cpu, Target
+from inspector.targets.watchpoint import StopEvent, Write
 
 PREFIX = "bochs:"
 """How the name of such a target begins."""
@@ -30,6 +33,7 @@ class BochsMachine:
         pid: its process.
         commands, answers: its debugger's, see `BochsDebugger`.
         places: where its registers are, see `bochs_registers`.
+        symbols: the xen-syms of the Xen in it, if there is one.
     """
 
     name: str
@@ -37,6 +41,7 @@ class BochsMachine:
     commands: Path
     answers: Path
     places: Mapping[str, int]
+    symbols: Path | None = None
 
 
 class Bochs(Target):
@@ -56,6 +61,9 @@ class Bochs(Target):
         self._was_running = self.debugger.running
         self._generation = 0
         self._holding = False
+        self.watchpoints: BochsWatchpoints | None = None  # of the last trace
+        self._symbols = SymbolFile(machine.symbols) if machine.symbols else None
+        self._lines: dict[int, Where] = {}
 
     @property
     def running(self) -> bool:
@@ -107,6 +115,37 @@ class Bochs(Target):
     def read_parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | None]:
         """As Target.read_parts, in one system call for up to 1,024 parts."""
         return self.ram.read_parts(wanted)
+
+    unit = "s"
+    watches_lists = True
+
+    def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
+        """As Watchpoint.arm. Times are the machine's own, in seconds."""
+        self.watchpoints = BochsWatchpoints(self.debugger, self, writes, hooks)
+
+    def stop_event(self, seconds: float) -> StopEvent | None:
+        """As Watchpoint.stop_event; no store is missed."""
+        self._generation += 1
+        assert self.watchpoints
+        return self.watchpoints.stop_event(seconds)
+
+    def disarm(self) -> None:
+        """As Watchpoint.disarm."""
+        self._generation += 1
+        if self.watchpoints:
+            self.watchpoints.disarm()
+
+    def registers(self, cpu: int) -> Mapping[str, int]:
+        """A CPU's registers, as `cpus` has them."""
+        return bochs_registers.read(self.process, self._cpus[cpu : cpu + 1], self.machine.places)[0]
+
+    def where(self, address: int) -> Where:
+        """The function of Xen's C source, and its line; what a header's macros do is told by who uses them."""
+        if address not in self._lines:
+            lines = self._symbols.lines(address) if self._symbols else ()
+            best = next((line for line in lines if line.file.endswith(".c")), None)
+            self._lines[address] = (best.function, f"{best.file}:{best.line}") if best else (None, None)
+        return self._lines[address]
 
     def memory(self) -> Sequence[Range]:
         """What the machine has touched of its RAM."""

@@ -7,9 +7,12 @@ then is what that CPU left.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
-from inspector.base.errors import TargetError
+from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.watchpoint import StopEvent, Write
 
@@ -20,32 +23,49 @@ INSTRUCTIONS_A_SECOND = 5_000_000
 
 TIME = re.compile(r"^Next at t=(\d+)", re.MULTILINE)
 STORED = re.compile(r"^\((\d+)\) Caught write watch point at 0x([0-9a-f]+)", re.MULTILINE)
-ENTERED = re.compile(r"^\((\d+)\) Breakpoint (\d+), ", re.MULTILINE)
-PLACE = re.compile(r"^\((\d+)\) \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+) ", re.MULTILINE)
+ENTERED = re.compile(r"^\((\d+)\) Breakpoint \d+, ", re.MULTILINE)
+PLACE = re.compile(r"^\((\d+)\) \[0x([0-9a-f]+)\] [0-9a-f]+:([0-9a-f]+) ", re.MULTILINE)
 
-Registers = Callable[[int], Mapping[str, int]]
+BIT_OPERATION = b"\x0f\xba"
+"""Opcode of BT, BTS, BTR and BTC with the bit's number in the last byte (SDM volume 2)."""
+LONGEST_INSTRUCTION = 15
+
+Where = tuple[str | None, str | None]
+"""A function, and a line of its source."""
+
+
+class Machine(Protocol):
+    """What is asked of the machine at a stop."""
+
+    def registers(self, cpu: int) -> Mapping[str, int]:
+        """A CPU's registers, and `guest`."""
+
+    def where(self, address: int) -> Where:
+        """The function and line at a virtual address, as far as symbols tell."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Physical memory."""
 
 
 class BochsWatchpoints:
     """The tripwires of one trace.
 
-    Args:
-        registers: tells a CPU's registers, and `guest`.
-
     Attributes:
         stops: how often the machine stopped at a tripwire.
+        merged: how often two CPUs had stored to one field by then, so that what was between them is not known.
     """
 
     def __init__(
-        self, debugger: BochsDebugger, writes: Sequence[Write], hooks: Mapping[str, int], registers: Registers
+        self, debugger: BochsDebugger, machine: Machine, writes: Sequence[Write], hooks: Mapping[str, int]
     ) -> None:
         if len(writes) > MOST:
             raise TargetError(f"Bochs watches {MOST} places at most, not {len(writes)}: name fewer vCPUs")
         self._debugger = debugger
-        self._registers = registers
+        self._machine = machine
         self._start: int | None = None
         self._hooks = {address: name for name, address in hooks.items()}
-        self.stops = 0
+        self._due: deque[StopEvent] = deque()
+        self.stops = self.merged = 0
         for write in writes:
             answer = debugger.command(f"watch w {write.physical:#x} {write.size}")
             if "inserted" not in answer:
@@ -54,28 +74,55 @@ class BochsWatchpoints:
             debugger.command(f"lb {address:#x}")
 
     def stop_event(self, seconds: float) -> StopEvent | None:
-        """Let it run until it trips; see Watchpoint."""
-        self._debugger.cont()
-        said = self._debugger.wait(seconds)
-        if said is None:
-            return None
-        found = STORED.search(said) or ENTERED.search(said)
-        time, places = TIME.search(said), dict(PLACE.findall(said))
-        if not found or not time or found[1] not in places:
+        """Let it run until it trips; see Watchpoint. CPUs that stored in one turn come one after the other."""
+        if not self._due:
+            self._debugger.cont()
+            said = self._debugger.wait(seconds)
+            if said is None:
+                return None
+            self._due.extend(self._events(said))
+        return self._due.popleft()
+
+    def _events(self, said: str) -> list[StopEvent]:
+        time, places = TIME.search(said), {int(cpu): place for cpu, *place in PLACE.findall(said)}
+        stored = [(int(cpu), int(address, 16)) for cpu, address in STORED.findall(said)]
+        entered = [int(cpu) for cpu in ENTERED.findall(said)]
+        if not time or not (stored or entered) or not places.keys() >= {*entered, *(cpu for cpu, _ in stored)}:
             raise TargetError(f"Bochs stopped for another reason than a tripwire: {said.strip()[-200:]}")
         self.stops += 1
-        cpu, rip = int(found[1]), int(places[found[1]], 16)
-        registers = dict(self._registers(cpu))
-        in_guest = registers.get("guest")
         now = int(time[1])
         self._start = now if self._start is None else self._start
         when = (now - self._start) / INSTRUCTIONS_A_SECOND
-        known = {"rip": rip} if in_guest else {"rip": rip, "rsp": registers["rsp"]}
-        if found.re is ENTERED:
-            return StopEvent(when, "hook", cpu, known, self._hooks.get(rip))
-        # What stored is the instruction before the one that comes next.
-        known["rip"] = rip - 1
-        return StopEvent(when, "write", cpu, known, PROCESSOR if in_guest else None)
+        events = [self._store(when, cpu, address, *places[cpu]) for cpu, address in sorted(stored)]
+        for at, event in enumerate(events):
+            later = ((other.address, other.bit) for other in events[at + 1 :])
+            if (event.address, event.bit) in later:
+                self.merged += 1
+                events[at] = replace(event, overwritten=True)
+        return events + [self._entry(when, cpu, int(places[cpu][1], 16)) for cpu in entered]
+
+    def _store(self, when: float, cpu: int, address: int, physical: str, virtual: str) -> StopEvent:
+        """What stored is the instruction before the one that comes next."""
+        known, rip = dict(self._machine.registers(cpu)), int(virtual, 16) - 1
+        if known.pop("guest", 0):
+            return StopEvent(when, "write", cpu, {"rip": rip}, PROCESSOR, None, address)
+        function, line = self._machine.where(rip)
+        return StopEvent(when, "write", cpu, known | {"rip": rip}, function, line, address, self._bit(physical))
+
+    def _entry(self, when: float, cpu: int, rip: int) -> StopEvent:
+        return StopEvent(when, "hook", cpu, {**self._machine.registers(cpu), "rip": rip}, self._hooks.get(rip))
+
+    def _bit(self, following: str) -> int | None:
+        """The bit's number, if the instruction before this physical address was a bit operation on memory."""
+        end = int(following, 16)
+        try:
+            code = self._machine.read(end - LONGEST_INSTRUCTION, LONGEST_INSTRUCTION)
+        except NotReadable:
+            return None
+        # After the opcode: ModRM, perhaps SIB, a displacement of 0, 1 or 4 bytes, the number.
+        if any(code[-size:][:2] == BIT_OPERATION for size in (4, 5, 6, 8, 9)):
+            return code[-1]
+        return None
 
     def disarm(self) -> None:
         """Stop it, and take them all away."""

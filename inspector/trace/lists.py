@@ -1,0 +1,62 @@
+"""Where each vCPU is on the blocking lists, and which list's lock guards it: read again after every store to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from inspector.model.snapshot import BlockingList, Vcpu
+from inspector.targets.watchpoint import Write
+from inspector.xen.vmx import VMX
+from inspector.xen.xen import Xen
+
+LINKS = 16
+"""Bytes of a list head or node: next, then prev."""
+NODE = 24
+"""Of a vCPU's `pi_blocking`: its node, then the pointer to the lock."""
+
+Membership = tuple[int | None, int | None]
+"""The CPU on whose list a vCPU is, and the one whose lock its node names; None for none."""
+
+
+class Lists:
+    """The lists of a machine's CPUs, and these vCPUs' nodes on them."""
+
+    def __init__(self, xen: Xen, lists: Sequence[BlockingList], vcpus: Sequence[Vcpu]) -> None:
+        self._target = xen.memory.target
+        translate = xen.memory.translate
+        path = next(path for path in VMX if xen.profile.has("vcpu", f"{path}.pi_blocking.lock"))
+        first = xen.profile.offset("vcpu", f"{path}.pi_blocking.list")
+        lock = xen.profile.offset("vcpu", f"{path}.pi_blocking.lock")
+        self._lock_at = lock - first
+        self._heads = {each.head: each.cpu for each in lists}
+        self._locks = {each.lock: each.cpu for each in lists}
+        self._nodes = {vcpu.node: vcpu.name for vcpu in vcpus if vcpu.node}
+        self._places = [(translate(head), LINKS) for head in self._heads]
+        self._places += [(translate(node), NODE) for node in self._nodes]
+        self.writes = [Write(head, place, size) for head, (place, size) in zip(self._heads, self._places, strict=False)]
+        self.writes += [
+            Write(node, place, size)
+            for node, (place, size) in zip(self._nodes, self._places[len(self._heads) :], strict=True)
+        ]
+        self._known = self._look()
+
+    def changed(self) -> Mapping[str, tuple[Membership, Membership]]:
+        """The vCPUs whose place is another one than when last asked: before and after."""
+        now = self._look()
+        found = {name: (self._known[name], now[name]) for name in now if now[name] != self._known[name]}
+        self._known = now
+        return found
+
+    def _look(self) -> dict[str, Membership]:
+        parts = self._target.read_parts(self._places)
+        links, locks = {}, {}
+        for address, part in zip((*self._heads, *self._nodes), parts, strict=True):
+            links[address] = int.from_bytes(part[:8], "little") if part else 0
+            locks[address] = int.from_bytes(part[self._lock_at :][:8], "little") if part else 0
+        on: dict[int, int] = {}
+        for head, cpu in self._heads.items():
+            node = links[head]
+            while node in self._nodes and node not in on:
+                on[node] = cpu
+                node = links[node]
+        return {name: (on.get(node), self._locks.get(locks[node])) for node, name in self._nodes.items()}
