@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--capture", type=Path, metavar="DUMP", help="a dump as the RAM of a stopped machine, no Xen started"
     )
     up.add_argument("--dom0", action="store_true", help="with a Debian Linux dom0 and devices with MSI-X (10 s)")
+    up.add_argument("--crash", action="store_true", help="with --dom0 and a crash kernel, for `lab crash`")
     up.add_argument("--name", default="", help="the lab's name (default: made of what it runs)")
     up.add_argument("--memory", type=int, default=0, metavar="MIB", help="RAM (default: 64, with --dom0 512)")
     up.add_argument("--append", default="", metavar="OPTIONS", help="more options for Xen's command line")
@@ -69,6 +70,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keys.add_argument("keys", metavar="KEYS", help="one or more keys, such as V (interrupt remapping) or Vz")
     keys.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
 
+    crash = words.add_parser("crash", help="crash a lab's Xen and keep what is left of it: a kexec dump (1 minute)")
+    crash.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
+    crash.add_argument("--dump", type=Path, required=True, metavar="FILE", help="where to write the dump")
+    crash.add_argument(
+        "--form",
+        default="elf",
+        metavar="FORM",
+        help="raw (/proc/vmcore, slow), or by makedumpfile: elf (default), flattened, zlib, lzo, zstd",
+    )
+
     down = words.add_parser("down", help="end a lab and remove all it left")
     down.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
     down.add_argument("--all", action="store_true", help="every lab")
@@ -88,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         VtdpiError: it cannot be done.
     """
-    commands = {"up": _up, "list": _list, "keys": _keys, "down": _down}
+    commands = {"up": _up, "list": _list, "keys": _keys, "crash": _crash, "down": _down}
     return commands[args.lab_command](args)
 
 
@@ -119,7 +130,8 @@ def _up(args: argparse.Namespace) -> int:
         image=args.xen_image,
         symbols=args.symbols,
         capture=args.capture,
-        dom0=args.dom0,
+        dom0=args.dom0 or args.crash,
+        crash=args.crash,
         name=args.name,
         memory=args.memory,
         append=args.append,
@@ -201,6 +213,16 @@ def _keys(args: argparse.Namespace) -> int:
     lab = labs.find(args.name)
     for key in args.keys:
         print(visible(lab.keys(key)), end="")
+    return 0
+
+
+def _crash(args: argparse.Namespace) -> int:
+    from inspector.lab.lab import Lab
+
+    lab = Lab.find(args.name)
+    lab.crash(args.dump, args.form, _say)
+    print(f"{lab.name} has crashed and is down; its dump is {args.dump}")
+    print(f"vtdpi dump {args.dump}")
     return 0
 
 

@@ -57,6 +57,14 @@ def ask(serial: Path, key: str, timeout: float = 10.0) -> str:
     return own_lines(text)
 
 
+def press(serial: Path, key: str, timeout: float = 10.0) -> None:
+    """Press a debug key that Xen does not answer, such as `C`. Raises LabError if the console does not take it."""
+    with _Conversation(serial, timeout) as talk:
+        while talk.switch() != b"Xen":
+            pass
+        talk.send(key.encode())
+
+
 def own_lines(text: bytes) -> str:
     """The lines that Xen itself printed on a console shared with dom0, without its notes on who gets the input.
 
@@ -88,25 +96,26 @@ class _Conversation:
 
     def switch(self) -> bytes:
         """Move the input on; who gets it now, `Xen` or `DOM0`."""
-        self._send(SWITCH)
+        self.send(SWITCH)
         found = self._listen_for(SWITCHED)
         self._heard = self._heard[found.end() :]
         return found[1]
 
     def press(self, key: bytes) -> bytes:
         """Everything printed for a key, while Xen gets the input."""
-        self._send(key)
+        self.send(key)
         if key == HELP:
             end = self._listen_for(HELP_ENDS).end()
             return self._heard[:end]
         # A key that comes before the handler of the last one has started takes its place.
         self._listen(until=time.monotonic() + STARTS_WITHIN)
-        self._send(HELP)
+        self.send(HELP)
         end = self._listen_for(HELP_STARTS).start()
         self._listen_for(HELP_ENDS)
         return self._heard[:end]
 
-    def _send(self, keys: bytes) -> None:
+    def send(self, keys: bytes) -> None:
+        """Type keys."""
         try:
             self._socket.sendall(keys)
         except OSError as error:

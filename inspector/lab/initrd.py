@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from inspector.lab import Say, cpio
+from inspector.lab import Say, cpio, crash
 from inspector.lab.boot import DOM0_READY
 from inspector.lab.kernel import kernel
+from inspector.lab.machine import Recipe
 
 # An interface that is up, and a disk that is read, have their MSI-X vectors in use. The messages go to Xen's console.
-INIT = f"""\
+INIT = """\
 #!/busybox sh
 /busybox mount -t proc proc /proc
 /busybox mount -t sysfs sys /sys
@@ -18,12 +20,12 @@ for module in /modules/*; do /busybox insmod $module; done
 for net in /sys/class/net/*; do /busybox ip link set ${{net##*/}} up; done
 for disk in /sys/block/vd*; do /busybox dd if=/dev/${{disk##*/}} of=/dev/null bs=4k count=1 2>/dev/null; done
 /busybox grep -i msi /proc/interrupts
-echo "{DOM0_READY}"
+{more}echo "{ready}"
 while :; do /busybox sleep 86400; done
 """
 
 
-def write(directory: Path, dom0: bool, say: Say) -> str:
+def write(directory: Path, recipe: Recipe, say: Say) -> str:
     """Put what dom0 needs into a lab's directory and return the value of QEMU's -initrd, with relative paths.
 
     Without one, zeros stand in for the kernel: with no module at all, Xen gives up before it sets up the IOMMU.
@@ -31,24 +33,29 @@ def write(directory: Path, dom0: bool, say: Say) -> str:
     Raises:
         LabError: the kernel cannot be downloaded.
     """
-    if not dom0:
+    if not recipe.dom0:
         (directory / "no-kernel").write_bytes(bytes(4096))
         return "no-kernel"
-    parts = kernel(say)
+    parts = kernel(say, crash.MODULES if recipe.crash else ())
     (directory / "vmlinux").symlink_to(parts / "vmlinux")
-    (directory / "initrd").write_bytes(_root(parts))
+    more = crash.entries(crash.tools(say), parts) if recipe.crash else []
+    (directory / "initrd").write_bytes(_root(parts, crash.LOAD if recipe.crash else "", more))
     (directory / "disk").write_bytes(bytes(1 << 20))
+    if recipe.crash:
+        with (directory / crash.DISK).open("wb") as disk:
+            disk.truncate(crash.DISK_SIZE)
     return "vmlinux console=hvc0 quiet panic=0,initrd"
 
 
-def _root(parts: Path) -> bytes:
+def _root(parts: Path, more_steps: str, more: Sequence[cpio.Entry]) -> bytes:
     modules = sorted((parts / "modules").iterdir())
     return cpio.archive(
         [
             *map(cpio.directory, ("proc", "sys", "dev", "modules")),
             cpio.character_device("dev/console", 5, 1),
-            cpio.file("init", INIT.encode(), 0o755),
+            cpio.file("init", INIT.format(more=more_steps, ready=DOM0_READY).encode(), 0o755),
             cpio.file("busybox", (parts / "busybox").read_bytes(), 0o755),
             *(cpio.file(f"modules/{module.name}", module.read_bytes()) for module in modules),
+            *more,
         ]
     )

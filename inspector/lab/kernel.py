@@ -6,7 +6,7 @@ import gzip
 import lzma
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from inspector.lab import LabError, Say
@@ -17,13 +17,21 @@ MODULES = ("e1000e", "virtio_pci", "virtio_blk")
 """Drivers of the devices that have MSI-X."""
 
 
-def kernel(say: Say) -> Path:
+def kernel(say: Say, more: Sequence[str] = ()) -> Path:
     """A directory with `vmlinux`, `busybox`, and the modules to load as `modules/NUMBER-NAME.ko`, in loading order.
+
+    Args:
+        more: modules besides MODULES; with any, the kernel's bzImage is there as well, as `vmlinuz`.
 
     Raises:
         LabError: it cannot be downloaded, or the packages are not as expected.
     """
-    return tree(f"dom0-linux-{'-'.join(MODULES)}", RELEASE, [_newest, "busybox-static"], say, _finish)
+    modules = (*MODULES, *more)
+
+    def finish(root: Path) -> None:
+        _finish(root, modules, bool(more))
+
+    return tree(f"dom0-linux-{'-'.join(modules)}", RELEASE, [_newest, "busybox-static"], say, finish)
 
 
 def _newest(apt: Apt) -> str:
@@ -34,15 +42,17 @@ def _newest(apt: Apt) -> str:
     return found[0]
 
 
-def _finish(root: Path) -> None:
+def _finish(root: Path, modules: Sequence[str], with_image: bool) -> None:
     images = list(root.glob("boot/vmlinuz-*"))
     busybox = next((path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.is_file()), None)
     if len(images) != 1 or not busybox:
         raise LabError("Debian's kernel and busybox packages do not hold one boot/vmlinuz-* and a bin/busybox")
     (root / "vmlinux").write_bytes(vmlinux(images[0].read_bytes()))
+    if with_image:
+        images[0].rename(root / "vmlinuz")
     busybox.rename(root / "busybox")
     (root / "modules").mkdir()
-    for number, path in enumerate(in_loading_order(MODULES, root.glob("**/kernel/**/*.ko"))):
+    for number, path in enumerate(in_loading_order(modules, root.glob("**/kernel/**/*.ko"))):
         path.rename(root / "modules" / f"{number:02}-{path.name}")
     for rest in ("boot", "bin", "lib", "usr"):
         shutil.rmtree(root / rest, ignore_errors=True)

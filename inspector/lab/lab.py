@@ -10,7 +10,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from inspector.base.errors import TargetError
-from inspector.lab import LabError, Say, boot, capture, console, initrd, machine, process, qemu, silent, state, xen
+from inspector.base.new_file import replacing
+from inspector.lab import (
+    LabError,
+    Say,
+    boot,
+    capture,
+    console,
+    crash,
+    initrd,
+    machine,
+    process,
+    qemu,
+    silent,
+    state,
+    xen,
+)
 from inspector.lab.machine import Recipe
 from inspector.targets.live.qmp import Qmp
 
@@ -127,6 +142,29 @@ class Lab:
         except LabError as error:
             raise LabError(f"{error}; its last lines: {console.last_lines(self.console)}") from error
 
+    def crash(self, path: Path, form: str = "elf", say: Say = silent) -> None:
+        """Crash its Xen and write what is left of it to `path`; the lab is down then.
+
+        Args:
+            form: one of `inspector.lab.crash.FORMS`.
+
+        Raises:
+            LabError: it was not started with a crash kernel, or no dump came of it.
+        """
+        disk = self.console.parent / crash.DISK
+        if not disk.exists():
+            raise LabError(f"{self.name} has no crash kernel: start it with `vtdpi lab up --crash`")
+        crash.ask_for(disk, form)
+        before = self.console.stat().st_size
+        if why := self._why_silent():
+            raise LabError(f"Xen cannot be crashed: {why}")
+        say(f"crashing {self.name}")
+        console.press(self.serial, crash.KEY)
+        size = crash.wait(self.console, before, self.is_running, say)
+        with replacing(path) as file:
+            crash.copy(disk, size, form, file)
+        self.down()
+
     def down(self) -> None:
         """End its QEMU and remove what it has on disk.
 
@@ -168,7 +206,7 @@ class Lab:
             memory = capture.expand(recipe.capture, directory)
             words = machine.capture_line(recipe, lab, directory / capture.RAM, memory)
         else:
-            words = machine.command_line(recipe, lab, initrd.write(directory, recipe.dom0, say))
+            words = machine.command_line(recipe, lab, initrd.write(directory, recipe, say))
         say(f"starting {lab.name}")
         deadline = lab._deadline(timeout)
         pid = boot.spawn(program + words, lab.console)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.lab import LabError
+from inspector.lab import LabError, crash
 
 if TYPE_CHECKING:
     from inspector.lab.lab import Lab
@@ -15,6 +15,8 @@ ALONE_MIB = 64
 DOM0_MIB = 512
 DOM0_OWN_MIB = 256
 """Of which the dom0 gets so much, at most half of all."""
+CRASH_CPUS = 2
+"""Of a machine that is to crash: one that crashes and one that is stopped by it."""
 DOM0_LEAST_MIB = 384
 """With less, the dom0 kernel does not fit."""
 
@@ -33,6 +35,7 @@ class Recipe:
         append: options added to Xen's command line.
         stopped: leave the machine stopped before its first instruction.
         eim: the VT-d unit's extended interrupt mode, 32-bit destinations (QEMU 9 or newer under TCG).
+        crash: with a dom0 that loads a crash kernel, so that `lab crash` can make a dump.
         qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, or a path.
     """
 
@@ -46,6 +49,7 @@ class Recipe:
     append: str = ""
     stopped: bool = False
     eim: bool = False
+    crash: bool = False
     qemu: str = "system"
 
 
@@ -57,8 +61,9 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     Raises:
         LabError: too little memory.
     """
-    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else ALONE_MIB)
-    least = DOM0_LEAST_MIB if recipe.dom0 else 1
+    reserved = crash.RESERVED_MIB if recipe.crash else 0
+    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else ALONE_MIB) + reserved
+    least = (DOM0_LEAST_MIB if recipe.dom0 else 1) + reserved
     if memory < least:
         raise LabError(f"{memory} MiB of memory are too little: this lab needs {least}")
     # Xen turns extended interrupt mode on together with x2APIC.
@@ -66,7 +71,9 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     # Interrupt 0: the UART is polled. On a slow machine Xen would at some point "switch to polling" and mask its pin.
     xen = ["console=com1", "com1=115200,8n1,0x3f8,0", "loglvl=all", "iommu=verbose,debug", "noreboot"]
     if recipe.dom0:
-        xen.append(f"dom0_mem={min(DOM0_OWN_MIB, memory // 2)}M")
+        xen.append(f"dom0_mem={min(DOM0_OWN_MIB, (memory - reserved) // 2)}M")
+    if recipe.crash:
+        xen.append(f"crashkernel={reserved}M")
     words = [
         *_any_machine(recipe, lab),
         *("-cpu", cpu, "-m", f"{memory}M"),
@@ -75,6 +82,9 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     if recipe.dom0:
         words += ["-netdev", "user,id=net,restrict=on", "-device", "e1000e,netdev=net"]
         words += ["-drive", "if=none,id=disk,file=disk,format=raw", "-device", "virtio-blk-pci,drive=disk"]
+    if recipe.crash:
+        words += ["-drive", f"if=none,id=dump,file={crash.DISK},format=raw"]
+        words += ["-device", f"virtio-blk-pci,drive=dump,serial={crash.DISK}"]
     if recipe.stopped:
         words.append("-S")
     return words
@@ -88,7 +98,7 @@ def capture_line(recipe: Recipe, lab: Lab, ram: Path, memory: int) -> list[str]:
 
 def _any_machine(recipe: Recipe, lab: Lab) -> list[str]:
     return [
-        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-smp", "1"),
+        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-smp", str(CRASH_CPUS if recipe.crash else 1)),
         *("-nodefaults", "-display", "none", "-no-reboot"),
         *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
         # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.

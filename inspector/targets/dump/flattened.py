@@ -54,6 +54,7 @@ class Flattened:
     """The file that a flattened file stands for, read in place. Where blocks overlap, the later one wins.
 
     Bytes that no block holds are missing, not zero: nothing is invented when the file was cut. `warnings` tells that.
+    `size` is that of the file it stands for; `end` is where its own end mark ends, or would if it is cut.
 
     Raises:
         TargetError: the flattened file's own header is cut or of another version.
@@ -66,6 +67,7 @@ class Flattened:
         starts, sizes, offsets = self._index()
         self._extents = Extents(starts[::-1], sizes[::-1], offsets[::-1])
         self.size = int(self._extents.ends.max(initial=0))
+        self.end = int((offsets + sizes).max(initial=_FIRST_BLOCK)) + _BLOCK.size
 
     def read(self, offset: int, size: int) -> bytes:
         """The bytes at `offset`; fewer than `size` if not all were written."""
