@@ -27,6 +27,8 @@ LONGEST_PACKET = 1 << 16
 LONGEST_ANSWER = 1 << 22
 FIRST_SILENT_QEMU = (8, 1)
 POKE_AFTER = 1.0
+STUB_TAKES_NOTE = 2.0
+"""Seconds that a stub may take to notice that its debugger has left."""
 DETACH = b"D;1"
 """A stub that gdb has talked to speaks of processes and takes no bare D; all take this one."""
 
@@ -296,23 +298,34 @@ def _check_free(address: Address) -> None:
 
 
 def _check_free_path(address: Address) -> None:
-    """As `_check_free`, for a unix socket: who was accepted there is listed by the same path."""
-    listening, connected = False, False
+    """As `_check_free`, for a unix socket: whoever was accepted there is listed by the same path.
+
+    So is one that has left, until the stub takes note of it.
+    """
+    deadline = time.monotonic() + STUB_TAKES_NOTE
+    while _is_connected(address.host):
+        if time.monotonic() > deadline:
+            raise TargetError(
+                f"another debugger is connected to {address}, and a gdb stub serves one at a time: "
+                "detach that one first"
+            )
+        time.sleep(0.005)
+
+
+def _is_connected(path: str) -> bool:
     # As who listens there has named it.
-    names = {os.fsencode(address.host), os.fsencode(os.path.abspath(address.host))}
+    names = {os.fsencode(path), os.fsencode(os.path.abspath(path))}
+    listening, connected = b"01", b"03"
+    states = set()
     try:
         with open("/proc/net/unix", "rb") as lines:
             for line in lines:
                 row = line.split(None, 7)
                 if len(row) == 8 and row[7].rstrip(b"\n") in names:
-                    listening |= row[5] == b"01"
-                    connected |= row[5] == b"03"
+                    states.add(row[5])
     except OSError:
-        return
-    if listening and connected:
-        raise TargetError(
-            f"another debugger is connected to {address}, and a gdb stub serves one at a time: detach that one first"
-        )
+        return False
+    return {listening, connected} <= states
 
 
 def _unhex(digits: bytes) -> bytes:
