@@ -64,7 +64,9 @@ def foreign_node(snapshot: Snapshot) -> Iterator[Found]:
 
     Look next at: `blocked`; which domains were destroyed or lost their devices.
     """
-    for of_cpu in snapshot.lists:
+    # Where it is not known which vCPUs there are, or where their nodes lie, no node is a stranger.
+    known = bool(snapshot.vcpus) and all(vcpu.node for vcpu in snapshot.vcpus if vcpu.hvm)
+    for of_cpu in snapshot.lists if known else ():
         strangers = [node for node in of_cpu.nodes if node.vcpu is None]
         if strangers:
             more = f", and {len(strangers) - 1} more" if len(strangers) > 1 else ""

@@ -104,11 +104,14 @@ class Inspection:
 
     def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find
+        from inspector.xen.unknown import refuse_misfit
 
         named = self._symbols or self._profile
         if named:
             try:
-                return find(self.target, self.wanted, self._xen_before)
+                xen = find(self.target, self.wanted, self._xen_before)
+                refuse_misfit(xen)
+                return xen
             except UNREADABLE as error:
                 self.absent.append(unreadable("symbols", error))
         try:
@@ -128,9 +131,12 @@ class Inspection:
 
         if error.located is not None:
             try:
-                return recognise(error.located)
+                xen = recognise(error.located)
             except UNREADABLE as why:
                 self.notes.append(str(why))
+            else:
+                self.notes.append(f"Xen {xen.profile.version} is of no known build: {xen.knowledge}; see `info`")
+                return xen
         self.notes += [] if named else [str(error)]
         return None
 

@@ -11,6 +11,7 @@ from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.vtd.units import Unit
 from inspector.xen.cpus import online
+from inspector.xen.knowledge import Knowledge
 from inspector.xen.xen import Xen
 
 FLAGS = ("iommu_intremap", "iommu_intpost", "x2apic_enabled")
@@ -41,10 +42,12 @@ def info(inspection: Inspection, arguments: NoArguments) -> Answer:
 
 
 def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[str, Any]:
-    facts += [
-        ("xen", f"{xen.profile.version}, build-id {xen.profile.build_id}"),
-        ("image", f"at physical {xen.phys_start:#x}, page tables at {xen.memory.root:#x}"),
-    ]
+    image = f"at physical {xen.phys_start:#x}, page tables at {xen.memory.root:#x}"
+    facts.append(("xen", f"{xen.profile.version}, build-id {xen.profile.build_id}"))
+    if xen.knowledge is None:
+        facts.append(("image", image))
+    else:
+        facts += _unknown_build(xen.knowledge, image)
     values: dict[str, Any] = {}
     for name in (*FLAGS, *VECTORS):
         try:
@@ -58,20 +61,53 @@ def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[st
     except UNREADABLE as error:
         cpus = []
         problems.append(f"online CPUs: {error}")
-    facts += [
+    told = [
         ("interrupt remapping", _on(values["iommu_intremap"])),
         ("interrupt posting", _on(values["iommu_intpost"])),
         ("x2APIC", _on(values["x2apic_enabled"])),
         ("notification vector", _vector(values["posted_intr_vector"])),
         ("wakeup vector", _vector(values["pi_wakeup_vector"])),
     ]
+    # Twelve lines say all of a Xen of which nothing was known.
+    facts += told if xen.knowledge is None else [("interrupts", ", ".join(f"{what} {value}" for what, value in told))]
     return {
         "version": xen.profile.version,
         "build_id": xen.profile.build_id,
         "phys_start": xen.phys_start,
         "page_table": xen.memory.root,
         "cpus": cpus,
+        "knowledge": _document(xen.knowledge) if xen.knowledge else None,
         **values,
+    }
+
+
+def _unknown_build(knowledge: Knowledge, image: str) -> list[tuple[str, str]]:
+    """What is known of a Xen without a profile, how well, and what would tell more."""
+    origin = knowledge.image.origin
+    built = [origin[key] for key in ("compiler", "built") if key in origin]
+    symbols = knowledge.image.symbols
+    what = "" if symbols is None or symbols.has_data else ", of functions only"
+    count = 0 if symbols is None else sum(1 for symbol in symbols.symbols if symbol.name)
+    facts = [("built", "; ".join([*built, *([f"changeset {origin['changeset']}"] if "changeset" in origin else [])]))]
+    facts.append(("image", f"{'EFI, ' if knowledge.image.is_efi else ''}{image}, {count} symbols of its own{what}"))
+    alike = f", as in {', '.join(knowledge.builds[:2])}" if knowledge.builds else ""
+    facts.append(("layouts", f"{knowledge}{alike}"))
+    facts.append(("to know more", "vtdpi profile make XEN_SYMS (its own, with DWARF); --json names each member"))
+    return [fact for fact in facts if fact[1]]
+
+
+def _document(knowledge: Knowledge) -> dict[str, Any]:
+    members = {
+        f"{struct}.{path}": state
+        for struct, verdict in knowledge.verdicts.items()
+        for path, state in verdict.states.items()
+    }
+    return {
+        **knowledge.image.origin,
+        "efi": knowledge.image.is_efi,
+        "score": knowledge.score,
+        "builds": knowledge.builds,
+        "members": members,
     }
 
 

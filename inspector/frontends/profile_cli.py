@@ -17,6 +17,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     make.add_argument("symbols", type=Path, metavar="XEN_SYMS", help="unstripped Xen image, with DWARF")
     make.add_argument("--types", metavar="P", help="take the layouts from this profile, for a xen-syms without DWARF")
     make.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of the cache")
+    bundle = words.add_parser(
+        "bundle", help="(for maintainers) write the layouts of builds, by which one without a profile is read"
+    )
+    bundle.add_argument("output", type=Path, metavar="FILE", help="the file to write: structs/xen/layouts.json")
+    bundle.add_argument(
+        "builds", nargs="+", metavar="BUILD=ORIGIN", help="a xen-syms with DWARF or a profile, and where it came from"
+    )
     words.add_parser("list", help="the known profiles")
     show = words.add_parser("show", help="print a profile (ISF JSON)")
     show.add_argument("name", metavar="P", help="a file, a version, or the start of a build-id")
@@ -24,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
-    return {"make": _make, "list": _list, "show": _show}[options.profile_command](options)
+    return {"make": _make, "bundle": _bundle, "list": _list, "show": _show}[options.profile_command](options)
 
 
 def _make(options: Namespace) -> int:
@@ -41,6 +48,23 @@ def _make(options: Namespace) -> int:
     if path is None:
         raise VtdpiError(f"{profiles.cache_dir()} cannot be written; name a file with --output")
     print(visible(f"Xen {profile.version}, build-id {profile.build_id}: {path}"))
+    return 0
+
+
+def _bundle(options: Namespace) -> int:
+    from inspector.base import new_file
+    from inspector.profiles import dwarf, layouts
+    from inspector.profiles import store as profiles
+    from structs.xen.layout import of_profile
+
+    known = []
+    for word in options.builds:
+        name, _, origin = word.partition("=")
+        profile = profiles.named(name) if name.endswith(".json") else dwarf.make(Path(name))
+        build = layouts.Build(profile.version, profile.build_id, origin)
+        known.append((build, of_profile(profile)))
+        print(visible(f"Xen {build.version}, build-id {build.build_id}: {origin}"))
+    new_file.write(options.output, layouts.dumps(known))
     return 0
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inspector.base.errors import VtdpiError
+from inspector.profiles.image import Image
 from structs.xen import profile_contents
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
 ISF_FORMAT = "6.2.0"
-VERSION = re.compile(rb"\0(4\.\d+[.-][\w.+~-]{1,80})\0")
-LARGEST_NOTE = 16 + 64
+IDENTIFYING = (".note.gnu.build-id", ".buildid", ".text", ".rodata")
+"""Sections that tell which build it is: `.buildid` is an EFI image's, the code returns the version."""
+VERSION_SYMBOLS = ("xen_major_version", "xen_minor_version", "xen_extra_version")
+IMAGE_SIZE = 1 << 30
+NOT_THERE = "SHT_NOBITS"
+"""The type of a section that a split .debug file only describes."""
+
 NEEDED = ("__note_gnu_build_id_start", "idle_pg_table", "domain_list")
 """Symbols of every Xen that can be found in a memory."""
 LOWEST_ADDRESS = 0xFFFF800000000000
@@ -39,10 +44,16 @@ def make(xen_syms: Path, types: Profile | None = None) -> Profile:
         types: take the structures from this profile; for a xen-syms whose DWARF was left out.
 
     Raises:
-        VtdpiError: not such a file, no Xen's, no symbol table, no build-id, damaged, or no DWARF and no `types`.
+        VtdpiError: not such a file, no Xen's, no symbol table, no build-id, damaged, no DWARF and no `types`, or
+            `types` of another version.
     """
     build_id, version, addresses = _read_elf(xen_syms)
     _check_is_xen(xen_syms, addresses)
+    if types is not None and types.version != version:
+        raise VtdpiError(
+            f"{xen_syms} is of Xen {version}, and the layouts are of {types.version}: members move even within a "
+            "release; give the layouts of this very build, or none: memory tells then which fit"
+        )
     if types is None:
         document = _layouts(xen_syms, addresses)
     else:
@@ -78,18 +89,17 @@ def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
-            note = _section(elf, ".note.gnu.build-id")
-            if note is None or not 16 < len(note) <= LARGEST_NOTE:
-                raise VtdpiError(
-                    f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id"
-                )
             symtab, strtab = _section(elf, ".symtab"), _section(elf, ".strtab")
             if symtab is None or strtab is None:
                 raise VtdpiError(
                     f"{path}: no symbol table in it (stripped?); give the unstripped xen-syms of this build"
                 )
-            version = VERSION.search(_section(elf, ".rodata") or b"")
-            return note[16:].hex(), version[1].decode() if version else "unknown", _addresses(symtab, strtab)
+            image = _image(elf, _addresses(symtab, strtab, VERSION_SYMBOLS))
+            if image.build_id is None:
+                raise VtdpiError(
+                    f"{path}: no build-id note in it; a profile is keyed by it, so build Xen with --build-id"
+                )
+            return image.build_id, image.version or "unknown", _addresses(symtab, strtab, profile_contents.SYMBOLS)
     except OSError as error:
         raise VtdpiError(f"{path}: cannot be read: {error.strerror}; give the xen-syms of this Xen") from None
     except VtdpiError:
@@ -99,11 +109,20 @@ def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
         raise VtdpiError(f"{path}: not a usable ELF image ({error!r:.200}); give the xen-syms of this Xen") from None
 
 
+def _image(elf: ELFFile, addresses: Mapping[str, int]) -> Image:
+    """What of the image tells which build it is."""
+    parts = []
+    for name in IDENTIFYING:
+        if content := _section(elf, name):
+            parts.append((int(elf.get_section_by_name(name)["sh_addr"]), content))
+    return Image(min((at for at, _ in parts), default=0) & ~(IMAGE_SIZE - 1), tuple(parts), addresses)
+
+
 def _section(elf: ELFFile, name: str) -> bytes | None:
     """A section's bytes; None if there is none, or none such in the file."""
     section = elf.get_section_by_name(name)
     # A size beyond the file's would be allocated before it is read; xen-syms' sections are not compressed.
-    if section is None or section.compressed or section["sh_size"] > elf.stream_len:
+    if section is None or section.compressed or section["sh_size"] > elf.stream_len or section["sh_type"] == NOT_THERE:
         return None
     return bytes(section.data())
 
@@ -126,12 +145,12 @@ def _layouts(path: Path, addresses: Mapping[str, int]) -> dict[str, Any]:
         raise VtdpiError(f"{path}: its DWARF is damaged ({error!r:.200}); give the xen-syms of this Xen") from None
 
 
-def _addresses(symtab: bytes, strtab: bytes) -> dict[str, int]:
+def _addresses(symtab: bytes, strtab: bytes, wanted: Iterable[str]) -> dict[str, int]:
     """Addresses of the wanted symbols; a static name that stands for several objects is left out."""
     symbols = np.frombuffer(symtab[: len(symtab) // SYMBOL.itemsize * SYMBOL.itemsize], SYMBOL)
     symbols = symbols[(symbols["section"] != 0) & (symbols["name"] < len(strtab))]
     found: dict[str, set[int]] = {}
-    want = {name.encode() for name in profile_contents.SYMBOLS}
+    want = {name.encode() for name in wanted}
     for start, value in zip(symbols["name"].tolist(), symbols["value"].tolist(), strict=True):
         name = strtab[start : strtab.find(b"\0", start)]
         if name in want:
@@ -166,6 +185,14 @@ class _Layouts:
                 self.describe(self.program.type(f"struct {name}"))
             except LookupError:
                 continue
+        for name in profile_contents.TYPEDEFS:
+            try:
+                kind = self.program.type(name)
+            except LookupError:
+                continue
+            while kind.kind == self.drgn.TypeKind.TYPEDEF:
+                kind = kind.type
+            self.compound(kind, name)
         symbols = {name: {"address": address} | self.variable(name) for name, address in addresses.items()}
         return {"base_types": self.base, "user_types": self.structs, "enums": self.enums, "symbols": symbols}
 
@@ -211,9 +238,9 @@ class _Layouts:
         self.base["void"] = {"size": 0, "signed": False, "kind": "void", "endian": "little"}
         return "void"
 
-    def compound(self, kind: drgn.Type) -> dict[str, Any]:
+    def compound(self, kind: drgn.Type, name: str | None = None) -> dict[str, Any]:
         word = kind.kind.name.lower()
-        name = kind.tag or self.unnamed(kind)
+        name = name or kind.tag or self.unnamed(kind)
         if name not in self.structs:
             self.structs[name] = {"kind": word, "size": kind.size, "fields": {}}
             self.structs[name]["fields"] = dict(self.field(index, member) for index, member in enumerate(kind.members))

@@ -7,12 +7,13 @@ a 2 MiB boundary. For any other build, `inspector.xen.locate`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.profiles import store as profiles
+from inspector.profiles.image import CODEVIEW, DIRECTORY_SIZE, NOTE, RECORD_AT
 from inspector.targets.target import Target
-from inspector.xen.image import CODEVIEW, DIRECTORY_SIZE, NOTE, RECORD_AT
 from inspector.xen.locate import Located, image_starts, locate, roots_in_use
 from inspector.xen.paging import NotMapped, PageTables
 from inspector.xen.xen import Xen, image_base
@@ -43,9 +44,11 @@ def find(target: Target, wanted: Profile | None = None, before: Xen | None = Non
         XenNotFound: there is none of a known build, or one of another build than `wanted`; the message says which.
     """
     candidates = [wanted] if wanted else list(profiles.known())
-    known = {profile.build_id for profile in candidates}
-    in_use = [(before.profile, before.memory.root)] if before and before.profile.build_id in known else []
-    in_use += ((profile, root) for profile in candidates for root in roots_in_use(target))
+    same = before is not None and (wanted is None or wanted.build_id == before.profile.build_id)
+    if before and same and (xen := _xen_at(target, before.memory.root, before.profile)):
+        return replace(xen, knowledge=before.knowledge)
+    roots = roots_in_use(target)
+    in_use = ((profile, root) for profile in candidates for root in roots)
     by_build_id = ((profile, root) for profile in candidates for root in _roots_by_build_id(target, profile))
     for profile, root in chain(in_use, by_build_id):
         if xen := _xen_at(target, root, profile):

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
+from inspector.profiles.image import BASES, END, START, Image
 from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
-from inspector.xen import image
-from inspector.xen.image import Image
-from inspector.xen.paging import ADDRESS, PAGE, PRESENT, PageTables
+from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables
 
 ALIGNMENT = 2 << 20
 
@@ -72,7 +71,7 @@ def roots_by_scan(target: Target, within: Sequence[Range] | None = None) -> Iter
 def _mapped_by(target: Target, root: int) -> Located | None:
     tables = PageTables(target, root)
     try:
-        found = image.mapped(tables)
+        found = mapped(tables)
     except UNREADABLE:
         return None
     return Located(found, tables) if found and found.build_id else None
@@ -81,7 +80,7 @@ def _mapped_by(target: Target, root: int) -> Located | None:
 def _by_header(target: Target) -> Located | None:
     """By the start of the image, where code is in memory; and by a table in it that maps it and itself."""
     starts = image_starts(target)
-    heads = target.read_parts([(start + image.START, HEADER_SIZE) for start in starts])
+    heads = target.read_parts([(start + START, HEADER_SIZE) for start in starts])
     # From the top: Xen moves itself up at boot and leaves the copy that was loaded behind.
     for start, head in zip(reversed(starts), reversed(heads), strict=True):
         if head is None or not _is_header(head):
@@ -100,6 +99,53 @@ def _is_header(head: bytes) -> bool:
 
 def _readable(target: Target, start: int) -> list[Range]:
     """The pages of the image at `start` that are there, as ranges."""
-    wanted = [(start + at, PAGE) for at in range(image.START, image.END, PAGE)]
+    wanted = [(start + at, PAGE) for at in range(START, END, PAGE)]
     parts = target.read_parts(wanted)
     return [Range(at, at + size) for (at, size), part in zip(wanted, parts, strict=True) if part is not None]
+
+
+def mapped(tables: PageTables) -> Image | None:
+    """The image that these page tables map; None if they map none."""
+    for base in BASES:
+        parts: list[tuple[int, bytes]] = []
+        for address, size in _extents(tables, base):
+            raw = tables.read_parts([(address, size)])[0]
+            # What a dump leaves out of a large page need not be asked for page by page if all of it is there.
+            pieces = [(address, raw)] if raw is not None else _pages(tables, address, size)
+            for at, piece in pieces:
+                if parts and parts[-1][0] + len(parts[-1][1]) == at:
+                    parts[-1] = (parts[-1][0], parts[-1][1] + piece)
+                else:
+                    parts.append((at, piece))
+        if parts:
+            return Image(base, tuple(parts))
+    return None
+
+
+def _extents(tables: PageTables, base: int) -> list[tuple[int, int]]:
+    """The mapped stretches of the image, virtual address and size, neighbours joined."""
+    found: list[tuple[int, int]] = []
+    for address in range(base + START, base + END, 2 << 20):
+        try:
+            directory = tables.entry(address, 21)
+        except UNREADABLE:
+            continue
+        if not directory & PRESENT:
+            continue
+        if directory & LARGE:
+            chunks = [(address, 2 << 20)]
+        else:
+            entries = tables.table(directory & ADDRESS)
+            chunks = [(address + at * PAGE, PAGE) for at, entry in enumerate(entries.tolist()) if entry & PRESENT]
+        for chunk in chunks:
+            if found and sum(found[-1]) == chunk[0]:
+                found[-1] = (found[-1][0], found[-1][1] + chunk[1])
+            else:
+                found.append(chunk)
+    return found
+
+
+def _pages(tables: PageTables, address: int, size: int) -> list[tuple[int, bytes]]:
+    places = [(address + at, PAGE) for at in range(0, size, PAGE)]
+    parts = zip(places, tables.read_parts(places), strict=True)
+    return [(at, part) for (at, _), part in parts if part is not None]

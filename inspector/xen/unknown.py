@@ -1,11 +1,21 @@
-"""A Xen of which no profile is known: what its own image tells of it, as a profile."""
+"""A Xen without a profile: what its image tells, and the layouts that its memory confirms, as one."""
 
 from __future__ import annotations
 
-from inspector.base.errors import VtdpiError
+from collections.abc import Mapping
+
+from inspector.base.errors import UNREADABLE, VtdpiError
+from inspector.profiles import layouts
+from inspector.profiles.image import Image
+from inspector.profiles.layouts import Candidate
+from inspector.xen import selfcheck
+from inspector.xen.knowledge import Knowledge
+from inspector.xen.layout_facts import Facts
 from inspector.xen.locate import Located
 from inspector.xen.paging import PageTables
+from inspector.xen.selfcheck import Verdict
 from inspector.xen.xen import Xen
+from structs.xen.layout import isf_types, of_profile
 from structs.xen.profile import Profile
 
 VERSION_NOT_KNOWN = "of unknown version"
@@ -15,8 +25,12 @@ class NoSymbols(VtdpiError):
     """The image does not tell its own symbols: they are not in this target's memory."""
 
 
+class DoesNotFit(VtdpiError):
+    """The layouts of a profile contradict what lies in memory."""
+
+
 def recognise(located: Located) -> Xen:
-    """The Xen that was located, with the symbols that its image carries.
+    """The Xen that was located, with the symbols that its image carries and the layouts that its memory confirms.
 
     Raises:
         NoSymbols: the table of them is not in memory.
@@ -24,20 +38,44 @@ def recognise(located: Located) -> Xen:
     image = located.image
     if image.symbols is None:
         raise NoSymbols(f"the symbol table of Xen {image.version or VERSION_NOT_KNOWN} is not in this target's memory")
-    symbols = {name: {"address": address} for name, address in image.symbols.addresses.items()}
-    document = {
-        "metadata": {"xen": {"build_id": image.build_id, "version": image.version or VERSION_NOT_KNOWN}},
-        "base_types": {},
-        "user_types": {},
-        "symbols": symbols,
-    }
-    profile = Profile(document)
-    return Xen(profile, _own_tables(profile, located.tables))
+    bare = _profile(image, {})
+    tables = _own_tables(bare, located.tables)
+    verdicts = selfcheck.check(Facts(bare, tables), layouts.bundled(), image.version)
+    return Xen(_profile(image, verdicts), tables, knowledge=Knowledge(image, verdicts))
+
+
+def refuse_misfit(xen: Xen) -> None:
+    """Compare a profile's layouts with what lies in the memory of the Xen that it was given for.
+
+    Raises:
+        DoesNotFit: they contradict it.
+    """
+    candidates = {struct: [Candidate(layout, ())] for struct, layout in of_profile(xen.profile).items()}
+    verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, xen.profile.version)
+    if wrong := [member for verdict in verdicts.values() for member in verdict.refuted]:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise DoesNotFit(
+            f"the layouts in the profile of Xen {xen.profile.version} do not fit the Xen in memory, which contradicts "
+            f"{', '.join(wrong[:3])}{more}; make its profile from its own xen-syms with DWARF, or give none"
+        )
+
+
+def _profile(image: Image, verdicts: Mapping[str, Verdict]) -> Profile:
+    base, user = isf_types(verdict.layout for verdict in verdicts.values() if verdict.layout)
+    addresses = image.symbols.addresses if image.symbols else {}
+    return Profile(
+        {
+            "metadata": {"xen": {"build_id": image.build_id, "version": image.version or VERSION_NOT_KNOWN}},
+            "base_types": base,
+            "user_types": user,
+            "symbols": {name: {"address": address} for name, address in addresses.items()},
+        }
+    )
 
 
 def _own_tables(profile: Profile, tables: PageTables) -> PageTables:
     """Xen's `idle_pg_table`, which maps all of Xen whatever runs; the given ones where it cannot be told."""
     try:
         return PageTables(tables.target, tables.translate(profile.symbol("idle_pg_table")))
-    except (VtdpiError, LookupError):
+    except UNREADABLE:
         return tables

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from inspector.base.errors import VtdpiError
 from inspector.xen.paging import PageTables
 from structs.columns import columns
 from structs.xen.profile import POINTER_SIZE, Profile
+
+if TYPE_CHECKING:
+    from inspector.xen.knowledge import Knowledge
 
 LIST_LIMIT = 65536
 
@@ -28,6 +32,8 @@ class Xen:
     memory: PageTables
     corrected: Mapping[str, int] = field(default_factory=dict)
     """Variables whose value in memory is not the one that held while the machine ran: a crash has changed them."""
+    knowledge: Knowledge | None = None
+    """Of a build without a profile: what its image and memory tell. None if the profile is of this very build."""
 
     @cached_property
     def phys_start(self) -> int:
@@ -60,6 +66,8 @@ class Xen:
         >>> xen.structs("vcpu", [0xffff83027bd2000], "vcpu_id", "processor")  # doctest: +SKIP
         [{'vcpu_id': 2, 'processor': 0}]
         """
+        if not addresses:
+            return []
         selection = self.profile.selection(struct, *paths)
         size = selection.record.size
         parts = self.memory.read_parts([(address + selection.offset & (1 << 64) - 1, size) for address in addresses])

@@ -109,7 +109,9 @@ class Profile:
         """
         offset = 0
         current: Mapping[str, Any] = {"kind": "struct", "name": struct}
-        for step in path.split("."):
+        # A profile that was not made of DWARF names members by their whole path.
+        steps = [path] if path in self._user_type(struct)["fields"] else path.split(".")
+        for step in steps:
             if current["kind"] not in ("struct", "union"):
                 raise ProfileError(f"struct {struct}: {path} leads into a {current['kind']} before {step}")
             found = self._find(current["name"], step)
@@ -167,7 +169,8 @@ class Profile:
 
 
 def _field(path: str, member: Member, first: int) -> Field:
-    low, width = (member.offset - first) * 8, member.size * 8
+    # Of what is no number (a lock, of whatever size its build's options give it) the first word is taken.
+    low, width = (member.offset - first) * 8, min(member.size, POINTER_SIZE) * 8
     if member.type["kind"] == "bitfield":
         low, width = low + member.type["bit_position"], member.type["bit_length"]
     return field(path, (low + width - 1, low))

@@ -32,6 +32,9 @@ STRUCTS = (
     "vtd_iommu",
 )
 
+TYPEDEFS = ("irq_cpustat_t",)
+"""Structures that have no name but that of their typedef."""
+
 # Variables, then the functions of the posted-interrupt logic and of interrupt remapping, then others in which a CPU is
 # often found between them.
 SYMBOLS = (

@@ -11,11 +11,13 @@ import pytest
 
 from inspector.base.errors import VtdpiError
 from inspector.lab.xen import DEBIAN
-from inspector.profiles import dwarf
+from inspector.profiles import dwarf, layouts
 from inspector.profiles import store as profiles
+from inspector.profiles.store import of_symbols
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.xen.find import find
 from structs.xen import profile_contents
+from structs.xen.layout import of_profile
 from structs.xen.profile import Profile
 
 
@@ -210,3 +212,21 @@ def test_symbols_of_something_that_is_no_xen_are_refused_and_not_kept(golden, ru
     assert run("profile", "make", tmp_path / "other").status == 3
     assert not list(profiles.cache_dir().glob("*"))
     assert run("dump", golden("lost-wakeup"), "vcpus").status == 0
+
+
+@pytest.mark.live
+def test_layouts_of_another_version_are_refused(debian_xen, run):
+    answer = run("profile", "make", debian_xen("4.20").symbols, "--types", "4.17.5+72-g01140da4e8-1")
+    assert answer.status == 3
+    assert "the layouts are of 4.17.5+72-g01140da4e8-1: members move even within a release" in answer.err
+
+
+@pytest.mark.live
+def test_the_maintainers_command_writes_what_dwarf_says(debian_xen, run, tmp_path):
+    answer = run("profile", "bundle", tmp_path / "layouts.json", f"{debian_xen('4.20').symbols}=Debian 13")
+    assert answer.status == 0
+    written = layouts.loads((tmp_path / "layouts.json").read_text())
+    told = of_profile(of_symbols(debian_xen("4.20").symbols))
+    for struct, (only,) in written.items():
+        if struct in told:
+            assert told[struct].members.items() <= only.layout.members.items()

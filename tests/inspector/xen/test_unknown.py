@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.profiles import layouts
 from inspector.profiles import store as profiles
 from inspector.targets.open_file import open_file
 from inspector.xen.locate import locate
@@ -34,3 +35,45 @@ def test_variables_are_answered_with_no_profile(golden, run, no_profile):
     assert answer.json["xen"]["version"].startswith("4.20.3")
     assert len(answer.json["xen"]["cpus"]) == 4
     assert answer.json["xen"]["x2apic_enabled"] == 0
+
+
+COMMANDS = ("vcpus", "blocked", "audit")
+
+
+@pytest.mark.parametrize("name", ["lost-wakeup", "xapic-4-cpus", "hooks-not-installed", "cpu-offline-after-fixup"])
+def test_commands_answer_as_with_the_profile(golden, run, name, monkeypatch):
+    with_profile = [run("dump", golden(name), command, "--json").json for command in COMMANDS]
+    hide(monkeypatch)
+    assert [run("dump", golden(name), command, "--json").json for command in COMMANDS] == with_profile
+
+
+def hide(monkeypatch) -> None:
+    """No profile is known, and no layout of the captures' build."""
+    monkeypatch.setattr(profiles, "known", lambda: iter(()))
+    hidden = {
+        struct: [one for one in known if {build.build_id for build in one.builds} != {BUILD_4_20}]
+        for struct, known in layouts.bundled().items()
+    }
+    monkeypatch.setattr(layouts, "bundled", lambda: hidden)
+
+
+def test_info_says_in_twelve_lines_what_it_is_and_how_well_it_is_known(golden, run, monkeypatch):
+    hide(monkeypatch)
+    answer = run("dump", golden("lost-wakeup"), "info")
+    assert len(answer.out.splitlines()) <= 12
+    assert f"4.20.3+127-gc42374a105-0+deb13u1, build-id {BUILD_4_20}" in answer.out
+    assert "7330 symbols of its own" in answer.out
+    assert "vtdpi profile make" in answer.out
+    found = run("dump", golden("lost-wakeup"), "info", "--json").json["xen"]["knowledge"]
+    assert found["score"]["proved"] > 30
+    assert found["members"]["vcpu.processor"] == "proved"
+    assert f"{found['score']['proved']} members of its structures proved" in answer.out
+
+
+def test_what_is_not_known_is_named_and_the_rest_answers(golden, run, monkeypatch):
+    monkeypatch.setattr(profiles, "known", lambda: iter(()))
+    monkeypatch.setattr(layouts, "bundled", dict)
+    answer = run("dump", golden("lost-wakeup"), "audit", "--json")
+    assert "struct domain" in answer.err
+    assert not [found for found in answer.json["findings"] if found["severity"] == "bug"]
+    assert run("dump", golden("lost-wakeup"), "info", "--json").json["xen"]["pi_wakeup_vector"] == 0xF3

@@ -1,4 +1,4 @@
-"""Xen's image as it lies in memory: what it says of itself, whatever build it is and however it was started.
+"""Xen's image, in memory or in a file: what it says of itself, whatever build it is and however it was started.
 
 Sources: xen/arch/x86/xen.lds.S (what lies where), xen/common/version.c (build-id, version, compiler).
 """
@@ -6,13 +6,12 @@ Sources: xen/arch/x86/xen.lds.S (what lies where), xen/common/version.c (build-i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.base.errors import UNREADABLE
-from inspector.xen import symbol_table
-from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables
-from inspector.xen.symbol_table import SymbolTable
+from inspector.profiles import symbol_table
+from inspector.profiles.symbol_table import SymbolTable
 
 BASES = (0xFFFF82D040000000, 0xFFFF82D080000000)
 """XEN_VIRT_START since Xen 4.14, and before."""
@@ -27,7 +26,6 @@ DIRECTORY_SIZE, RECORD_AT = 28, 16
 CODE_ENDS = (b"\xc3", b"\xe9", b"\xcc")
 """What follows the one instruction of a function that returns a constant: ret, or a jump to a return thunk."""
 ENDBR64 = b"\xf3\x0f\x1e\xfa"
-BANNER = re.compile(rb"Xen version (4\.\d+[^\s(]*)(?: [^\n]*)?")
 VENDOR_VERSION = re.compile(rb"\0(4\.\d+[.-][\w.+~-]{1,80})\0")
 STRING_LIMIT = 256
 
@@ -39,10 +37,12 @@ class Image:
     Attributes:
         base: XEN_VIRT_START.
         parts: virtual address and bytes of each stretch, ascending.
+        addresses: of its symbols, where they are known from elsewhere than its own table.
     """
 
     base: int
     parts: tuple[tuple[int, bytes], ...]
+    addresses: Mapping[str, int] | None = None
 
     @cached_property
     def build_id(self) -> str | None:
@@ -66,18 +66,19 @@ class Image:
 
     @cached_property
     def version(self) -> str | None:
-        """As `4.20.4`: from the code that returns it, or a vendor's version string."""
-        major, minor, extra = self._number("xen_major_version"), self._number("xen_minor_version"), None
-        if major is not None and minor is not None:
-            extra = self._text("xen_extra_version")
-            return f"{major}.{minor}{extra or ''}"
-        found = next(filter(None, (VENDOR_VERSION.search(raw) for _, raw in self.parts)), None)
-        return found[1].decode() if found else None
+        """A vendor's version string (`4.20.4+63-g7abfd2bce2-0+deb13u1`), or else what the code returns (`4.22.0`)."""
+        if found := next(filter(None, (VENDOR_VERSION.search(raw) for _, raw in self.parts)), None):
+            return found[1].decode()
+        major, minor = self._number("xen_major_version"), self._number("xen_minor_version")
+        if major is None or minor is None:
+            return None
+        return f"{major}.{minor}{self._text('xen_extra_version') or ''}"
 
     @cached_property
     def origin(self) -> dict[str, str]:
         """`changeset`, `compiler` and `built`, as far as its code tells."""
-        date = " ".join(filter(None, (self._text("xen_compile_date"), self._text("xen_compile_time"))))
+        day, time = self._text("xen_compile_date") or "", self._text("xen_compile_time") or ""
+        date = day if time in day else f"{day} {time}"
         told = {"changeset": self._text("xen_changeset"), "compiler": self._text("xen_compiler"), "built": date}
         return {key: value for key, value in told.items() if value}
 
@@ -104,7 +105,8 @@ class Image:
 
     def _constant(self, name: str, opcode: bytes, size: int) -> tuple[int, bytes] | None:
         """The end of the one instruction, of this opcode, of a function that returns a constant; and its operand."""
-        address = self.symbols.addresses.get(name) if self.symbols else None
+        known = self.symbols.addresses if self.addresses is None and self.symbols else self.addresses or {}
+        address = known.get(name)
         code = self.read(address, 24) if address is not None else None
         if address is None or code is None:
             return None
@@ -128,50 +130,3 @@ class Image:
         )
         text, ended, _ = raw.partition(b"\0")
         return text.decode("ascii", "replace") if ended and text.isascii() else None
-
-
-def mapped(tables: PageTables) -> Image | None:
-    """The image that these page tables map; None if they map none."""
-    for base in BASES:
-        parts: list[tuple[int, bytes]] = []
-        for address, size in _extents(tables, base):
-            raw = tables.read_parts([(address, size)])[0]
-            # What a dump leaves out of a large page need not be asked for page by page if all of it is there.
-            pieces = [(address, raw)] if raw is not None else _pages(tables, address, size)
-            for at, piece in pieces:
-                if parts and parts[-1][0] + len(parts[-1][1]) == at:
-                    parts[-1] = (parts[-1][0], parts[-1][1] + piece)
-                else:
-                    parts.append((at, piece))
-        if parts:
-            return Image(base, tuple(parts))
-    return None
-
-
-def _extents(tables: PageTables, base: int) -> list[tuple[int, int]]:
-    """The mapped stretches of the image, virtual address and size, neighbours joined."""
-    found: list[tuple[int, int]] = []
-    for address in range(base + START, base + END, 2 << 20):
-        try:
-            directory = tables.entry(address, 21)
-        except UNREADABLE:
-            continue
-        if not directory & PRESENT:
-            continue
-        if directory & LARGE:
-            chunks = [(address, 2 << 20)]
-        else:
-            entries = tables.table(directory & ADDRESS)
-            chunks = [(address + at * PAGE, PAGE) for at, entry in enumerate(entries.tolist()) if entry & PRESENT]
-        for chunk in chunks:
-            if found and sum(found[-1]) == chunk[0]:
-                found[-1] = (found[-1][0], found[-1][1] + chunk[1])
-            else:
-                found.append(chunk)
-    return found
-
-
-def _pages(tables: PageTables, address: int, size: int) -> list[tuple[int, bytes]]:
-    places = [(address + at, PAGE) for at in range(0, size, PAGE)]
-    parts = zip(places, tables.read_parts(places), strict=True)
-    return [(at, part) for (at, _), part in parts if part is not None]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.profiles import store as profiles
+from inspector.profiles import symbol_table
 from inspector.targets.open_file import open_file
-from inspector.xen import symbol_table
 from inspector.xen.locate import locate
 
 BASE = 0xFFFF82D040000000

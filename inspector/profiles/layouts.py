@@ -1,0 +1,107 @@
+"""The bundled layouts of Xen's structures, for builds of which no profile is known.
+
+One file for all builds: each different layout of a structure stands once, with the builds that have it. It is made by
+`vtdpi profile bundle` from unstripped builds, and says where these came from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from structs.xen.layout import Place, StructLayout
+
+FORMAT = "vtdpi layouts"
+VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build that a layout was read from."""
+
+    version: str
+    build_id: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layout of one structure, and the builds that have it."""
+
+    layout: StructLayout
+    builds: tuple[Build, ...]
+
+
+@lru_cache(maxsize=1)
+def bundled() -> dict[str, list[Candidate]]:
+    """Every known layout, by structure."""
+    return loads((files("structs.xen") / "layouts.json").read_text())
+
+
+def around(candidates: Sequence[Candidate], version: str | None) -> list[Candidate]:
+    """The candidates of a release and of those beside it; none if there is none of both sides, nor of itself."""
+    release = _release(version or "")
+    if release is None:
+        return []
+
+    def distances(candidate: Candidate) -> set[int]:
+        known = [found for build in candidate.builds if (found := _release(build.version))]
+        return {minor - release[1] for major, minor in known if major == release[0]}
+
+    near = [(candidate, distances(candidate)) for candidate in candidates]
+    every = set[int]().union(*(steps for _, steps in near))
+    if 0 not in every and not {-1, 1} <= every:
+        return []
+    return [candidate for candidate, steps in near if steps & {-1, 0, 1}]
+
+
+def loads(text: str) -> dict[str, list[Candidate]]:
+    """Candidates by structure, from the text of a file of layouts."""
+    document = json.loads(text)
+    builds = [Build(**build) for build in document["builds"]]
+    return {
+        struct: [
+            Candidate(
+                StructLayout(struct, entry["size"], {path: Place(*place) for path, place in entry["members"].items()}),
+                tuple(builds[number] for number in entry["builds"]),
+            )
+            for entry in entries
+        ]
+        for struct, entries in document["structs"].items()
+    }
+
+
+def dumps(known: Sequence[tuple[Build, dict[str, StructLayout]]]) -> str:
+    """The text of a file of layouts: each different layout once, builds by their number, one layout a line."""
+    structs: dict[str, dict[str, dict[str, Any]]] = {}
+    for number, (_, layouts) in enumerate(known):
+        for struct, layout in sorted(layouts.items()):
+            members = {path: _numbers(place) for path, place in sorted(layout.members.items())}
+            key = json.dumps([layout.size, members])
+            entry = structs.setdefault(struct, {}).setdefault(
+                key, {"builds": [], "size": layout.size, "members": members}
+            )
+            entry["builds"].append(number)
+    lines = [
+        f'"{struct}":[\n' + ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in entries.values()) + "\n]"
+        for struct, entries in sorted(structs.items())
+    ]
+    builds = ",\n".join(
+        json.dumps({"version": build.version, "build_id": build.build_id, "origin": build.origin}) for build, _ in known
+    )
+    return f'{{"format":"{FORMAT}",\n"builds":[\n{builds}\n],\n"structs":{{\n' + ",\n".join(lines) + "\n}}\n"
+
+
+def _numbers(place: Place) -> list[int]:
+    whole = [place.offset, place.size, place.bit, place.bits]
+    return whole if place.bits else whole[:2]
+
+
+def _release(version: str) -> tuple[int, int] | None:
+    match = VERSION.match(version)
+    return (int(match[1]), int(match[2])) if match else None

@@ -1,0 +1,144 @@
+"""Layouts checked against real memory: none wrong is taken, and one of another build is refused."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inspector.profiles import layouts
+from inspector.profiles import store as profiles
+from inspector.profiles.layouts import Candidate
+from inspector.targets.open_file import open_file
+from inspector.xen import selfcheck
+from inspector.xen.layout_facts import Facts
+from inspector.xen.locate import locate
+from inspector.xen.selfcheck import CONSISTENT, PROVED
+from inspector.xen.unknown import DoesNotFit, recognise, refuse_misfit
+from inspector.xen.xen import Xen
+from structs.xen.layout import StructLayout, of_profile
+from structs.xen.profile import Profile
+
+BUILD = "ea92b67a6c7ec0dc9541bc73daef97756b70e672"
+NAMES = [
+    "blocking-in-progress",
+    "cpu-offline-after-fixup",
+    "cpu-offline-before-fixup",
+    "hooks-not-installed",
+    "linux-guest-hung",
+    "lost-wakeup",
+    "lost-wakeup-1s-later",
+    "post-in-progress-or-stranded",
+    "two-in-guest",
+    "woken-still-listed",
+    "xapic-4-cpus",
+]
+LEAST = 70
+
+
+def without(*build_ids: str) -> dict[str, list[Candidate]]:
+    """The bundled layouts, less those that only these builds have."""
+    kept = {
+        struct: [one for one in known if {build.build_id for build in one.builds} - set(build_ids)]
+        for struct, known in layouts.bundled().items()
+    }
+    return {
+        struct: [replace(one, builds=tuple(b for b in one.builds if b.build_id not in build_ids)) for one in known]
+        for struct, known in kept.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    """The layouts of the captures' build, from its DWARF."""
+    return of_profile(profiles.by_build_id(BUILD))
+
+
+@pytest.fixture(params=NAMES)
+def facts(request, golden):
+    with open_file(golden(request.param)) as target:
+        xen = recognise(locate(target))
+        yield Facts(xen.profile, xen.memory)
+
+
+def test_with_all_of_its_build_hidden_none_is_wrong_and_few_are_unknown(facts, oracle):
+    verdicts = selfcheck.check(facts, without(BUILD), "4.20.3")
+    wrong = [
+        (struct, path, place, oracle[struct].members[path])
+        for struct, verdict in verdicts.items()
+        if verdict.layout and struct in oracle
+        for path, place in verdict.layout.members.items()
+        if oracle[struct].members.get(path) != place
+    ]
+    assert not wrong
+    score = selfcheck.score(verdicts.values())
+    assert score[PROVED] + score[CONSISTENT] >= LEAST
+    assert score[PROVED] > 30
+
+
+def test_without_any_release_near_it_less_is_known_and_none_is_wrong(facts, oracle):
+    far = {
+        struct: [one for one in known if all(build.version.startswith("4.17") for build in one.builds)]
+        for struct, known in without(BUILD).items()
+    }
+    verdicts = selfcheck.check(facts, {struct: known for struct, known in far.items() if known}, "4.20.3")
+    for struct, verdict in verdicts.items():
+        for path, place in (verdict.layout.members if verdict.layout else {}).items():
+            assert oracle[struct].members.get(path) == place
+
+
+def shuffled(layout: StructLayout, rng: random.Random) -> StructLayout:
+    """The same places under other members' names."""
+    places = list(layout.members.values())
+    rng.shuffle(places)
+    return replace(layout, members=dict(zip(layout.members, places, strict=True)))
+
+
+@pytest.mark.parametrize("struct", ["domain", "vcpu", "irq_desc", "sched_resource"])
+def test_shuffled_members_are_refused(golden, oracle, struct):
+    with open_file(golden("lost-wakeup")) as target:
+        xen = recognise(locate(target))
+        facts = Facts(xen.profile, xen.memory)
+
+        @settings(max_examples=40, deadline=None)
+        @given(st.randoms(use_true_random=False))
+        def holds(rng):
+            wrong = shuffled(oracle[struct], rng)
+            known = {name: [Candidate(layout, ())] for name, layout in (oracle | {struct: wrong}).items()}
+            verdict = selfcheck.check(facts, known, "4.20.3")[struct]
+            right = oracle[struct].members
+            moved = {path for path, place in wrong.members.items() if place != right[path]}
+            said_right = {path for path, state in verdict.states.items() if state == PROVED}
+            assert not moved & said_right
+            if len(moved) > len(right) // 2:
+                assert verdict.refuted
+
+        holds()
+
+
+def of_another_build(profile: Profile, types: Profile) -> Profile:
+    """A profile with the symbols of one build and the layouts of another, as `profile make --types` once made."""
+    document = {**types.document, "symbols": profile.document["symbols"], "metadata": profile.document["metadata"]}
+    return Profile(document)
+
+
+def test_a_profile_with_the_layouts_of_another_build_is_refused(golden):
+    right = profiles.by_build_id(BUILD)
+    (other,) = (known for known in profiles.known() if known.version.startswith("4.17"))
+    with open_file(golden("lost-wakeup")) as target:
+        memory = recognise(locate(target)).memory
+        refuse_misfit(Xen(right, memory))
+        with pytest.raises(DoesNotFit, match="do not fit the Xen in memory, which contradicts domain"):
+            refuse_misfit(Xen(of_another_build(right, other), memory))
+
+
+def test_memory_that_is_gone_proves_and_refutes_nothing(golden, oracle):
+    with open_file(golden("lost-wakeup")) as target:
+        xen = recognise(locate(target))
+        bare = Profile({**xen.profile.document, "symbols": {}})
+        known = {name: [Candidate(layout, ())] for name, layout in oracle.items()}
+        verdicts = selfcheck.check(Facts(bare, xen.memory), known, "4.20.3")
+    assert not any(verdict.refuted or verdict.layout for verdict in verdicts.values())
