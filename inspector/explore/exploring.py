@@ -118,7 +118,7 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
         raise UsageError(f"--threads {options.threads}: expected 1 or more")
     progress = Progress()
     try:
-        return explore(
+        found = explore(
             scenario,
             with_bugs(version(options.version), changes),
             limits,
@@ -127,9 +127,15 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
             tell=progress.tell if sys.stderr.isatty() else None,
             threads=options.threads,
             store_buffers=options.store_buffers,
+            folder=Path(options.disk) if options.disk else None,
         )
+    except OSError as error:
+        raise UsageError(f"--disk {options.disk}: {error.strerror}") from None
     finally:
         progress.clear()
+    if found.search.compiler.missing:
+        print("vtdpi: `pip install 'vtdpi[fast]'` compiles large searches: quicker, in less memory", file=sys.stderr)
+    return found
 
 
 def _write_promela(found: Exploration, path: str) -> None:

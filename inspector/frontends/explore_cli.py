@@ -36,6 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     search.add_argument("--states", type=int, metavar="N", help="visit so many states at most")
     search.add_argument("--depth", type=int, metavar="N", help="histories of so many actions at most")
     search.add_argument("--memory", type=int, default=4096, metavar="MIB", help="take so much at most (default: 4096)")
+    search.add_argument("--disk", metavar="DIR", help="keep the states in a file there, which memory caches")
     search.add_argument("--threads", type=int, default=1, metavar="N", help="work in so many threads")
     search.add_argument("--no-symmetry", action="store_true", help="tell identical vCPUs and CPUs apart")
     search.add_argument("--store-buffers", action="store_true", help="stores wait in their CPU's buffer, as on x86")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.model import SOMETIMES
@@ -64,15 +65,17 @@ def explore(
     tell: Callable[[Progress], None] | None = None,
     threads: int = 1,
     store_buffers: bool = False,
+    folder: Path | None = None,
 ) -> Exploration:
     """Run all orders of a scenario's events within its bounds.
 
     Raises:
         SimError: there is no such machine.
+        OSError: no file can be made in the folder.
     """
     scenario = replace(scenario, workload=Workload())
     machine = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
-    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, threads)
+    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, threads, folder=folder)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
     named = [verdicts[each.name] for each in properties if each.name in verdicts]

@@ -35,7 +35,7 @@ def fair_cycle(search: Search, number: int) -> int | None:
     table = States(search.fields.words)
     for rows in search.renaming.images(search.states.rows[endless]):
         false = np.flatnonzero(~search.true(number, rows))
-        table.add(rows[false], endless[false], endless[false])
+        table.add(rows[false], endless[false])
     return _first_fair(search, table)
 
 
@@ -80,7 +80,7 @@ def _endless(edges: Any) -> Any:
 
 
 def _first_fair(search: Search, table: States) -> int | None:
-    """The smallest `via` of the states in the table that lie on a fair cycle within it."""
+    """The smallest `parent` of the states in the table that lie on a fair cycle within it."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -107,5 +107,5 @@ def _first_fair(search: Search, table: States) -> int | None:
         neglected = np.bincount(part[where], minlength=parts) == size
         neglected[part[within[0, within[2] == number]]] = False
         fair &= ~neglected
-    states = table.via[:count][fair[part]]
+    states = table.parent[:count][fair[part]]
     return int(states.min()) if states.size else None

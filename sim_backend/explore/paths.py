@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,26 +15,50 @@ if TYPE_CHECKING:
     from sim_backend.explore.search import Search
 
 
+def paths_to(search: Search, states: Iterable[int]) -> dict[int, list[int]]:
+    """For each of these states the states of a shortest history that leads to it, from the first one on.
+
+    What the search did not note is found again: a layer's states are expanded once more until all that are asked for
+    have come after one.
+
+    Raises:
+        Stale: the search was interrupted before it could begin again.
+    """
+    asked = set(states)
+    noted = len(search.states.parent[: search.states.count])
+    before: dict[int, int] = {}
+    wanted = {state for state in asked if state >= noted}
+    while wanted:
+        layer = bisect_right(search.layers, max(wanted)) - 1
+        start, end = search.layers[layer - 1 : layer + 1]
+        here = np.array(sorted(state for state in wanted if state >= end))
+        found = search.predecessors(start, end, here)
+        before |= found
+        wanted = wanted.difference(here.tolist()) | {state for state in found.values() if state >= noted}
+    return {state: _path(search, state, before) for state in asked}
+
+
 def moves_to(search: Search, state: int) -> tuple[Any, ...]:
-    """The notes of the actions of a shortest history that leads to a state.
+    """The notes of the actions of a shortest history that leads to a state. Raises as `moves_along`."""
+    return moves_along(search, paths_to(search, [state])[state])
+
+
+def _path(search: Search, state: int, before: dict[int, int]) -> list[int]:
+    path = [state]
+    while path[-1]:
+        state = path[-1]
+        path.append(before[state] if state in before else int(search.states.parent[state]))
+    return path[::-1]
+
+
+def moves_along(search: Search, path: list[int]) -> tuple[Any, ...]:
+    """The notes of actions that lead from state to state. With symmetry, only the smallest states of their kind are
+    known: the history goes through states that are like them.
 
     Raises:
         SimError: a symmetry of the model is none.
         Stale: the search was interrupted before it could begin again.
     """
-    path = [state]
-    while search.states.parent[path[-1]] >= 0:
-        path.append(int(search.states.parent[path[-1]]))
-    path.reverse()
-    if not search.renaming.permutations:
-        return tuple(search.learnt.outcomes[search.states.via[step]].note for step in path[1:])
-    return _followed(search, path)
-
-
-def _followed(search: Search, path: list[int]) -> tuple[Any, ...]:
-    """A history through states of which only the smallest of their kind are known."""
-    if search.stopped:
-        search.move()
     while not search.renaming.stale and search.renaming.smallest(search.states.rows[:1]) is None:
         search.move()
     row, notes = search.states.rows[path[0]], []

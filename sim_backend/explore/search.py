@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from sim_backend.explore.compiled import Compiled, Compiler
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model
-from sim_backend.explore.paths import moves_to
+from sim_backend.explore.paths import moves_along, paths_to
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
@@ -21,9 +25,14 @@ from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 from sim_backend.explore.view import View
 
+if TYPE_CHECKING:
+    from sim_backend.explore.compressed import CompressedStates
+
 CHUNK = 1 << 15
 SHARED = 16 * CHUNK
 """So many states at once: by one thread, and by several."""
+COMPILE_FROM = 1 << 15
+"""From so many states on they are kept compressed and compiled code looks for more, if there is any."""
 EVERY = 0.5
 Part = TypeVar("Part")
 SCOUTS, USELESS = 256, 16
@@ -72,14 +81,13 @@ class Successors:
     """What comes after some states in one action.
 
     Attributes:
-        rows, parents, outcomes: the states after, the states that they come from, and by what outcome.
+        rows, parents: the states after, and the states that they come from.
         resting: the states without progress.
         unknown: the states from which not all is known, where nothing is to be learnt; the rest is without them.
     """
 
     rows: Rows
     parents: Any
-    outcomes: Any
     resting: Any
     unknown: Any
 
@@ -92,6 +100,8 @@ class Search:
         symmetry: visit only one of the states that a model's symmetries turn into each other.
         tell: is told of the progress about twice a second.
         threads: how many work on a layer of states, if it is large.
+        compile_from: COMPILE_FROM, or None: never.
+        folder: where the states that memory shall not hold have a file; None: there is none.
     """
 
     model: Model
@@ -99,6 +109,10 @@ class Search:
     symmetry: bool = True
     tell: Callable[[Progress], None] | None = None
     threads: int = 1
+    compile_from: int | None = COMPILE_FROM
+    folder: Path | None = None
+    states: States | CompressedStates = field(init=False)
+    compiled: Compiled | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.fields = Fields(self.model.initial)
@@ -108,6 +122,7 @@ class Search:
         self.uncertain: set[int] = set()
         self.stopped: str | None = None
         self.scouting = False
+        self.compiler = Compiler()
 
     def _act(self, number: int, view: View) -> tuple[bool, Any]:
         if number >= self.tests:
@@ -127,7 +142,10 @@ class Search:
             self.stopped = "interrupted"
             if self.scouting:
                 self._begin()
+            self.learnt.pack()
             self.move()
+        finally:
+            self.compiler.close()
         exhausted = self.exhausted
         return Result(
             exhausted,
@@ -138,15 +156,15 @@ class Search:
             self.learnt.runs,
             monotonic() - self.began,
             self.states.bytes / self.states.count,
-            tuple(self._verdict(number, exhausted) for number in range(len(self.model.properties))),
+            self._verdicts(exhausted),
         )
 
     def _begin(self) -> None:
         """Have visited nothing but the first state, and that not yet."""
-        self.states = States(self.fields.words)
+        self._keep(States(self.fields.words))
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
-        self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1), np.full(1, -1))
+        self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1))
         self.layers = [0, 1]
         self.transitions = 0
         self.exhausted = False
@@ -175,7 +193,7 @@ class Search:
             useless = useless + 1 if self.learnt.runs == runs else 0
             few = chance.permutation(len(rows))[:SCOUTS]
             self.states = States(self.fields.words)
-            self.states.add(rows[few], few, few)
+            self.states.add(rows[few], few)
         self.fields.make_room()
         self.learnt.pack()
 
@@ -208,6 +226,13 @@ class Search:
         self.stopped = self._too_deep()
 
     def _expand(self, start: int, end: int) -> None:
+        self._compile()
+        if self.compiled is not None:
+            resting, unknown, transitions = self.compiled.expand(start, end)
+            self.transitions += transitions
+            self._check_at_rest(resting)
+            self._expand_these(unknown)
+            return
         if not self._is_shared(start, end):
             self._expand_these(np.arange(start, end))
             return
@@ -220,6 +245,18 @@ class Search:
         self._check_at_rest(np.concatenate(resting))
         self._expand_these(np.concatenate(unknown))
 
+    def _compile(self) -> None:
+        """Go on with compiled code, once it is worth it and ready."""
+        large = self.compile_from is not None and self.states.count >= self.compile_from
+        if large and self.compiled is None and self.compiler.ready:
+            from sim_backend.explore.compressed import compressed
+
+            self._keep(compressed(self.states.rows[: self.states.count], self.states.parent, self.folder))
+
+    def _keep(self, states: States | CompressedStates) -> None:
+        self.states = states
+        self.compiled = None if isinstance(states, States) else Compiled(self, states)
+
     def _expand_these(self, states: Any) -> None:
         found = self._once_still(lambda: self._successors(states))
         self._add(found)
@@ -227,7 +264,7 @@ class Search:
 
     def _add(self, found: Successors) -> None:
         self.transitions += len(found.rows)
-        self.states.add(found.rows, found.parents, found.outcomes)
+        self.states.add(found.rows, found.parents)
 
     def _expanded(self, start: int, end: int) -> Successors:
         """In another thread: what comes after these states."""
@@ -251,7 +288,7 @@ class Search:
         """What comes after states. None if fields moved, for what was not known had to be learnt."""
         rows, learnt = self.states.rows[states], self.learnt
         moving, known = np.zeros(len(rows), bool), np.ones(len(rows), bool)
-        made = [(rows[:0], states[:0], states[:0])]
+        made = [(rows[:0], states[:0])]
         for number, action in enumerate(self.model.actions):
             leaves = learnt.leaves(number, rows)
             if leaves is None:
@@ -263,16 +300,16 @@ class Search:
             for which in range(int(counts.max(initial=0))):
                 able = np.flatnonzero(counts > which)
                 outcomes = learnt.leaf_start.array[leaves[able]] + which
-                made.append((learnt.apply(rows[able], outcomes), able, outcomes))
-        after, able, outcomes = (np.concatenate(parts) for parts in zip(*made, strict=True))
+                made.append((learnt.apply(rows[able], outcomes), able))
+        after, able = (np.concatenate(parts) for parts in zip(*made, strict=True))
         if not known.all():
             kept = known[able]
-            after, able, outcomes = after[kept], able[kept], outcomes[kept]
+            after, able = after[kept], able[kept]
         smallest = self.renaming.smallest(after)
         if smallest is None:
             return None
         rows = smallest if renamed else after
-        return Successors(rows, states[able], outcomes, states[known & ~moving], states[~known])
+        return Successors(rows, states[able], states[known & ~moving], states[~known])
 
     def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
         """From states that were all visited, or their likes: each action that is progress, which of the states it is
@@ -323,6 +360,15 @@ class Search:
 
     def _check(self, start: int, end: int) -> None:
         """Test the properties of new states."""
+        if self.compiled is not None and end > start:
+            numbers = list(self._asked(ALWAYS, SOMETIMES))
+            asked = [(self.tests + n, self.model.properties[n].kind == SOMETIMES) for n in numbers]
+            first, unknown = self.compiled.test(asked, start, end)
+            for number, state in zip(numbers, first.tolist(), strict=True):
+                if state >= 0:
+                    self.found[number] = Finding(state)
+            self._check_these(unknown)
+            return
         if not self._is_shared(start, end):
             self._check_these(np.arange(start, end))
             return
@@ -396,7 +442,8 @@ class Search:
 
     def move(self) -> None:
         """Pack everything as fields lie now."""
-        self.states.move(self.fields, self.placement)
+        before = self.placement
+        self._keep(self.states.moved(lambda rows: self.fields.moved(rows, before), self.fields.words))
         self.placed, self.placement = self.fields.layout, self.fields.placement()
         self.learnt.pack()
 
@@ -423,7 +470,25 @@ class Search:
             self.told = now
             self.tell(Progress(self.states.count, self.transitions, len(self.layers) - 1, queue, now - self.began))
 
-    def _verdict(self, number: int, exhausted: bool) -> Verdict:
+    def predecessors(self, start: int, end: int, states: Any) -> dict[int, int]:
+        """For states of the next layer, which one of the states from `start` to `end` each comes after."""
+        if self.compiled is not None:
+            return self.compiled.predecessors(start, end, states)
+        found: dict[int, int] = {}
+        for at in range(start, end, CHUNK):
+            after = self._once_still(partial(self._successors, np.arange(at, min(at + CHUNK, end))))
+            numbers = self.states.find(after.rows)
+            for which in np.flatnonzero(np.isin(numbers, states)).tolist():
+                found.setdefault(int(numbers[which]), int(after.parents[which]))
+        return found
+
+    def _verdicts(self, exhausted: bool) -> tuple[Verdict, ...]:
+        paths: dict[int, list[int]] = {}
+        with suppress(Stale):
+            paths = paths_to(self, [finding.state for finding in self.found.values()])
+        return tuple(self._verdict(number, exhausted, paths) for number in range(len(self.model.properties)))
+
+    def _verdict(self, number: int, exhausted: bool, paths: Mapping[int, list[int]]) -> Verdict:
         asked, finding = self.model.properties[number], self.found.get(number)
         if finding is None:
             verdict = (
@@ -432,7 +497,7 @@ class Search:
             return Verdict(asked.name, asked.kind, verdict)
         verdict = SEEN if asked.kind == SOMETIMES else BROKEN
         try:
-            moves = moves_to(self, finding.state)
-        except Stale:
+            moves = moves_along(self, paths[finding.state])
+        except (Stale, KeyError):
             return Verdict(asked.name, asked.kind, UNKNOWN)
         return Verdict(asked.name, asked.kind, verdict, finding.why, moves, finding.cycle)

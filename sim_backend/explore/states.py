@@ -1,12 +1,13 @@
-"""The set of the states that were found, with how each was reached."""
+"""The set of the states that were found."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from sim_backend.explore.fields import Fields, Rows
+from sim_backend.explore.fields import Rows
 
 FIRST_SLOTS = 1 << 16
 FIRST_ROWS = 1 << 14
@@ -36,22 +37,21 @@ class States:
 
     Attributes:
         count: how many there are.
-        rows, parent, via: by state, its row, the state that it was first reached from, and by what.
+        rows, parent: by state, its row, and the state that it was first reached from.
     """
 
     def __init__(self, words: int) -> None:
         self.count = 0
         self.rows = np.zeros((FIRST_ROWS, words), np.uint64)
         self.parent = np.zeros(FIRST_ROWS, np.int32)
-        self.via = np.zeros(FIRST_ROWS, np.int32)
         self._slots = np.zeros(FIRST_SLOTS, np.int32)
 
     @property
     def bytes(self) -> int:
         """Memory that the states take."""
-        return int(self.rows.nbytes + self.parent.nbytes + self.via.nbytes + self._slots.nbytes)
+        return int(self.rows.nbytes + self.parent.nbytes + self._slots.nbytes)
 
-    def add(self, rows: Rows, parent: Any, via: Any) -> int:
+    def add(self, rows: Rows, parent: Any) -> int:
         """Add the rows that are new; returns how many were."""
         before = self.count
         self._reserve(len(rows))
@@ -69,7 +69,7 @@ class States:
                 claims, places = pending.take(free), at.take(free)
                 self._slots[places] = claims + 1
                 won = self._slots.take(places) == claims + 1
-                self._keep(places[won], claims[won], rows, parent, via)
+                self._keep(places[won], claims[won], rows, parent)
                 others = np.concatenate((claims[~won], others))
             pending = others
         return self.count - before
@@ -90,21 +90,21 @@ class States:
             slot[pending] = slot.take(pending) + 1 & last
         return result
 
-    def move(self, fields: Fields, before: tuple[Any, Any, Any, int]) -> None:
-        """Pack all rows again, for fields have moved."""
-        rows = np.zeros((len(self.rows), fields.words), np.uint64)
+    def moved(self, move: Callable[[Rows], Rows], words: int) -> States:
+        """The same states, by the same numbers, with rows of so many words, which `move` makes of theirs."""
+        rows = np.zeros((len(self.rows), words), np.uint64)
         for start in range(0, self.count, AT_ONCE):
             end = min(start + AT_ONCE, self.count)
-            rows[start:end] = fields.moved(self.rows[start:end], before)
+            rows[start:end] = move(self.rows[start:end])
         self.rows = rows
         self._rehash(len(self._slots))
+        return self
 
-    def _keep(self, places: Any, winners: Any, rows: Rows, parent: Any, via: Any) -> None:
+    def _keep(self, places: Any, winners: Any, rows: Rows, parent: Any) -> None:
         start, self.count = self.count, self.count + len(winners)
         self._slots[places] = np.arange(start + 1, self.count + 1)
         self.rows[start : self.count] = rows.take(winners, axis=0)
         self.parent[start : self.count] = parent.take(winners)
-        self.via[start : self.count] = via.take(winners)
 
     def _slot(self, rows: Rows) -> Any:
         shift = 64 - (len(self._slots) - 1).bit_length()
@@ -114,7 +114,7 @@ class States:
         need = self.count + more
         if need > len(self.rows):
             size = max(need, len(self.rows) * 3 // 2)
-            for name in ("rows", "parent", "via"):
+            for name in ("rows", "parent"):
                 old = getattr(self, name)
                 new = np.zeros((size, *old.shape[1:]), old.dtype)
                 new[: self.count] = old[: self.count]

@@ -78,6 +78,10 @@ class Symmetry:
         for which in range(len(self.permutations)):
             yield self._renamed(which, rows)
 
+    def tables(self) -> Iterator[tuple[list[int], list[Any]]]:
+        """Of each renaming, as far as known: by field, the one in its place, and what its numbers become."""
+        return zip(self._target, self._map, strict=True)
+
     def _renamed(self, which: int, rows: Rows) -> Rows:
         fields = self.fields
         columns = np.ascontiguousarray(rows.T)

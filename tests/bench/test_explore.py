@@ -70,13 +70,29 @@ def test_growth_with_vcpus():
 
 
 def test_a_million_states_beside_spin(spin):
+    from sim_backend.explore import compiled
+
+    compiled.warm_up()
     search, result, seconds = explored(2, "migrations = 1")
     states = result.states
     print(f"\n{HEAD}")
     print(line("vtdpi, learning included", states, seconds, search.states.bytes))
     print(f"  of that {search.learning:.2f} s for {result.runs} runs of an action; {result.transitions} transitions")
+    begun = time.process_time()
+    search.run()
+    again = time.process_time() - begun
+    print(line("vtdpi, all learnt before", states, again, search.states.bytes))
+    begun = time.monotonic()
+    search.threads = 2
+    search.run()
+    print(line("  with two threads (wall)", states, time.monotonic() - begun, search.states.bytes))
+    search.threads, search.compile_from = 1, None
+    begun = time.process_time()
+    search.run()
+    print(line("  without compiled code", states, time.process_time() - begun, search.states.bytes))
     for what, options in {"SPIN, breadth first": ("-O2", "-DBFS"), "SPIN, depth first": ("-O2",)}.items():
         found = spin(search, *options)
-        print(line(what, found.states, found.seconds, found.memory), f"{seconds / found.seconds:6.1f} times as fast")
+        ratio = f"vtdpi {found.seconds / seconds:5.2f} and {found.seconds / again:5.2f} times as fast"
+        print(line(what, found.states, found.seconds, found.memory), ratio)
         assert (found.states, found.transitions - 1) == (states, result.transitions)
     assert states > 1_000_000

@@ -398,3 +398,12 @@ def models():
     """The classical models."""
     makers = (philosophers, rotations, Rotation, buffer, peterson, election, token_ring, channel)
     return SimpleNamespace(**{each.__name__: each for each in makers})
+
+
+@pytest.fixture(scope="session")
+def kernels():
+    """The compiled search's kernels, ready to be used at once."""
+    pytest.importorskip("numba")
+    from sim_backend.explore import kernels
+
+    return kernels

@@ -112,6 +112,14 @@ def test_threads_agree_however_little_is_known_before(plain, model):
     everything.agree(result)
 
 
+@given(models_of_anything(), st.sampled_from((1, 2)))
+@settings(deadline=None, max_examples=200)
+def test_compiled_code_agrees(kernels, plain, model, threads):
+    with patch.multiple("sim_backend.explore.compiled", PART=2):
+        everything, result = searched(plain, model, threads=threads, compile_from=0)
+    everything.agree(result)
+
+
 @given(models_of_anything(), st.integers(0, 8))
 @settings(deadline=None, max_examples=60)
 def test_a_search_that_is_not_deep_enough_does_not_say_more_than_it_knows(plain, model, depth):

@@ -151,7 +151,7 @@ def agree(everything, kinds, result):
 @given(st.data())
 @settings(deadline=None, max_examples=60)
 @pytest.mark.parametrize("alike", [True, False])
-def test_a_plain_search_agrees(plain, models, kinds_of_states, alike, data):
+def test_a_plain_search_agrees(kernels, plain, models, kinds_of_states, alike, data):
     number, model = data.draw(rings(models.rotations, alike))
     everything = plain(model, most=400)
     assume(everything.complete)
@@ -162,6 +162,8 @@ def test_a_plain_search_agrees(plain, models, kinds_of_states, alike, data):
     assume(all(each.key(key) in told for each in model.symmetries for key in told))
     agree(everything, kinds_of_states(everything, told), result)
     everything.agree(Search(model, symmetry=False).run())
+    compiled = Search(model, compile_from=0)
+    agree(everything, kinds_of_states(everything, told), compiled.run())
 
 
 @pytest.mark.parametrize("left_handed", [False, True])

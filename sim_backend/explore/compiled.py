@@ -1,0 +1,204 @@
+"""The compiled search: expands, tests and looks back over states that are kept compressed. It learns nothing itself.
+
+numba, which compiles `kernels`, is large and slow to start: a search begins without it, has it made ready by another
+process once there are many states, and goes on with it when that is done (numba keeps what it compiled).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim_backend.explore.model import Action
+from sim_backend.explore.symmetry import Symmetry
+from sim_backend.explore.threads import spread
+from sim_backend.explore.transitions import Transitions
+
+if TYPE_CHECKING:
+    from sim_backend.explore.compressed import CompressedStates
+    from sim_backend.explore.kernels import Learnt, Renamings
+    from sim_backend.explore.search import Search
+
+PART = 1 << 15
+"""So many states are given to a thread at once."""
+
+
+class Compiler:
+    """Has the kernels compiled by another process. `ready` once that has ended well; `missing` if that was asked and
+    there is no numba."""
+
+    def __init__(self) -> None:
+        self._there = find_spec("numba") is not None
+        self.missing = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kernels can be used at once; if nobody makes them ready yet, somebody does from now on."""
+        self.missing |= not self._there
+        if self.missing:
+            return False
+        if "sim_backend.explore.kernels" in sys.modules:
+            return True
+        if self._process is None:
+            words = [
+                sys.executable,
+                "-c",
+                f"import sys; sys.path[:] = {sys.path!r}; import {__name__} as c; c.warm_up()",
+            ]
+            nowhere = subprocess.DEVNULL
+            self._process = subprocess.Popen(words, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+        ended = self._process.poll()
+        self.missing = bool(ended)
+        return ended == 0
+
+    def close(self) -> None:
+        """Nobody needs them any more."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+class Compiled:
+    """The kernels at work for a search whose states are compressed."""
+
+    def __init__(self, search: Search, states: CompressedStates) -> None:
+        from sim_backend.explore import kernels
+
+        self.states = states
+        self._kernels = kernels
+        self._search = search
+        self._packed: tuple[tuple[int, int], Learnt] | None = None
+
+    def expand(self, start: int, end: int) -> tuple[Any, Any, int]:
+        """Add what comes after these states: returns the states without progress, those from which not all is known
+        (they are left out), and the number of transitions."""
+        learnt, renamings = self._learnt(), self._renamings()
+        actions = len(learnt.progress)
+        room = self._search.threads * (actions * int(learnt.leaf_count.max()) + self._kernels.BATCH)
+        resting, unknown, transitions = [], [], 0
+        left = [(start, end)]
+
+        def work(first: int, last: int) -> tuple[int, int, Any, Any, int]:
+            of_unknown, of_resting = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+            sets = self.states.sets
+            done = self._kernels.expand(sets, learnt, renamings, first, last, room, of_unknown, of_resting)
+            reached, unknowns, rests, taken = done
+            return reached, last, of_unknown[:unknowns], of_resting[:rests], taken
+
+        while left:
+            self.states.make_room(room)
+            parts = (part for first, last in left for part in self._spread(work, first, last))
+            left = []
+            for reached, last, of_unknown, of_resting, taken in parts:
+                unknown.append(of_unknown)
+                resting.append(of_resting)
+                transitions += taken
+                if reached < last:
+                    left.append((reached, last))
+        return np.concatenate(resting), np.concatenate(unknown), transitions
+
+    def test(self, asked: Sequence[tuple[int, bool]], start: int, end: int) -> tuple[Any, Any]:
+        """For properties (the number of the tree, what is looked for) the first of these states where it is so, -1 if
+        it is so nowhere; and the states of which not all is known."""
+        numbers = np.array(asked, np.int64).reshape(len(asked), 2)
+        learnt = self._learnt()
+
+        def work(first: int, last: int) -> tuple[Any, Any]:
+            found, unknown = np.full(len(asked), -1), np.empty(last - first, np.int64)
+            unknowns = self._kernels.test(self.states.sets, learnt, numbers, first, last, found, unknown)
+            return found, unknown[:unknowns]
+
+        firsts, unknown = zip(*self._spread(work, start, end), strict=True)
+        every = np.stack(firsts).astype(np.uint64)  # -1 is the largest number here
+        return every.min(axis=0).astype(np.int64), np.concatenate(unknown)
+
+    def predecessors(self, start: int, end: int, wanted: Any) -> dict[int, int]:
+        """For states of the next layer, the first of these states that each comes after."""
+        first = int(wanted.min())
+        flags = np.zeros(int(wanted.max()) - first + 1, bool)
+        flags[wanted - first] = True
+        parent = np.full(len(flags), -1)
+        learnt, renamings = self._learnt(), self._renamings()
+        for at in range(start, end, PART):
+            last = min(at + PART, end)
+            self._kernels.predecessors(self.states.sets, learnt, renamings, at, last, first, flags, parent)
+            if (parent[flags] >= 0).all():
+                break
+        return {int(state): int(parent[state - first]) for state in wanted if parent[state - first] >= 0}
+
+    def _spread(self, work: Any, start: int, end: int) -> Any:
+        threads = self._search.threads
+        if threads == 1 or end - start <= PART:
+            return iter([work(start, end)])
+        return spread(work, start, end, PART, threads)
+
+    def _learnt(self) -> Learnt:
+        learnt = self._search.learnt
+        version = learnt.runs, learnt.fields.layout
+        if self._packed is None or self._packed[0] != version:
+            self._packed = version, packed(learnt, self._search.model.actions)
+        return self._packed[1]
+
+    def _renamings(self) -> Renamings:
+        return renamings(self._search.renaming)
+
+
+def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
+    """What was learnt, for the walk; it may be read while more is learnt."""
+    from sim_backend.explore.kernels import Learnt
+
+    trees, fields = learnt.trees, learnt.fields
+    # Number 0 is no node's, and there may be no field at all.
+    places = [np.append(each.astype(np.int64), 0)[trees.field] for each in (fields.word, fields.shift, fields.mask)]
+    return Learnt(
+        np.array(trees.root, np.int64),
+        np.stack((*places, trees.base, trees.size), axis=1),
+        trees.child,
+        trees.leaf_start,
+        trees.leaf_count,
+        trees.clear,
+        trees.bits,
+        np.array([action.progress for action in actions], bool),
+    )
+
+
+def renamings(symmetry: Symmetry) -> Renamings:
+    """A search's symmetries, as far as they are known."""
+    from sim_backend.explore.kernels import Renamings
+
+    fields, count = symmetry.fields, len(symmetry.permutations)
+    shape = count, len(fields.keys)
+    target, start, known = (np.zeros(shape, np.int64) for _ in range(3))
+    numbers = [np.zeros(0, np.uint64)]
+    begin = 0
+    for which, (targets, maps) in enumerate(symmetry.tables()):
+        target[which, : len(targets)] = targets
+        for field, numbered in enumerate(maps):
+            start[which, field], known[which, field] = begin, len(numbered)
+            begin += len(numbered)
+        numbers += maps
+    word, shift, mask = (each.astype(np.int64) for each in (fields.word, fields.shift, fields.mask))
+    by_word = np.argsort(word, kind="stable")
+    first = np.searchsorted(word[by_word], np.arange(fields.words + 1))
+    all_numbers = np.concatenate(numbers)
+    return Renamings(word[target], shift[target], start, known, all_numbers, word, shift, mask, by_word, first)
+
+
+def warm_up() -> None:
+    """Compile the kernels, or see that they were compiled."""
+    import sim_backend.explore.kernels  # noqa: F401 - from now on they are ready
+    from sim_backend.explore.model import Action, Model, Property
+    from sim_backend.explore.search import Search
+
+    def count(view: Any) -> bool:
+        view["n"] = (view["n"] + 1) % 3
+        return True
+
+    model = Model(lambda key: 0, [Action("count", count)], [Property("small", lambda view: bool(view["n"] < 2))])
+    Search(model, compile_from=0).run()
