@@ -47,9 +47,9 @@ def routes(snapshot: Snapshot, chosen: Callable[[Columns], Array], unit: int | N
     return found
 
 
-def by_index(index: int) -> Callable[[Columns], Array]:
-    """The entry of that index."""
-    return lambda table: table["index"] == index
+def by_index(index: int, unit: int | None = None) -> Callable[[Columns], Array]:
+    """The entry of that index: of one unit, if `unit` names it, else of each."""
+    return lambda table: (table["index"] == index) & (table["unit"] == unit if unit is not None else True)
 
 
 def by_source(sid: int) -> Callable[[Columns], Array]:
@@ -101,10 +101,11 @@ def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
 
 
 def _columns(unit: VtdUnit) -> Columns:
-    """What is asked of entries, as columns: `index`, `im`, `sid`, `sq`, `svt`, and `pda` where `im` is 1."""
+    """What is asked of entries, as columns: `index`, `unit`, `im`, `sid`, `sq`, `svt`, and `pda` where `im` is 1."""
     raw = records(REMAPPED, unit.raw)
     common = columns(REMAPPED, raw, ["im", "sid", "sq", "svt"])
-    return {"index": np.array(unit.indices, int), **common, **columns(POSTED, raw, ["pda"])}
+    of_unit = np.full(len(unit.indices), -1 if unit.index is None else unit.index)
+    return {"index": np.array(unit.indices, int), "unit": of_unit, **common, **columns(POSTED, raw, ["pda"])}
 
 
 def _entries(unit: VtdUnit, chosen: Array) -> list[Entry]:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FLAGS = {"intremap": "iommu_intremap", "intpost": "iommu_intpost", "x2apic": "x2apic_enabled"}
-TOLD = ("redirections", "devices", "faults", "messages", "described")
-"""What only a console log has."""
 
 VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 
@@ -70,7 +68,7 @@ class _Capture:
             (("ioapics",), self._ioapics),
             (("dmar",), self._dmar),
         ]
-        known = {"target": target.description, "beside": target.beside, "absent": (), **dict.fromkeys(TOLD, ())}
+        known = {"target": target.description, "beside": target.beside, "absent": ()}
         self.snapshot = defer(Snapshot, known, [(names, self._told(part)) for names, part in parts])
 
     def _told(self, part: Part) -> Part:
@@ -142,7 +140,7 @@ class _Capture:
 
     def _units(self) -> Mapping[str, Any]:
         try:
-            units = self._inspection.units
+            units = self._inspection.unit_readers
         except UNREADABLE as error:
             self._absent.append(Absence(NOT_APPLICABLE, "VT-d units", str(error), "units"))
             units = []

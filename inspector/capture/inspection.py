@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
+from inspector.base.errors import UNREADABLE, VtdpiError
 from inspector.model.absence import Absence, unreadable
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
-from inspector.vtd.units import Unit
+from inspector.vtd.units import UnitReader
 from inspector.xen import firmware, interrupts, iommu
 from inspector.xen.xen import Xen
 from structs.xen.profile import Profile
@@ -48,11 +48,6 @@ class Inspection:
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
         self.notes: list[str] = []
         self.absent: list[Absence] = []
-
-    @property
-    def problems(self) -> list[str]:
-        """What could not be read, a line each."""
-        return [str(absence) for absence in self.absent]
 
     def again(self) -> Inspection:
         """A look at the same target, which has run since."""
@@ -150,19 +145,8 @@ class Inspection:
         return profiles.named(self._profile) if self._profile else None
 
     @cached_property
-    def dmar(self) -> tuple[int, Any]:
-        """Address and content of the ACPI DMAR table. Raises VtdpiError."""
-        from inspector.vtd.acpi import parsed
-
-        return self.raw_dmar.address, parsed(self.raw_dmar)
-
-    @cached_property
     def raw_dmar(self) -> Dmar:
         """The ACPI DMAR table as it lies in memory. Raises VtdpiError."""
-        if isinstance(self.target, RecordedTarget):
-            if self.target.snapshot.dmar is None:
-                raise NotHere(f"{self.target.description} holds no ACPI DMAR table")
-            return self.target.snapshot.dmar
         from inspector.vtd.acpi import find
 
         if self.xen is None:
@@ -181,19 +165,12 @@ class Inspection:
     @cached_property
     def xen_msis(self) -> list[Msi]:
         """The MSIs that Xen has set up, empty without a Xen."""
-        if isinstance(self.target, RecordedTarget):
-            return list(self.target.snapshot.msis)
         return self._from_xen(interrupts.msis, "Xen's MSI descriptors", "msis") or []
 
     @cached_property
     def xen_ioapic_pins(self) -> list[Pin]:
         """The IO-APICs' pins that have a remapping index, empty without a Xen."""
         return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table", "pins") or []
-
-    @property
-    def xen_pins(self) -> dict[tuple[int, int], int]:
-        """Interrupt index by (IO-APIC, pin), empty without a Xen."""
-        return {(pin.ioapic, pin.pin): pin.index for pin in self.snapshot.pins}
 
     def _from_xen(self, walk: Callable[[Xen], T], what: str, member: str) -> T | None:
         if self.xen is None:
@@ -205,20 +182,16 @@ class Inspection:
             return None
 
     @cached_property
-    def units(self) -> list[Unit]:
+    def unit_readers(self) -> list[UnitReader]:
         """The VT-d units that the DMAR table or Xen names, in Xen's order where Xen is known, else in the table's.
 
         Raises:
             VtdpiError: neither names any.
         """
-        if isinstance(self.target, RecordedTarget):
-            from inspector.vtd import recorded_units as recorded_units
-
-            return list(recorded_units.units(self.target))
-        from inspector.vtd.acpi import Described, described_units
+        from inspector.vtd.acpi import Described, described_units, parsed
 
         try:
-            described = described_units(self.dmar[1])
+            described = described_units(parsed(self.raw_dmar))
         except VtdpiError as error:
             if not self.xen_units:
                 raise VtdpiError(f"no VT-d unit found: {error}") from None
@@ -232,7 +205,7 @@ class Inspection:
             unit = described.get(base) or Described(xen_unit.segment if xen_unit else 0)
             index = xen_unit.index if xen_unit else position
             every = unit.include_all
-            units.append(Unit(self.target, index, base, unit.segment, unit.scopes, xen_unit, x2apic, every))
+            units.append(UnitReader(self.target, index, base, unit.segment, unit.scopes, xen_unit, x2apic, every))
         if not units:
             raise VtdpiError("no VT-d unit found: the DMAR table describes none")
         return sorted(units, key=lambda unit: unit.index)

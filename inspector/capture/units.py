@@ -11,13 +11,13 @@ from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.deferred import Part, defer
 from inspector.model.vtd import HPET, IOAPIC, Fault, Platform, Register, VtdUnit
 from inspector.vtd import queue, remapping
-from inspector.vtd.units import Unit
+from inspector.vtd.units import UnitReader
 from structs.columns import columns, rows
 from structs.faults import FRCD
 from structs.registers import CAP, REGISTERS
 
 
-def unit_of(unit: Unit, check: Callable[[], None]) -> VtdUnit:
+def unit_of(unit: UnitReader, check: Callable[[], None]) -> VtdUnit:
     """The unit. `check` is called before each part is read, and raises if that would be of another moment."""
     return _Capture(unit, check).made
 
@@ -25,7 +25,7 @@ def unit_of(unit: Unit, check: Callable[[], None]) -> VtdUnit:
 class _Capture:
     """One unit, and what turned out to be absent of it."""
 
-    def __init__(self, unit: Unit, check: Callable[[], None]) -> None:
+    def __init__(self, unit: UnitReader, check: Callable[[], None]) -> None:
         self._unit = unit
         self._check = check
         self._absent: list[Absence] = []
@@ -94,14 +94,14 @@ class _Capture:
     def _entries(self) -> Mapping[str, Any]:
         nothing = {"indices": (), "raw": b"", "stale_indices": (), "stale_raw": b"", "gaps": ()}
         try:
-            entries = remapping.read(self._unit)
+            table = self._unit.table
+            entries = remapping.read(self._unit.target, table, self._name)
         except UNREADABLE as error:
             self._absent.append(unreadable(self._name, error, "raw"))
             return nothing
         if entries.missing:
-            base = entries.table.base
-            why = f"{entries.missing} bytes of its table at {base:#x} cannot be read"
-            self._absent.append(unreadable(self._name, why, "raw", base))
+            why = f"{entries.missing} bytes of the table at {table.base:#x} cannot be read"
+            self._absent.append(unreadable(self._name, why, "raw", table.base))
         used, stale = entries.used(), entries.stale_indices()
         return {
             "indices": tuple(used.tolist()),
@@ -138,14 +138,14 @@ class _Capture:
             self._absent.append(unreadable(self._name, f"unit {self._unit.index}'s fault records: {error}", "faults"))
             return {"faults": (), "frcd": b""}
         found = (
-            Fault(number, record["f"], record["fr"], record["sid"], record["fi"], record["t"])
+            Fault(number, record["f"], record["fr"], record["sid"], record["fi"], record["t2"] << 1 | record["t1"])
             for number, record in enumerate(rows(columns(FRCD, raw)))
             if record["f"] or record["fr"]
         )
         return {"faults": tuple(found), "frcd": raw}
 
 
-def _platform(unit: Unit) -> tuple[Platform, ...]:
+def _platform(unit: UnitReader) -> tuple[Platform, ...]:
     """The IO-APICs and HPETs behind the unit: from the DMAR table, and those that only Xen's copy of it tells of."""
     known = {
         (scope.kind, scope.enumeration_id): scope.sid

@@ -48,7 +48,7 @@ def audit(inspection: Inspection, arguments: Arguments) -> Answer:
     findings = confirm(snapshots, only)
     document = {"findings": [finding.document() for finding in findings]}
     bug = any(finding.severity == BUG for finding in findings)
-    return Answer(document, _blocks(findings, snapshots, only), inspection.snapshot.problems, bug=bug)
+    return Answer(document, _blocks(findings, snapshots, only), bug=bug, absent=inspection.snapshot.absences)
 
 
 def _again(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:

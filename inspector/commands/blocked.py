@@ -48,7 +48,7 @@ def blocked(inspection: Inspection, arguments: Arguments) -> Answer:
         blocks.append(Table(("VCPU", "NODE", "NEXT", "PREV"), nodes, f"head {lists[0].head:#x}"))
     concerned = [finding for finding in audit(snapshot) if finding.rule in RULES]
     blocks += [Text(f"{f.rule} {f.severity}: {f.subject}: {f.message}") for f in concerned]
-    return Answer({"lists": [_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, snapshot.problems)
+    return Answer({"lists": [_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, absent=snapshot.absences)
 
 
 def _document(snapshot: Snapshot, of_cpu: BlockingList) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def diff(inspection: Inspection, arguments: Arguments) -> Answer:
     }
     rows = [(c.subject, c.field, _shown(c.field, c.before), _shown(c.field, c.after)) for c in changes]
     blocks: list[Block] = [Table(("SUBJECT", "FIELD", "BEFORE", "AFTER"), rows)] if rows else [Text("no difference")]
-    return Answer(document, blocks, list(dict.fromkeys((*before.problems, *after.problems))))
+    return Answer(document, blocks, absent=list(dict.fromkeys((*before.absences, *after.absences))))
 
 
 def _shown(field: str, value: Any) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 from construct import ListContainer
 
 from inspector.base.arguments import NoArguments
+from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
+from inspector.commands.units import why
 from inspector.model.answer import Answer, Facts, Table
+from inspector.vtd.acpi import parsed
 from structs.acpi import checksum
 from structs.dmar import DMAR, NAMES, SCOPE_NAMES
 
@@ -23,7 +26,10 @@ HEX = frozenset({"base", "limit"})
 )
 def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
     """The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved."""
-    address, table = inspection.dmar
+    found = inspection.deferred.dmar
+    if found is None:
+        raise NotHere(why(inspection.deferred, "dmar", f"{inspection.deferred.target} holds no ACPI DMAR table"))
+    address, table = found.address, parsed(found)
     body = table["body"]
     sound = checksum(DMAR.build(table)) == 0
     structures = [
@@ -55,7 +61,12 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
     problems = []
     if body["rest"]:
         problems.append(f"the DMAR table at {address:#x} ends in {len(body['rest'])} bytes that are no sound structure")
-    return Answer(document, [facts, Table(("STRUCTURE", "DETAILS", "SERVES"), rows)], [*inspection.problems, *problems])
+    return Answer(
+        document,
+        [facts, Table(("STRUCTURE", "DETAILS", "SERVES"), rows)],
+        problems,
+        absent=inspection.deferred.absences,
+    )
 
 
 def _named(body: Any) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def expect(inspection: Inspection, arguments: Arguments) -> Answer:
     if _same(found, expected) != (sign == "=="):
         raise ExpectationFailed(f"expected {name} {sign} {_text(expected)}, found {_text(found)}")
     document = {"command": words, "path": path, "found": found, "expected": expected, "sign": sign}
-    return Answer(document, [Text(f"as expected: {name} {sign} {_text(expected)}")], answer.problems)
+    return Answer(
+        document, [Text(f"as expected: {name} {sign} {_text(expected)}")], answer.problems, absent=answer.absent
+    )
 
 
 def _value(word: str) -> object:

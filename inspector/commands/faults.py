@@ -10,10 +10,9 @@ from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import UnitNumber
 from inspector.commands.command import Example, command
-from inspector.commands.units import each_unit
+from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.remapping import bdf
-from inspector.vtd.units import Unit
 from structs.columns import columns, rows
 from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
 from structs.registers import BY_NAME
@@ -37,25 +36,27 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, (status, value, records) in each_unit(inspection, arguments.unit, _read, problems):
+    snapshot = inspection.deferred
+    for unit in choose(snapshot, arguments.unit):
+        status, value = unit.register("FSTS"), unit.raw_register("FSTS")
+        if status is None:
+            problems.append(why_of_unit(snapshot, unit, "registers"))
+            continue
+        records = _records(unit.frcd)
         units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
             blocks.append(Table(COLUMNS, shown))
-    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
+    return Answer({"units": units}, blocks, problems, absent=snapshot.absences)
 
 
-def _read(unit: Unit) -> tuple[dict[str, int], int, list[dict[str, Any]]]:
-    return unit.register("FSTS"), unit.raw_register("FSTS"), _records(unit)
-
-
-def _records(unit: Unit) -> list[dict[str, Any]]:
+def _records(frcd: bytes) -> list[dict[str, Any]]:
     return [
         {"record": number}
         | record
         | {"reason": reason.text if (reason := REASONS.get(record["fr"])) else None, "index": interrupt_index(record)}
-        for number, record in enumerate(rows(columns(FRCD, unit.fault_records)))
+        for number, record in enumerate(rows(columns(FRCD, frcd)))
     ]
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from inspector.base.arguments import NoArguments
-from inspector.base.errors import UNREADABLE
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
+from inspector.commands.units import why
 from inspector.model.answer import Answer, Block, Facts, Table
-from inspector.vtd.units import Unit
-from inspector.xen.cpus import online
+from inspector.model.snapshot import Snapshot
+from inspector.model.vtd import VtdUnit
 from inspector.xen.knowledge import Knowledge
-from inspector.xen.xen import Xen
 
-FLAGS = ("iommu_intremap", "iommu_intpost", "x2apic_enabled")
-VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
+UNKNOWN_TABLE = "registers not readable here"
 UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNOWN FROM")
 
 
@@ -26,58 +24,50 @@ UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNO
 )
 def info(inspection: Inspection, arguments: NoArguments) -> Answer:
     """What this target is: Xen's version and build-id, its CPUs, its VT-d units, which interrupt features are on."""
-    ranges = inspection.target.memory()
-    memory = sum(known.size for known in ranges) if ranges else None
-    facts = [("target", inspection.target.description)]
-    if memory:
-        facts.append(("memory", f"{memory / (1 << 20):.1f} MiB in {len(ranges or ())} ranges"))
-    problems: list[str] = []
-    xen = _xen(inspection.xen, facts, problems) if inspection.xen else None
-    units, notes = _units(inspection)
+    snapshot = inspection.deferred
+    facts = [("target", snapshot.target)]
+    if snapshot.memory:
+        facts.append(("memory", f"{snapshot.memory / (1 << 20):.1f} MiB in {snapshot.ranges} ranges"))
+    # How well a build without a profile is known is no state of the machine, and stands in no snapshot.
+    knowledge = inspection.xen.knowledge if inspection.xen else None
+    xen = _xen(snapshot, facts, knowledge) if snapshot.version or snapshot.build_id else None
+    units = [_unit(unit) for unit in snapshot.units]
+    notes = [] if units else [why(snapshot, "units", f"{snapshot.target} tells of no VT-d unit")]
     blocks: list[Block] = [Facts(facts)]
     if units:
         blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
-    document = {"target": inspection.target.description, "memory": memory, "xen": xen, "units": units}
-    return Answer(document, blocks, [*inspection.problems, *problems], notes)
+    document = {"target": snapshot.target, "memory": snapshot.memory, "xen": xen, "units": units}
+    return Answer(document, blocks, notes=notes, absent=snapshot.absences)
 
 
-def _xen(xen: Xen, facts: list[tuple[str, str]], problems: list[str]) -> dict[str, Any]:
-    image = f"at physical {xen.phys_start:#x}, page tables at {xen.memory.root:#x}"
-    facts.append(("xen", f"{xen.profile.version}, build-id {xen.profile.build_id}"))
-    if xen.knowledge is None:
-        facts.append(("image", image))
-    else:
-        facts += _unknown_build(xen.knowledge, image)
-    values: dict[str, Any] = {}
-    for name in (*FLAGS, *VECTORS):
-        try:
-            values[name] = xen.variable(name, 1)
-        except UNREADABLE as error:
-            values[name] = None
-            problems.append(f"{name}: {error}")
-    try:
-        cpus = [{"cpu": cpu, "apic_id": apic} for cpu, apic in online(xen).items()]
-        facts.append(("cpus", ", ".join(f"{cpu['cpu']} (APIC {cpu['apic_id']:#x})" for cpu in cpus)))
-    except UNREADABLE as error:
-        cpus = []
-        problems.append(f"online CPUs: {error}")
+def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge | None) -> dict[str, Any]:
+    build = f", build-id {snapshot.build_id}" if snapshot.build_id else ""
+    facts.append(("xen", f"{snapshot.version or 'of unknown version'}{build}"))
+    if snapshot.phys_start is not None and snapshot.page_table is not None:
+        image = f"at physical {snapshot.phys_start:#x}, page tables at {snapshot.page_table:#x}"
+        facts += [("image", image)] if knowledge is None else _unknown_build(knowledge, image)
+    if snapshot.online:
+        facts.append(("cpus", ", ".join(f"{cpu.cpu} (APIC {cpu.apic_id:#x})" for cpu in snapshot.online)))
+    flags = {"iommu_intremap": snapshot.intremap, "iommu_intpost": snapshot.intpost, "x2apic_enabled": snapshot.x2apic}
     told = [
-        ("interrupt remapping", _on(values["iommu_intremap"])),
-        ("interrupt posting", _on(values["iommu_intpost"])),
-        ("x2APIC", _on(values["x2apic_enabled"])),
-        ("notification vector", _vector(values["posted_intr_vector"])),
-        ("wakeup vector", _vector(values["pi_wakeup_vector"])),
+        ("interrupt remapping", _on(snapshot.intremap)),
+        ("interrupt posting", _on(snapshot.intpost)),
+        ("x2APIC", _on(snapshot.x2apic)),
+        ("notification vector", _vector(snapshot.posted_intr_vector)),
+        ("wakeup vector", _vector(snapshot.pi_wakeup_vector)),
     ]
     # Twelve lines say all of a Xen of which nothing was known.
-    facts += told if xen.knowledge is None else [("interrupts", ", ".join(f"{what} {value}" for what, value in told))]
+    facts += told if knowledge is None else [("interrupts", ", ".join(f"{what} {value}" for what, value in told))]
     return {
-        "version": xen.profile.version,
-        "build_id": xen.profile.build_id,
-        "phys_start": xen.phys_start,
-        "page_table": xen.memory.root,
-        "cpus": cpus,
-        "knowledge": _document(xen.knowledge) if xen.knowledge else None,
-        **values,
+        "version": snapshot.version,
+        "build_id": snapshot.build_id,
+        "phys_start": snapshot.phys_start,
+        "page_table": snapshot.page_table,
+        "cpus": [{"cpu": cpu.cpu, "apic_id": cpu.apic_id} for cpu in snapshot.online],
+        "knowledge": _document(knowledge) if knowledge else None,
+        **{name: None if value is None else int(value) for name, value in flags.items()},
+        "posted_intr_vector": snapshot.posted_intr_vector,
+        "pi_wakeup_vector": snapshot.pi_wakeup_vector,
     }
 
 
@@ -111,7 +101,7 @@ def _document(knowledge: Knowledge) -> dict[str, Any]:
     }
 
 
-def _on(value: int | None) -> str:
+def _on(value: bool | None) -> str:
     return "not readable" if value is None else "on" if value else "off"
 
 
@@ -119,31 +109,11 @@ def _vector(value: int | None) -> str:
     return "not readable" if value is None else f"{value:#x}" if value else "none (CPU-side posting is off)"
 
 
-def _units(inspection: Inspection) -> tuple[list[dict[str, Any]], list[str]]:
-    try:
-        return [_unit(unit) for unit in inspection.units], []
-    except UNREADABLE as error:
-        return [], [str(error)]
-
-
-def _unit(unit: Unit) -> dict[str, Any]:
-    table: dict[str, Any]
-    try:
-        found = unit.table
-        table = {
-            "irta": found.irta,
-            "base": found.base,
-            "size": found.entries,
-            "eime": found.eime,
-            "origin": found.origin,
-        }
-    except UNREADABLE:
-        table = {"irta": None, "base": None, "size": None, "eime": None, "origin": "registers not readable here"}
-    try:
-        posting = unit.capabilities["pi"]
-    except UNREADABLE:
-        posting = None
-    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": posting}
+def _unit(unit: VtdUnit) -> dict[str, Any]:
+    table: dict[str, Any] = {"irta": None, "base": None, "size": None, "eime": None, "origin": UNKNOWN_TABLE}
+    if unit.base is not None:
+        table = {name: getattr(unit, name) for name in table}
+    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": unit.cap_pi}
 
 
 def _row(unit: dict[str, Any]) -> tuple[str, ...]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import NoArguments
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
+from inspector.commands.units import why
 from inspector.model.answer import Answer, Table
+from inspector.model.interrupts import IoApic
+from inspector.model.snapshot import Snapshot
 from structs.ioapic import RTE
 
 COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
@@ -25,18 +29,27 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer:
     The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
     A dump has no registers: there, Xen's own table tells which entry each pin uses.
     """
-    try:
-        ioapics = inspection.target.ioapics()
-    except NotHere as reason:
-        return _from_xen(inspection, reason)
+    snapshot = inspection.deferred
+    if not any(ioapic.redirection for ioapic in snapshot.ioapics):
+        return _from_xen(snapshot)
     described = []
     blocks = []
-    for number, ioapic in enumerate(ioapics):
-        entries = [_entry(pin, value) for pin, value in enumerate(ioapic.redirection)]
-        described.append({"ioapic": number, "id": ioapic.id, "version": ioapic.version, "entries": entries})
-        title = f"IO-APIC {number}: id {ioapic.id}, version {ioapic.version:#x}, {len(entries)} pins"
+    sources = InterruptSources(snapshot)
+    for ioapic in snapshot.ioapics:
+        entries = [_entry(pin, value) for pin, value in enumerate(ioapic.redirection) if value is not None]
+        unit = sources.unit_of_ioapic(ioapic.number)
+        described.append(
+            {"ioapic": ioapic.number, "id": ioapic.id, "version": ioapic.version, "unit": unit, "entries": entries}
+        )
+        title = f"IO-APIC {ioapic.number}: {_about(ioapic)}{len(ioapic.redirection)} pins"
+        title += "" if unit is None else f", through unit {unit}"
         blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"})))
-    return Answer({"ioapics": described}, blocks, inspection.problems)
+    return Answer({"ioapics": described}, blocks, absent=snapshot.absences)
+
+
+def _about(ioapic: IoApic) -> str:
+    id = "" if ioapic.id is None else f"id {ioapic.id}, "
+    return id if ioapic.version is None else f"{id}version {ioapic.version:#x}, "
 
 
 def _entry(pin: int, value: int) -> dict[str, Any]:
@@ -64,18 +77,22 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _from_xen(inspection: Inspection, reason: NotHere) -> Answer:
+def _from_xen(snapshot: Snapshot) -> Answer:
     """Which entry each pin uses, where only Xen tells. Raises NotHere if it does not either."""
-    if not inspection.xen_pins:
-        raise reason
-    pins = [{"ioapic": apic, "pin": pin, "index": index} for (apic, pin), index in sorted(inspection.xen_pins.items())]
+    reason = why(snapshot, "ioapics", f"{snapshot.target} tells of no IO-APIC")
+    if not snapshot.pins:
+        raise NotHere(reason)
+    sources = InterruptSources(snapshot)
+    pins = sorted(snapshot.pins, key=lambda pin: (pin.ioapic, pin.pin))
     described = [
         {
             "ioapic": number,
-            "entries": [{"pin": pin["pin"], "index": pin["index"]} for pin in pins if pin["ioapic"] == number],
+            "unit": sources.unit_of_ioapic(number),
+            "entries": [{"pin": pin.pin, "index": pin.index} for pin in pins if pin.ioapic == number],
         }
-        for number in sorted({pin["ioapic"] for pin in pins})
+        for number in sorted({pin.ioapic for pin in pins})
     ]
-    rows = [(str(pin["ioapic"]), str(pin["pin"]), f"{pin['index']:04x}") for pin in pins]
+    rows = [(str(pin.ioapic), str(pin.pin), f"{pin.index:04x}") for pin in pins]
     table = Table(PIN_COLUMNS, rows, "from Xen's apic_pin_2_ir_idx", frozenset(PIN_COLUMNS[:2]))
-    return Answer({"ioapics": described}, [table], inspection.problems, [f"{reason}; shown is what Xen remembers"])
+    notes = [f"{reason}; shown is what Xen remembers"]
+    return Answer({"ioapics": described}, [table], notes=notes, absent=snapshot.absences)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import flag, option
 from inspector.capture.inspection import Inspection
-from inspector.capture.sources import Sources, in_words
 from inspector.commands.argument_types import Device, UnitNumber
 from inspector.commands.command import Example, command
-from inspector.commands.units import each_unit
+from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.vtd.remapping import Entries, allowed, read
-from inspector.vtd.units import Unit
+from inspector.model.vtd import VtdUnit
+from inspector.vtd.remapping import Entries, allowed
 from structs.columns import Array
 from structs.irte import IRTE, REMAPPED, dst_apic_id, source_matches
 
@@ -47,34 +47,31 @@ def irt(inspection: Inspection, arguments: Arguments) -> Answer:
     blocks: list[Block] = []
     problems: list[str] = []
     notes: list[str] = []
-    for unit, entries in each_unit(inspection, arguments.unit, read, problems):
-        table = entries.table
-        sources = Sources(inspection, unit)
-        rows = [
-            row | {"source": sources.of(row)}
-            for row in entries.decode(_chosen(entries, arguments))
-            if _wanted(row, arguments)
-        ]
+    snapshot = inspection.deferred
+    sources = InterruptSources(snapshot)
+    for unit, entries in tables(snapshot, arguments.unit, problems):
+        rows, shown = [], []
+        for row in entries.decode(_chosen(entries, arguments)):
+            if _wanted(row, arguments):
+                source = sources.of(unit, row)
+                rows.append({**row, "source": source.document()})
+                shown.append(_row(row, unit.eime, str(source)))
         units.append(
             {
                 "index": unit.index,
                 "register_base": unit.register_base,
-                "irta": table.irta,
-                "base": table.base,
-                "size": table.entries,
-                "eime": table.eime,
-                "origin": table.origin,
+                "irta": unit.irta,
+                "base": unit.base,
+                "size": unit.size,
+                "eime": unit.eime,
+                "origin": unit.origin,
                 "entries": rows,
             }
         )
-        blocks += [Text(_head(unit, entries)), Table(COLUMNS, [_row(row, table.eime) for row in rows])]
-        if entries.missing:
-            problems.append(
-                f"unit {unit.index}: {entries.missing} bytes of the table at {table.base:#x} cannot be read"
-            )
-        if stale := entries.stale():
-            notes.append(f"unit {unit.index}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
-    return Answer({"units": units}, blocks, [*inspection.problems, *problems], notes)
+        blocks += [Text(_head(unit)), Table(COLUMNS, shown)]
+        if stale := len(unit.stale_indices):
+            notes.append(f"{unit.name}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
+    return Answer({"units": units}, blocks, problems, notes, absent=snapshot.absences)
 
 
 def _chosen(entries: Entries, arguments: Arguments) -> Array:
@@ -89,18 +86,17 @@ def _wanted(row: Mapping[str, Any], arguments: Arguments) -> bool:
     return arguments.device is None or (row["svt"] != 0 and source_matches(row, arguments.device))
 
 
-def _head(unit: Unit, entries: Entries) -> str:
-    table = entries.table
-    mode = "x2APIC" if table.eime else "xAPIC"
-    if not table.base:
-        return f"unit {unit.index}, from {table.origin}: {table.entries} entries, {mode}; {len(entries.used())} present"
+def _head(unit: VtdUnit) -> str:
+    mode, present = "x2APIC" if unit.eime else "xAPIC", len(unit.indices)
+    if not unit.base:
+        return f"{unit.name}, from {unit.origin}: {unit.size} entries, {mode}; {present} present"
     return (
-        f"unit {unit.index} at {unit.register_base:#x}: IRTA {table.irta:#x} (from {table.origin}), "
-        f"{table.entries} entries at {table.base:#x}, EIME {table.eime} ({mode}); {len(entries.used())} present"
+        f"{unit.name} at {unit.register_base:#x}: IRTA {unit.irta:#x} (from {unit.origin}), "
+        f"{unit.size} entries at {unit.base:#x}, EIME {unit.eime} ({mode}); {present} present"
     )
 
 
-def _row(row: Mapping[str, Any], eime: int) -> tuple[str, ...]:
+def _row(row: Mapping[str, Any], eime: int, source: str) -> tuple[str, ...]:
     flags = [name if row[name] == 1 else f"{name}={row[name]:#x}" for name in FLAGS if row.get(name)]
     flags += [f"{name}={value:#x}!" for name, value in row.items() if name.startswith("rsvd")]
     if not row["p"]:
@@ -118,7 +114,7 @@ def _row(row: Mapping[str, Any], eime: int) -> tuple[str, ...]:
         trigger,
         " ".join(flags),
         allowed(row),
-        in_words(row["source"]),
+        source,
     )
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import argument, option
 from inspector.base.errors import NotReadable, UsageError
 from inspector.capture.inspection import Inspection
-from inspector.capture.sources import Sources, in_words
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import EntryIndex, UnitNumber
 from inspector.commands.command import Example, command
-from inspector.commands.units import each_unit
+from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Text
-from inspector.vtd.remapping import allowed, read
+from inspector.vtd.remapping import allowed
 from structs.irte import IRTE
 
 
@@ -37,21 +37,21 @@ def irte(inspection: Inspection, arguments: Arguments) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, entries in each_unit(inspection, arguments.unit, read, problems):
-        if arguments.number >= entries.table.entries:
-            raise UsageError(
-                f"unit {unit.index}'s table has {entries.table.entries} entries;"
-                f" there is no index {arguments.number:#x}"
-            )
+    snapshot = inspection.deferred
+    sources = InterruptSources(snapshot)
+    for unit, entries in tables(snapshot, arguments.unit, problems):
+        if arguments.number >= unit.size:
+            raise UsageError(f"{unit.name}'s table has {unit.size} entries; there is no index {arguments.number:#x}")
+        address = (unit.base or 0) + arguments.number * IRTE.size
+        if not entries.has_read(arguments.number):
+            problems.append(str(NotReadable(address, IRTE.size, "this part of the table is not in memory")))
+            continue
         entry = entries.decode(np.array([arguments.number]))[0]
-        source = Sources(inspection, unit).of(entry)
+        source = sources.of(unit, entry)
         raw = entries.raw[arguments.number].tobytes()
         record = IRTE.record_of(raw)
-        address = entries.table.base + arguments.number * IRTE.size
-        title = f"unit {unit.index} entry {arguments.number:#x} at {address:#x}, {record.title}"
-        words = f"may be used by {allowed(entry)}; is used by {in_words(source)}"
-        units.append({"index": unit.index, "address": address, "entry": entry | {"source": source}})
+        title = f"{unit.name} entry {arguments.number:#x} at {address:#x}, {record.title}"
+        words = f"may be used by {allowed(entry)}; is used by {source}"
+        units.append({"index": unit.index, "address": address, "entry": entry | {"source": source.document()}})
         blocks += [fields.table(record, dict(record.parse(raw)), title), Text(words)]
-        if entries.missing and not unit.target.read_parts([(address, IRTE.size)])[0]:
-            problems.append(str(NotReadable(address, IRTE.size, "this part of the table is not in memory")))
-    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
+    return Answer({"units": units}, blocks, problems, absent=snapshot.absences)

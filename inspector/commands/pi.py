@@ -8,7 +8,7 @@ from typing import Any
 from inspector.analysis.posting import effect
 from inspector.analysis.situation import situation
 from inspector.base.arguments import argument, flag
-from inspector.base.errors import NotHere, UsageError
+from inspector.base.errors import NotHere, NotReadable, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands import vcpu_words as words
@@ -16,7 +16,6 @@ from inspector.commands.argument_types import PhysicalAddress, VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table, Text
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
-from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.xen.vmx import decode_descriptors
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 
@@ -66,7 +65,7 @@ def pi(inspection: Inspection, arguments: Arguments) -> Answer:
         blocks += _layout(raw)
     if pi.reserved or (snapshot.x2apic is False and ndst_reserved_bits(pi.ndst, False)):
         blocks.append(Text("Reserved bits are set: hardware refuses to post here (fault 0x28). Is it a descriptor?"))
-    return Answer(document, blocks, snapshot.problems)
+    return Answer(document, blocks, absent=snapshot.absences)
 
 
 def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descriptor]:
@@ -83,9 +82,11 @@ def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descri
     known = snapshot.by_descriptor.get(which)
     if known and known.pi:
         return known, known.pi
-    if isinstance(inspection.target, RecordedTarget):
-        raise NotHere(f"{inspection.target.description} tells of no descriptor at {which:#x}")
-    return None, decode_descriptors([(which, inspection.target.read(which, PI_DESC.size))])[0]
+    try:
+        raw = inspection.target.read(which, PI_DESC.size)
+    except NotReadable as error:
+        raise NotHere(f"{snapshot.target} tells of no descriptor at {which:#x}: {error}") from None
+    return None, decode_descriptors([(which, raw)])[0]
 
 
 def _layout(raw: bytes) -> list[Block]:

@@ -10,9 +10,9 @@ from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import UnitNumber
 from inspector.commands.command import Example, command
-from inspector.commands.units import each_unit
+from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.vtd.queue import descriptor, in_words, read, slots
+from inspector.vtd.queue import descriptor, in_words, slots
 from structs.bits import BitRecord
 
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
@@ -36,7 +36,12 @@ def queue(inspection: Inspection, arguments: Arguments) -> Answer:
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    for unit, queue in each_unit(inspection, arguments.unit, read, problems):
+    snapshot = inspection.deferred
+    for unit in choose(snapshot, arguments.unit):
+        queue = unit.queue
+        if queue is None:
+            problems.append(why_of_unit(snapshot, unit, "queue"))
+            continue
         described = []
         rows = []
         for slot, state in slots(queue, arguments.last):
@@ -55,7 +60,7 @@ def queue(inspection: Inspection, arguments: Arguments) -> Answer:
             }
         )
         blocks += [Text(f"unit {unit.index}: {in_words(queue)}"), Table(COLUMNS, rows, numeric=frozenset({"SLOT"}))]
-    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
+    return Answer({"units": units}, blocks, problems, absent=snapshot.absences)
 
 
 def _in_words(record: BitRecord, values: dict[str, int]) -> str:

@@ -10,9 +10,8 @@ from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import RegisterName, UnitNumber
 from inspector.commands.command import Example, command
-from inspector.commands.units import each_unit
+from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table
-from inspector.vtd.units import Unit
 from structs.registers import BY_NAME, REGISTERS
 
 
@@ -38,10 +37,13 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer:
     blocks: list[Block] = []
     problems: list[str] = []
 
-    def read(unit: Unit) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-        return {r.name: unit.register(r.name) for r in wanted}, {r.name: unit.raw_register(r.name) for r in wanted}
-
-    for unit, (values, raw) in each_unit(inspection, arguments.unit, read, problems):
+    snapshot = inspection.deferred
+    for unit in choose(snapshot, arguments.unit):
+        if not unit.registers:
+            problems.append(why_of_unit(snapshot, unit, "registers"))
+            continue
+        raw = {register.name: register.value for register in unit.registers}
+        values = {r.name: dict(r.record.parse(raw[r.name].to_bytes(r.size, "little"))) for r in wanted}
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"unit {unit.index} at {unit.register_base:#x}"
@@ -62,4 +64,4 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer:
             blocks.append(
                 Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"}))
             )
-    return Answer({"units": units}, blocks, [*inspection.problems, *problems])
+    return Answer({"units": units}, blocks, problems, absent=snapshot.absences)

@@ -68,7 +68,7 @@ def report(inspection: Inspection, arguments: Arguments) -> Answer:
 def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = SECONDS) -> Report:
     """Everything that a report of this look shows. What cannot be read is one of its `problems`."""
     snapshot = inspection.snapshot
-    problems = [*inspection.problems, *snapshot.problems]
+    problems = list(snapshot.problems)
     shown: Table | None = None
     if snapshot.vcpus:
         shown = next(block for block in vcpus.answer(inspection).blocks if isinstance(block, Table))

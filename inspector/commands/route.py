@@ -9,16 +9,17 @@ from typing import Annotated, Any
 from inspector.analysis.posting import effect
 from inspector.analysis.route import Columns, Route, by_descriptor, by_index, by_source, routes
 from inspector.analysis.situation import situation
+from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import BadWord, Word, argument, option, read_number
-from inspector.base.errors import UNREADABLE, NotHere, UsageError, VtdpiError
+from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import VCPU, UnitNumber, read_bdf, read_vcpu
 from inspector.commands.command import Example, command
 from inspector.commands.record_fields import set_fields
+from inspector.commands.units import why
 from inspector.model.answer import Answer, Block, Facts, Text
 from inspector.model.snapshot import Snapshot, Vcpu
-from inspector.targets.recorded.recorded import RecordedTarget
 from structs.columns import Array
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
@@ -56,7 +57,7 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer:
     Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
     """
     snapshot = inspection.snapshot
-    select, vcpu, nothing = _selection(inspection, snapshot, arguments.what)
+    select, vcpu, nothing = _selection(snapshot, arguments.what)
     document: dict[str, Any] = {}
     blocks: list[Block] = []
     notes: list[str] = []
@@ -65,23 +66,21 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer:
         blocks.append(Facts([*_chain(snapshot, vcpu), *_lines("a post now", document["vcpu"]["post"])], vcpu.name))
     if not any(unit.base is not None for unit in snapshot.units):
         if not blocks:
-            raise VtdpiError(_no_table(inspection, snapshot))
-        notes.append(_no_table(inspection, snapshot))
+            raise VtdpiError(_no_table(snapshot))
+        notes.append(_no_table(snapshot))
     found = routes(snapshot, select, arguments.unit)
     document["routes"] = [_document(snapshot, route) for route in found]
-    first = _redirection(inspection, arguments.what)
+    first = _redirection(snapshot, arguments.what)
     blocks += [_facts(snapshot, route, first) for route in found] or [Text(nothing)]
-    return Answer(document, blocks, snapshot.problems, notes)
+    return Answer(document, blocks, notes=notes, absent=snapshot.absences)
 
 
-def _redirection(inspection: Inspection, what: Sequence[str]) -> list[tuple[str, str]]:
+def _redirection(snapshot: Snapshot, what: Sequence[str]) -> list[tuple[str, str]]:
     """The redirection entry of the pin that the route begins at, where the target can read it."""
     if what[0] != "ioapic":
         return []
-    apic, pin = _pin(what[1])
-    try:
-        value = inspection.target.ioapics()[apic].redirection[pin]
-    except (*UNREADABLE, IndexError):
+    value = _rte(snapshot, *_pin(what[1]))
+    if value is None:
         return []
     raw = value.to_bytes(RTE.size, "little")
     return [
@@ -89,21 +88,23 @@ def _redirection(inspection: Inspection, what: Sequence[str]) -> list[tuple[str,
     ]
 
 
-def _no_table(inspection: Inspection, snapshot: Snapshot) -> str:
-    if isinstance(inspection.target, RecordedTarget):
-        return f"{inspection.target.description} tells of no interrupt-remapping table"
-    reasons = list(snapshot.problems)
-    try:
-        reasons += [f"unit {unit.index} has none that can be read" for unit in inspection.units]
-    except UNREADABLE as error:
-        reasons.append(str(error))
+def _rte(snapshot: Snapshot, apic: int, pin: int) -> int | None:
+    """A pin's redirection entry, if it was read."""
+    redirection = next((each.redirection for each in snapshot.ioapics if each.number == apic), ())
+    return redirection[pin] if pin < len(redirection) else None
+
+
+def _no_table(snapshot: Snapshot) -> str:
+    reasons = [str(absence) for absence in snapshot.absences if absence.member in ("raw", "units")]
+    if not reasons:
+        return f"{snapshot.target} tells of no interrupt-remapping table"
     return f"no interrupt-remapping table can be read here: {reasons[0]}"
 
 
 Selection = tuple[Callable[[Columns], Array], Vcpu | None, str]
 
 
-def _selection(inspection: Inspection, snapshot: Snapshot, what: Sequence[str]) -> Selection:
+def _selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
     """Which entries, the vCPU if it is all that is posted to one, and what to say if there is none."""
     try:
         match what:
@@ -113,8 +114,9 @@ def _selection(inspection: Inspection, snapshot: Snapshot, what: Sequence[str]) 
                     raise UsageError(f"no table has an index {chosen:#x}")
                 return by_index(chosen), None, f"entry {chosen:#x} is not present (P=0)"
             case ["ioapic", pin]:
-                used = _index(inspection, snapshot, pin)
-                return by_index(used), None, f"entry {used:#x} is not present (P=0)"
+                used = _index(snapshot, pin)
+                of = InterruptSources(snapshot).unit_of_ioapic(_pin(pin)[0])
+                return by_index(used, of), None, f"entry {used:#x} is not present (P=0)"
             case [name] if VCPU.fullmatch(name):
                 vcpu = words.choose(snapshot, read_vcpu(name))
                 place = vcpu.pi.address if vcpu.pi else NOWHERE
@@ -127,19 +129,19 @@ def _selection(inspection: Inspection, snapshot: Snapshot, what: Sequence[str]) 
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
 
 
-def _index(inspection: Inspection, snapshot: Snapshot, word: str) -> int:
+def _index(snapshot: Snapshot, word: str) -> int:
     """The remapping index of an IO-APIC's pin: from Xen's table, or else from the redirection table itself."""
     apic, pin = _pin(word)
     known = {(at.ioapic, at.pin): at.index for at in snapshot.pins}
     if (apic, pin) in known:
         return known[apic, pin]
-    try:
-        ioapics = inspection.target.ioapics()
-    except UNREADABLE as error:
-        raise NotHere(f"IO-APIC {apic} pin {pin}: Xen has no remapping index for it, and {error}") from None
-    if apic >= len(ioapics) or pin >= len(ioapics[apic].redirection):
+    if not any(each.redirection for each in snapshot.ioapics):
+        reason = why(snapshot, "ioapics", f"{snapshot.target} tells of no redirection table")
+        raise NotHere(f"IO-APIC {apic} pin {pin}: Xen has no remapping index for it, and {reason}")
+    value = _rte(snapshot, apic, pin)
+    if value is None:
         raise UsageError(f"there is no pin {pin} of an IO-APIC {apic}")
-    rte = RTE.parse(ioapics[apic].redirection[pin].to_bytes(8, "little"))
+    rte = RTE.parse(value.to_bytes(RTE.size, "little"))
     if "index" not in rte:
         raise UsageError(f"IO-APIC {apic} pin {pin} is not remapped: its redirection entry is in compatibility format")
     return int(rte["index"])

@@ -29,4 +29,4 @@ def save(inspection: Inspection, arguments: Arguments) -> Answer:
     document = {"file": arguments.file, "schema": SCHEMA, "vcpus": len(inspection.snapshot.vcpus)}
     vcpus, units = len(inspection.snapshot.vcpus), len(inspection.snapshot.units)
     words = f"{vcpus} vCPUs and {units} VT-d units saved to {arguments.file}"
-    return Answer(document, [Text(words)], inspection.snapshot.problems)
+    return Answer(document, [Text(words)], absent=inspection.snapshot.absences)

@@ -8,22 +8,17 @@ from inspector.analysis.situation import situation
 from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
-from inspector.targets.recorded.recorded import RecordedTarget
 from structs.pi_desc import ndst_apic_id
 
 
 def snapshot_of(inspection: Inspection) -> Snapshot:
     """The snapshot of a machine whose Xen is known. Raises VtdpiError, with the reason, if there is none."""
     snapshot = inspection.snapshot
-    if isinstance(inspection.target, RecordedTarget) and not snapshot.vcpus:
-        raise NotHere(f"{inspection.target.description} tells of no vCPU")
-    if snapshot.version is None and not snapshot.vcpus and not snapshot.cpus:
-        reasons = [*inspection.problems, *snapshot.problems, *inspection.notes] or [
-            f"no Xen found in {snapshot.target}"
-        ]
-        inspection.notes.clear()
-        raise VtdpiError(reasons[0])
-    return snapshot
+    if snapshot.vcpus or snapshot.cpus:
+        return snapshot
+    if snapshot.page_table is None and not inspection.notes and not inspection.absent:
+        raise NotHere(f"{snapshot.target} tells of no vCPU")
+    raise VtdpiError([*snapshot.problems, *inspection.notes, f"no Xen found in {snapshot.target}"][0])
 
 
 def choose(snapshot: Snapshot, name: str) -> Vcpu:

@@ -48,7 +48,7 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer:
     blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}))]
     if arguments.vcpu:
         blocks.append(_details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ())))
-    return Answer({"vcpus": entries}, blocks, snapshot.problems)
+    return Answer({"vcpus": entries}, blocks, absent=snapshot.absences)
 
 
 def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> tuple[str, ...]:

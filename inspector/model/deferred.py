@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 T = TypeVar("T", bound="Deferred")
 Part = Callable[[], Mapping[str, Any]]
@@ -13,6 +13,8 @@ Part = Callable[[], Mapping[str, Any]]
 
 class Deferred:
     """What a dataclass derives from, under the decorator `deferrable`, so that `defer` can make one of it."""
+
+    _defaults: ClassVar[Mapping[str, Any]] = {}
 
     if not TYPE_CHECKING:
 
@@ -38,7 +40,9 @@ class Deferred:
 
 def deferrable(kind: type[T]) -> type[T]:
     """Decorate a dataclass whose members may be deferred. Their defaults stay those of its constructor."""
-    for member in fields(kind):  # type: ignore[arg-type]
+    members = fields(kind)  # type: ignore[arg-type]
+    kind._defaults = {member.name: member.default for member in members if member.default is not MISSING}
+    for member in members:
         # A default in the class would be found before __getattr__ is asked.
         if member.name in kind.__dict__:
             delattr(kind, member.name)
@@ -48,13 +52,10 @@ def deferrable(kind: type[T]) -> type[T]:
 def defer(kind: type[T], known: Mapping[str, Any], parts: Sequence[tuple[Sequence[str], Part]]) -> T:
     """One of `kind` of which only `known` is known: each part reads the members named beside it, once.
 
-    What no part reads has its default.
+    A member that is in neither has its default.
     """
     made = object.__new__(kind)
-    read = {name: part for names, part in parts for name in names}
-    for member in fields(kind):  # type: ignore[arg-type]
-        if member.name not in read and member.default is not MISSING:
-            made.__dict__[member.name] = member.default
-    made.__dict__.update(known)
-    made.__dict__["_parts"] = read
+    later = {name: read for names, read in parts for name in names}
+    made.__dict__.update({name: value for name, value in kind._defaults.items() if name not in later}, **known)
+    made.__dict__["_parts"] = later
     return made

@@ -77,7 +77,7 @@ class Register:
 class Fault:
     """A fault record (FRCD) that is not clear, or a line about one on Xen's console.
 
-    `kind` is FRCD's T and `count` how often the source told of it.
+    `kind` is FRCD's type, T2 and T1, and `count` how often the source told of it.
     """
 
     record: int
@@ -182,6 +182,10 @@ class VtdUnit(Deferred):
     def name(self) -> str:
         """How findings name it: `unit 0`."""
         return f"unit {self.index}"
+
+    def is_absent(self, member: str) -> bool:
+        """Whether a member could not be read, as far as was tried."""
+        return any(absence.member == member for absence in self.absent)
 
     def raw_register(self, name: str) -> int | None:
         """A register's value; None if it was not read."""

@@ -32,18 +32,15 @@ class Objects:
 
 def entries(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The present entries of the remapping tables, by index."""
-    from inspector.capture.sources import Sources, in_words
+    from inspector.analysis.sources import InterruptSources
     from inspector.vtd import remapping
 
-    for unit in inspection.units:
-        try:
-            table = remapping.read(unit)
-        except UNREADABLE:
-            continue
-        sources = Sources(inspection, unit)
+    sources = InterruptSources(inspection.deferred)
+    for unit in inspection.deferred.units:
+        table = remapping.entries_of(unit)
         for row in table.decode(table.used()):
-            where = f"to {row['pda']:#x}" if "pda" in row else f"to APIC {_apic(row, table.table.eime):#x}"
-            words = f"{row['format']} vector {row['vector']:#x} {where}, {in_words(sources.of(row))}"
+            where = f"to {row['pda']:#x}" if "pda" in row else f"to APIC {_apic(row, unit.eime):#x}"
+            words = f"{row['format']} vector {row['vector']:#x} {where}, {sources.of(unit, row)}"
             yield f"{row['index']:#06x}", words
 
 
@@ -53,15 +50,12 @@ def devices(inspection: Inspection) -> Iterator[tuple[str, str]]:
     from structs.columns import columns
     from structs.irte import REMAPPED
 
-    for unit in inspection.units:
+    for unit in inspection.deferred.units:
         for scope in unit.scopes:
             if scope.sid is not None:
                 yield remapping.bdf(scope.sid), "in the DMAR table"
-    for unit in inspection.units:
-        try:
-            table = remapping.read(unit)
-        except UNREADABLE:
-            continue
+    for unit in inspection.deferred.units:
+        table = remapping.entries_of(unit)
         found = columns(REMAPPED, table.raw[table.used()], ["svt", "sid"])
         counts: dict[int, int] = {}
         for svt, sid in zip(found["svt"].tolist(), found["sid"].tolist(), strict=True):
@@ -70,7 +64,7 @@ def devices(inspection: Inspection) -> Iterator[tuple[str, str]]:
         for sid, count in counts.items():
             yield remapping.bdf(sid), f"{count} {'entry' if count == 1 else 'entries'}"
     kinds: dict[str, list[str]] = {}
-    for msi in inspection.xen_msis:
+    for msi in inspection.deferred.msis:
         if msi.device is not None:
             kinds.setdefault(remapping.bdf(msi.device & 0xFFFF), []).append(f"{msi.kind} irq {msi.irq}")
     for name, words in kinds.items():
@@ -82,16 +76,13 @@ def registers(inspection: Inspection) -> Iterator[tuple[str, str]]:
     from structs.registers import REGISTERS
 
     for register in REGISTERS:
-        try:
-            words = f"{inspection.units[0].raw_register(register.name):#x}"
-        except UNREADABLE:
-            words = register.record.title
-        yield register.name.lower(), words
+        value = next((unit.raw_register(register.name) for unit in inspection.deferred.units), None)
+        yield register.name.lower(), register.record.title if value is None else f"{value:#x}"
 
 
 def units(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The VT-d units."""
-    for unit in inspection.units:
+    for unit in inspection.deferred.units:
         yield str(unit.index), f"registers at {unit.register_base:#x}"
 
 
@@ -116,11 +107,8 @@ def descriptors(inspection: Inspection) -> Iterator[tuple[str, str]]:
     for vcpu in inspection.snapshot.vcpus:
         if vcpu.pi:
             yield f"{vcpu.pi.address:#x}", f"of {vcpu.name}"
-    for unit in inspection.units:
-        try:
-            table = remapping.read(unit)
-        except UNREADABLE:
-            continue
+    for unit in inspection.deferred.units:
+        table = remapping.entries_of(unit)
         for row in table.decode(table.used()):
             if "pda" in row:
                 yield f"{row['pda']:#x}", f"of entry {row['index']:#x}"

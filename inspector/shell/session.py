@@ -11,6 +11,7 @@ from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import visible
 from inspector.commands.command import Stream, finish
+from inspector.model.absence import lines
 from inspector.model.answer import Answer
 from inspector.shell import request
 from inspector.targets.control import Held, is_running
@@ -82,7 +83,7 @@ class Answered:
         """Print what there is to say besides."""
         for line in self._notes(self.answer):
             print(f"note: {visible(line)}", file=err)
-        for line in dict.fromkeys(self.answer.problems):
+        for line in dict.fromkeys((*self.answer.problems, *lines(self.answer.absent))):
             print(f"vtdpi: {visible(line)}", file=err)
 
 

@@ -6,8 +6,12 @@ import json
 from typing import IO
 
 from inspector.model.answer import Answer
+from inspector.model.json_codec import plain
 
 
 def show(answer: Answer, out: IO[str]) -> None:
     """Print the document, and nothing else: on one line, but for a person at a terminal indented."""
-    out.write(json.dumps(answer.document, indent=1 if out.isatty() else None) + "\n")
+    document = answer.document
+    if answer.absent:
+        document = {**document, "absent": [plain(absence) for absence in answer.absent]}
+    out.write(json.dumps(document, indent=1 if out.isatty() else None) + "\n")

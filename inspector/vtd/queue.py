@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Queue
-from inspector.vtd.units import Unit
+from inspector.vtd.units import UnitReader
 from structs.bits import BitRecord
 from structs.invalidation import DESCRIPTOR, WIDE_DESCRIPTOR
 from structs.registers import descriptor_size, queue_size
@@ -49,7 +49,7 @@ def in_words(queue: Queue) -> str:
     return f"{ring}, head {queue.head}, tail {queue.tail}: {pending} pending"
 
 
-def read(unit: Unit) -> Queue:
+def read(unit: UnitReader) -> Queue:
     """The unit's queue: by IQA, IQH and IQT, else by Xen's `qinval_maddr` and as many slots as Xen says.
 
     Raises:
@@ -76,7 +76,7 @@ def read(unit: Unit) -> Queue:
     )
 
 
-def _ring(unit: Unit, base: int, size: int) -> bytes:
+def _ring(unit: UnitReader, base: int, size: int) -> bytes:
     try:
         return unit.target.read(base, size)
     except NotReadable as error:
@@ -86,7 +86,7 @@ def _ring(unit: Unit, base: int, size: int) -> bytes:
         ) from None
 
 
-def _slot(unit: Unit, name: str, slot: int, slots: int) -> int:
+def _slot(unit: UnitReader, name: str, slot: int, slots: int) -> int:
     if slot >= slots:
         raise NotHere(
             f"unit {unit.index}: {name} is at slot {slot}, beyond the queue's {slots}; the registers make no sense"

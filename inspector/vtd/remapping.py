@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.base.errors import NotHere, NotReadable
-from inspector.model.vtd import Gap
-from inspector.vtd.recorded_units import RecordedUnit
-from inspector.vtd.units import RemappingTable, Unit
+from inspector.model.vtd import Gap, VtdUnit
+from inspector.targets.target import Target
+from inspector.vtd.units import RemappingTable
 from structs.columns import Array, columns, records, rows
 from structs.irte import IRTE, REMAPPED
 
@@ -20,14 +20,13 @@ PER_PAGE = PAGE // IRTE.size
 
 @dataclass(frozen=True)
 class Entries:
-    """A table that was read.
+    """All entries of a table.
 
     Attributes:
         raw: shape (N, 16), one row of bytes an entry; zeros where memory could not be read.
         gaps: the entries that could not be read.
     """
 
-    table: RemappingTable
     raw: Array
     gaps: tuple[Gap, ...] = ()
 
@@ -35,6 +34,10 @@ class Entries:
     def missing(self) -> int:
         """How many of the table's bytes could not be read."""
         return sum(gap.count for gap in self.gaps) * IRTE.size
+
+    def has_read(self, index: int) -> bool:
+        """Whether the entry of that index could be read."""
+        return not any(gap.first <= index < gap.first + gap.count for gap in self.gaps)
 
     def used(self) -> Array:
         """Indices of the present entries (P=1), ascending."""
@@ -61,29 +64,32 @@ class Entries:
         return [decoded[index] for index in indices.tolist()]
 
 
-def read(unit: Unit) -> Entries:
-    """The unit's whole table, in one read where possible.
+def entries_of(unit: VtdUnit) -> Entries:
+    """The table of a unit as it was found."""
+    whole = np.zeros((unit.size, IRTE.size), "u1")
+    for indices, raw in ((unit.indices, unit.raw), (unit.stale_indices, unit.stale_raw)):
+        places = np.array(indices, int)
+        known = places < len(whole)
+        whole[places[known]] = records(REMAPPED, raw)[known]
+    return Entries(whole, unit.gaps)
 
-    Raises:
-        NotHere: there is no table, or nothing of it can be read.
-    """
-    table = unit.table
-    if isinstance(unit, RecordedUnit):
-        return Entries(table, unit.rows())
+
+def read(target: Target, table: RemappingTable, name: str) -> Entries:
+    """A whole table, in one read where possible. Raises NotHere, with the unit's name, if nothing of it can be read."""
     size = table.entries * IRTE.size
     try:
-        return Entries(table, records(REMAPPED, unit.target.read(table.base, size)))
+        return Entries(records(REMAPPED, target.read(table.base, size)))
     except NotReadable as error:
         pages = range(table.base, table.base + size, PAGE)
-        parts = unit.target.read_parts([(page, PAGE) for page in pages])
+        parts = target.read_parts([(page, PAGE) for page in pages])
         if not any(parts):
             raise NotHere(
-                f"unit {unit.index}'s interrupt-remapping table of {size} bytes at {table.base:#x} "
+                f"{name}'s interrupt-remapping table of {size} bytes at {table.base:#x} "
                 f"({table.origin}) is not in readable memory: {error.why}"
             ) from None
         raw = b"".join(part or bytes(PAGE) for part in parts)
         gaps = tuple(Gap(at * PER_PAGE, PER_PAGE) for at, part in enumerate(parts) if part is None)
-        return Entries(table, records(REMAPPED, raw), gaps)
+        return Entries(records(REMAPPED, raw), gaps)
 
 
 def bdf(sid: int) -> str:

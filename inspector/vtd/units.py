@@ -15,7 +15,7 @@ from inspector.model.vtd import Scope
 from inspector.targets.target import Target
 from inspector.xen.iommu import ENTRIES, Iommu
 from structs.faults import FRCD
-from structs.registers import BY_NAME, CAP, IRTA, REGISTERS, fault_record_count, fault_record_offset, table_entries
+from structs.registers import BY_NAME, CAP, IRTA, fault_record_count, fault_record_offset, table_entries
 
 WINDOW = 0x100
 ABSENT = (0, (1 << 32) - 1)
@@ -33,8 +33,8 @@ class RemappingTable:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One VT-d unit.
+class UnitReader:
+    """Reads one VT-d unit of a target, by its registers or else by what Xen keeps of it.
 
     Its properties raise NotHere where the target has no registers, and NotReadable where it refuses to read them.
     """
@@ -109,6 +109,3 @@ class Unit:
         if not fields["irta"]:
             raise NotHere(f"unit {self.index} has no interrupt-remapping table: IRTA is {value:#x}")
         return RemappingTable(value, fields["irta"], table_entries(fields), fields["eime"], origin)
-
-
-REGISTER_NAMES = tuple(register.name for register in REGISTERS)

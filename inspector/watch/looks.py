@@ -131,7 +131,7 @@ class Looks:
             findings,
             tuple(f for f in findings if (f.rule, f.subject, f.severity) not in old),
             stopped,
-            (*self._inspection.problems, *snapshot.problems),
+            snapshot.problems,
         )
 
     def _row(self, snapshot: Snapshot, vcpu: Vcpu, known: dict[str, Row], said: tuple[str, ...]) -> Row:

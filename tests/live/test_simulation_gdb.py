@@ -110,7 +110,7 @@ def test_vtdpi_live_reads_what_the_simulation_target_reads(server, machine):
         assert looks[0].xen
         assert looks[1].xen
         assert online(looks[0].xen) == online(looks[1].xen)
-        assert not [*looks[0].problems, *looks[0].notes]
+        assert not [*looks[0].absent, *looks[0].notes]
     assert machine.steps == steps
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from inspector.capture.inspection import Inspection
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.vtd.remapping import read
 from inspector.xen.cpus import online
 from inspector.xen.find import find
 from sim_backend.debug.elf_core import write_core
@@ -46,8 +45,8 @@ def test_a_core_is_read_back(layout, machine, tmp_path):
         assert core.cpus()[1].registers["rip"] == layout.profile.symbol("default_idle")
         assert online(find(core)) == {0: 0, 1: 1}
         inspection = Inspection(core)
-        assert [len(read(unit).used()) for unit in inspection.units] == [0, 26]
-        assert not inspection.problems
+        assert [len(unit.indices) for unit in inspection.snapshot.units] == [0, 26]
+        assert not inspection.snapshot.problems
         assert not core.warnings
 
 

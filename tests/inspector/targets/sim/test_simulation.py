@@ -65,7 +65,7 @@ def ask(target):
     def answer(*words):
         inspection = Inspection(target)
         result = parse(words).answer(inspection)
-        assert not [*inspection.problems, *inspection.notes, *result.problems, *result.notes]
+        assert not [*inspection.absent, *inspection.notes, *result.problems, *result.notes]
         text_view.show(result, io.StringIO())
         shown = io.StringIO()
         json_view.show(result, shown)
@@ -198,7 +198,7 @@ def test_a_machine_that_moves_is_read_at_every_stop(version):
         target.touched()
         inspection = Inspection(target)
         rows = parse(["vcpus"]).answer(inspection).document["vcpus"]
-        assert not [*inspection.problems, *inspection.notes]
+        assert not [*inspection.absent, *inspection.notes]
         layout = machine.layout
         for row in rows:
             vcpu = layout.vcpu(row["domain"], row["vcpu"])
