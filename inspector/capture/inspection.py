@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from inspector.base.errors import UNREADABLE, VtdpiError
+from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
 from inspector.model.absence import Absence, unreadable
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
@@ -66,6 +66,15 @@ class Inspection:
     def snapshot(self) -> Snapshot:
         """All that commands read: what the target recorded, or else what it holds, read at once and of one moment."""
         return self.deferred.complete()
+
+    def machine(self) -> Snapshot:
+        """The snapshot, for who asks about CPUs and vCPUs. Raises VtdpiError, with the reason, if none is known."""
+        snapshot = self.snapshot
+        if snapshot.vcpus or snapshot.cpus:
+            return snapshot
+        if snapshot.page_table is None and not self.notes and not self.absent:
+            raise NotHere(f"{snapshot.target} tells of no vCPU")
+        raise VtdpiError([*snapshot.problems, *self.notes, f"no Xen found in {snapshot.target}"][0])
 
     @cached_property
     def deferred(self) -> Snapshot:

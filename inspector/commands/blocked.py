@@ -9,7 +9,6 @@ from inspector.audit import audit
 from inspector.base.arguments import argument
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
@@ -33,7 +32,7 @@ class Arguments:
 )
 def blocked(inspection: Inspection, arguments: Arguments) -> Answer:
     """The per-CPU lists of blocked vCPUs, in list order, and whether they are whole."""
-    snapshot = words.snapshot_of(inspection)
+    snapshot = inspection.machine()
     lists = [of_cpu for of_cpu in snapshot.lists if arguments.cpu in (None, of_cpu.cpu)]
     if arguments.cpu is not None and not lists:
         known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"

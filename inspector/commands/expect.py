@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from inspector.base.arguments import argument
 from inspector.base.errors import ExpectationFailed, UsageError
 from inspector.capture.inspection import Inspection
+from inspector.commands import request
 from inspector.commands.command import Example, command
 from inspector.commands.json_path import PathError, at
 from inspector.model.answer import Answer, Text
-from inspector.shell import request
 
 FORM = "expected COMMAND [OPTIONS] PATH == VALUE, such as: irt .units[0].size == 65536"
 

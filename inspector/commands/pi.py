@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
 from inspector.analysis.situation import situation
 from inspector.base.arguments import argument, flag
 from inspector.base.errors import NotHere, NotReadable, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import PhysicalAddress, VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table, Text
@@ -71,7 +71,7 @@ def pi(inspection: Inspection, arguments: Arguments) -> Answer:
 def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descriptor]:
     """The vCPU, if one is known, and its descriptor as it is in memory."""
     if isinstance(which, str):
-        vcpu = words.choose(words.snapshot_of(inspection), which)
+        vcpu = words.choose(inspection.machine(), which)
         if vcpu.pi is None:
             why = "its descriptor is not known here" if vcpu.hvm else "it is paravirtualised"
             raise UsageError(f"{vcpu.name} has no posted-interrupt descriptor: {why}")

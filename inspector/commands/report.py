@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.analysis.report import Chain, Entry, Explained, Link, RemappingTable, Report
-from inspector.audit import Finding, audit, the_rule
+from inspector.analysis import vcpu_words as words
+from inspector.analysis.report import Chain, Entry, Link, RemappingTable, Report
+from inspector.audit import audit
+from inspector.audit.explanation import explained
 from inspector.base import new_file
 from inspector.base.arguments import FileName, argument, flag, option
 from inspector.base.errors import UNREADABLE, NotHere, UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.command import Example, command
 from inspector.commands.irt import irt
 from inspector.commands.vcpus import COLUMNS, vcpus
@@ -101,7 +102,7 @@ def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]
     target: object = inspection.target
     if not isinstance(target, Watchpoint):
         raise NotHere(f"{inspection.target.description} stands still for good; --trace FILE takes a trace made before")
-    followed = [vcpu for vcpu in words.snapshot_of(inspection).vcpus if vcpu.pi]
+    followed = [vcpu for vcpu in inspection.machine().vcpus if vcpu.pi]
     if not followed:
         raise NotHere("no vCPU here has a posted-interrupt descriptor: nothing to follow")
     found = traced(trace(inspection, target, followed, {}, count, RUN_SECONDS))
@@ -127,13 +128,6 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 def _on(value: bool | None) -> str:
     return "not known" if value is None else "on" if value else "off"
-
-
-def explained(finding: Finding) -> Explained:
-    """A finding with what its rule says."""
-    rule = the_rule(finding.rule)
-    explanation = f"{rule.title[:1].upper()}{rule.title[1:]}.\n\n{rule.explanation}"
-    return Explained(finding.rule, rule.name, finding.severity, finding.subject, finding.message, explanation)
 
 
 def _chain(snapshot: Snapshot, of_cpu: BlockingList) -> Chain:

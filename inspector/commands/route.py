@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
 from inspector.analysis.route import Columns, Route, by_descriptor, by_index, by_source, routes
 from inspector.analysis.situation import situation
@@ -13,7 +14,6 @@ from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import BadWord, Word, argument, option, read_number
 from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import VCPU, UnitNumber, read_bdf, read_vcpu
 from inspector.commands.command import Example, command
 from inspector.commands.record_fields import set_fields

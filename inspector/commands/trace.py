@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
+from inspector.analysis import vcpu_words as words
 from inspector.base import new_file
 from inspector.base.arguments import FileName, Word, argument, flag, option
 from inspector.base.errors import NotHere, UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import VcpuName, seconds
 from inspector.commands.command import Example, Stream, command
 from inspector.model.answer import Answer, Block, Text
@@ -79,7 +79,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         target.stop()
         inspection = inspection.again()
     try:
-        snapshot = words.snapshot_of(inspection)
+        snapshot = inspection.machine()
         hooks = _hooks(inspection, arguments)
         vcpus = _vcpus(snapshot, arguments, hooks)
         found = yield from _lines(

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
 from inspector.analysis.situation import label
 from inspector.audit import INFO, Finding, audit
 from inspector.base.arguments import argument
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
@@ -34,7 +34,7 @@ class Arguments:
 )
 def vcpus(inspection: Inspection, arguments: Arguments) -> Answer:
     """Every vCPU: run state, descriptor, blocking list, where it stands, and what the audit says of it."""
-    snapshot = words.snapshot_of(inspection)
+    snapshot = inspection.machine()
     chosen = [words.choose(snapshot, arguments.vcpu)] if arguments.vcpu else list(snapshot.vcpus)
     said: dict[str, list[Finding]] = {}
     for finding in audit(snapshot):

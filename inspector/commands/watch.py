@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Annotated
 
 from inspector.base.arguments import Word, flag, option
@@ -52,8 +51,9 @@ def watch(inspection: Inspection, arguments: Arguments) -> Stream:
     with Looks(inspection, arguments.steps) as looks:
         if not arguments.json and _is_terminal():
             # Only here, for it brings what draws on terminals.
-            screen = import_module("inspector.watch.screen").Screen
-            last = screen(looks, inspection.target.description, arguments.interval, arguments.count).run()
+            from inspector.watch.screen import Screen
+
+            last = Screen(looks, inspection.target.description, arguments.interval, arguments.count).run()
         else:
             last = yield from _plainly(looks, arguments)
     if last is None:

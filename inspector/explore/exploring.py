@@ -12,10 +12,9 @@ from typing import Any
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
-from inspector.explore import show, verdicts
+from inspector.explore import EVENTS, show, verdicts
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
-from inspector.frontends.explore_cli import EVENTS
 from inspector.model.answer import Answer, Block, Table
 from inspector.views import json, text
 from inspector.views.progress import Progress

@@ -14,7 +14,7 @@ from inspector.explore.trace_events import to_perfetto
 from inspector.model.answer import Answer
 
 if TYPE_CHECKING:
-    from inspector.targets.sim.simulation import History
+    from sim_backend.machine.history import History
 
 
 def show(
@@ -52,7 +52,7 @@ def show(
 def write(reading: Reading, *, html: str | None = None, perfetto: str | None = None) -> None:
     """Write the files, as `show` does."""
     if html is not None:
-        from inspector.views.html.history import history as page
+        from inspector.explore.page import history as page
 
         new_file.write(html, page(reading))
     if perfetto is not None:

@@ -17,7 +17,9 @@ from inspector.model.snapshot import IDLE, Snapshot, Vcpu
 from inspector.targets.sim.simulation import Simulation
 
 if TYPE_CHECKING:
-    from inspector.targets.sim.simulation import Event, History, Machine
+    from sim_backend.machine.event import Event
+    from sim_backend.machine.history import History
+    from sim_backend.machine.machine import Machine
 
 Value = int | str | tuple[int, ...] | None
 State = Mapping[str, Value]

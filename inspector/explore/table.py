@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
 
+from inspector.analysis import vcpu_words as words
 from inspector.analysis.situation import label
 from inspector.audit import Finding
-from inspector.commands import vcpu_words as words
 from inspector.explore.steps import ENVIRONMENT, QUIET, Change, Reading, State, Step, Value, actors
 from inspector.model.answer import Block, Facts, Table, Text
 from inspector.model.snapshot import Snapshot

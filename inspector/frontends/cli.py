@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from inspector.base import streams
 from inspector.base.errors import UsageError, VtdpiError
+from inspector.commands.request import Parser
 from inspector.frontends.entry import INTERRUPTED
 from inspector.frontends.target_words import KINDS, Asked, parse
-from inspector.shell.request import Parser
 from inspector.targets.options import SimOptions
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _session(asked: Asked) -> int:
     from inspector.shell.session import Session
 
     def open_target() -> Target:
-        from inspector.targets.open_target import open_target
+        from inspector.frontends.open_target import open_target
 
         with _progress_shown():
             return open_target(asked.target)

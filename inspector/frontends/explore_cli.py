@@ -5,11 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-EVENTS = (
-    *("posts", "blocks", "hypercalls", "ipis", "preemptions", "migrations", "upcalls", "emulated", "pauses"),
-    *("unpauses", "attaches", "detaches", "retargets", "nmis", "swaps", "offlines", "onlines", "saves"),
-    "suspends",
-)
+from inspector.explore import EVENTS
 
 
 def add_arguments(parser: ArgumentParser) -> None:

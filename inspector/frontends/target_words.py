@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.shell.parsing import add_arguments, given
-from inspector.shell.request import Parser
+from inspector.commands.parsing import add_arguments, given
+from inspector.commands.request import Parser
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 

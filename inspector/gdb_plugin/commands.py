@@ -12,11 +12,10 @@ import gdb  # type: ignore[import-untyped]
 from inspector import commands
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.base.foreign_text import visible
-from inspector.commands import BUILT_IN
+from inspector.commands import BUILT_IN, request
 from inspector.commands.command import Example
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
-from inspector.shell import request
 
 STATUS = "vtdpi_status"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from inspector import commands
+from inspector.commands import request
 from inspector.commands.command import Example
 from inspector.model.answer import Answer, Block, Facts, Text
-from inspector.shell import request
 
 OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",

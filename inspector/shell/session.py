@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import visible
+from inspector.commands import request
 from inspector.commands.command import Stream, finish
 from inspector.model.absence import lines
 from inspector.model.answer import Answer
-from inspector.shell import request
 from inspector.targets.control import Held, is_running
 from inspector.targets.target import Target
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from inspector.analysis import vcpu_words as words
 from inspector.analysis.situation import label, situation
 from inspector.audit import INFO, Finding, confirm
 from inspector.base.errors import NotHere
-from inspector.commands import vcpu_words as words
 from inspector.model.snapshot import BlockingList, Snapshot, Vcpu
 from inspector.targets.control import Control, Driven
 
@@ -104,7 +104,7 @@ class Looks:
         if isinstance(self._target, Control):
             self._target.stop()
         self._inspection = self._inspection.again()
-        snapshot = words.snapshot_of(self._inspection)
+        snapshot = self._inspection.machine()
         stopped = None
         if isinstance(self._target, Control):
             self._target.cont()

@@ -19,10 +19,8 @@ from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
 
 if TYPE_CHECKING:
-    # Under these names also for those above, who are not to know where machines come from.
-    from sim_backend.machine.event import Event as Event
-    from sim_backend.machine.history import History as History
-    from sim_backend.machine.machine import Machine as Machine
+    from sim_backend.machine.history import History
+    from sim_backend.machine.machine import Machine
 
 
 class Simulation(Target):

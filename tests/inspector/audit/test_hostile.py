@@ -12,8 +12,8 @@ import pytest
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.capture.inspection import Inspection
+from inspector.commands.request import parse
 from inspector.model.snapshot import dumps, loads
-from inspector.shell.request import parse
 from inspector.targets.target import Target
 from inspector.views import json as json_view
 from inspector.views import text as text_view

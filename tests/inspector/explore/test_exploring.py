@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from inspector.explore import EVENTS
 from inspector.frontends.cli import main
-from inspector.frontends.explore_cli import EVENTS
 from sim_backend.explore.threads import spread
 from sim_backend.scenario.bounds import Bounds
 

@@ -15,12 +15,12 @@ import pytest
 from inspector.analysis.situation import situation
 from inspector.capture.inspection import Inspection
 from inspector.explore.document import document
+from inspector.explore.page import history as page
 from inspector.explore.show import show, tell
 from inspector.explore.steps import ENVIRONMENT, actors, read
 from inspector.explore.table import blocks, groups
 from inspector.explore.trace_events import hits, to_perfetto
 from inspector.targets.sim.simulation import Simulation, read_history
-from inspector.views.html.history import history as page
 from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
 

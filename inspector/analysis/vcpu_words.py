@@ -1,24 +1,13 @@
-"""How commands name, choose and describe vCPUs."""
+"""How vCPUs are named, chosen and described."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from inspector.analysis.situation import situation
-from inspector.base.errors import NotHere, UsageError, VtdpiError
-from inspector.capture.inspection import Inspection
+from inspector.base.errors import UsageError
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
-
-
-def snapshot_of(inspection: Inspection) -> Snapshot:
-    """The snapshot of a machine whose Xen is known. Raises VtdpiError, with the reason, if there is none."""
-    snapshot = inspection.snapshot
-    if snapshot.vcpus or snapshot.cpus:
-        return snapshot
-    if snapshot.page_table is None and not inspection.notes and not inspection.absent:
-        raise NotHere(f"{snapshot.target} tells of no vCPU")
-    raise VtdpiError([*snapshot.problems, *inspection.notes, f"no Xen found in {snapshot.target}"][0])
 
 
 def choose(snapshot: Snapshot, name: str) -> Vcpu:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from inspector.commands.report import explained
+from inspector.audit.explanation import explained
 from inspector.explore.steps import Reading, Step, actors
 from inspector.explore.table import FINDINGS, changes, groups, last, number, said, short, states
 from inspector.explore.trace_events import hits, starts

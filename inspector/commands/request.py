@@ -11,7 +11,7 @@ from inspector import commands
 from inspector.base.arguments import arguments_of
 from inspector.base.errors import UsageError
 from inspector.commands.command import Command, Example
-from inspector.shell.parsing import add_arguments, given
+from inspector.commands.parsing import add_arguments, given
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
