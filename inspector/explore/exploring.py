@@ -20,9 +20,8 @@ from inspector.views import json, text
 from inspector.views.progress import Progress
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.properties import PROPERTIES, Asked, read
-from sim_backend.logic.versions import version
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, with_bugs
+from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, version, with_bugs
 from sim_backend.scenario.scenario import Scenario, load
 
 DEFAULT = "h-a"

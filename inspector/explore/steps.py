@@ -41,8 +41,6 @@ State = Mapping[str, Value]
 Change = tuple[Value, Value]
 QUIET = frozenset(("lock", "running"))
 """Fields that change together with others, which tell more."""
-TELLING = ("LAPIC IRR", "buffer")
-"""Of effects elsewhere: an interrupt is sent or taken; a store is delayed, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,10 @@ class Step:
         effect: what it changed elsewhere, in words; None if nothing.
         changes: by vCPU and field, the value before and after.
         situations: by vCPU, its new situation (`S4`), where that changed; None for one that is not known.
+        cpu, of_cpu: the CPU that did it; that, or the CPU whose store buffer did.
+        ordered: whether it is an order of the environment.
+        telling: whether what it changed elsewhere is worth a row: an interrupt is sent or taken; a store is delayed, or
+            no longer; the machine cannot go on.
     """
 
     number: int
@@ -66,13 +68,16 @@ class Step:
     effect: str | None
     changes: Mapping[str, Mapping[str, Change]]
     situations: Mapping[str, str | None]
+    cpu: int | None = None
+    of_cpu: int | None = None
+    ordered: bool = False
+    telling: bool = False
 
     @property
     def visible(self) -> bool:
         """Whether there is more to see than that it happened."""
         shown = any(field not in QUIET for changes in self.changes.values() for field in changes)
-        told = any(words in (self.effect or "") for words in TELLING) or self.action.startswith("cannot go on")
-        return shown or told or bool(self.situations) or self.actor == ENVIRONMENT
+        return shown or self.telling or bool(self.situations) or self.ordered
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,6 @@ class Reading:
     crashed: str | None
 
 
-ENVIRONMENT = "environment"
 VCPU_POINTERS = frozenset(("current", "curr_vcpu"))
 AT_MOST = 10_000
 """Steps in which a machine of a few vCPUs comes to rest, if it does."""
@@ -136,13 +140,12 @@ def read(history: History, audit_steps: bool = False) -> Reading:
         inspection = _inspection(machine, inspection)
         snapshot = inspection.snapshot if audit_steps else take_vcpus(inspection)
         states, stands = _states(snapshot), _situations(snapshot)
-        kept = sum(map(len, machine.buffers))
+        kept = sum(map(len, machine.state.buffers))
         effect = _effect(event, snapshot) if event.subject not in (changes := _changes(known, states)) else None
-        if effect and kept > buffered:
-            effect += ", in its store buffer"
+        delayed = bool(effect) and kept > buffered
         buffered = kept
         where = _generation(stood, stands)
-        steps.append(Step(len(steps) + 1, event.actor, event.function, event.action, effect, changes, where))
+        steps.append(_step(len(steps) + 1, event, effect, changes, where, delayed))
         known, stood = states, stands
         for finding in audit(snapshot) if audit_steps else ():
             fired.setdefault((finding.rule, finding.subject), (len(steps), finding))
@@ -168,13 +171,34 @@ def read(history: History, audit_steps: bool = False) -> Reading:
 
 def actors(reading: Reading) -> tuple[str, ...]:
     """Those who act: CPUs, their store buffers beside them, devices and others, the environment last."""
-    return tuple(sorted({step.actor for step in reading.steps}, key=_rank))
+    return tuple(dict.fromkeys(step.actor for step in sorted(reading.steps, key=_rank)))
 
 
-def _rank(name: str) -> tuple[bool, bool, int, str]:
-    number = name.rpartition("CPU ")[2]
-    of_cpu = number != name and number.isdecimal()
-    return name == ENVIRONMENT, not of_cpu, int(number) if of_cpu else 0, name
+def _rank(step: Step) -> tuple[bool, bool, int, str]:
+    return step.ordered, step.of_cpu is None, step.of_cpu or 0, step.actor
+
+
+def _step(
+    number: int,
+    event: Event,
+    effect: str | None,
+    changes: Mapping[str, Mapping[str, Change]],
+    situations: Mapping[str, str | None],
+    delayed: bool,
+) -> Step:
+    return Step(
+        number,
+        event.actor,
+        event.function,
+        event.action,
+        f"{effect}, in its store buffer" if delayed else effect,
+        changes,
+        situations,
+        cpu=event.cpu,
+        of_cpu=event.of_cpu,
+        ordered=event.ordered,
+        telling=event.stuck or (effect is not None and (event.sends or delayed)),
+    )
 
 
 def _inspection(machine: Machine, before: Inspection | None = None) -> Inspection:

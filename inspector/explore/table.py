@@ -12,7 +12,7 @@ from textwrap import wrap
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.situation import label
 from inspector.audit import Finding
-from inspector.explore.steps import ENVIRONMENT, QUIET, Change, Reading, State, Step, Value, actors
+from inspector.explore.steps import QUIET, Change, Reading, State, Step, Value, actors
 from inspector.model.answer import Block, Facts, Table, Text
 from inspector.model.snapshot import Snapshot
 
@@ -117,7 +117,7 @@ def said(group: Sequence[Step]) -> str:
         shown = names if len(names) < 4 else [*names[:2], "\u2026", names[-1]]
         return f"({len(group)} steps: {', '.join(shown)})"
     step = group[0]
-    if step.actor == ENVIRONMENT:
+    if step.ordered:
         return f"{step.function} {step.action}".strip()
     return f"{step.function}: {step.action}"
 

@@ -37,8 +37,7 @@ def to_perfetto(reading: Reading) -> str:
 
 
 def _hits(step: Step) -> list[TraceEvent]:
-    kind, _, number = step.actor.partition(" ")
-    cpu = int(number) if kind == "CPU" and number.isdecimal() else None
+    cpu = step.cpu
     actor = None if cpu is not None else step.actor
     made = []
     for vcpu, changes in step.changes.items():

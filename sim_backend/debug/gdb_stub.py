@@ -43,8 +43,9 @@ class Happened(Protocol):
 class Driven(Placed, Protocol):
     """A machine that moves when it is told to."""
 
-    crashed: str | None
-    """Why it cannot go on, if so."""
+    @property
+    def crashed(self) -> str | None:
+        """Why it cannot go on, if so."""
 
     def step(self) -> Happened | None:
         """Do one atomic step; None if there is nothing to do."""

@@ -1,5 +1,6 @@
 """Every interleaving of a bounded scenario: an explicit-state model checker for the simulated machine.
 
+    >>> from sim_backend.scenario.scenario import load
     >>> found = explore(load("h-a"))
     >>> [verdict.name for verdict in found.result.broken]
     ['no lost wakeup', 'no stranded interrupt']
@@ -22,9 +23,10 @@ from sim_backend.explore.properties import PROPERTIES, Asked
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.search import Limits, Progress, Search
 from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
 from sim_backend.machine.moves import Move
-from sim_backend.scenario.scenario import Scenario, Workload
+from sim_backend.scenario.scenario import Scenario
 
 __all__ = ["Exploration", "Limits", "explore"]
 
@@ -74,13 +76,13 @@ def explore(
         OSError: no file can be made in the folder.
     """
     scenario = replace(scenario, workload=Workload())
-    machine = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
-    search = Search(machine.model(properties), limits or Limits(), symmetry, tell, threads, folder=folder)
+    bounded = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
+    search = Search(bounded.model(properties), limits or Limits(), symmetry, tell, threads, folder=folder)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
     named = [verdicts[each.name] for each in properties if each.name in verdicts]
     named = [replace(verdict, moves=_joined(verdict)) for verdict in named]
-    result = replace(result, verdicts=(*named, *_sometimes(machine, result)))
+    result = replace(result, verdicts=(*named, *_sometimes(bounded, result)))
     return Exploration(scenario, version, store_buffers, result, search)
 
 
@@ -92,10 +94,10 @@ def _joined(verdict: Verdict) -> tuple[Move, ...] | None:
     return None if verdict.moves is None else tuple(chain.from_iterable(verdict.moves))
 
 
-def _sometimes(machine: BoundedMachine, result: Result) -> list[Verdict]:
+def _sometimes(bounded: BoundedMachine, result: Result) -> list[Verdict]:
     """What has to happen some time, so that what always holds does not hold of nothing."""
-    seen = {words: name in machine.ran for name, words in HOOKS.items()}
-    seen |= {f"situation {name}": name in machine.situations for name in SITUATIONS}
-    seen["a spurious notification occurs"] = machine.spurious
+    seen = {words: name in bounded.ran for name, words in HOOKS.items()}
+    seen |= {f"situation {name}": name in bounded.situations for name in SITUATIONS}
+    seen["a spurious notification occurs"] = bounded.spurious
     missing = NOT_SEEN if result.exhausted else UNKNOWN
     return [Verdict(name, SOMETIMES, SEEN if there else missing) for name, there in seen.items()]

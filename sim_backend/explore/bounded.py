@@ -12,11 +12,14 @@ from sim_backend.explore.properties import Asked, Test
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.situations import situation
 from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked_actors import DOING, LAPIC, WHERE
 from sim_backend.explore.view import Shared, View
-from sim_backend.logic.program import BY_NUMBER, PROCEDURE
+from sim_backend.logic.cpu import Cpu
+from sim_backend.logic.guests import FIRST_GUEST_VECTOR
+from sim_backend.logic.program import Actor, procedure_of
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
+from sim_backend.machine.assembly import MACHINE, apic_name
 from sim_backend.machine.environment import IPI_VECTOR
-from sim_backend.machine.guests import FIRST_GUEST_VECTOR
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move, give
 from sim_backend.memory.errors import SimError
@@ -24,18 +27,27 @@ from sim_backend.memory.naming import device_name
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 
 Acted = tuple[bool, Any]
+LEFT = "left"
+"""The first of the keys of what is left of the bounds."""
 MOST_AT_ONCE = 64
 """So many steps of an actor that touch nothing but what is its own become one action at most."""
 
 
-class BoundedMachine(TrackedMachine):
-    """A machine with what is left of its bounds."""
+class BoundedMachine:
+    """A machine with what is left of its bounds.
+
+    Attributes:
+        machine: it, on the state that is shown.
+        ran: the procedures that ran. situations: those in which a vCPU was. spurious: whether a notification was.
+    """
 
     def __init__(self, machine: Machine, bounds: Bounds) -> None:
-        super().__init__(machine)
+        self.machine = TrackedMachine(machine)
         self.bounds = bounds
-        self.changing = any((bounds.attaches, bounds.detaches, bounds.retargets, bounds.nmis, bounds.swaps))
-        self.vectors = self._vectors(machine)
+        self.machine.vectors = self._vectors(machine)
+        if bounds.rebinds:
+            # What a message becomes is known only when it is posted.
+            self.machine.tally.vectors = frozenset(self.machine.vectors)
         self.forget()
 
     def forget(self) -> None:
@@ -46,37 +58,38 @@ class BoundedMachine(TrackedMachine):
 
     def _vectors(self, machine: Machine) -> list[tuple[int, int]]:
         """The vCPUs and vectors that interrupts may go to."""
-        bound = {pair for pairs in machine.bindings.values() for pair in pairs} if self.bounds.posts else set()
+        w, names = machine.context, machine.names
+        bound = {pair for pairs in w.state.bindings.values() for pair in pairs} if self.bounds.posts else set()
         if self.bounds.retargets or self.bounds.swaps:
-            bound = set(product(self.names, {vector for _, vector in bound}))
+            bound = set(product(names, {vector for _, vector in bound}))
         if self.bounds.posts and self.bounds.attaches:
-            domains = {number for number, _ in machine.names.values()}
-            msis = [msi for sid in machine.devices for msi in machine.layout.device(sid).msis]
-            bound |= {machine.binding_in(msi, domain) for msi in msis for domain in domains}
-        emulated = {(v, FIRST_GUEST_VECTOR) for v in self.names} if self.bounds.emulated else set()
-        ipis = {(v, IPI_VECTOR) for v in self.names} if self.bounds.ipis else set()
+            msis = [msi for sid in w.devices for msi in w.layout.device(sid).msis]
+            domains = w.guests.domain_numbers()
+            bound |= {w.passthrough.binding_in(msi, domain) for msi in msis for domain in domains}
+        emulated = {(v, FIRST_GUEST_VECTOR) for v in names} if self.bounds.emulated else set()
+        ipis = {(v, IPI_VECTOR) for v in names} if self.bounds.ipis else set()
         return sorted(bound | emulated | ipis)
 
-    def first_of_other(self, kind: Any, rest: list[Any]) -> Value:
-        if kind == "left":
-            return self.bounds.numbers()[rest[0]]
-        return super().first_of_other(kind, rest)
-
-    def counts(self, v: int, vector: int) -> tuple[int, int]:
-        """How often a vector was posted to a vCPU, and delivered there."""
-        counted: tuple[int, int] = self.view["posted", v, vector]
-        return counted
+    def first(self, key: Key) -> Value:
+        """What a key's value is in the first state."""
+        if isinstance(key, tuple) and key[0] == LEFT:
+            return self.bounds.numbers()[key[1]]
+        return self.machine.first(key)
 
     def model(self, asked: Sequence[Asked] = ()) -> Model:
         """The model. A property of several tests becomes several of the same name."""
-        turns = [Action(actor.name, self._turn_of(actor)) for actor in self.actors if actor is not self.outside]
+        machine = self.machine
+        movers = [actor for actor in machine.actors if actor is not machine.context.outside]
+        turns = [Action(actor.name, self._turn_of(actor)) for actor in movers]
         orders = [Action(name, act, progress=False) for name, act in self._orders()]
-        properties = [Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(self)]
-        properties += [Property("", self._test(self._notes_situation(v))) for v in self.names]
-        return Model(self.first, [*turns, *orders], properties, renamings(self), self.forget)
+        properties = [
+            Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(machine)
+        ]
+        properties += [Property("", self._test(self._notes_situation(v))) for v in machine.names]
+        return Model(self.first, [*turns, *orders], properties, renamings(machine, self.bounds), self.forget)
 
     def _notes_situation(self, v: int) -> Test:
-        def note(machine: Any) -> bool:
+        def note(machine: TrackedMachine) -> bool:
             self.situations.add(situation(machine, v))
             return True
 
@@ -84,15 +97,15 @@ class BoundedMachine(TrackedMachine):
 
     def _test(self, test: Test) -> Callable[[View], bool]:
         def tested(view: View) -> bool:
-            self.show(view)
-            return test(self)
+            self.machine.show(view)
+            return test(self.machine)
 
         return tested
 
     def _turn_of(self, actor: Any) -> Callable[[View], Acted]:
         def act(view: View) -> Acted:
-            self.show(view)
-            return (False, None) if self.crashed else self._generation(view, actor, [])
+            self.machine.show(view)
+            return (False, None) if self.machine.crashed else self._generation(view, actor, [])
 
         return act
 
@@ -100,17 +113,17 @@ class BoundedMachine(TrackedMachine):
         """Have an actor do its next step, and those after it that touch nothing but its own."""
         drawn = len(view.drawn)
         try:
-            watched = actor.irqs and actor in self.cpus
+            watched = actor.irqs and isinstance(actor, Cpu)
             doing = self._doing(actor)
-            if not actor.turn(self):
+            if not actor.turn(self.machine.context):
                 return False, None
             self._note(doing)
             moves.append(Move(actor.name, choices=tuple(chosen for chosen, _ in view.drawn[drawn:])))
             self._more(view, actor, moves, watched)
         except SimError as error:
             moves.append(Move(actor.name))
-            self.crashed = f"{actor.name}: {error}"
-        self.store()
+            self.machine.state.crashed = f"{actor.name}: {error}"
+        self.machine.shown.store()
         return True, tuple(moves)
 
     def _more(self, view: View, actor: Any, moves: list[Move], watched: bool) -> None:
@@ -118,18 +131,22 @@ class BoundedMachine(TrackedMachine):
 
         Where interrupts are on, that holds only if none is there: then the step before has looked.
         """
-        own = {*actor.keys, ("curr", actor.cpu), ("buffer", actor.cpu)}
-        key: Key = ("lapic", actor.cpu)
+        cpu = actor.cpu
+        own: set[Key] = {(actor.name, DOING), (actor.name, WHERE)}
+        own |= {(MACHINE, "curr", cpu), (MACHINE, "buffers", cpu)}
+        readable = own | {(apic_name(actor), LAPIC)} if isinstance(actor, Cpu) else own
+        shown = self.machine.shown
         for _ in range(MOST_AT_ONCE):
-            if not actor.stack or not (watched or not actor.irqs or actor not in self.cpus):
+            if not actor.stack or not (watched or not actor.irqs or not isinstance(actor, Cpu)):
                 return
             state = self._seen_by_interrupts(actor)
             before = actor.keep()
-            changed = dict(self.changed)
-            view.own = {*own, key} if watched else own
+            opened = dict(shown.opened)
+            view.own = readable if watched else own
             doing = self._doing(actor)
             try:
-                moved = actor.turn(self) and len(view.drawn) == sum(len(move.choices) for move in moves)
+                moved = actor.turn(self.machine.context)
+                moved = moved and len(view.drawn) == sum(len(move.choices) for move in moves)
             except Shared:
                 moved = False
             finally:
@@ -139,7 +156,7 @@ class BoundedMachine(TrackedMachine):
                 moved = self._seen_by_interrupts(actor) == state
             if not moved:
                 actor.restore(before)
-                self.changed = changed
+                shown.opened = opened
                 return
             self._note(doing)
             watched = watched and bool(actor.irqs)
@@ -147,17 +164,18 @@ class BoundedMachine(TrackedMachine):
 
     @staticmethod
     def _doing(actor: Any) -> str:
-        return BY_NUMBER[actor.stack[-1][PROCEDURE]].name if actor.stack else ""
+        return procedure_of(actor.stack[-1]).name if actor.stack else ""
 
     def _note(self, doing: str) -> None:
         """What is run once for all states that are alike in what matters is run in states that can be reached."""
         self.ran.add(doing)
-        if doing == posted_interrupt_processing.name and self.effect and self.effect[2:] == ("on", 0, 0):
+        effect = self.machine.context.effect
+        if doing == posted_interrupt_processing.name and effect and effect[2:] == ("on", 0, 0):
             self.spurious = True
 
     @staticmethod
-    def _seen_by_interrupts(actor: Any) -> tuple[Any, ...]:
-        return actor.irqs, actor.in_irq, actor.current, actor.guest
+    def _seen_by_interrupts(actor: Actor) -> tuple[object, ...]:
+        return actor.irqs, actor.in_irq, actor.current, isinstance(actor, Cpu) and actor.guest
 
     # The environment.
 
@@ -171,8 +189,8 @@ class BoundedMachine(TrackedMachine):
             ("preemptions", self._of_vcpus("preempt", None)),
             ("migrations", self._migrations()),
             ("upcalls", self._upcalls()),
-            ("emulated", self._of_vcpus("deliver", self.toolstack, FIRST_GUEST_VECTOR)),
-            ("pauses", self._of_vcpus("sleep", self.toolstack)),
+            ("emulated", self._of_vcpus("deliver", self.machine.context.toolstack, FIRST_GUEST_VECTOR)),
+            ("pauses", self._of_vcpus("sleep", self.machine.context.toolstack)),
             ("unpauses", self._unpauses()),
             ("attaches", self._attaches()),
             ("detaches", self._of_devices("deassign")),
@@ -181,8 +199,8 @@ class BoundedMachine(TrackedMachine):
             ("swaps", self._swaps()),
             ("offlines", self._of_cpus("offline")),
             ("onlines", self._of_cpus("bring_online")),
-            ("saves", self._of_vcpus("save_context", self.toolstack)),
-            ("suspends", iter([("suspend", self._order(self.toolstack, "suspend"))])),
+            ("saves", self._of_vcpus("save_context", self.machine.context.toolstack)),
+            ("suspends", iter([("suspend", self._order(self.machine.context.toolstack, "suspend"))])),
         ):
             if numbers[kind]:
                 for name, act in orders:
@@ -190,14 +208,14 @@ class BoundedMachine(TrackedMachine):
 
     def _within(self, kind: str, act: Callable[[View], Acted]) -> Callable[[View], Acted]:
         def bounded(view: View) -> Acted:
-            left: Any = view["left", kind]
+            left: Any = view[LEFT, kind]
             if not left:
                 return False, None
-            self.show(view)
-            if self.crashed:
+            self.machine.show(view)
+            if self.machine.crashed:
                 return False, None
             if left != UNBOUNDED:
-                view["left", kind] = left - 1
+                view[LEFT, kind] = left - 1
             return act(view)
 
         return bounded
@@ -209,107 +227,110 @@ class BoundedMachine(TrackedMachine):
             if actor is not None and (actor.stack or actor.queue):
                 return False, None
             try:
-                give(self, order, arguments)
+                give(self.machine, order, arguments)
             except SimError:
                 return False, None
             moves = [Move(order=order, arguments=arguments)]
             self._count(order, arguments)
             if actor is not None:
                 return self._generation(view, actor, moves)
-            self.store()
+            self.machine.shown.store()
             return True, tuple(moves)
 
         return act
 
     def _count(self, order: str, arguments: tuple[Any, ...]) -> None:
         """Note the vectors that an order sends."""
+        machine, tally = self.machine, self.machine.tally
+        w, passthrough = machine.context, machine.context.passthrough
         if order == "post":
-            sid, number = self.sid(arguments[0]), arguments[1]
-            if not self.changing:
-                for binding in self.bindings.get(self.msi_key(self.layout.device(sid).msis[number]), ()):
-                    self.count_posted(*binding)
+            sid, number = machine.sid(arguments[0]), arguments[1]
+            if not self.bounds.rebinds:
+                for v, vector in passthrough.binding_of(passthrough.msi_key(w.layout.device(sid).msis[number])):
+                    tally.count_posted(v, vector)
         elif order == "deliver":
-            self.count_posted(self.vcpu(arguments[0]), arguments[1])
+            tally.count_posted(machine.vcpu(arguments[0]), arguments[1])
         elif order == "ipi":
-            self.count_posted(self.vcpu(arguments[1]), IPI_VECTOR)
-
-    def posted(self, v: int, vector: int) -> None:
-        # Where that changes, what a message becomes is known only now.
-        if self.changing and (v, vector) in self.vectors:
-            self.count_posted(v, vector)
+            tally.count_posted(machine.vcpu(arguments[1]), IPI_VECTOR)
 
     def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for name, number in self._device_vectors():
-            yield f"post {name} {number}", self._order(self.devices[self.sid(name)], "post", name, number)
+            yield (
+                f"post {name} {number}",
+                self._order(self.machine.context.devices[self.machine.sid(name)], "post", name, number),
+            )
 
     def _of_guests(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v in self.names:
-            yield f"{order} {self.vcpu_name(v)}", self._guest(v, order, self.vcpu_name(v))
+        for v in self.machine.names:
+            yield f"{order} {self.machine.vcpu_name(v)}", self._guest(v, order, self.machine.vcpu_name(v))
 
     def _ipis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v, (domain, _) in self.names.items():
-            for other, (its, _) in self.names.items():
+        for v, (domain, _) in self.machine.names.items():
+            for other, (its, _) in self.machine.names.items():
                 if other != v and its == domain:
-                    names = self.vcpu_name(v), self.vcpu_name(other)
+                    names = self.machine.vcpu_name(v), self.machine.vcpu_name(other)
                     yield f"ipi {' '.join(names)}", self._guest(v, "ipi", *names)
 
     def _guest(self, v: int, order: str, *arguments: Any) -> Callable[[View], Acted]:
         """What a guest does that makes its CPU leave it, once it has taken the interrupts that are there."""
 
         def act(view: View) -> Acted:
-            cpu = self.cpus[self.memory.u32(v + self.o.processor)]
+            cpu = self.machine.cpus[self.machine.memory.u32(v + self.machine.o.processor)]
             if not cpu.guest or cpu.current != v:
                 return False, None
-            give(self, order, arguments)
+            give(self.machine, order, arguments)
             self._count(order, arguments)
             acted, moves = self._generation(view, cpu, [Move(order=order, arguments=arguments)])
-            return acted and not self.orders, moves
+            return acted and not self.machine.state.orders, moves
 
         return act
 
     def _of_vcpus(self, order: str, actor: Any, *arguments: Any) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v in self.names:
-            yield f"{order} {self.vcpu_name(v)}", self._order(actor, order, self.vcpu_name(v), *arguments)
+        for v in self.machine.names:
+            yield (
+                f"{order} {self.machine.vcpu_name(v)}",
+                self._order(actor, order, self.machine.vcpu_name(v), *arguments),
+            )
 
     def _migrations(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v in self.names:
-            for cpu in range(len(self.cpus)):
-                act = self._order(self.toolstack, "migrate", self.vcpu_name(v), cpu)
-                yield f"migrate {self.vcpu_name(v)} {cpu}", self._unless(partial(self._is_on, v, cpu), act)
+        for v in self.machine.names:
+            for cpu in range(len(self.machine.cpus)):
+                act = self._order(self.machine.context.toolstack, "migrate", self.machine.vcpu_name(v), cpu)
+                yield f"migrate {self.machine.vcpu_name(v)} {cpu}", self._unless(partial(self._is_on, v, cpu), act)
 
     def _is_on(self, v: int, cpu: int) -> bool:
-        return self.memory.u32(v + self.o.processor) == cpu
+        return self.machine.memory.u32(v + self.machine.o.processor) == cpu
 
     def _upcalls(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v in self.names:
-            act = self._order(self.toolstack, "wake", self.vcpu_name(v))
-            yield f"wake {self.vcpu_name(v)}", self._unless(partial(self._is_paused, v), act)
+        for v in self.machine.names:
+            act = self._order(self.machine.context.toolstack, "wake", self.machine.vcpu_name(v))
+            yield f"wake {self.machine.vcpu_name(v)}", self._unless(partial(self._is_paused, v), act)
 
     def _unpauses(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v in self.names:
-            act = self._order(self.toolstack, "wake", self.vcpu_name(v))
-            yield f"unpause {self.vcpu_name(v)}", self._unless(partial(self._is_paused, v, False), act)
+        for v in self.machine.names:
+            act = self._order(self.machine.context.toolstack, "wake", self.machine.vcpu_name(v))
+            yield f"unpause {self.machine.vcpu_name(v)}", self._unless(partial(self._is_paused, v, False), act)
 
     def _is_paused(self, v: int, so: bool = True) -> bool:
-        return bool(self.memory.u32(v + self.o.pause_count)) == so
+        return bool(self.machine.memory.u32(v + self.machine.o.pause_count)) == so
 
     def _unless(self, obstacle: Callable[[], bool], act: Callable[[View], Acted]) -> Callable[[View], Acted]:
         return lambda view: (False, None) if obstacle() else act(view)
 
     def _attaches(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for sid in self.devices:
-            for domain in sorted({number for number, _ in self.names.values()}):
+        for sid in self.machine.context.devices:
+            for domain in self.machine.context.guests.domain_numbers():
                 name = device_name(sid)
-                yield f"assign {name} {domain}", self._order(self.toolstack, "assign", name, domain)
+                yield f"assign {name} {domain}", self._order(self.machine.context.toolstack, "assign", name, domain)
 
     def _of_devices(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for sid in self.devices:
-            yield f"{order} {device_name(sid)}", self._order(self.toolstack, order, device_name(sid))
+        for sid in self.machine.context.devices:
+            yield f"{order} {device_name(sid)}", self._order(self.machine.context.toolstack, order, device_name(sid))
 
     def _retargets(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for vector in self._device_vectors():
-            for v in self.names:
-                yield self._rewritten("retarget", *vector, self.vcpu_name(v))
+            for v in self.machine.names:
+                yield self._rewritten("retarget", *vector, self.machine.vcpu_name(v))
             yield self._rewritten("broadcast", *vector)
 
     def _nmis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
@@ -317,26 +338,26 @@ class BoundedMachine(TrackedMachine):
             yield self._rewritten("make_nmi", *vector)
 
     def _device_vectors(self) -> Iterator[tuple[str, int]]:
-        for sid in self.devices:
-            for number in range(len(self.layout.device(sid).msis)):
+        for sid in self.machine.context.devices:
+            for number in range(len(self.machine.layout.device(sid).msis)):
                 yield device_name(sid), number
 
     def _rewritten(self, order: str, *arguments: Any) -> tuple[str, Callable[[View], Acted]]:
-        act = self._unless(self._is_sending, self._order(self.toolstack, order, *arguments))
+        act = self._unless(self._is_sending, self._order(self.machine.context.toolstack, order, *arguments))
         return " ".join(map(str, (order, *arguments))), act
 
     def _swaps(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
-        for v, other in combinations(self.names, 2):
-            if self.names[v][0] == self.names[other][0]:
-                names = self.vcpu_name(v), self.vcpu_name(other)
+        for v, other in combinations(self.machine.names, 2):
+            if self.machine.names[v][0] == self.machine.names[other][0]:
+                names = self.machine.vcpu_name(v), self.machine.vcpu_name(other)
                 act = self._order(None, "swap_apic_ids", *names)
                 yield f"swap_apic_ids {' '.join(names)}", self._unless(self._is_sending, act)
 
     def _is_sending(self) -> bool:
         """A guest masks a vector, and sees what was sent arrive, before it changes where it goes."""
-        return any(device.stack or device.queue for device in self.devices.values())
+        return any(device.stack or device.queue for device in self.machine.context.devices.values())
 
     def _of_cpus(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         # One that was offline from the beginning has no place in memory that it could come back to.
-        for cpu in sorted(self.all_areas.keys() - {0}):
-            yield f"{order} {cpu}", self._order(self.toolstack, order, cpu)
+        for cpu in sorted(self.machine.all_areas.keys() - {0}):
+            yield f"{order} {cpu}", self._order(self.machine.context.toolstack, order, cpu)

@@ -19,8 +19,8 @@ from sim_backend.logic.program import PROCEDURE
 from sim_backend.machine.machine import Machine
 
 SEEN = frozenset(("lapic", "curr", "where"))
-"""Keys beside memory that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are
-idle, and whether the control domain is at work; nothing of devices, who waits for a CPU, and what is left of bounds."""
+"""Parts that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are idle, and
+whether the control domain is at work; nothing of devices, who waits for a CPU, and what is left of bounds."""
 SEEN_OF_MACHINE = frozenset(("online", "areas", "owners"))
 
 
@@ -38,11 +38,12 @@ def alike(search: Search, machine: TrackedMachine) -> Any:
     columns = []
     for field, key in enumerate(fields.keys):
         numbers = fields.extract(rows, field).astype(np.intp)
-        if isinstance(key, int) or key in SEEN_OF_MACHINE or (isinstance(key, tuple) and key[0] in SEEN):
+        name, part = (None, None) if isinstance(key, int) else key[:2]
+        if isinstance(key, int) or part in SEEN or (name == "machine" and part in SEEN_OF_MACHINE):
             columns.append(numbers)
-        elif key in cpus:
+        elif name in cpus:
             columns.append(np.array([_idle(value) for value in fields.values[field]])[numbers])
-        elif key == machine.toolstack.name:
+        elif name == machine.context.toolstack.name:
             columns.append(np.array([bool(value[STACK]) for value in fields.values[field]])[numbers])
     if not columns:
         return np.zeros(1, np.intp)

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim_backend.explore.fields import Fields
-from sim_backend.explore.freeze import thaw
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.tracked import ATTRIBUTES, TrackedMachine
-from sim_backend.explore.tracked_actors import IN_IRQ, IRQS, QUEUE, RESULT, STACK
+from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked_records import parts_of, put_part
 from sim_backend.layout import cpus
+from sim_backend.logic.kinds import held_fields
 from sim_backend.logic.pi import LOCAL_IRQ_COUNT
-from sim_backend.logic.vtd_engine import LAPIC_IRR, LAPIC_ISR
 from sim_backend.machine.machine import Machine
-
-REGISTERS = range(0, 256, 32)
 
 
 def values(fields: Fields, row: Any) -> dict[Key, Value]:
@@ -32,76 +29,60 @@ def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine
     As after a history that leads there, but for what counts for ever: interrupts, steps, how often a lock was taken;
     and the order of a domain's devices.
     """
-    machine: Any = tracked.base.copy()
-    actors = {actor.name: actor for actor in machine.actors}
+    machine = tracked.base.copy()
+    records = machine.records
     for key, value in state.items():
         if isinstance(key, int):
             machine.memory.set_u64(key, value)
-        elif isinstance(key, str):
-            if key in actors:
-                _put_doing(actors[key], value)
-            elif key in ATTRIBUTES and key not in ("areas", "owners"):
-                setattr(machine, key, thaw(value))
-        elif isinstance(key, tuple) and key[0] == "lapic":
-            machine.cpus[key[1]].lapic.irr, machine.cpus[key[1]].lapic.isr = value
-        elif isinstance(key, tuple) and key[0] == "curr":
-            machine.curr[key[1]] = value
-        elif isinstance(key, tuple) and key[0] == "where":
-            _put_where(actors[key[1]], value)
-        elif isinstance(key, tuple) and key[0] == "buffer":
-            machine.buffers[key[1]] = list(value)
-    machine.bindings = {key: tuple(map(tuple, pairs)) for key, pairs in machine.bindings.items()}
-    machine.background = True
-    _mirror_layout(machine, thaw(state.get("areas")), thaw(state.get("owners")))
+        elif key[0] in records:
+            _put(records[key[0]], key[1:], value)
+    machine.state.background = True
+    _mirror_layout(machine, tracked.base)
     _mirror_cpus(machine)
     _mirror_vcpus(machine, tracked.base)
-    return machine  # type: ignore[no-any-return]
+    return machine
 
 
-def _put_doing(actor: Any, value: Any) -> None:
-    doing = thaw(value)
-    actor.stack, actor.result = doing[STACK], doing[RESULT]
-    actor.in_irq, actor.irqs = doing[IN_IRQ], doing[IRQS]
-    if hasattr(actor, "queue"):
-        actor.queue = doing[QUEUE]
+def _put(record: object, where: tuple[Any, ...], value: Value) -> None:
+    """Put the value of a key into the record that it is of."""
+    name, *place = where
+    if place:
+        (field,) = (each for each in held_fields(type(record)) if each.name == name)
+        getattr(record, name)[place[0]] = field.kind.item.thaw(value)  # type: ignore[attr-defined]
+    else:
+        (part,) = (part for part in parts_of(type(record)) if part[0].part == name)
+        put_part(record, part, value)
 
 
-def _put_where(actor: Any, value: Any) -> None:
-    actor.current = value[0]
-    if hasattr(actor, "guest"):
-        actor.guest = value[1]
-
-
-def _mirror_layout(machine: Any, areas: dict[int, int] | None, owners: dict[int, int] | None) -> None:
+def _mirror_layout(machine: Machine, base: Machine) -> None:
     layout = machine.layout
     for cpu in range(layout.config.cpus):
-        cpus.set_online(layout, cpu, cpu in machine.online)
-        if areas is not None and cpu in machine.areas and cpu not in areas:
+        cpus.set_online(layout, cpu, cpu in machine.state.online)
+        if cpu in base.state.areas and cpu not in machine.state.areas:
             layout.free_percpu(cpu)
-    for sid in machine.devices:
-        if owners is not None and (owner := owners.get(sid)) != machine.owners.get(sid):
-            machine.give(sid, owner)
-    machine.refresh()
+    for sid in machine.context.devices:
+        owner = machine.state.owners.get(sid)
+        if owner != base.state.owners.get(sid):
+            layout.give_device(sid, owner)
 
 
-def _mirror_cpus(machine: Any) -> None:
-    memory, virtual = machine.memory, machine.virtual
-    for actor in machine.cpus:
-        number, lapic = actor.cpu, actor.lapic
-        for vector in REGISTERS:
-            lapic._store(LAPIC_IRR, vector, lapic.irr)
-            lapic._store(LAPIC_ISR, vector, lapic.isr)
-        memory.set_u64(machine.info[number], virtual(actor.current))
-        memory.set_u32(machine.softirqs[number] + LOCAL_IRQ_COUNT, actor.in_irq)
-        if number in machine.curr_vcpus:
-            memory.set_u64(machine.curr_vcpus[number], virtual(machine.curr[number]))
-        machine.set_scheduled(number, machine.scheduled[number])
+def _mirror_cpus(machine: Machine) -> None:
+    w, memory = machine.context, machine.memory
+    at = w.addresses
+    for cpu in w.cpus:
+        number = cpu.cpu
+        cpu.lapic.store()
+        memory.set_u64(at.current[number], w.virtual(cpu.current))
+        memory.set_u32(at.softirqs[number] + LOCAL_IRQ_COUNT, cpu.in_irq)
+        if number in w.state.areas:
+            memory.set_u64(w.state.areas[number] + at.curr_vcpu, w.virtual(w.state.curr[number]))
+        w.services.set_scheduled(number, w.state.scheduled[number])
 
 
-def _mirror_vcpus(machine: Any, base: Any) -> None:
-    memory, o = machine.memory, machine.o
-    for v in (*machine.names, *machine.idle):
-        machine.set_running(v, memory.u8(v + o.is_running))
+def _mirror_vcpus(machine: Machine, base: Machine) -> None:
+    w, memory, o = machine.context, machine.memory, machine.o
+    for v in (*machine.names, *w.addresses.idle):
+        w.services.set_running(v, memory.u8(v + o.is_running))
         cpu = memory.u32(v + o.processor)
         if cpu != base.memory.u32(v + o.processor):
-            machine.set_processor(v, cpu)
+            w.services.set_processor(v, cpu)

@@ -42,7 +42,10 @@ class Asked:
 
 def pending(m: Any, v: int) -> bool:
     """Whether a vector is posted to a vCPU, or in its virtual IRR."""
-    return any(m.memory.u64(v + m.o.pir + 8 * word) for word in range(PIR_WORDS)) or m.highest_virtual(v) >= 0
+    return (
+        any(m.memory.u64(v + m.o.pir + 8 * word) for word in range(PIR_WORDS))
+        or m.context.guests.highest_virtual(v) >= 0
+    )
 
 
 def could_wake(m: Any, v: int) -> bool:
@@ -52,7 +55,7 @@ def could_wake(m: Any, v: int) -> bool:
 
 def paused(m: Any, v: int) -> bool:
     """Whether a vCPU or its domain is paused."""
-    return bool(m.memory.u32(v + m.o.pause_count) or m.memory.u32(m.domain_of(v) + m.o.domain_pause_count))
+    return bool(m.memory.u32(v + m.o.pause_count) or m.memory.u32(m.context.domain_of(v) + m.o.domain_pause_count))
 
 
 def in_guest_mode(m: Any, v: int) -> bool:
@@ -73,9 +76,9 @@ def _takes_all(m: Any, v: int) -> bool:
 
 
 def _is_restored(m: Any, v: int) -> bool:
-    if not in_guest_mode(m, v) or not m.memory.u64(m.domain_of(v) + m.o.block_hook):
+    if not in_guest_mode(m, v) or not m.memory.u64(m.context.domain_of(v) + m.o.block_hook):
         return True
-    notifies = m.memory.u8(v + m.o.nv) == m.memory.u8(m.posted_intr_vector)
+    notifies = m.memory.u8(v + m.o.nv) == m.memory.u8(m.context.posted_intr_vector)
     return notifies and not m.memory.u64(v + m.o.node_lock)
 
 
@@ -96,19 +99,19 @@ def _listed_once(m: Any) -> list[Test]:
 
 
 def _locks(m: Any) -> list[Test]:
-    return [partial(_held_once, cpu=cpu) for cpu in m.all_areas]
+    return [partial(_held_once, cpu=cpu) for cpu in range(m.layout.config.cpus)]
 
 
 def _held_once(m: Any, cpu: int) -> bool:
-    return cpu not in m.areas or m.memory.u32(m.blocking_lock(cpu)) >> 16 <= 1
+    return cpu not in m.state.areas or m.memory.u32(m.context.blocking_lock(cpu)) >> 16 <= 1
 
 
 def _arrives(m: Any) -> list[Test]:
-    return [lambda m: not m.lost]
+    return [lambda m: not m.state.lost]
 
 
 def _posts_to_its_owner(m: Any) -> list[Test]:
-    return [partial(_sends_to_its_owner, device=device) for device in m.devices.values()]
+    return [partial(_sends_to_its_owner, device=device) for device in m.context.devices.values()]
 
 
 def _sends_to_its_owner(m: Any, device: Any) -> bool:
@@ -122,23 +125,25 @@ def _being_posted(device: Any) -> list[Frame]:
 
 def _owns(m: Any, device: Any, entry: int) -> bool:
     v = posted_pda(entry) - m.o.pi_desc
-    return v in m.names and m.owner(device.sid) == m.names[v][0]
+    return v in m.names and m.context.passthrough.owner(device.id.number) == m.names[v][0]
 
 
 def _posts_where_the_guest_says(m: Any) -> list[Test]:
-    return [partial(_goes_where_the_guest_says, device=device) for device in m.devices.values()]
+    return [partial(_goes_where_the_guest_says, device=device) for device in m.context.devices.values()]
 
 
 def _goes_where_the_guest_says(m: Any, device: Any) -> bool:
-    settled = not m.toolstack.stack and m.owner(device.sid) is not None
+    settled = not m.context.toolstack.stack and m.context.passthrough.owner(device.id.number) is not None
     return not settled or all(_is_bound(m, device, frame) for frame in _being_posted(device))
 
 
 def _is_bound(m: Any, device: Any, frame: Frame) -> bool:
     posted = posted_pda(frame[ENTRY]) - m.o.pi_desc, posted_vector(frame[ENTRY])
-    msis = m.layout.device(device.sid).msis
-    (key,) = (m.msi_key(msi) for msi in msis if (msi.address, msi.data) == (frame[ADDRESS], frame[DATA]))
-    return list(map(tuple, m.binding_of(key))) == [posted]
+    msis = m.layout.device(device.id.number).msis
+    (key,) = (
+        m.context.passthrough.msi_key(msi) for msi in msis if (msi.address, msi.data) == (frame[ADDRESS], frame[DATA])
+    )
+    return list(map(tuple, m.context.passthrough.binding_of(key))) == [posted]
 
 
 def _runs(m: Any) -> list[Test]:
@@ -147,7 +152,7 @@ def _runs(m: Any) -> list[Test]:
 
 def _nobody_stuck(m: Any) -> list[Test]:
     def free(m: Any) -> bool:
-        beside = [*m.devices.values(), *m.units, m.toolstack]
+        beside = [*m.context.devices.values(), *m.context.units, m.context.toolstack]
         return all(map(_waits_for_work, m.cpus)) and not any(actor.stack for actor in beside)
 
     return [free]

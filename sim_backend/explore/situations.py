@@ -16,7 +16,7 @@ from sim_backend.memory.errors import SimError
 def situation(m: Any, v: int) -> str:
     """Where a vCPU stands: S1 to S15, or `between`."""
     memory, o = m.memory, m.o
-    flags, domain = memory.u32(v + o.pause_flags), m.domain_of(v)
+    flags, domain = memory.u32(v + o.pause_flags), m.context.domain_of(v)
     if flags & 1 << VPF_DOWN:
         return "S15"
     if not memory.u64(domain + o.block_hook):
@@ -32,7 +32,7 @@ def situation(m: Any, v: int) -> str:
 
 
 def _where_blocked(m: Any, v: int) -> str:
-    if any(v in _listed(m, cpu) for cpu in m.areas if cpu not in m.online):
+    if any(v in _listed(m, cpu) for cpu in m.state.areas if cpu not in m.state.online):
         return "S12"
     return "S10" if paused(m, v) else "S9" if _held(m, v) else "S8"
 
@@ -53,8 +53,8 @@ def _where_waiting(m: Any, v: int) -> str:
 
 
 def _wakes(m: Any, v: int) -> bool:
-    return bool(m.memory.u8(v + m.o.nv) == m.memory.u8(m.pi_wakeup_vector))
+    return bool(m.memory.u8(v + m.o.nv) == m.memory.u8(m.context.pi_wakeup_vector))
 
 
 def _held(m: Any, v: int) -> bool:
-    return any(m.curr_vcpu(cpu) == v for cpu in range(len(m.cpus)))
+    return any(m.state.curr[cpu] == v for cpu in range(len(m.cpus)))

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from sim_backend.explore.tracked_records import Shown
 from sim_backend.explore.view import Shared
-from sim_backend.logic.store_buffers import NOBODY, BufferedMemory, Store
+from sim_backend.logic.state import State, Store
+from sim_backend.logic.store_buffers import NOBODY, BufferedMemory
 from sim_backend.memory.memory import Memory, SeenMemory
 
 CELL = 8
 
 
 class TrackedMemory(SeenMemory):
-    """Memory, 8 bytes a key: their address."""
+    """Memory, 8 bytes a key: their address.
 
-    __slots__ = ("_base", "_locks", "machine")
+    Args:
+        locks: ticket locks; their state is how many hold or want one, not how often it was taken.
+        mirrors: 8 bytes each, by address, that only show what is elsewhere in the state, or count for ever. Stores
+            there are dropped; they read as in the first state.
+    """
 
-    def __init__(self, base: Memory, locks: frozenset[int]) -> None:
+    __slots__ = ("_base", "_locks", "_mirrors", "_shown")
+
+    def __init__(self, base: Memory, locks: frozenset[int], mirrors: frozenset[int], shown: Shown) -> None:
         self._base = base
         self._locks = locks
+        self._mirrors = mirrors
+        self._shown = shown
         self.size, self.high = base.size, base.high
         self.observer = None
-        self.machine: Any = None
 
     def first(self, cell: int) -> int:
         """What is there in the first state."""
@@ -31,8 +38,11 @@ class TrackedMemory(SeenMemory):
         at = address & CELL - 1
         if at + size > CELL:
             return int.from_bytes(self.read(address, size), "little")
-        cell: int = self.machine.view[address - at]
-        return cell >> 8 * at & (1 << 8 * size) - 1
+        return self._cell(address - at) >> 8 * at & (1 << 8 * size) - 1
+
+    def _cell(self, cell: int) -> int:
+        value: int = self._base.u64(cell) if cell in self._mirrors else self._shown.view[cell]
+        return value
 
     def _store(self, address: int, size: int, value: int) -> None:
         if not 0 <= value < 1 << 8 * size:
@@ -41,7 +51,9 @@ class TrackedMemory(SeenMemory):
         if at + size > CELL:
             self.write(address, value.to_bytes(size, "little"))
             return
-        cell, view = address - at, self.machine.view
+        cell, view = address - at, self._shown.view
+        if cell in self._mirrors:
+            return
         whole = view[cell] & ~((1 << 8 * size) - 1 << 8 * at) | value << 8 * at
         view[cell] = self._settled(cell, whole)
 
@@ -56,8 +68,7 @@ class TrackedMemory(SeenMemory):
 
     def read(self, address: int, size: int) -> bytes:
         start, end = address & -CELL, address + size
-        view = self.machine.view
-        cells = b"".join(view[cell].to_bytes(CELL, "little") for cell in range(start, end, CELL))
+        cells = b"".join(self._cell(cell).to_bytes(CELL, "little") for cell in range(start, end, CELL))
         return cells[address - start : end - start]
 
     def write(self, address: int, data: bytes) -> None:
@@ -90,7 +101,11 @@ class TrackedMemory(SeenMemory):
 class TrackedStores(BufferedMemory):
     """Memory with store buffers."""
 
-    __slots__ = ()
+    __slots__ = ("_shown",)
+
+    def __init__(self, memory: Memory, state: State, shown: Shown) -> None:
+        super().__init__(memory, state)
+        self._shown = shown
 
     # A step that is to stay among its own (`View.own`) may look at its CPU's buffer, and no more. Memory that changes
     # is not its own, so whatever the buffer has let go of by then, it reads the same. But an interrupt may come before
@@ -98,11 +113,12 @@ class TrackedStores(BufferedMemory):
     # seen after it if the store came early. And a fence that lets go of something is seen by others.
 
     def fence(self) -> None:
-        if self.cpu != NOBODY and self.machine.view.own is not None and self.machine.buffer(self.cpu):
+        """As BufferedMemory.fence."""
+        if self.cpu != NOBODY and self._shown.view.own is not None and self.state.buffers[self.cpu]:
             raise Shared("fence")
         super().fence()
 
     def _store(self, address: int, size: int, value: int) -> None:
-        if self.cpu != NOBODY and self.machine.view.own is not None:
+        if self.cpu != NOBODY and self._shown.view.own is not None:
             raise Shared(address)
         super()._store(address, size, value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from sim_backend.layout.profiles import DEFAULT
 from sim_backend.memory.errors import SimError
@@ -71,11 +72,14 @@ class LayoutConfig:
     pi_wakeup_vector: int = 0xF3
     low_vcpus: bool = False
     ndst_at_creation: bool = False
-    apics: tuple[int, ...] = field(init=False, repr=False)
+
+    @cached_property
+    def apics(self) -> tuple[int, ...]:
+        """By CPU, its APIC ID."""
+        # No more of them than there are, however many are asked for.
+        return self.apic_ids or tuple(range(min(self.cpus, NR_CPUS)))
 
     def __post_init__(self) -> None:
-        # No more of them than there are, however many are asked for.
-        object.__setattr__(self, "apics", self.apic_ids or tuple(range(min(self.cpus, NR_CPUS))))
         limit = (1 << 32) - 1 if self.x2apic else 255
         problems = {
             f"{self.cpus} CPUs: Xen takes 1 to {NR_CPUS}": not 1 <= self.cpus <= NR_CPUS,

@@ -1,20 +1,32 @@
-"""What the logic works on: a layout's memory with the addresses that it needs, and what it calls outside of itself."""
+"""What the logic works on: a machine's memory, state, actors and services, and the addresses that it needs."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
 
 from sim_backend.layout.domains import CDF_HVM
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.program import Actor
+from sim_backend.logic.addresses import Addresses
+from sim_backend.logic.calls import Calls
+from sim_backend.logic.chance import Chance
+from sim_backend.logic.state import State
 from sim_backend.logic.versions import Version
+from sim_backend.logic.workload import Workload
 from sim_backend.memory.errors import SimError
+from sim_backend.memory.memory import Memory
 from structs.apic import XAPIC_DESTINATION
 from structs.pi_desc import PI_DESC
 
-U64 = (1 << 64) - 1
-MULTIPLIER, INCREMENT = 6364136223846793005, 1442695040888963407
-"""Of the generator that machines draw from: a linear congruential one of 64 bits, its upper bits used."""
+if TYPE_CHECKING:
+    from sim_backend.logic.actors import Device, Toolstack, Unit
+    from sim_backend.logic.cpu import Cpu
+    from sim_backend.logic.guests import Guests
+    from sim_backend.logic.passthrough import Passthrough
+    from sim_backend.logic.program import Actor
+    from sim_backend.logic.services import Services
+    from sim_backend.logic.store_buffers import BufferedMemory, StoreBuffer
+    from sim_backend.logic.vtd_engine import Remapping
+
 CONTROL = PI_DESC["on"].low // 64 * 8
 """Byte of the descriptor where the 64-bit word with ON, SN, NV and NDST begins."""
 ON = PI_DESC["on"].low - CONTROL * 8
@@ -26,13 +38,30 @@ PIR_WORDS = PI_DESC["pir"].width // 64
 
 VCPU, CPU, DOMAIN, ENTRY, DEVICE, UNIT = range(6)
 """What the second number of an effect names."""
+PIR_BIT, POSTED_BIT, PIR_WORD, VIRR_BIT, VIRR_WORD = (
+    *("pir bit {:#x}", "pir bit {:#x} set; on", "pir[{}]", "vIRR bit {:#x}", "vIRR[{}]"),
+)
+LAPIC_IRR_BIT, LAPIC_ISR_BIT, SOFTIRQ = "LAPIC IRR bit {:#x}", "LAPIC ISR bit {:#x}", "softirq {}"
+HOST_CPU, BUFFERED = "vector {}'s CPU on the host", "stores in the buffer"
+"""Fields of effects, those with a number as a format."""
 
-Effect = tuple[int, int, str, int, int]
+Field = str | tuple[str, int | str]
+"""What changed: a field, or the format of one and what stands in it."""
+Effect = tuple[int, int, Field, int, int]
 """What a step changed: kind and number of the thing, field, value before and after."""
 
 
 class Offsets:
     """Where members lie in the structures of one build of Xen."""
+
+    __slots__ = (
+        *("block_hook", "control", "current_vcpu", "dirty_cpu", "domain", "domain_options", "domain_pause_count"),
+        *("eoi_exitmap_changed", "is_running", "list", "list_next", "list_prev", "lock", "lock_size", "msg_address"),
+        *("msg_address_hi", "msg_data", "msg_dest32", "msg_size", "msi_dev", "msi_gvec", "msi_index"),
+        *("msi_initialized", "msi_msg", "msi_pi_desc", "ndst", "next_in_list", "node", "node_lock", "nv"),
+        *("pause_count", "pause_flags", "pi_desc", "pi_flags", "pir", "poll_evtchn", "poll_mask", "processor", "regs"),
+        *("runstate", "table_lock", "vcpu_id", "vcpus"),
+    )
 
     def __init__(self, layout: Layout) -> None:
 
@@ -84,22 +113,90 @@ class Offsets:
         self.lock_size = layout.profile.member("vmx_pi_blocking_vcpu", "lock").size
 
 
-class LogicContext(ABC):
-    """A layout's memory, as the logic sees it.
+class Tally(Protocol):
+    """Who counts interrupts."""
+
+    def posted(self, v: int, vector: int) -> None:
+        """A device's interrupt is posted to a vCPU, by the unit or by Xen."""
+
+    def taken(self, v: int, vector: int) -> None:
+        """The guest takes a virtual interrupt."""
+
+
+class Uncounted:
+    """Nobody counts."""
+
+    __slots__ = ()
+
+    def posted(self, v: int, vector: int) -> None:
+        """As Tally."""
+
+    def taken(self, v: int, vector: int) -> None:
+        """As Tally."""
+
+
+class LogicContext:
+    """A machine's parts, as the logic sees them.
 
     Attributes:
+        layout: how Xen's memory is laid out; all of Xen's memory, that of devices too, is `layout.memory`.
+        memory: as procedures see it: with store buffers, those of the CPU that moves come first.
+        buffered: the same where there are store buffers, else None.
+        state: what is neither memory nor an actor's.
         o: member offsets.
+        addresses: where everything is.
+        calls: what the procedures of posted interrupts call outside of themselves.
+        services, guests, passthrough: what the others call.
+        chance: what decides where several things can happen. tally: who counts interrupts.
         effect: what the last step changed, or None.
         words: what the last step did, where that is not what its procedure says of it.
+        begun: procedure and step that an actor which had nothing to do began with, or None.
     """
 
-    def __init__(self, layout: Layout, version: Version) -> None:
+    __slots__ = (
+        *(
+            "addresses",
+            "apicids",
+            "begun",
+            "block_function",
+            "buffered",
+            "calls",
+            "chance",
+            "cpus",
+            "devices",
+            "drains",
+        ),
+        *("effect", "guests", "iommu_intpost", "layout", "memory", "o", "outside", "passthrough", "physical"),
+        *("pi_wakeup_vector", "posted_intr_vector", "remapping", "services", "state", "tally", "toolstack", "units"),
+        *("version", "virtual", "words", "workload", "x2apic_enabled"),
+    )
+
+    addresses: Addresses
+    calls: Calls
+    services: Services
+    guests: Guests
+    passthrough: Passthrough
+    cpus: list[Cpu]
+    drains: list[StoreBuffer]
+    devices: dict[int, Device]
+    units: list[Unit]
+    remapping: list[Remapping]
+    toolstack: Toolstack
+    outside: Actor
+
+    def __init__(self, layout: Layout, version: Version, state: State, chance: Chance) -> None:
         self.layout = layout
-        self.memory = layout.memory
+        self.memory: Memory = layout.memory
+        self.buffered: BufferedMemory | None = None
         self.version = version
+        self.state = state
+        self.chance: Chance = chance
+        self.tally: Tally = Uncounted()
+        self.workload = Workload()
         self.o = Offsets(layout)
         self.effect: Effect | None = None
         self.words: tuple[str, str] | None = None
+        self.begun: tuple[int, int] | None = None
         self.virtual = layout.virtual
         self.physical = layout.physical
         symbol = layout.symbol
@@ -108,17 +205,25 @@ class LogicContext(ABC):
         self.iommu_intpost = symbol("iommu_intpost")
         self.x2apic_enabled = symbol("x2apic_enabled")
         self.apicids = symbol("x86_cpu_to_apicid")
-        self.nr_cpu_ids = symbol("nr_cpu_ids")
-        self.online_map = symbol("cpu_online_map")
         self.block_function = layout.virtual(symbol("vmx_vcpu_block"))
+
+    def refresh(self) -> None:
+        """Compute again what follows from the layout, for domains came or went."""
+        self.addresses = Addresses.of(self.layout)
 
     def blocking_list(self, cpu: int) -> int:
         """The head of a CPU's blocking list. Raises SimError if the CPU has no per-CPU area."""
-        return self.layout.percpu(cpu, "vmx_pi_blocking") + self.o.list
+        return self._area(cpu) + self.o.list
 
     def blocking_lock(self, cpu: int) -> int:
         """The lock of a CPU's blocking list."""
-        return self.layout.percpu(cpu, "vmx_pi_blocking") + self.o.lock
+        return self._area(cpu) + self.o.lock
+
+    def _area(self, cpu: int) -> int:
+        try:
+            return self.state.areas[cpu]
+        except KeyError:
+            raise SimError(f"CPU {cpu} has no per-CPU area") from None
 
     def destination(self, cpu: int) -> int:
         """The NDST that names a CPU. In xAPIC mode an APIC ID over 255 loses its upper bits, as in Xen."""
@@ -151,64 +256,15 @@ class LogicContext(ABC):
 
     def domain_of(self, vcpu: int) -> int:
         """A vCPU's `struct domain`."""
-        return self.physical(self.memory.u64(vcpu + self.o.domain))
-
-    def online_cpus(self) -> list[int]:
-        """The CPUs in `cpu_online_map`, ascending."""
-        bits = int.from_bytes(self.memory.read(self.online_map, -(-self.memory.u32(self.nr_cpu_ids) // 8)), "little")
-        return [cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1]
+        try:
+            return self.addresses.domain_of[vcpu]
+        except KeyError:
+            # Of one that was freed, what its page still says.
+            return self.physical(self.memory.u64(vcpu + self.o.domain))
 
     def any_online_cpu(self) -> int:
         """One CPU of `cpu_online_map`. Source: `cpumask_any`, which draws a number only if there is a choice."""
-        online = self.online_cpus()
+        online = self.state.online
         if not online:
             raise SimError("no CPU is online")
-        return online[self.get_random() % len(online)] if len(online) > 1 else online[0]
-
-    @abstractmethod
-    def get_random(self) -> int:
-        """32 random bits."""
-
-    @abstractmethod
-    def softirq_pending(self, cpu: int) -> int:
-        """A CPU's pending softirqs."""
-
-    @abstractmethod
-    def test_and_set_softirq(self, cpu: int, number: int) -> bool:
-        """Make a softirq pending with no interrupt sent; whether it was already."""
-
-    @abstractmethod
-    def raise_softirq(self, actor: Actor, number: int) -> None:
-        """Make a softirq pending on the actor's own CPU."""
-
-    @abstractmethod
-    def cpu_raise_softirq(self, actor: Actor, cpu: int, number: int) -> None:
-        """Make a softirq pending on a CPU, and have it look."""
-
-    @abstractmethod
-    def send_ipi(self, actor: Actor, cpu: int, vector: int) -> None:
-        """Send an interrupt to a CPU."""
-
-    @abstractmethod
-    def ack_apic_irq(self, actor: Actor) -> None:
-        """Tell the CPU's local APIC that its highest interrupt in service has been handled."""
-
-    @abstractmethod
-    def count_irq(self, actor: Actor) -> None:
-        """Add one to the CPU's `irq_count`."""
-
-    @abstractmethod
-    def vcpu_wake(self, actor: Actor, vcpu: int) -> None:
-        """Have the scheduler run a vCPU again, if nothing else keeps it from it."""
-
-    @abstractmethod
-    def domain_pause(self, actor: Actor, domain: int) -> None:
-        """Stop all vCPUs of a domain and wait until they have."""
-
-    @abstractmethod
-    def domain_unpause(self, actor: Actor, domain: int) -> None:
-        """Undo one `domain_pause`."""
-
-    @abstractmethod
-    def flush_iec(self, actor: Actor, unit: int, index: int) -> None:
-        """Invalidate one entry of a unit's interrupt entry cache and wait until that is done."""
+        return online[self.chance.below(len(online))] if len(online) > 1 else online[0]

@@ -4,7 +4,7 @@ A procedure is a list of steps; a step is one action that no other actor can int
 device, the toolstack) has a stack of frames, and a frame is a list of numbers: procedure, program counter, variables.
 There is nothing else, so the state of a run can be copied, compared, hashed and saved at any step.
 
-A step's function gets the world, its actor and its frame, and returns
+A step's function gets the machine as the logic sees it, its actor and its frame, and returns
   None      go on with the next step (after the last one: return to the caller),
   a Step    go on there,
   DONE      return to the caller,
@@ -14,49 +14,84 @@ A step's function gets the world, its actor and its frame, and returns
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
-Frame = list[int]
-Function = Callable[[Any, Any, Frame], Any]
+from sim_backend.logic.kinds import (
+    FIRST,
+    FLAG,
+    IDENTITY,
+    NUMBER,
+    PLACE,
+    Frame,
+    Kind,
+    ListOf,
+    Number,
+    Plain,
+    Renamer,
+    held,
+)
 
-PROCEDURE, PC, FIRST = 0, 1, 2
-"""Where a frame holds its procedure's number, its program counter, and its first variable."""
+if TYPE_CHECKING:
+    from sim_backend.logic.context import LogicContext
 
-DONE, WAIT = "done", "wait"
+__all__ = ["DONE", "FIRST", "PC", "PROCEDURE", "WAIT", "Actor", "ActorKind", "Frame", "Outcome", "Procedure", "Step"]
+
+PROCEDURE, PC = 0, 1
+"""Where a frame holds its procedure's number and its program counter."""
+
+
+class Signal(Enum):
+    """What a step's function returns that is no step."""
+
+    DONE = "done"
+    WAIT = "wait"
+
+
+DONE: Final = Signal.DONE
+WAIT: Final = Signal.WAIT
 END = 1 << 16
 
+A = TypeVar("A", bound="Actor")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One atomic action of a procedure, in words."""
+    """One atomic action of a procedure: the name of its function, and in words what it does."""
 
     pc: int
+    name: str
     action: str
-    function: Function
+
+
+Outcome = Step | Literal[Signal.DONE, Signal.WAIT] | None
+Function = Callable[["LogicContext", A, Frame], Outcome]
 
 
 class Procedure:
-    """A procedure by Xen's name for it, and the names of its variables, arguments first."""
+    """A procedure by Xen's name for it, and its variables with the kinds of what they hold, arguments first."""
 
-    def __init__(self, name: str, *variables: str) -> None:
+    def __init__(self, name: str, **variables: Number) -> None:
         if name in PROCEDURES:
             raise ValueError(f"there are two procedures {name}")
         self.name = name
-        self.variables = variables
+        self.variables = tuple(variables)
+        self.kinds = tuple(variables.values())
         self.steps: list[Step] = []
-        self._blank = [[0] * (len(variables) - given) for given in range(len(variables) + 1)]
+        unset = [kind.unset for kind in self.kinds]
+        self._blank = [unset[given:] for given in range(len(unset) + 1)]
         self.number = len(FUNCTIONS)
         FUNCTIONS.append([])
         PROCEDURES[name] = self
         BY_NUMBER.append(self)
 
-    def step(self, action: str) -> Callable[[Function], Step]:
+    def step(self, action: str) -> Callable[[Function[A]], Step]:
         """Declare the next step: a decorator that turns its function into a Step."""
 
-        def declare(function: Function) -> Step:
-            step = Step(len(self.steps), action, function)
+        def declare(function: Function[A]) -> Step:
+            step = Step(len(self.steps), function.__name__, action)
             self.steps.append(step)
             FUNCTIONS[self.number].append(function)
             return step
@@ -64,11 +99,11 @@ class Procedure:
         return declare
 
     def frame(self, *arguments: int) -> Frame:
-        """A frame at the first step; the variables that are no arguments are 0."""
+        """A frame at the first step; the variables that are no arguments are not set."""
         return [self.number, 0, *arguments, *self._blank[len(arguments)]]
 
 
-FUNCTIONS: list[list[Function]] = []
+FUNCTIONS: list[list[Callable[..., Outcome]]] = []
 """The steps' functions, by procedure number and program counter."""
 BY_NUMBER: list[Procedure] = []
 PROCEDURES: dict[str, Procedure] = {}
@@ -76,30 +111,92 @@ PROCEDURES: dict[str, Procedure] = {}
 
 def procedure_of(frame: Frame) -> Procedure:
     """The procedure whose frame this is."""
-    return BY_NUMBER[frame[0]]
+    return BY_NUMBER[frame[PROCEDURE]]
 
 
+class FrameKind(Kind[Frame]):
+    """A frame: what its numbers mean is said by its procedure."""
+
+    immutable = False
+
+    def copy(self, value: Frame) -> Frame:
+        return value.copy()
+
+    def freeze(self, value: Frame) -> Hashable:
+        return tuple(value)
+
+    def thaw(self, frozen: Hashable) -> Frame:
+        assert isinstance(frozen, tuple)
+        return list(frozen)
+
+    def plain(self, value: Frame) -> Plain:
+        return [procedure_of(value).name, *value[1:]]
+
+    def parse(self, plain: Plain) -> Frame:
+        if not isinstance(plain, list) or not plain or not isinstance(plain[0], str) or plain[0] not in PROCEDURES:
+            raise ValueError(f"{str(plain)[:60]!r} is no procedure's frame")
+        procedure = PROCEDURES[plain[0]]
+        numbers = [NUMBER.parse(number) for number in plain[1:]]
+        if len(numbers) != 1 + len(procedure.variables):
+            raise ValueError(f"a frame of {procedure.name} with {len(numbers)} numbers")
+        # Who is to return once what it called has returned is behind its last step.
+        if not 0 <= numbers[0] <= len(procedure.steps) and numbers[0] != END:
+            raise ValueError(f"{procedure.name} has no step {numbers[0]}")
+        return [procedure.number, *numbers]
+
+    def renamed(self, frozen: Hashable, by: Renamer) -> Hashable:
+        assert isinstance(frozen, tuple)
+        kinds = BY_NUMBER[frozen[PROCEDURE]].kinds
+        return (*frozen[:FIRST], *(kind.rename_in(frozen, at, by) for at, kind in enumerate(kinds, FIRST)))
+
+
+FRAME = FrameKind()
+
+
+class ActorKind(StrEnum):
+    """Who acts; the word that its name begins with."""
+
+    CPU = "CPU"
+    STORE_BUFFER = "store buffer of CPU"
+    DEVICE = "device"
+    UNIT = "VT-d unit"
+    TOOLSTACK = "toolstack"
+    OUTSIDE = "outside"
+    ENVIRONMENT = "environment"
+
+
+class ActorId(NamedTuple):
+    """Which actor: of CPUs, store buffers and units the number, of devices the source-id, else -1."""
+
+    kind: ActorKind
+    number: int = -1
+
+
+@dataclass(slots=True, eq=False)
 class Actor:
     """Who runs procedures.
 
     Attributes:
+        id: which one.
+        name: for people, and for histories.
+        cpu: the physical CPU's number, or -1.
         stack: frames, the innermost last.
         result: what the last procedure returned.
-        cpu: the physical CPU's number, or -1.
-        current: physical address of the `struct vcpu` that the CPU runs, or 0.
-        in_irq: whether an interrupt handler is running.
+        in_irq: how many interrupt handlers are running.
         irqs: whether the CPU takes interrupts.
+        current: physical address of the `struct vcpu` that the CPU runs, or 0.
     """
 
-    __slots__ = ("cpu", "current", "in_irq", "irqs", "name", "result", "stack")
+    id: ActorId = field(metadata=IDENTITY)
+    name: str = field(metadata=IDENTITY)
+    cpu: int = field(default=-1, metadata=IDENTITY)
+    stack: list[Frame] = held(ListOf(FRAME), part="doing")
+    result: int = held(NUMBER, part="doing")
+    in_irq: int = held(NUMBER, part="doing")
+    irqs: bool = held(FLAG, part="doing")
+    current: int = held(PLACE, part="where")
 
-    def __init__(self, name: str, cpu: int = -1) -> None:
-        self.name = name
-        self.cpu = cpu
-        self.stack: list[Frame] = []
-        self.result = 0
-        self.current = 0
-        self.in_irq = 0
+    def __post_init__(self) -> None:
         self.irqs = True
 
     def call(self, procedure: Procedure, *arguments: int) -> None:
@@ -112,13 +209,17 @@ class Actor:
         frame[PC] = step.pc
         self.stack.append(frame)
 
-    def advance(self, world: Any) -> bool:
+    def turn(self, w: LogicContext) -> bool:
+        """Do what comes next; False if there is nothing to do now."""
+        raise NotImplementedError
+
+    def advance(self, w: LogicContext) -> bool:
         """Do one step; False if it has to wait. There must be a frame."""
         stack = self.stack
         frame = stack[-1]
         functions = FUNCTIONS[frame[0]]
         pc = frame[1]
-        outcome = functions[pc](world, self, frame)
+        outcome = functions[pc](w, self, frame)
         if outcome is None:
             frame[1] = pc + 1
             if pc + 1 < len(functions):

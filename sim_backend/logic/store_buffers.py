@@ -19,14 +19,13 @@ scheduler chose) is only shown in memory, and that at once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
-from sim_backend.logic.context import CPU
-from sim_backend.logic.program import Actor
+from sim_backend.logic.context import BUFFERED, CPU, LogicContext
+from sim_backend.logic.program import Actor, ActorId, ActorKind
+from sim_backend.logic.state import State, Store
 from sim_backend.memory.memory import Memory, Observer, SeenMemory
 
-Store = tuple[int, int, int]
-"""Address, size in bytes, value."""
 NOBODY = -1
 
 
@@ -35,15 +34,15 @@ class BufferedMemory(SeenMemory):
 
     Attributes:
         memory: what all others see.
-        machine: whose buffers they are: `machine.buffer(cpu)`.
+        state: whose buffers they are.
         cpu: which CPU moves, or NOBODY: then this is `memory`.
     """
 
-    __slots__ = ("cpu", "machine", "memory")
+    __slots__ = ("cpu", "memory", "state")
 
-    def __init__(self, memory: Memory, machine: Any) -> None:
+    def __init__(self, memory: Memory, state: State) -> None:
         self.memory = memory
-        self.machine = machine
+        self.state = state
         self.cpu = NOBODY
 
     @property
@@ -67,16 +66,16 @@ class BufferedMemory(SeenMemory):
     def fence(self) -> None:
         """Let go of all stores of the CPU that moves."""
         if self.cpu != NOBODY:
-            for store in take_all(self.machine.buffer(self.cpu)):
+            for store in take_all(self.state.buffers[self.cpu]):
                 apply(self.memory, store)
 
     def drain(self, cpu: int) -> None:
         """Let go of a CPU's oldest store."""
-        apply(self.memory, self.machine.buffer(cpu).pop(0))
+        apply(self.memory, self.state.buffers[cpu].pop(0))
 
     def read(self, address: int, size: int) -> bytes:
         data = self.memory.read(address, size)
-        stores = self.machine.buffer(self.cpu) if self.cpu != NOBODY else ()
+        stores = self.state.buffers[self.cpu] if self.cpu != NOBODY else ()
         if not any(place < address + size and address < place + length for place, length, _ in stores):
             return data
         seen = bytearray(data)
@@ -99,7 +98,7 @@ class BufferedMemory(SeenMemory):
             return
         if not self.memory.has(address, size) or not 0 <= value < 1 << 8 * size:
             raise self.memory._no_number(address, size, value)
-        self.machine.buffer(self.cpu).append((address, size, value))
+        self.state.buffers[self.cpu].append((address, size, value))
 
     def test_and_set_bit(self, address: int, bit: int) -> bool:
         self.fence()
@@ -169,22 +168,24 @@ def apply(memory: Memory, store: Store) -> None:
         memory.write(address, value.to_bytes(size, "little"))
 
 
+@dataclass(slots=True, eq=False)
 class StoreBuffer(Actor):
     """A CPU's store buffer, as far as it acts on its own: it lets go of the oldest store."""
 
-    __slots__ = ("number",)
+    @classmethod
+    def of(cls, number: int) -> StoreBuffer:
+        """The store buffer of the CPU of that number."""
+        who = ActorId(ActorKind.STORE_BUFFER, number)
+        return cls(who, f"{who.kind} {number}")
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"store buffer of CPU {number}")
-        self.number = number
-
-    def turn(self, w: Any) -> bool:
+    def turn(self, w: LogicContext) -> bool:
         """Let go of one store; False if there is none."""
-        stores = w.buffer(self.number)
-        if not stores:
+        cpu = self.id.number
+        stores = w.state.buffers[cpu]
+        if not stores or w.buffered is None:
             return False
         address, size, _ = stores[0]
-        w.memory.drain(self.number)
+        w.buffered.drain(cpu)
         w.words = ("store buffer", f"a store of {size} bytes at {address:#x} becomes visible to all")
-        w.effect = (CPU, self.number, "stores in the buffer", len(stores) + 1, len(stores))
+        w.effect = (CPU, cpu, BUFFERED, len(stores) + 1, len(stores))
         return True

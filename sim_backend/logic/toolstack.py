@@ -6,9 +6,8 @@ which runs beside the CPUs.
 
 from __future__ import annotations
 
-from typing import Any
-
-from sim_backend.logic.context import CPU, DEVICE
+from sim_backend.logic.context import CPU, DEVICE, HOST_CPU, LogicContext
+from sim_backend.logic.kinds import CPU_ID, CPU_MASK, NUMBER, PLACE
 from sim_backend.logic.pi import (
     msi_msg_write_remap_rte,
     vmx_pi_desc_fixup,
@@ -18,83 +17,84 @@ from sim_backend.logic.pi import (
     vmx_pi_update_irte,
 )
 from sim_backend.logic.pi.sync import sync
-from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ, domain_pause, domain_unpause, start_migration
 from sim_backend.memory.errors import SimError
+from sim_backend.memory.naming import device_name
 from structs.xen.pirq import SEVERAL
 
-SID, DOMAIN_ID, NUMBER = range(FIRST, FIRST + 3)
+SID, DOMAIN_ID, VECTOR_NUMBER = range(FIRST, FIRST + 3)
 
-assign_device = Procedure("assign_device", "sid", "domain", "number")
+assign_device = Procedure("assign_device", sid=NUMBER, domain=NUMBER, number=NUMBER)
 
 
 @assign_device.step("installs the hooks, if it is the domain's first device")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    if w.owner(f[SID]) is not None:
-        raise SimError(f"device {w.device_name(f[SID])} is assigned already")
-    if not w.devices_of(f[DOMAIN_ID]):
+def install_hooks(w: LogicContext, a: Actor, f: Frame) -> None:
+    if w.passthrough.owner(f[SID]) is not None:
+        raise SimError(f"device {device_name(f[SID])} is assigned already")
+    if not w.passthrough.devices_of(f[DOMAIN_ID]):
         a.call(vmx_pi_hooks_assign, w.layout.domain(f[DOMAIN_ID]))
 
 
 @assign_device.step("gives the device to the domain")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.give(f[SID], f[DOMAIN_ID])
+def give_device(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.passthrough.give(f[SID], f[DOMAIN_ID])
     w.effect = (DEVICE, f[SID], "domain", -1, f[DOMAIN_ID])
 
 
 @assign_device.step("binds the next of its interrupts to a vCPU of the guest")
-def bind(w: Any, a: Actor, f: Frame) -> Any:
+def bind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     msis = w.layout.device(f[SID]).msis
-    if f[NUMBER] >= len(msis):
+    if f[VECTOR_NUMBER] >= len(msis):
         return None
-    msi = msis[f[NUMBER]]
-    vcpu, vector = w.bind(msi, f[DOMAIN_ID])
-    if w.posting():
-        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.message_to_update(msi))
-    f[NUMBER] += 1
+    msi = msis[f[VECTOR_NUMBER]]
+    vcpu, vector = w.passthrough.bind(msi, f[DOMAIN_ID])
+    if w.passthrough.posting():
+        a.call(vmx_pi_update_irte, msi.msi_desc, vcpu + w.o.pi_desc, vector, w.passthrough.message_to_update(msi))
+    f[VECTOR_NUMBER] += 1
     return bind
 
 
-deassign_device = Procedure("deassign_device", "sid", "domain", "number")
+deassign_device = Procedure("deassign_device", sid=NUMBER, domain=NUMBER, number=NUMBER)
 
 
 @deassign_device.step("unbinds the next of its interrupts")
-def unbind(w: Any, a: Actor, f: Frame) -> Any:
+def unbind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     msis = w.layout.device(f[SID]).msis
-    if f[NUMBER] >= len(msis):
+    if f[VECTOR_NUMBER] >= len(msis):
         return None
-    msi = msis[f[NUMBER]]
-    w.unbind(msi)
-    if w.posting() and w.version.unbind_restores:
-        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.message_to_update(msi))
-    f[NUMBER] += 1
+    msi = msis[f[VECTOR_NUMBER]]
+    w.passthrough.unbind(msi)
+    if w.passthrough.posting() and w.version.unbind_restores:
+        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.passthrough.message_to_update(msi))
+    f[VECTOR_NUMBER] += 1
     return unbind
 
 
 @deassign_device.step("takes the device from the domain, and resets it")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.reset_device(f[SID])
-    w.give(f[SID], None)
+def reclaim_device(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.passthrough.reset(f[SID])
+    w.passthrough.give(f[SID], None)
     w.effect = (DEVICE, f[SID], "domain", f[DOMAIN_ID], -1)
 
 
 @deassign_device.step("removes the hooks, if it was the domain's last device")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    if not w.devices_of(f[DOMAIN_ID]):
+def remove_hooks(w: LogicContext, a: Actor, f: Frame) -> None:
+    if not w.passthrough.devices_of(f[DOMAIN_ID]):
         a.call(vmx_pi_hooks_deassign, w.layout.domain(f[DOMAIN_ID]))
 
 
-destroy_domain = Procedure("domain_kill", "domain")
+destroy_domain = Procedure("domain_kill", domain=NUMBER)
 
 
 @destroy_domain.step("pauses the domain for good")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def pause_for_good(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(domain_pause, w.layout.domain(f[FIRST]))
 
 
 @destroy_domain.step("takes the next device from it")
-def next_device(w: Any, a: Actor, f: Frame) -> Any:
-    devices = w.devices_of(f[FIRST])
+def next_device(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    devices = w.passthrough.devices_of(f[FIRST])
     if not devices:
         return None
     a.call(deassign_device, devices[0], f[FIRST])
@@ -102,49 +102,49 @@ def next_device(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @destroy_domain.step("frees its vCPUs")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.forget_domain(f[FIRST])
+def free_vcpus(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.guests.forget_domain(f[FIRST])
 
 
-bind_pt_irq = Procedure("pt_irq_create_bind", "sid", "number", "domain", "vcpu", "nmi")
+bind_pt_irq = Procedure("pt_irq_create_bind", sid=NUMBER, number=NUMBER, domain=NUMBER, vcpu=NUMBER, nmi=NUMBER)
 
 
 @bind_pt_irq.step("takes whom the guest's message names now")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def rebind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     sid, number, domain, index, nmi = f[FIRST : FIRST + 5]
-    if w.owner(sid) != domain:
+    if w.passthrough.owner(sid) != domain:
         return DONE
     msi, several = w.layout.device(sid).msis[number], index == SEVERAL
-    vector = w.rebind(msi, domain, index, bool(nmi))
-    if w.posting() and (not several or w.version.multicast_restores):
+    vector = w.passthrough.rebind(msi, domain, index, bool(nmi))
+    if w.passthrough.posting() and (not several or w.version.multicast_restores):
         pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
-        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.message_to_update(msi))
+        a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.passthrough.message_to_update(msi))
     return DONE
 
 
-move_interrupt = Procedure("set_msi_affinity", "sid", "number", "cpu")
+move_interrupt = Procedure("set_msi_affinity", sid=NUMBER, number=NUMBER, cpu=CPU_ID)
 
 
 @move_interrupt.step("directs the interrupt to another CPU")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def direct_message(w: LogicContext, a: Actor, f: Frame) -> None:
     sid, number, cpu = f[FIRST : FIRST + 3]
     msi = w.layout.device(sid).msis[number]
-    w.direct(msi, cpu)
-    a.call(msi_msg_write_remap_rte, msi.msi_desc, w.copied_message(msi))
-    w.effect = (DEVICE, sid, f"vector {number}'s CPU on the host", -1, cpu)
+    w.passthrough.direct(msi, cpu)
+    a.call(msi_msg_write_remap_rte, msi.msi_desc, w.passthrough.copied_message(msi))
+    w.effect = (DEVICE, sid, (HOST_CPU, number), -1, cpu)
 
 
-save_domain = Procedure("hvm_save", "domain", "v")
+save_domain = Procedure("hvm_save", domain=NUMBER, v=PLACE)
 
 
 @save_domain.step("pauses the domain")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def pause_to_save(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(domain_pause, f[FIRST])
     f[FIRST + 1] = w.first_vcpu(f[FIRST])
 
 
 @save_domain.step("saves the next vCPU's local APIC, and moves PIR to IRR for that")
-def save_next(w: Any, a: Actor, f: Frame) -> Any:
+def save_next(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     v = f[FIRST + 1]
     if not v:
         return None
@@ -154,19 +154,19 @@ def save_next(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @save_domain.step("unpauses the domain")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def unpause_saved(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(domain_unpause, f[FIRST])
 
 
 # S3, without what does not concern posted interrupts. In Xen the vCPUs of a CPU that sleeps return to it, and its
 # per-CPU area stays; here they stay where they were moved, and the area is a new one. The units' tables survive.
 
-suspend_host = Procedure("enter_state", "cpus", "domain")
+suspend_host = Procedure("enter_state", cpus=CPU_MASK, domain=NUMBER)
 
 
 @suspend_host.step("pauses the next domain")
-def freeze(w: Any, a: Actor, f: Frame) -> Any:
-    domains = w.guests()
+def freeze(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    domains = w.guests.domains()
     if f[FIRST + 1] >= len(domains):
         f[FIRST + 1] = 0
         return None
@@ -176,8 +176,8 @@ def freeze(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @suspend_host.step("takes the next CPU offline, all but CPU 0")
-def disable_next(w: Any, a: Actor, f: Frame) -> Any:
-    others = [cpu for cpu in w.active if cpu]
+def disable_next(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    others = [cpu for cpu in w.state.active if cpu]
     if not others:
         return None
     f[FIRST] |= 1 << others[0]
@@ -186,12 +186,12 @@ def disable_next(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @suspend_host.step("sleeps, wakes up, and sets up CPU 0 again")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def sleep_and_wake(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(vmx_pi_per_cpu_init, 0)
 
 
 @suspend_host.step("brings the next CPU back")
-def enable_next(w: Any, a: Actor, f: Frame) -> Any:
+def enable_next(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     if not f[FIRST]:
         return None
     cpu = (f[FIRST] & -f[FIRST]).bit_length() - 1
@@ -201,8 +201,8 @@ def enable_next(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @suspend_host.step("unpauses the next domain")
-def thaw(w: Any, a: Actor, f: Frame) -> Any:
-    domains = w.guests()
+def thaw(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    domains = w.guests.domains()
     if f[FIRST + 1] >= len(domains):
         return None
     a.call(domain_unpause, domains[f[FIRST + 1]])
@@ -210,74 +210,73 @@ def thaw(w: Any, a: Actor, f: Frame) -> Any:
     return thaw
 
 
-cpu_down = Procedure("cpu_down", "cpu", "number")
+cpu_down = Procedure("cpu_down", cpu=CPU_ID, number=NUMBER)
 
 
 @cpu_down.step("takes the CPU from the scheduler")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    if f[FIRST] not in w.active:
+def deactivate(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    if f[FIRST] not in w.state.active:
         return DONE
-    w.active.remove(f[FIRST])
+    w.state.active.remove(f[FIRST])
     w.effect = (CPU, f[FIRST], "schedulable", 1, 0)
     return None
 
 
 @cpu_down.step("moves the next vCPU away from it")
-def move_away(w: Any, a: Actor, f: Frame) -> Any:
-    there = [v for v in w.names if w.memory.u32(v + w.o.processor) == f[FIRST]]
+def move_away(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    there = [v for v in w.addresses.names if w.memory.u32(v + w.o.processor) == f[FIRST]]
     if not there:
         return None
-    waiting = [v for v in there if v not in w.migrating]
+    waiting = [v for v in there if v not in w.state.migrating]
     if not waiting:
         return WAIT
-    a.call(start_migration, waiting[0], w.active[w.below(len(w.active))])
+    a.call(start_migration, waiting[0], w.state.active[w.chance.below(len(w.state.active))])
     return move_away
 
 
 @cpu_down.step("has it stop itself, in a tasklet")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.leaving = f[FIRST]
-    w.tasklets[f[FIRST]] += 1
-    w.cpu_raise_softirq(a, f[FIRST], SCHEDULE_SOFTIRQ)
+def stop_in_tasklet(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.state.leaving = f[FIRST]
+    w.state.tasklets[f[FIRST]] += 1
+    w.services.cpu_raise_softirq(a, f[FIRST], SCHEDULE_SOFTIRQ)
 
 
 @cpu_down.step("waits until it is dead")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    return None if w.is_dead(f[FIRST]) else WAIT
+def await_death(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    return None if w.services.is_dead(f[FIRST]) else WAIT
 
 
 @cpu_down.step("directs the next interrupt that went there to another CPU")
-def redirect(w: Any, a: Actor, f: Frame) -> Any:
+def redirect(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     msis = [msi for device in w.layout.devices.values() for msi in device.msis]
     while f[FIRST + 1] < len(msis):
         msi = msis[f[FIRST + 1]]
         f[FIRST + 1] += 1
-        if w.goes_to(msi, f[FIRST]):
-            w.direct(msi, w.active[0])
-            a.call(msi_msg_write_remap_rte, msi.msi_desc, w.copied_message(msi))
+        if w.passthrough.goes_to(msi, f[FIRST]):
+            w.passthrough.direct(msi, w.state.active[0])
+            a.call(msi_msg_write_remap_rte, msi.msi_desc, w.passthrough.copied_message(msi))
             return redirect
     return None
 
 
 @cpu_down.step("moves those who are blocked there")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def move_blocked(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(vmx_pi_desc_fixup, f[FIRST])
 
 
 @cpu_down.step("frees its per-CPU area")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.layout.free_percpu(f[FIRST])
-    w.refresh()
+def free_area(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.services.free_area(f[FIRST])
     w.effect = (CPU, f[FIRST], "per-CPU area", 1, 0)
 
 
-cpu_up = Procedure("cpu_up", "cpu")
+cpu_up = Procedure("cpu_up", cpu=CPU_ID)
 
 
 @cpu_up.step("brings the CPU up, with an empty blocking list")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    if f[FIRST] in w.online:
+def bring_up(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    if f[FIRST] in w.state.online:
         return DONE
-    w.bring_up(f[FIRST])
+    w.services.bring_up(f[FIRST])
     w.effect = (CPU, f[FIRST], "online", 0, 1)
     return None

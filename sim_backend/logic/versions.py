@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim_backend.memory.errors import SimError
-
-WITH = " with "
-
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
@@ -105,19 +101,3 @@ CURRENT = Version(name="current")
 """As in 4.20."""
 
 VERSIONS = {version.name: version for version in (SEED, CURRENT)}
-
-
-def version(name: str) -> Version:
-    """The version of that name: `current`, `seed`, or one of them with changes, `current with ZOO-03, no-recheck`.
-
-    Raises:
-        SimError: there is none.
-    """
-    base, _, changes = name.partition(WITH)
-    if base not in VERSIONS:
-        raise SimError(f"no version {base!r} of the logic; there are {', '.join(VERSIONS)}")
-    if not changes:
-        return VERSIONS[base]
-    from sim_backend.scenario.bugs import with_bugs
-
-    return with_bugs(VERSIONS[base], [change.strip() for change in changes.split(",")])

@@ -1,18 +1,17 @@
-"""The hardware: VT-d interrupt remapping and posting, fault recording, queued invalidation, local APICs, and what a CPU
-does with a posted-interrupt notification in the guest.
+"""The hardware: VT-d interrupt remapping and posting, fault recording, queued invalidation, and what a CPU does with a
+posted-interrupt notification in the guest.
 
 The order of the checks is that of VT-d 5.1.4 and 5.2.3: request, index, fetch, P, source-id, format's reserved bits,
-descriptor. `Hardware.reserved_first` moves the reserved bits before the source-id, as QEMU has them.
+descriptor. `State.reserved_first` moves the reserved bits before the source-id, as QEMU has them.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from sim_backend.layout.interrupts import lapic
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.context import CONTROL, NDST, NV, ON, PIR_WORDS, UNIT, VCPU
-from sim_backend.logic.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Procedure
+from sim_backend.logic import kinds
+from sim_backend.logic.context import CONTROL, NDST, NV, ON, PIR_WORD, PIR_WORDS, POSTED_BIT, UNIT, VCPU, LogicContext
+from sim_backend.logic.kinds import FIXED, NUMBER, PLACE
+from sim_backend.logic.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.packing import packed, reader, reserved_mask
 from structs.apic import apic_id, reserved_bits
@@ -23,7 +22,6 @@ from structs.msi import REMAPPABLE_ADDRESS
 from structs.pi_desc import PI_DESC
 from structs.registers import CAP, FSTS, GSTS, IRTA, table_entries
 
-LAPIC_ISR, LAPIC_IRR = 0x100, 0x200
 ENTRY_SIZE = 16
 DLM_RESERVED = frozenset((3, 6))
 SVT_RESERVED = 3
@@ -48,65 +46,15 @@ writes_status, status_data, status_address = (
 REMAPPABLE = REMAPPABLE_ADDRESS["format"].mask
 
 
-class Lapic:
-    """A CPU's local APIC: IRR and ISR, kept in the layout's state page and here as one number each."""
-
-    __slots__ = ("irr", "isr", "memory", "page")
-
-    def __init__(self, layout: Layout, cpu: int) -> None:
-        self.memory = layout.memory
-        self.page = lapic(cpu)
-        self.irr = self._load(LAPIC_IRR)
-        self.isr = self._load(LAPIC_ISR)
-
-    def _load(self, register: int) -> int:
-        words = (self.memory.u32(self.page + register + 16 * word) for word in range(8))
-        return sum(word << 32 * number for number, word in enumerate(words))
-
-    def _store(self, register: int, vector: int, value: int) -> None:
-        word = vector >> 5
-        self.memory.set_u32(self.page + register + 16 * word, value >> 32 * word & 0xFFFF_FFFF)
-
-    def request(self, vector: int) -> int:
-        """An interrupt message arrives; returns whether the vector was requested already."""
-        was = self.irr >> vector & 1
-        self.irr |= 1 << vector
-        self._store(LAPIC_IRR, vector, self.irr)
-        return was
-
-    def deliverable(self) -> int:
-        """The vector that the CPU would take now, 0 if none: the highest, if its class is above what is in service."""
-        vector = self.irr.bit_length() - 1
-        return vector if vector >= 0 and (not self.isr or vector >> 4 > self.isr.bit_length() - 1 >> 4) else 0
-
-    def acknowledge(self, vector: int) -> None:
-        """The CPU takes the interrupt: from IRR to ISR."""
-        self.irr &= ~(1 << vector)
-        self.isr |= 1 << vector
-        self._store(LAPIC_IRR, vector, self.irr)
-        self._store(LAPIC_ISR, vector, self.isr)
-
-    def end_of_interrupt(self) -> int:
-        """EOI: the highest interrupt in service is done; returns its vector, or -1."""
-        vector = self.isr.bit_length() - 1
-        if vector >= 0:
-            self.isr &= ~(1 << vector)
-            self._store(LAPIC_ISR, vector, self.isr)
-        return vector
-
-    def clear(self) -> None:
-        """INIT: nothing is requested or in service any more."""
-        for vector in range(0, 256, 32):
-            self.irr = self.isr = 0
-            self._store(LAPIC_IRR, vector, 0)
-            self._store(LAPIC_ISR, vector, 0)
-
-
 class Remapping:
     """One VT-d unit's view of its registers; they do not change while a machine runs, but for those read each time."""
 
+    __slots__ = (
+        *("compatibility", "eime", "enabled", "entries", "fault_records", "faults", "fsts", "iqh", "iqt", "posting"),
+        *("queue", "queue_entries", "table", "unit", "width"),
+    )
+
     def __init__(self, layout: Layout, unit: int) -> None:
-        self.layout = layout
         self.unit = unit
         memory = layout.memory
 
@@ -142,7 +90,7 @@ def interrupt_index(address: int, data: int) -> int:
     return request_handle(address) + (data & 0xFFFF if request_shv(address) else 0)
 
 
-def look_up(w: Any, unit: Remapping, sid: int, address: int, data: int) -> int:
+def look_up(w: LogicContext, unit: Remapping, sid: int, address: int, data: int) -> int:
     """The remapping entry that a request in remappable format may use.
 
     Raises:
@@ -153,7 +101,7 @@ def look_up(w: Any, unit: Remapping, sid: int, address: int, data: int) -> int:
     index = interrupt_index(address, data)
     if index >= unit.entries:
         raise Fault(0x21, index & 0xFFFF)
-    entry = w.iec.get((unit.unit, index))
+    entry = w.state.iec.get((unit.unit, index))
     if entry is None:
         try:
             entry = int.from_bytes(w.memory.read(unit.table + index * ENTRY_SIZE, ENTRY_SIZE), "little")
@@ -161,15 +109,15 @@ def look_up(w: Any, unit: Remapping, sid: int, address: int, data: int) -> int:
             raise Fault(0x23, index) from None
     if not entry & P:
         raise Fault(0x22, index, entry)
-    if w.reserved_first:
+    if w.state.reserved_first:
         _check_reserved(unit, sid, index, entry)
         _check_source(unit, sid, index, entry)
     else:
         _check_source(unit, sid, index, entry)
         _check_reserved(unit, sid, index, entry)
     # Faulting entries are not cached while CAP.CM=0 (VT-d 6.1).
-    w.iec[unit.unit, index] = entry
-    return int(entry)
+    w.state.iec[unit.unit, index] = entry
+    return entry
 
 
 def _check_source(unit: Remapping, sid: int, index: int, entry: int) -> None:
@@ -197,7 +145,7 @@ def _check_reserved(unit: Remapping, sid: int, index: int, entry: int) -> None:
         raise Fault(0x24, index, entry)
 
 
-def post(w: Any, unit: Remapping, index: int, entry: int) -> tuple[bool, int, int]:
+def post(w: LogicContext, unit: Remapping, index: int, entry: int) -> tuple[bool, int, int]:
     """Post to the entry's descriptor: one atomic read-modify-write of its 64 bytes (VT-d 5.2.3).
 
     Returns whether a notification is to be sent, its vector, and its destination.
@@ -221,20 +169,20 @@ def post(w: Any, unit: Remapping, index: int, entry: int) -> tuple[bool, int, in
         new |= ON_BIT
     w.memory.write(pda, new.to_bytes(PI_DESC.size, "little"))
     vcpu = pda - w.o.pi_desc
-    w.posted(vcpu, vector)
+    w.tally.posted(vcpu, vector)
     before, after = (n >> ON + 8 * CONTROL & 1 for n in (old, new))
-    w.effect = (VCPU, vcpu, f"pir bit {vector:#x} set; on", before, after)
+    w.effect = (VCPU, vcpu, (POSTED_BIT, vector), before, after)
     return notify, old >> 8 * NV & 0xFF, ndst
 
 
-def record_fault(w: Any, unit: Remapping, fault: Fault, sid: int) -> None:
+def record_fault(w: LogicContext, unit: Remapping, fault: Fault, sid: int) -> None:
     """Record a fault in FRCD and FSTS, unless the entry's FPD forbids it (VT-d 7.2, 5.1.4.1)."""
     w.effect = (UNIT, unit.unit, "fault", 0, fault.reason)
     if REASONS[fault.reason].fpd_suppresses and fault.entry & FPD:
         return
     memory = w.memory
     status = FSTS.parse(memory.read(unit.fsts, 4))
-    number = w.next_fault[unit.unit]
+    number = w.state.next_fault[unit.unit]
     place = unit.fault_records + number * FRCD.size
     if memory.u64(place + 8) >> 63:
         memory.set_u32(unit.fsts, memory.u32(unit.fsts) | FSTS["pfo"].mask)
@@ -243,10 +191,10 @@ def record_fault(w: Any, unit: Remapping, fault: Fault, sid: int) -> None:
     memory.write(place, FRCD.build({"fi": index << 48, "sid": sid, "fr": fault.reason, "f": 1}))
     if not status["ppf"]:
         memory.set_u32(unit.fsts, FSTS["ppf"].insert(FSTS["fri"].insert(memory.u32(unit.fsts), number), 1))
-    w.next_fault[unit.unit] = (number + 1) % unit.faults
+    w.state.next_fault[unit.unit] = (number + 1) % unit.faults
 
 
-def clear_faults(w: Any, unit: Remapping) -> None:
+def clear_faults(w: LogicContext, unit: Remapping) -> None:
     """What software does with recorded faults once it has read them: writes 1 to F, and to FSTS."""
     for number in range(unit.faults):
         w.memory.write(unit.fault_records + number * FRCD.size, bytes(FRCD.size))
@@ -255,12 +203,21 @@ def clear_faults(w: Any, unit: Remapping) -> None:
 
 # A device's message on its way.
 
-interrupt_request = Procedure("VT-d interrupt request", "sid", "address", "data", "unit", "entry", "vector", "dst")
+interrupt_request = Procedure(
+    "VT-d interrupt request",
+    sid=NUMBER,
+    address=kinds.MESSAGE_ADDRESS,
+    data=kinds.MESSAGE_DATA,
+    unit=NUMBER,
+    entry=kinds.ENTRY_VALUE,
+    vector=NUMBER,
+    dst=kinds.APIC_ID,
+)
 SID, ADDRESS, DATA, UNIT_NUMBER, ENTRY, VECTOR, DST = range(FIRST, FIRST + 7)
 
 
 @interrupt_request.step("is remapped: the entry is fetched and checked")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def remap(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     unit = w.remapping[f[UNIT_NUMBER]]
     address, data = f[ADDRESS], f[DATA]
     if not address & REMAPPABLE:
@@ -282,7 +239,7 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @interrupt_request.step("is posted: one read-modify-write of the descriptor")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def post_to_descriptor(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     unit = w.remapping[f[UNIT_NUMBER]]
     index = interrupt_index(f[ADDRESS], f[DATA])
     try:
@@ -295,25 +252,25 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @interrupt_request.step("sends its interrupt to a local APIC")
-def send(w: Any, a: Actor, f: Frame) -> Any:
-    w.message(f[DST], f[VECTOR])
+def send(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.services.message(f[DST], f[VECTOR])
 
 
 # The invalidation queue.
 
-flush_entry = Procedure("iommu_flush_iec_index", "unit", "index", "tail")
+flush_entry = Procedure("iommu_flush_iec_index", unit=NUMBER, index=FIXED, tail=NUMBER)
 _TAIL = FIRST + 2
 
 
 @flush_entry.step("queues the invalidation of one entry and a wait descriptor")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    unit: Remapping = w.remapping[f[FIRST]]
+def queue_invalidation(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    unit = w.remapping[f[FIRST]]
     memory = w.memory
     tail = memory.u64(unit.iqt) // QUEUE_ENTRY
     head = memory.u64(unit.iqh) // QUEUE_ENTRY
     if (head - tail - 1) % unit.queue_entries < 2:
         return WAIT
-    status = w.status_address(f[FIRST])
+    status = w.state.status[f[FIRST]]
     memory.set_u32(status, 0)
     descriptors = (
         {"type": INVALIDATE_ENTRIES, "g": 1, "iidx": f[FIRST + 1]},
@@ -329,11 +286,11 @@ def _(w: Any, a: Actor, f: Frame) -> Any:
 
 
 @flush_entry.step("waits for the unit to write the status")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    return None if w.memory.u32(w.status_address(f[FIRST])) else WAIT
+def await_status(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    return None if w.memory.u32(w.state.status[f[FIRST]]) else WAIT
 
 
-def invalidate_next(w: Any, unit: Remapping) -> bool:
+def invalidate_next(w: LogicContext, unit: Remapping) -> bool:
     """The unit does the next descriptor of its queue. False if the queue is empty, or if a message that went through
     an entry that is to be invalidated is still on its way: that is waited for (interrupt draining, VT-d 6.5.5).
     """
@@ -348,8 +305,8 @@ def invalidate_next(w: Any, unit: Remapping) -> bool:
         indexes = range(first, first + count)
         if not _on_their_way(w, unit).isdisjoint(indexes):
             return False
-        for key in [key for key in w.iec if key[0] == unit.unit and key[1] in indexes]:
-            del w.iec[key]
+        for key in [key for key in w.state.iec if key[0] == unit.unit and key[1] in indexes]:
+            del w.state.iec[key]
     elif kind == WAIT_DESCRIPTOR and writes_status(raw):
         memory.set_u32(status_address(raw), status_data(raw))
     after = (head + QUEUE_ENTRY) % (unit.queue_entries * QUEUE_ENTRY)
@@ -358,7 +315,7 @@ def invalidate_next(w: Any, unit: Remapping) -> bool:
     return True
 
 
-def _on_their_way(w: Any, unit: Remapping) -> set[int]:
+def _on_their_way(w: LogicContext, unit: Remapping) -> set[int]:
     """The entries of a unit through which messages went that have not been posted or sent yet."""
     frames = (frame for device in w.devices.values() for frame in device.stack)
     return {
@@ -370,38 +327,28 @@ def _on_their_way(w: Any, unit: Remapping) -> set[int]:
 
 # Posted-interrupt processing by a CPU in the guest (SDM volume 3, "Posted-Interrupt Processing").
 
-posted_interrupt_processing = Procedure("posted-interrupt processing", "v", "word")
+posted_interrupt_processing = Procedure("posted-interrupt processing", v=PLACE, word=NUMBER)
 
 
 @posted_interrupt_processing.step("clears ON")
-def _(w: Any, a: Actor, f: Frame) -> Any:
+def clear_on(w: LogicContext, a: Actor, f: Frame) -> None:
     was = w.memory.test_and_clear_bit(f[FIRST] + w.o.control, ON)
     w.effect = (VCPU, f[FIRST], "on", int(was), 0)
 
 
 @posted_interrupt_processing.step("acknowledges the notification")
-def _(w: Any, a: Actor, f: Frame) -> Any:
-    w.end_of_interrupt(a)
+def acknowledge_in_guest(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.services.end_of_interrupt(a.cpu)
 
 
 @posted_interrupt_processing.step("moves 64 bits of PIR to the virtual IRR")
-def move(w: Any, a: Actor, f: Frame) -> Any:
+def move(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     memory, v, word = w.memory, f[FIRST], f[FIRST + 1]
     taken = memory.xchg_u64(v + w.o.pir + 8 * word, 0)
     if taken:
-        add_to_irr(w, v, word, taken)
-    w.effect = (VCPU, v, f"pir[{word}]", taken, 0)
+        w.guests.add_to_irr(v, word, taken)
+    w.effect = (VCPU, v, (PIR_WORD, word), taken, 0)
     f[FIRST + 1] = word + 1
     # Microcode: no interrupt comes in between.
     a.irqs = word + 1 == PIR_WORDS
     return None if a.irqs else move
-
-
-def add_to_irr(w: Any, v: int, word: int, bits: int) -> None:
-    """Set 64 bits of a vCPU's virtual IRR."""
-    first = w.virtual_irr(v)
-    for half in (0, 1):
-        part = bits >> 32 * half & 0xFFFF_FFFF
-        if part:
-            place = first + 16 * (2 * word + half)
-            w.memory.set_u32(place, w.memory.u32(place) | part)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sim_backend.logic import toolstack
-from sim_backend.logic.actors import Device, is_blocked, mark_events_pending
-from sim_backend.logic.cpu import DOWN, HALT, HYPERCALL, SEND_IPI
+from sim_backend.logic.actors import is_blocked, mark_events_pending
+from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, SEND_IPI
 from sim_backend.logic.pi import vmx_deliver_posted_intr
 from sim_backend.logic.program import Procedure
 from sim_backend.logic.scheduler import (
@@ -13,32 +13,32 @@ from sim_backend.logic.scheduler import (
     start_migration,
     vcpu_pause,
     vcpu_unpause,
-    wake,
 )
 from sim_backend.logic.vtd_engine import interrupt_request
-from sim_backend.machine.guests import Guests
+from sim_backend.machine.parts import Parts
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import VcpuName, device_name
-from sim_backend.scenario.scenario import parse_bdf
 from structs.xen.pirq import SEVERAL
 
 IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1
 
 
-class Environment(Guests):
+class Environment(Parts):
     """Orders, as methods. They raise SimError for what there is not, or what cannot be."""
+
+    __slots__ = ()
 
     def post(self, device: str | int, number: int = 0) -> None:
         """A device sends the message of its vector `number`."""
         sid = self.sid(device)
         self._check_vector(sid, number)
-        self.devices[sid].queue.append(number)
+        self.context.devices[sid].queue.append(number)
 
     def request(self, device: str | int, address: int, data: int) -> None:
         """A device sends any message."""
         sid = self.sid(device)
-        actor = self.devices[sid]
+        actor = self.context.devices[sid]
         if actor.stack:
             raise SimError(f"device {device_name(sid)} is still sending another message")
         actor.call(interrupt_request, sid, address, data, self.layout.unit_of(sid))
@@ -53,21 +53,21 @@ class Environment(Guests):
     def block(self, vcpu: VcpuName) -> None:
         """The guest halts the vCPU, the next time that it runs there."""
         v = self.vcpu(vcpu)
-        if is_blocked(self, v):
+        if is_blocked(self.context, v):
             raise SimError(f"{self.vcpu_name(v)} is blocked already")
-        self.orders.setdefault(v, []).append([HALT])
+        self.context.guests.tell(v, HALT)
 
     def hypercall(self, vcpu: VcpuName) -> None:
         """The guest leaves non-root mode on this vCPU once and comes back."""
-        self.orders.setdefault(self.vcpu(vcpu), []).append([HYPERCALL])
+        self.context.guests.tell(self.vcpu(vcpu), HYPERCALL)
 
     def down(self, vcpu: VcpuName) -> None:
         """The guest stops the vCPU for good: HLT with interrupts off."""
-        self.orders.setdefault(self.vcpu(vcpu), []).append([DOWN])
+        self.context.guests.tell(self.vcpu(vcpu), DOWN)
 
     def ipi(self, source: VcpuName, target: VcpuName, vector: int = IPI_VECTOR) -> None:
         """The guest sends an interrupt from one vCPU to another one."""
-        self.orders.setdefault(self.vcpu(source), []).append([SEND_IPI, self.vcpu(target), vector])
+        self.context.guests.tell(self.vcpu(source), SEND_IPI, self.vcpu(target), vector)
 
     def wake(self, vcpu: VcpuName) -> None:
         """Unpause a vCPU that is paused; otherwise an event channel's upcall, which wakes one that is blocked."""
@@ -88,19 +88,19 @@ class Environment(Guests):
             SimError: it does not run.
         """
         v = self.vcpu(vcpu)
-        if v not in self.scheduled:
+        if v not in self.state.scheduled:
             raise SimError(f"{self.vcpu_name(v)} does not run: there is nothing to preempt")
-        cpu = self.scheduled.index(v)
+        cpu = self.state.scheduled.index(v)
         if by_tasklet:
             self.tasklet(cpu)
         else:
-            self.send_ipi(self.outside, cpu, LOCAL_TIMER_VECTOR)
+            self.context.services.send_ipi(self.context.outside, cpu, LOCAL_TIMER_VECTOR)
 
     def tasklet(self, cpu: int) -> None:
         """A CPU gets a tasklet to run, which it does as idle."""
         self._check_cpu(cpu)
-        self.tasklets[cpu] += 1
-        self.cpu_raise_softirq(self.outside, cpu, SCHEDULE_SOFTIRQ)
+        self.state.tasklets[cpu] += 1
+        self.context.services.cpu_raise_softirq(self.context.outside, cpu, SCHEDULE_SOFTIRQ)
 
     def migrate(self, vcpu: VcpuName, cpu: int) -> None:
         """Move a vCPU to another CPU."""
@@ -116,7 +116,7 @@ class Environment(Guests):
 
     def bring_online(self, cpu: int) -> None:
         """Bring a CPU back."""
-        if not 0 <= cpu < len(self.cpus) or cpu in self.online:
+        if not 0 <= cpu < len(self.context.cpus) or cpu in self.state.online:
             raise SimError(f"CPU {cpu} is not offline")
         self.order(toolstack.cpu_up, cpu)
 
@@ -145,7 +145,7 @@ class Environment(Guests):
             SimError: the device is not its domain's.
         """
         sid, (domain, index) = self.sid(device), self.names[self.vcpu(vcpu)]
-        if self.owner(sid) != domain:
+        if self.context.passthrough.owner(sid) != domain:
             raise SimError(f"device {device_name(sid)} is not domain {domain}'s")
         self._bind(sid, number, index)
 
@@ -155,7 +155,7 @@ class Environment(Guests):
         Source: `hvm_girq_dest_2_vcpu_id`. Raises SimError: no guest has the device.
         """
         sid = self.sid(device)
-        domain = self.layout.domains.get(self.owners.get(sid, -1))
+        domain = self.layout.domains.get(self.state.owners.get(sid, -1))
         self._bind(sid, number, 0 if domain and len(domain.vcpus) == 1 else SEVERAL)
 
     def make_nmi(self, device: str | int, number: int) -> None:
@@ -164,7 +164,7 @@ class Environment(Guests):
 
     def _bind(self, sid: int, number: int, vcpu: int, nmi: bool = False) -> None:
         self._check_vector(sid, number)
-        domain = self.owner(sid)
+        domain = self.context.passthrough.owner(sid)
         if domain is None:
             raise SimError(f"device {device_name(sid)} is not assigned")
         self.order(toolstack.bind_pt_irq, sid, number, domain, vcpu, int(nmi))
@@ -179,60 +179,44 @@ class Environment(Guests):
         if self.names[v][0] != self.names[w][0]:
             raise SimError(f"{self.vcpu_name(v)} and {self.vcpu_name(w)} are not of one domain")
         swapped = {v: w, w: v}
-        self.bindings = {
+        self.state.bindings = {
             key: tuple((swapped.get(bound, bound), vector) for bound, vector in pairs)
-            for key, pairs in self.bindings.items()
+            for key, pairs in self.state.bindings.items()
         }
 
     def assign(self, device: str | int, domain: int) -> None:
         """Give a device to a domain, and its interrupts to the domain's vCPUs, one after the other."""
         sid = self.sid(device)
-        if domain not in {number for number, _ in self.names.values()}:
+        if domain not in self.context.guests.domain_numbers():
             raise SimError(f"there is no domain {domain} that a device could be assigned to")
-        if self.owner(sid) is not None:
-            raise SimError(f"device {device_name(sid)} is assigned to domain {self.owner(sid)} already")
+        if self.context.passthrough.owner(sid) is not None:
+            raise SimError(
+                f"device {device_name(sid)} is assigned to domain {self.context.passthrough.owner(sid)} already"
+            )
         self.order(toolstack.assign_device, sid, domain)
 
     def deassign(self, device: str | int) -> None:
         """Take a device away from its domain."""
         sid = self.sid(device)
-        owner = self.owner(sid)
+        owner = self.context.passthrough.owner(sid)
         if owner is None:
             raise SimError(f"device {device_name(sid)} is not assigned")
         self.order(toolstack.deassign_device, sid, owner)
 
-    def create_domain(self, domain: int, vcpus: int) -> None:
-        """A new domain, at once; its vCPUs wait for a CPU."""
-        self.layout.create_domain(domain, vcpus)
-        self.refresh()
-        for number in range(vcpus):
-            v = self.layout.vcpu(domain, number)
-            if self.memory.u32(v + self.o.processor) not in self.active:
-                self.set_processor(v, self.active[number % len(self.active)])
-            wake(self, self.toolstack, v)
-
     def destroy_domain(self, domain: int) -> None:
         """End a domain."""
-        if domain not in {number for number, _ in self.names.values()}:
+        if domain not in self.context.guests.domain_numbers():
             raise SimError(f"there is no domain {domain} that could be ended")
         self.order(toolstack.destroy_domain, domain)
 
-    def add_device(self, device: str | int, vectors: int) -> None:
-        """A new device is plugged in; nobody owns it."""
-        sid = parse_bdf(device) if isinstance(device, str) else device
-        self.layout.add_device(sid, vectors)
-        self.layout.put("pci_dev", self.layout.device(sid).address, {"type": PCIE_ENDPOINT})
-        self.devices[sid] = Device(sid, device_name(sid))
-        self.refresh()
-
     def order(self, procedure: Procedure, *arguments: int) -> None:
         """Have the toolstack run a procedure, after those that it was asked for before."""
-        self.toolstack.queue.append(procedure.frame(*arguments))
-        self.background = True
+        self.context.toolstack.queue.append(procedure.frame(*arguments))
+        self.state.background = True
 
     def toolstack_busy(self) -> bool:
         """Whether the toolstack has something to do."""
-        return bool(self.toolstack.stack or self.toolstack.queue)
+        return bool(self.context.toolstack.stack or self.context.toolstack.queue)
 
     def _check_vector(self, sid: int, number: int) -> None:
         count = len(self.layout.device(sid).msis)
@@ -240,5 +224,5 @@ class Environment(Guests):
             raise SimError(f"device {device_name(sid)} has vectors 0 to {count - 1}, not {number}")
 
     def _check_cpu(self, cpu: int) -> None:
-        if cpu not in self.active:
-            raise SimError(f"CPU {cpu} is not there or not online; there are {', '.join(map(str, self.active))}")
+        if cpu not in self.state.active:
+            raise SimError(f"CPU {cpu} is not there or not online; there are {', '.join(map(str, self.state.active))}")

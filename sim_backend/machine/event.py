@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim_backend.logic.context import BUFFERED, LAPIC_IRR_BIT
+from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.logic.scheduler import STATES
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step: who did what, and what it changed. `before` and `after` are None if it changed nothing of interest."""
+    """One step: who did what, and what it changed.
+
+    Attributes:
+        number: of the step.
+        actor: who, as it is named; who: the same as data.
+        function, action: of which procedure, and what it does there, in words; an order, and its arguments.
+        step: the name of the procedure's step; None for what is none.
+        subject, field: what it changed, in words; None if it changed nothing of interest.
+        changed: which field that is, whatever number is in its words (`sim_backend.logic.context.LAPIC_IRR_BIT`).
+        before, after: the value.
+        stuck: whether it was not done, for the machine cannot go on.
+    """
 
     number: int
     actor: str
@@ -19,6 +32,46 @@ class Event:
     field: str | None = None
     before: int | None = None
     after: int | None = None
+    who: ActorId | None = None
+    step: str | None = None
+    changed: str | None = None
+    stuck: bool = False
+
+    def document(self) -> dict[str, str | int | None]:
+        """It for JSON."""
+        return {
+            "number": self.number,
+            "actor": self.actor,
+            "cpu": self.cpu,
+            "function": self.function,
+            "step": self.step,
+            "action": self.action,
+            "subject": self.subject,
+            "field": self.field,
+            "before": self.before,
+            "after": self.after,
+        }
+
+    @property
+    def cpu(self) -> int | None:
+        """The CPU that did it; None if it was no CPU."""
+        return self.who.number if self.who is not None and self.who.kind is ActorKind.CPU else None
+
+    @property
+    def of_cpu(self) -> int | None:
+        """The CPU that did it, or whose store buffer; None if it was neither."""
+        of_cpu = self.who is not None and self.who.kind in (ActorKind.CPU, ActorKind.STORE_BUFFER)
+        return self.who.number if self.who is not None and of_cpu else None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it is an order, given from outside."""
+        return self.who is not None and self.who.kind is ActorKind.ENVIRONMENT
+
+    @property
+    def sends(self) -> bool:
+        """Whether an interrupt was sent to a CPU or taken there, or a store buffer let go of a store."""
+        return self.changed in (LAPIC_IRR_BIT, BUFFERED)
 
     def __str__(self) -> str:
         line = f"{self.actor}: {self.function}: {self.action}"

@@ -19,13 +19,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.logic.workload import Workload
 from sim_backend.machine.event import Event
 from sim_backend.machine.machine import SETTLED, Machine
 from sim_backend.machine.moves import Argument, Move, give
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario import scenario as scenarios
-from sim_backend.scenario.scenario import Scenario, Workload
+from sim_backend.scenario.scenario import Scenario
 
 __all__ = ["History", "Move", "read", "started"]
 
@@ -104,13 +106,13 @@ class History:
         return read(path)
 
 
-def started(scenario: Scenario, version: Version, store_buffers: bool = False) -> Machine:
+def started(scenario: Scenario, version: Version, store_buffers: bool = False, state: type[State] = State) -> Machine:
     """A machine from which histories begin: at rest, after the orders of the scenario's prelude, and no workload.
 
     Raises:
         SimError: there is no such machine, it does not come to rest, or the prelude is none.
     """
-    machine = Machine(replace(scenario, workload=Workload()), version, store_buffers=store_buffers)
+    machine = Machine(replace(scenario, workload=Workload()), version, store_buffers=store_buffers, state=state)
     _settle(machine)
     for line in scenario.bounds.prelude:
         word, *rest = line.split() or [""]

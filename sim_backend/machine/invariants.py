@@ -24,9 +24,9 @@ from sim_backend.logic.pi import (
 from sim_backend.logic.program import FIRST, PC, PROCEDURE
 from sim_backend.logic.versions import Version
 from sim_backend.logic.vtd_engine import DESCRIPTOR_RESERVED, VECTOR, interrupt_request, send
+from sim_backend.logic.workload import Workload
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.scenario import Workload
 from structs.apic import apic_id
 from structs.pi_desc import PI_DESC
 
@@ -54,7 +54,7 @@ def applicable(version: Version, workload: Workload) -> tuple[Invariant, ...]:
 
 
 def _descriptors(m: Machine) -> Iterator[str]:
-    p, w = m.memory.u8(m.posted_intr_vector), m.memory.u8(m.pi_wakeup_vector)
+    p, w = m.memory.u8(m.context.posted_intr_vector), m.memory.u8(m.context.pi_wakeup_vector)
     for v in m.names:
         raw = int.from_bytes(m.memory.read(v + m.o.pi_desc, PI_DESC.size), "little")
         if raw & DESCRIPTOR_RESERVED:
@@ -64,15 +64,15 @@ def _descriptors(m: Machine) -> Iterator[str]:
 
 
 def _locks(m: Machine) -> Iterator[str]:
-    for cpu in m.areas:
-        word = m.memory.u32(m.blocking_lock(cpu))
+    for cpu in m.state.areas:
+        word = m.memory.u32(m.context.blocking_lock(cpu))
         if (word >> 16) - (word & 0xFFFF) & 0xFFFF > 1:
             yield f"CPU {cpu}'s lock: {word:#x}"
 
 
 def _lists(m: Machine) -> Iterator[str]:
     found: dict[int, int] = {}
-    for cpu in m.areas:
+    for cpu in m.state.areas:
         if _held(m, cpu):
             continue
         for v in nodes(m, cpu):
@@ -80,10 +80,10 @@ def _lists(m: Machine) -> Iterator[str]:
                 yield f"CPU {cpu}'s list has a node at {v + m.o.node:#x} that is no vCPU's"
             elif v in found:
                 yield f"{m.vcpu_name(v)} is on two lists"
-            elif m.memory.u64(v + m.o.node_lock) != m.virtual(m.blocking_lock(cpu)):
+            elif m.memory.u64(v + m.o.node_lock) != m.context.virtual(m.context.blocking_lock(cpu)):
                 yield f"{m.vcpu_name(v)} is on CPU {cpu}'s list, but its lock pointer is another one"
             found[v] = cpu
-    if not any(_held(m, cpu) for cpu in m.areas):
+    if not any(_held(m, cpu) for cpu in m.state.areas):
         for v in m.names:
             if m.memory.u64(v + m.o.node_lock) and v not in found:
                 yield f"{m.vcpu_name(v)} has a lock pointer and is on no list"
@@ -91,11 +91,11 @@ def _lists(m: Machine) -> Iterator[str]:
 
 def nodes(m: Machine, cpu: int) -> Iterator[int]:
     """The vCPUs on a CPU's blocking list. Raises SimError if it is not circular."""
-    head = m.blocking_list(cpu)
+    head = m.context.blocking_list(cpu)
     node = before = head
     for _ in range(LIST_LIMIT):
-        node = m.physical(m.memory.u64(node + m.o.list_next))
-        if m.physical(m.memory.u64(node + m.o.list_prev)) != before:
+        node = m.context.physical(m.memory.u64(node + m.o.list_next))
+        if m.context.physical(m.memory.u64(node + m.o.list_prev)) != before:
             raise SimError(f"CPU {cpu}'s blocking list: prev of {node:#x} is not {before:#x}")
         if node == head:
             return
@@ -105,16 +105,16 @@ def nodes(m: Machine, cpu: int) -> Iterator[int]:
 
 
 def _held(m: Machine, cpu: int) -> bool:
-    word = m.memory.u32(m.blocking_lock(cpu))
+    word = m.memory.u32(m.context.blocking_lock(cpu))
     return word >> 16 != word & 0xFFFF
 
 
 def _in_guest(m: Machine) -> Iterator[str]:
     """The commit's own words: before VM entry NV is the notification vector and the vCPU on no blocking list."""
-    p = m.memory.u8(m.posted_intr_vector)
+    p = m.memory.u8(m.context.posted_intr_vector)
     for cpu in m.cpus:
         v = cpu.current
-        if not cpu.guest or not m.memory.u64(m.domain_of(v) + m.o.block_hook):
+        if not cpu.guest or not m.memory.u64(m.context.domain_of(v) + m.o.block_hook):
             continue
         name = m.vcpu_name(v)
         if m.memory.u8(v + m.o.nv) != p:
@@ -128,14 +128,14 @@ def _in_guest(m: Machine) -> Iterator[str]:
 def _guest_destination(m: Machine) -> Iterator[str]:
     for cpu in m.cpus:
         v = cpu.current
-        hooked = cpu.guest and m.memory.u64(m.domain_of(v) + m.o.block_hook)
-        if hooked and m.memory.u32(v + m.o.ndst) != m.destination(cpu.cpu):
+        hooked = cpu.guest and m.memory.u64(m.context.domain_of(v) + m.o.block_hook)
+        if hooked and m.memory.u32(v + m.o.ndst) != m.context.destination(cpu.cpu):
             yield f"{m.vcpu_name(v)} is in the guest on CPU {cpu.cpu} with NDST {m.memory.u32(v + m.o.ndst):#x}"
 
 
 def _blocked(m: Machine) -> Iterator[str]:
-    wakeup = m.memory.u8(m.pi_wakeup_vector)
-    for cpu in m.areas:
+    wakeup = m.memory.u8(m.context.pi_wakeup_vector)
+    for cpu in m.state.areas:
         if _held(m, cpu):
             continue
         for v in nodes(m, cpu):
@@ -146,7 +146,7 @@ def _blocked(m: Machine) -> Iterator[str]:
                 yield f"{name} is blocked with NV {m.memory.u8(v + m.o.nv):#x}"
             if m.memory.u8(v + m.o.control) & SN_MASK:
                 yield f"{name} is blocked with SN set"
-            if m.memory.u32(v + m.o.ndst) != m.destination(cpu):
+            if m.memory.u32(v + m.o.ndst) != m.context.destination(cpu):
                 yield f"{name} is on CPU {cpu}'s list with NDST {m.memory.u32(v + m.o.ndst):#x}"
 
 
@@ -157,7 +157,7 @@ def settled(m: Machine, v: int) -> bool:
 
 def _listed(m: Machine) -> Iterator[str]:
     for v in m.names:
-        domain = m.domain_of(v)
+        domain = m.context.domain_of(v)
         hooked = m.memory.u64(domain + m.o.block_hook) and m.memory.u32(domain + m.o.pi_flags) & PI_CSW_FROM
         if hooked and settled(m, v) and not m.memory.u64(v + m.o.node_lock) and not _waking(m, v):
             yield f"{m.vcpu_name(v)} is blocked and on no list"
@@ -168,20 +168,20 @@ def _notified(m: Machine) -> Iterator[str]:
         if not settled(m, v) or not m.memory.u8(v + m.o.control) & 1 or not m.memory.u64(v + m.o.node_lock):
             continue
         apic = apic_id(m.memory.u32(v + m.o.ndst), m.layout.config.x2apic)
-        owner = m.by_apic.get(apic, -1)
-        if owner in m.online and not _wakeup_on_its_way(m, owner) and not _waking(m, v):
+        owner = m.context.addresses.by_apic.get(apic, -1)
+        if owner in m.state.online and not _wakeup_on_its_way(m, owner) and not _waking(m, v):
             yield f"{m.vcpu_name(v)} is blocked with ON set, and no wakeup interrupt is on its way to CPU {owner}"
 
 
 def _wakeup_on_its_way(m: Machine, owner: int) -> bool:
-    wakeup = m.memory.u8(m.pi_wakeup_vector)
+    wakeup = m.memory.u8(m.context.pi_wakeup_vector)
     cpu = m.cpus[owner]
     if (cpu.lapic.irr | cpu.lapic.isr) >> wakeup & 1:
         return True
     if any(frame[PROCEDURE] == pi_wakeup_interrupt.number for frame in cpu.stack):
         return True
     sending = (interrupt_request.number, send.pc, wakeup)
-    frames = (frame for device in m.devices.values() for frame in device.stack)
+    frames = (frame for device in m.context.devices.values() for frame in device.stack)
     return any((frame[PROCEDURE], frame[PC], frame[VECTOR]) == sending for frame in frames)
 
 
@@ -204,13 +204,13 @@ def _waking(m: Machine, v: int) -> bool:
 
 
 def _scheduler(m: Machine) -> Iterator[str]:
-    queued = [v for queue in m.runq for v in queue]
+    queued = [v for queue in m.state.runq for v in queue]
     if len(queued) != len(set(queued)):
         yield "a vCPU waits in two queues"
-    if set(queued) & set(m.scheduled):
+    if set(queued) & set(m.state.scheduled):
         yield "a vCPU waits and runs"
     for cpu in m.cpus:
-        if m.physical(m.memory.u64(m.info[cpu.cpu])) != cpu.current:
+        if m.context.physical(m.memory.u64(m.context.addresses.current[cpu.cpu])) != cpu.current:
             yield f"CPU {cpu.cpu}'s current"
         if cpu.guest and cpu.stack[0][PROCEDURE] != vmx_do_vmentry.number:
             yield f"CPU {cpu.cpu} is in the guest and elsewhere"

@@ -15,33 +15,47 @@ run, byte by byte.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy as shallow_copy
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.domains import BLOCKED
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.actors import Beside
-from sim_backend.logic.context import INCREMENT, MULTIPLIER, U64, LogicContext
+from sim_backend.logic.actors import Beside, Device
+from sim_backend.logic.chance import INCREMENT, MULTIPLIER, U64, Drawn
+from sim_backend.logic.context import LogicContext
 from sim_backend.logic.cpu import idle_loop
+from sim_backend.logic.kinds import copied, digested
 from sim_backend.logic.pi import VPF_BLOCKED
-from sim_backend.logic.program import BY_NUMBER
-from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ
-from sim_backend.logic.store_buffers import BufferedMemory
-from sim_backend.logic.versions import Version
-from sim_backend.logic.versions import version as version_of
+from sim_backend.logic.program import BY_NUMBER, PC, PROCEDURE, Actor, ActorId, procedure_of
+from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ, wake
+from sim_backend.logic.state import State
+from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.logic.workload import OUT_OF
+from sim_backend.machine.assembly import assembled, duplicated, records
 from sim_backend.machine.environment import PCIE_ENDPOINT, Environment
 from sim_backend.machine.event import Event
 from sim_backend.machine.moves import ENVIRONMENT, Move, give
+from sim_backend.machine.outside import Outside
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.scenario import DEFAULT, OUT_OF, Scenario, load
+from sim_backend.scenario.bugs import version as version_of
+from sim_backend.scenario.scenario import DEFAULT, Scenario, load, parse_bdf
 
 SETTLED = 100_000
-Places = dict[int, tuple[int, list[int] | None]]
+Places = dict[ActorId, tuple[int, tuple[int, int] | None]]
 """By actor: how deep its stack is, and the innermost procedure and step."""
+
+
+class Changed(TypedDict, total=False):
+    """Of an Event, what was changed."""
+
+    subject: str
+    field: str
+    before: int
+    after: int
+    changed: str
 
 
 class Machine(Environment):
@@ -53,11 +67,13 @@ class Machine(Environment):
         version: `seed` (4.7) or `current` (4.20).
         seed: of the generator that decides who moves.
         store_buffers: what a CPU stores becomes visible to others later (see `sim_backend.logic.store_buffers`).
+        state: the class of its state.
 
     Attributes:
-        layout, memory: Xen's memory; everything that Xen or the hardware keeps is there.
-        crashed: why the simulated Xen or hardware cannot go on, or None. Then no step is possible any more.
-        steps: how many there were.
+        scenario, version: of what.
+        actors: who moves; those who most often have nothing to do stand last, and are drawn only while the state says
+            that there is something in the background.
+        moving: who moved last.
         entered: actor and name of the procedure that the last step entered, or None.
         ahead: the moves of a history that `step` and `run` are to do before chance decides. Not saved, no part of the
             digest.
@@ -68,68 +84,130 @@ class Machine(Environment):
         SimError: there is no such machine.
     """
 
+    __slots__ = ("_around", "_foreground", "actors", "ahead", "entered", "moving", "scenario")
+
+    actors: list[Actor]
+    moving: Actor
+
     def __init__(
         self,
         scenario: Scenario | LayoutConfig | None = None,
-        version: str | Version = "current",
+        version: str | Version = CURRENT,
         seed: int = 0,
         store_buffers: bool = False,
+        state: type[State] = State,
     ) -> None:
         if isinstance(scenario, LayoutConfig):
             scenario = Scenario(layout=scenario)
-        self.scenario = scenario or load(DEFAULT)
+        scenario = scenario or load(DEFAULT)
         chosen = version_of(version) if isinstance(version, str) else version
-        layout = Layout(_boot_config(self.scenario.layout, chosen))
-        super().__init__(layout, chosen)
-        self._with_buffers(store_buffers)
-        self.workload = self.scenario.workload
-        self.draw = self.random = seed & U64
-        self._plain_state()
-        self.status = [layout.heap.small(layout.memory, 64) for _ in layout.units]
-        self.message_buffer = layout.heap.small(layout.memory, 64)
-        self._actors()
-        for cpu in self.cpus:
-            self._start_idle(cpu)
-        self.curr = [self.idle[cpu.cpu] for cpu in self.cpus]
-        self.scheduled = list(self.curr)
+        layout = Layout(_boot_config(scenario.layout, chosen))
+        first = state.switched_on(layout.config.cpus, len(layout.units), store_buffers)
+        first.draw = first.random = seed & U64
+        first.status = [layout.heap.small(layout.memory, 64) for _ in layout.units]
+        first.message_buffer = layout.heap.small(layout.memory, 64)
+        w = assembled(layout, chosen, first, scenario.workload)
+        self._take(scenario, w)
+        for cpu in w.cpus:
+            w.services.start_idle(cpu)
+        first.curr = list(w.addresses.idle)
+        first.scheduled = list(w.addresses.idle)
         self._boot()
 
     @classmethod
-    def resumed(cls, scenario: Scenario, version: Version, layout: Layout, store_buffers: bool = False) -> Machine:
-        """A machine around a layout that has run before; its other state is to be set by the caller."""
+    def of(cls, scenario: Scenario, context: LogicContext) -> Machine:
+        """A machine of these parts, with the outside world in which it is."""
         machine = cls.__new__(cls)
-        LogicContext.__init__(machine, layout, version)
-        machine._with_buffers(store_buffers)
-        machine.scenario, machine.workload = scenario, scenario.workload
-        machine.draw = machine.random = 0
-        machine._plain_state()
-        machine._actors()
+        machine._take(scenario, context)
         return machine
 
-    def _with_buffers(self, there: bool) -> None:
-        self.store_buffers = there
-        if there:
-            self.memory = BufferedMemory(self.layout.memory, self)
+    def _take(self, scenario: Scenario, context: LogicContext) -> None:
+        self.scenario, self.context = scenario, context
+        self.entered: tuple[str, str] | None = None
+        self.ahead: tuple[Move, ...] = ()
+        context.outside = self.moving = Outside.of(self)
+        self._line_up()
+
+    def _line_up(self) -> None:
+        w = self.context
+        first: list[Actor] = [*w.cpus, *w.drains, *w.devices.values(), w.outside]
+        self.actors = [*first, w.toolstack, *w.units]
+        self._foreground = first
+        self._around = (self.actors * 2, first * 2)
+
+    @property
+    def version(self) -> Version:
+        """The version of the logic."""
+        return self.context.version
+
+    @property
+    def crashed(self) -> str | None:
+        """Why the simulated Xen or hardware cannot go on, or None. Then no step is possible any more."""
+        return self.state.crashed
+
+    @property
+    def steps(self) -> int:
+        """How many there were."""
+        return self.state.steps
+
+    @property
+    def store_buffers(self) -> bool:
+        """Whether CPUs have store buffers."""
+        return self.context.buffered is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether things happen of themselves, so that the machine never comes to rest."""
+        return self.context.workload.busy
+
+    @property
+    def records(self) -> dict[str, object]:
+        """All of its state beside memory: what is copied, saved, digested and searched, by name."""
+        return records(self.context, self.actors)
 
     def _boot(self) -> None:
         """Assign the devices, then let every vCPU wait for a CPU."""
-        layout = self.layout
+        w, layout = self.context, self.layout
         for v in [v for domain in layout.domains.values() if not domain.hvm for v in domain.vcpus]:
             # The control domain's work is done by the toolstack; its own vCPUs sleep.
             layout.put("vcpu", v, {"pause_flags": 1 << VPF_BLOCKED, "runstate.state": BLOCKED})
-        for sid in self.devices:
+        for sid in w.devices:
             layout.put("pci_dev", layout.device(sid).address, {"type": PCIE_ENDPOINT})
+        guests = w.guests.domain_numbers()
         for device in self.scenario.layout.devices:
-            if device.domain in {number for number, _ in self.names.values()}:
+            if device.domain in guests:
                 self.assign(device.bdf, device.domain)
-        movers: list[Beside] = [self.toolstack, *self.units]
+        movers: list[Beside] = [w.toolstack, *w.units]
         while self.toolstack_busy():
-            if not any(mover.turn(self) for mover in movers):
+            if not any(mover.turn(w) for mover in movers):
                 raise SimError("the devices cannot be assigned: the toolstack waits for ever")
         for v in self.names:
-            self.runq[self.memory.u32(v + self.o.processor)].append(v)
-        for cpu in self.cpus:
-            self.memory.test_and_set_bit(self.softirqs[cpu.cpu], SCHEDULE_SOFTIRQ)
+            self.state.runq[self.memory.u32(v + self.o.processor)].append(v)
+        for cpu in w.cpus:
+            self.memory.test_and_set_bit(w.addresses.softirqs[cpu.cpu], SCHEDULE_SOFTIRQ)
+
+    # What comes that was not there: no orders, for a history has no use for them.
+
+    def create_domain(self, domain: int, vcpus: int) -> None:
+        """A new domain, at once; its vCPUs wait for a CPU."""
+        w, active = self.context, self.state.active
+        self.layout.create_domain(domain, vcpus)
+        w.refresh()
+        for number in range(vcpus):
+            v = self.layout.vcpu(domain, number)
+            if self.memory.u32(v + self.o.processor) not in active:
+                w.services.set_processor(v, active[number % len(active)])
+            wake(w, w.toolstack, v)
+
+    def add_device(self, device: str | int, vectors: int) -> None:
+        """A new device is plugged in; nobody owns it."""
+        sid = parse_bdf(device) if isinstance(device, str) else device
+        self.layout.add_device(sid, vectors)
+        self.layout.put("pci_dev", self.layout.device(sid).address, {"type": PCIE_ENDPOINT})
+        self.context.devices[sid] = Device.of(sid)
+        self._line_up()
+
+    # Moves.
 
     def step(self) -> Event | None:
         """Do one atomic action; None if nothing can happen unless it is asked for, or the machine has crashed."""
@@ -150,15 +228,17 @@ class Machine(Environment):
         if self.crashed is not None:
             raise SimError(f"the machine has crashed: {self.crashed}")
         before = self._places()
-        self.choices = list(move.choices)
+        chance = self.context.chance
+        assert isinstance(chance, Drawn)
+        chance.choices = list(move.choices)
         try:
             if move.order is not None:
                 give(self, move.order, move.arguments)
                 asked = " ".join(map(str, move.arguments))
-                return Event(self.steps, ENVIRONMENT, move.order, asked, *self._effect())
+                return Event(self.steps, ENVIRONMENT.kind.value, move.order, asked, **self._effect(), who=ENVIRONMENT)
             return self._turn(move.turn, before)
         finally:
-            self.choices = None
+            chance.choices = None
 
     def _turn(self, name: str | None, before: Places) -> Event:
         actor = next((actor for actor in self.actors if actor.name == name), None)
@@ -166,35 +246,37 @@ class Machine(Environment):
             raise SimError(f"nobody is called {name!r}; there are {', '.join(actor.name for actor in self.actors)}")
         self.moving = actor
         try:
-            moved = actor.turn(self)
+            moved = actor.turn(self.context)
         except SimError as error:
             self._crash(error)
-            _, _, why = str(self.crashed).split(": ", 2)
-            return replace(self._told(before), number=self.steps + 1, action=f"cannot go on: {why}")
+            why = f"cannot go on: {error}"
+            return replace(self._told(before), number=self.steps + 1, action=why, stuck=True)
         if not moved:
             raise SimError(f"{name} cannot do anything now")
-        self.steps += 1
+        self.state.steps += 1
         return self._told(before)
 
     def _places(self) -> Places:
         """Where everybody is before a step; what the last one did is forgotten."""
-        self.words = self.effect = self.entered = None
-        return {id(actor): (len(actor.stack), actor.stack[-1][:2] if actor.stack else None) for actor in self.actors}
+        w = self.context
+        w.words = w.effect = w.begun = self.entered = None
+        return {actor.id: (len(actor.stack), _place(actor)) for actor in self.actors}
 
     def _told(self, before: Places) -> Event:
         """What the actor that moved did."""
-        actor = self.moving
-        depth, place = before[id(actor)]
+        actor, w = self.moving, self.context
+        depth, place = before[actor.id]
         if len(actor.stack) > depth:
-            self.entered = (actor.name, BY_NUMBER[actor.stack[-1][0]].name)
-        if self.words is not None:
-            function, action = self.words
-        elif place is not None:
+            self.entered = (actor.name, procedure_of(actor.stack[-1]).name)
+        function, action, name = "", "", None
+        place = place or w.begun
+        if place is not None:
             procedure = BY_NUMBER[place[0]]
-            function, action = procedure.name, procedure.steps[place[1]].action
-        else:
-            function, action = self.begun
-        return Event(self.steps, actor.name, function, action, *self._effect())
+            step = procedure.steps[place[1]]
+            function, action, name = procedure.name, step.action, step.name
+        if w.words is not None:
+            function, action = w.words
+        return Event(self.steps, actor.name, function, action, **self._effect(), who=actor.id, step=name)
 
     def run(self, steps: int) -> int:
         """Do up to so many atomic actions; returns how many there were before nothing could happen any more.
@@ -211,23 +293,25 @@ class Machine(Environment):
             done = sum(self.step() is not None for _ in range(moves))
             return done + (self.run(steps - moves) if steps > moves else 0)
         done = 0
-        draw = self.draw
+        w, state, actors = self.context, self.state, self.actors
+        everybody, foreground = len(actors), len(self._foreground)
+        draw = state.draw
         try:
             while done < steps:
                 before = draw
                 draw = (draw * MULTIPLIER + INCREMENT) & U64
-                chosen = (draw >> 33) % (len(self.actors) if self.background else self.foreground)
+                chosen = (draw >> 33) % (everybody if state.background else foreground)
                 # Whoever was drawn; if that one has to wait, those after it in turn.
-                self.moving = actor = self.actors[chosen]
-                if actor.turn(self) or self._another(chosen):
+                self.moving = actor = actors[chosen]
+                if actor.turn(w) or self._another(chosen):
                     done += 1
                 else:
                     draw = before
                     break
         except SimError as error:
             self._crash(error)
-        self.draw = draw
-        self.steps += done
+        state.draw = draw
+        state.steps += done
         return done
 
     def events_of(self, steps: int) -> Iterator[Event]:
@@ -244,33 +328,36 @@ class Machine(Environment):
 
     def _another(self, drawn: int) -> bool:
         """One step of the first actor after `drawn` that can do one; False if none can."""
-        actors = self.actors
-        ring, count = (self.ring, len(actors)) if self.background else (self.foreground_ring, self.foreground)
+        w, state = self.context, self.state
+        around = self._around[0 if state.background else 1]
+        count = len(around) // 2
         first = (drawn + 1) % count
-        for actor in ring[first : first + count]:
+        for actor in around[first : first + count]:
             self.moving = actor
-            if actor.turn(self):
+            if actor.turn(w):
                 return True
-        self.background = False
+        state.background = False
         # Everybody waits for the moment: chance is asked until it has something happen.
-        for _ in range(64 * OUT_OF if self.workload.busy else 0):
-            for actor in actors:
+        for _ in range(64 * OUT_OF if self.busy else 0):
+            for actor in self.actors:
                 self.moving = actor
-                if actor.turn(self):
+                if actor.turn(w):
                     return True
         return False
 
     def _crash(self, error: SimError) -> None:
         actor = self.moving
-        where = BY_NUMBER[actor.stack[-1][0]].name if actor.stack else "hardware"
-        self.crashed = f"{actor.name}: {where}: {error}"
+        where = procedure_of(actor.stack[-1]).name if actor.stack else "hardware"
+        self.state.crashed = f"{actor.name}: {where}: {error}"
 
-    def _effect(self) -> tuple[str | None, str | None, int | None, int | None]:
-        effect = self.effect
+    def _effect(self) -> Changed:
+        effect = self.context.effect
         if effect is None:
-            return None, None, None, None
+            return {}
         kind, subject, field, before, after = effect
-        return self.name_of(kind, subject), field, before, after
+        format, text = (field, field) if isinstance(field, str) else (field[0], field[0].format(field[1]))
+        named = self.name_of(kind, subject)
+        return {"subject": named, "field": text, "before": before, "after": after, "changed": format}
 
     def where(self, cpu: int) -> str:
         """`guest`, `idle`, or the function that a CPU is about to begin, or is in (`vmx_vcpu_block+3`: 3 steps in)."""
@@ -283,39 +370,25 @@ class Machine(Environment):
             return "idle"
         return f"{name}+{pc}" if pc else name
 
+    # The whole.
+
     def copy(self) -> Machine:
         """A machine of the same state that goes its own way. The memory's observer stays here."""
-        other = Machine.__new__(Machine)
-        other.__dict__.update(self.__dict__)
-        other.layout = layout = self.layout.copy()
-        other.memory = layout.memory
-        other._with_buffers(self.store_buffers)
-        other.buffers = [buffer.copy() for buffer in self.buffers]
-        other.virtual, other.physical = layout.virtual, layout.physical
-        other.cpus = [_copy_actor(cpu) for cpu in self.cpus]
-        for cpu in other.cpus:
-            cpu.lapic = shallow_copy(cpu.lapic)
-            cpu.lapic.memory = layout.memory
-        other.devices = {sid: _copy_actor(device) for sid, device in self.devices.items()}
-        other.toolstack, other.outside = _copy_actor(self.toolstack), _copy_actor(self.outside)
-        other.units = [_copy_actor(unit) for unit in self.units]
+        other = Machine.of(self.scenario, duplicated(self.context))
+        outside = copied(self.context.outside)
+        assert isinstance(outside, Outside)
+        outside.environment = other
+        other.context.outside = other.moving = outside
         other._line_up()
-        other.moving = None
-        for name in _LISTS:
-            setattr(other, name, getattr(self, name).copy())
-        other.runq = [queue.copy() for queue in self.runq]
-        other.dpci = [queue.copy() for queue in self.dpci]
-        other.orders = {v: [order.copy() for order in orders] for v, orders in self.orders.items()}
+        other.ahead, other.entered = self.ahead, self.entered
         return other
 
     snapshot = copy
 
     def digest(self) -> bytes:
         """32 bytes that tell this machine's state from any other: memory, CPUs, queues, generator."""
-        state = [[actor.stack, actor.result, actor.in_irq, actor.irqs, actor.current] for actor in self.actors]
-        queues = [[cpu.guest for cpu in self.cpus], [device.queue for device in self.devices.values()]]
-        plain = [getattr(self, name) for name in _PLAIN]
-        whole = repr((state, queues, self.toolstack.queue, plain, self.layout.heap.next, self.layout.heap.free))
+        heap = self.layout.heap
+        whole = repr(([digested(record) for record in self.records.values()], heap.next, heap.free))
         return blake2b(whole.encode(), key=self.memory.digest(), digest_size=32).digest()
 
     def save(self, path: str | Path) -> None:
@@ -332,26 +405,11 @@ class Machine(Environment):
         return read(Path(path))
 
 
-_LISTS = (
-    *("online", "active", "tasklets", "events", "migrating", "bindings", "owners", "iec"),
-    *("next_fault", "names", "curr", "scheduled", "areas", "irq_counts", "curr_vcpus", "status"),
-)
-_PLAIN = (
-    *("draw", "random", "runq", "scheduled", "curr", "tasklets", "dpci", "flush_locked", "flush_mask", "leaving"),
-    *("events", "migrating", "orders", "bindings", "owners", "iec", "next_fault", "online", "active"),
-    *("ipi_order", "background", "buffers"),
-)
-
-
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:
     """The layout before any device is assigned, with vCPUs as this version creates them."""
     devices = tuple(replace(device, domain=0) for device in config.devices)
     return replace(config, devices=devices, low_vcpus=version.low_vcpus, ndst_at_creation=version.ndst_at_creation)
 
 
-def _copy_actor(actor: Any) -> Any:
-    other = shallow_copy(actor)
-    other.stack = [frame.copy() for frame in actor.stack]
-    if hasattr(actor, "queue"):
-        other.queue = [item.copy() if isinstance(item, list) else item for item in actor.queue]
-    return other
+def _place(actor: Actor) -> tuple[int, int] | None:
+    return (actor.stack[-1][PROCEDURE], actor.stack[-1][PC]) if actor.stack else None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
 
+from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.machine.environment import Environment
 from sim_backend.memory.errors import SimError
 
 Argument = str | int
-NOT_ORDERED = frozenset(("order", "toolstack_busy", "create_domain", "add_device"))
-"""Of the methods of Orders, those that are none, and those that make something new: a history has no use for them."""
-ENVIRONMENT = "environment"
+NOT_ORDERED = frozenset(("order", "toolstack_busy"))
+"""Of the methods of Environment, those that are none."""
+ENVIRONMENT = ActorId(ActorKind.ENVIRONMENT)
+"""Who gives orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,6 @@ def give(machine: Environment, order: str, arguments: tuple[Argument, ...]) -> N
 
 
 _NAME: tuple[type, str] = (str, "a name, such as d1v0 or 00:03.0")
-_KINDS: dict[Any, tuple[type, str]] = {"int": (int, "a whole number"), "bool": (bool, "true or false")}
+_KINDS: dict[object, tuple[type, str]] = {"int": (int, "a whole number"), "bool": (bool, "true or false")}
 ORDERS = tuple(name for name in vars(Environment) if not name.startswith("_") and name not in NOT_ORDERED)
 """The orders that a move may give."""

@@ -26,7 +26,9 @@ HOSTS = {
 class Placed(Protocol):
     """A machine that tells what each CPU is doing."""
 
-    layout: Layout
+    @property
+    def layout(self) -> Layout:
+        """Its memory, and where everything is in it."""
 
     def where(self, cpu: int) -> str:
         """`guest`, `idle`, or the function of Xen that the CPU is about to begin (`vmx_vcpu_block`) or is in, with the

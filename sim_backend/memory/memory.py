@@ -234,6 +234,9 @@ class Memory:
             self.write(address, new.to_bytes(16, "little"))
         return seen
 
+    def fence(self) -> None:
+        """All stores of whoever moves become visible to all: here they are at once."""
+
     def copy(self) -> Memory:
         """A memory of the same bytes that goes its own way. The observer stays here."""
         self._share()

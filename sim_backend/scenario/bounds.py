@@ -10,13 +10,18 @@ prelude = ["block d1v0", "settle"]
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from sim_backend.memory.errors import SimError
 
 UNBOUNDED = -1
 MOST = 250
+
+
+def _bound(by_number: bool = False, rebinds: bool = False) -> int:
+    made: int = field(default=0, metadata={"by_number": by_number, "rebinds": rebinds})
+    return made
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Bounds:
     of a device. `retargets`: a guest has an interrupt go to another vCPU, or to all of them. `nmis`: it makes an NMI of
     one. `swaps`: of the APIC IDs of two vCPUs. `offlines`, `onlines`: of a CPU. `saves`: of a domain's context.
     `suspends`: of the host.
+
+    Of some it is declared that they are carried out for vCPUs or CPUs one after the other, `by_number`, and of some
+    that they `rebind` interrupts: what a device sends goes elsewhere after that.
 
     `prelude` are orders that are given before, by name with their arguments; `settle` lets the machine come to rest.
     """
@@ -43,15 +51,15 @@ class Bounds:
     emulated: int = 0
     pauses: int = 0
     unpauses: int = 0
-    attaches: int = 0
-    detaches: int = 0
-    retargets: int = 0
-    nmis: int = 0
-    swaps: int = 0
-    offlines: int = 0
-    onlines: int = 0
-    saves: int = 0
-    suspends: int = 0
+    attaches: int = _bound(by_number=True, rebinds=True)
+    detaches: int = _bound(by_number=True, rebinds=True)
+    retargets: int = _bound(by_number=True, rebinds=True)
+    nmis: int = _bound(by_number=True, rebinds=True)
+    swaps: int = _bound(by_number=True, rebinds=True)
+    offlines: int = _bound(by_number=True)
+    onlines: int = _bound(by_number=True)
+    saves: int = _bound(by_number=True)
+    suspends: int = _bound(by_number=True)
     prelude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,7 +69,17 @@ class Bounds:
 
     def numbers(self) -> dict[str, int]:
         """The bounds by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "prelude"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "prelude"}
+
+    @property
+    def by_number(self) -> bool:
+        """Whether anything happens that treats vCPUs or CPUs by number, so that they are not alike."""
+        return any(getattr(self, each.name) for each in fields(self) if each.metadata.get("by_number"))
+
+    @property
+    def rebinds(self) -> bool:
+        """Whether interrupts may come to go elsewhere."""
+        return any(getattr(self, each.name) for each in fields(self) if each.metadata.get("rebinds"))
 
     def but(self, **numbers: int) -> Bounds:
         """The same with other numbers."""

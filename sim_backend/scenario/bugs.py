@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sim_backend.logic.versions import WITH, Version
+from sim_backend.logic.versions import VERSIONS, Version
 from sim_backend.memory.errors import SimError
+
+WITH = " with "
 
 
 @dataclass(frozen=True)
@@ -312,3 +314,17 @@ def with_bugs(version: Version, names: Iterable[str]) -> Version:
         joint = ", " if WITH in changed.name else WITH
         changed = replace(changed, **dict(each.apply), name=f"{changed.name}{joint}{each.name}")
     return changed
+
+
+def version(name: str) -> Version:
+    """The version of that name: `current`, `seed`, or one of them with changes, `current with ZOO-03, no-recheck`.
+
+    Raises:
+        SimError: there is none.
+    """
+    base, _, changes = name.partition(WITH)
+    if base not in VERSIONS:
+        raise SimError(f"no version {base!r} of the logic; there are {', '.join(VERSIONS)}")
+    if not changes:
+        return VERSIONS[base]
+    return with_bugs(VERSIONS[base], [change.strip() for change in changes.split(",")])

@@ -38,11 +38,11 @@ def test_what_the_largest_hazards_break():
 )
 def test_no_reachable_state_is_called_a_bug(scenario, changes):
     chosen, version = load(scenario), with_bugs(CURRENT, changes) if changes else CURRENT
-    machine = BoundedMachine(started(chosen, version), chosen.bounds)
-    search = Search(machine.model(), symmetry=False)
+    bounded = BoundedMachine(started(chosen, version), chosen.bounds)
+    search = Search(bounded.model(), symmetry=False)
     assert search.run().exhausted
     found, inspection, count, start = {}, None, 0, time.process_time()
-    for state, there in every_state(search, machine):
+    for state, there in every_state(search, bounded.machine):
         inspection = Inspection(Simulation(there), before=inspection)
         for finding in audit(inspection.snapshot):
             if finding.severity == BUG:

@@ -13,13 +13,14 @@ Not so: memory ordering, for one CPU runs at a time, and all see a store at once
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sim_backend.logic.cpu import Cpu, interrupt_return
 from sim_backend.logic.program import FIRST, PROCEDURE, PROCEDURES, Frame
+from sim_backend.logic.services import Services
 from sim_backend.machine.event import Event as RecordedTarget
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.memory import PAGE, Memory
@@ -150,6 +151,18 @@ class Noted:
         return noted
 
 
+class Stubbed:
+    """Services of which some are stubs."""
+
+    def __init__(self, services: Services, stubs: Mapping[str, Callable[..., Any]]) -> None:
+        self._services = services
+        for name, stub in stubs.items():
+            setattr(self, name, stub)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._services, name)
+
+
 class Lockstep:
     """A machine and Xen's code.
 
@@ -179,9 +192,10 @@ class Lockstep:
         self._toucher = ""
         self._in_stub = False
         machine.layout.memory.observer = self._stored
-        machine.memory = Noted(machine.layout.memory, self._touched)  # type: ignore[assignment]
-        for name, tell in STUBBED.items():
-            setattr(machine, name, self._stub(getattr(machine, name), tell))
+        w = machine.context
+        w.memory = Noted(machine.layout.memory, self._touched)  # type: ignore[assignment]
+        stubs = {name: self._stub(getattr(w.services, name), tell) for name, tell in STUBBED.items()}
+        w.services = w.calls = Stubbed(w.services, stubs)  # type: ignore[assignment]
 
     def turn(self, act: Callable[[], RecordedTarget]) -> RecordedTarget:
         """Have the machine do one step, and Xen's code follow. Raises AssertionError if it goes another way."""

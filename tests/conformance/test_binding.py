@@ -71,9 +71,9 @@ class Bound:
     def model(self, order: str, *arguments: str | int) -> None:
         """The guest's order, until the toolstack is done with it."""
         give(self.machine, order, (NAME, 0, *arguments))
-        movers = [self.machine.toolstack, *self.machine.units]
+        movers = [self.machine.context.toolstack, *self.machine.context.units]
         while self.machine.toolstack_busy():
-            assert any(mover.turn(self.machine) for mover in movers)
+            assert any(mover.turn(self.machine.context) for mover in movers)
 
     def xen(self, gflags: int) -> None:
         """The same asked of Xen."""
@@ -93,7 +93,7 @@ class Bound:
         gflags = self.msi.pirq + self.layout.member("pirq", f"{DPCI}.gmsi.gflags")
         own = (
             *(range(at, at + PAGE) for at in (self.request, self.layout.units[0].queue)),
-            *(range(at, at + COPY) for at in (self.machine.message_buffer, self.machine.status[0])),
+            *(range(at, at + COPY) for at in (self.machine.state.message_buffer, self.machine.state.status[0])),
             *(range(gflags, gflags + 4), self.code.stack(0)),
         )
         found = []

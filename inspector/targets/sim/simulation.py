@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -53,13 +53,13 @@ class Simulation(Target):
     @property
     def busy(self) -> bool:
         """Whether things happen of themselves, so that the machine never comes to rest."""
-        return bool(getattr(self.machine, "workload", None) and self.machine.workload.busy)  # type: ignore[attr-defined]
+        return bool(getattr(self.machine, "busy", False))
 
     @property
     def beside(self) -> bool:  # type: ignore[override]
         """Whether the control domain is in the middle of something: it has no CPU here."""
-        others = (getattr(self.machine, name, None) for name in ("toolstack", "outside"))
-        return any(other.stack for other in others if other)
+        context = getattr(self.machine, "context", None)
+        return context is not None and any(other.stack for other in (context.toolstack, context.outside))
 
     @property
     def crashed(self) -> str | None:
@@ -78,7 +78,7 @@ class Simulation(Target):
         """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen."""
         self.touched()
         machine: Any = self.machine
-        return [{**asdict(event), "text": str(event)} for event in machine.events_of(count)]
+        return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
 
     unit = "steps"
 

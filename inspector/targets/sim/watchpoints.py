@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector.base.errors import TargetError
 from inspector.targets.watchpoint import StopEvent, Write
+
+if TYPE_CHECKING:
+    from sim_backend.machine.event import Event
 
 AT_ONCE = 100
 Registers = Callable[[int], Mapping[str, int]]
@@ -54,16 +57,15 @@ class Watchpoints:
                     if stored:
                         return self._trip("write", event)
                     if machine.entered and machine.entered[1] in self._hooks:
-                        return self._trip("hook", event, *machine.entered)
+                        return self._trip("hook", event, machine.entered[1])
                 if events < AT_ONCE:
                     raise TargetError(f"the simulated machine stands still: {machine.crashed or 'nothing can happen'}")
         finally:
             memory.observer = before
         return None
 
-    def _trip(self, kind: str, event: Any, actor: str = "", entered: str = "") -> StopEvent:
-        name, _, number = (actor or event.actor).partition(" ")
-        cpu = int(number) if name == "CPU" else None
+    def _trip(self, kind: str, event: Event, entered: str = "") -> StopEvent:
+        cpu = event.cpu
         known = self._registers(cpu) if cpu is not None else {}
         time = self._machine.steps - self._start
         return StopEvent(time, kind, cpu, known, entered or event.function)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sim_backend.logic.context import CPU, VCPU, LogicContext
+from sim_backend.logic.kinds import CPU_ID, NUMBER, PLACE
 from sim_backend.logic.pi.stores import list_add, lock_taken, set_nv, unlock
-from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
 
 V = FIRST
 
 
-vmx_vcpu_block = Procedure("vmx_vcpu_block", "v", "cpu", "irqs")
+vmx_vcpu_block = Procedure("vmx_vcpu_block", v=PLACE, cpu=CPU_ID, irqs=NUMBER)
 CPU_NUMBER, IRQS = FIRST + 1, FIRST + 2
 
 
 @vmx_vcpu_block.step("disables interrupts")
-def lock_list(w: LogicContext, a: Actor, f: Frame) -> Any:
+def lock_list(w: LogicContext, a: Actor, f: Frame) -> None:
     f[IRQS], a.irqs = int(a.irqs), False
 
 
 @vmx_vcpu_block.step("locks the blocking list of its CPU")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def take_list_lock(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     cpu = w.memory.u32(f[V] + w.o.processor)
     if not lock_taken(w, w.blocking_lock(cpu)):
         return WAIT
@@ -31,14 +30,14 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_vcpu_block.step("notes which lock guards its node")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def note_list_lock(w: LogicContext, a: Actor, f: Frame) -> None:
     own = w.virtual(w.blocking_lock(f[CPU_NUMBER]))
     seen = w.memory.cmpxchg_u64(f[V] + w.o.node_lock, 0, own)
     w.effect = (VCPU, f[V], "pi_blocking.lock", seen, seen or own)
 
 
 @vmx_vcpu_block.step("appends itself to the list")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def append_to_list(w: LogicContext, a: Actor, f: Frame) -> None:
     memory, o = w.memory, w.o
     node, head = f[V] + o.node, w.blocking_list(f[CPU_NUMBER])
     last = memory.u64(head + o.list_prev)
@@ -47,7 +46,7 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_vcpu_block.step("unlocks the list")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def release_list_lock(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     unlock(w, w.blocking_lock(f[CPU_NUMBER]))
     a.irqs = bool(f[IRQS])
     w.effect = (CPU, f[CPU_NUMBER], "blocking list locked", 1, 0)
@@ -55,12 +54,12 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_vcpu_block.step("lets posts send the wakeup vector")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def nv_last(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     set_nv(w, f[V], w.memory.u8(w.pi_wakeup_vector))
     return DONE
 
 
 @vmx_vcpu_block.step("lets posts send the wakeup vector, before it is on a list")
-def nv_first(w: LogicContext, a: Actor, f: Frame) -> Any:
+def nv_first(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     set_nv(w, f[V], w.memory.u8(w.pi_wakeup_vector))
     return lock_list

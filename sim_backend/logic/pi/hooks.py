@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sim_backend.logic.context import DOMAIN, VCPU, LogicContext
+from sim_backend.logic.kinds import NUMBER, PLACE
 from sim_backend.logic.pi.resume import vmx_pi_unblock_vcpu
-from sim_backend.logic.program import DONE, FIRST, Actor, Frame, Procedure
+from sim_backend.logic.program import DONE, FIRST, Actor, Frame, Outcome, Procedure
 
 PI_CSW_FROM, PI_CSW_TO = 1, 2
 """`pi_ops.flags`: the switch hooks are installed."""
@@ -14,7 +13,7 @@ NDST_MARKER = (1 << 32) - 1
 """APIC_INVALID_DEST: the hooks never saw this descriptor."""
 
 
-vmx_pi_hooks_assign = Procedure("vmx_pi_hooks_assign", "d", "v")
+vmx_pi_hooks_assign = Procedure("vmx_pi_hooks_assign", d=NUMBER, v=PLACE)
 D, V = FIRST, FIRST + 1
 
 
@@ -31,20 +30,20 @@ def set_block_hook(w: LogicContext, d: int, function: int) -> None:
 
 
 @vmx_pi_hooks_assign.step("does nothing unless posting is on and the domain is an HVM one")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def check_assign_applies(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     if not w.memory.u8(w.iommu_intpost) or not w.is_hvm(f[D]):
         return DONE
     return None if w.version.assign_in_order else all_block
 
 
 @vmx_pi_hooks_assign.step("installs the switch hooks")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def install_switch_hooks(w: LogicContext, a: Actor, f: Frame) -> None:
     set_hooks(w, f[D], PI_CSW_FROM | PI_CSW_TO)
     f[V] = w.first_vcpu(f[D])
 
 
 @vmx_pi_hooks_assign.step("gives a descriptor that the hooks never saw its NDST")
-def repair_ndst(w: LogicContext, a: Actor, f: Frame) -> Any:
+def repair_ndst(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     memory, o, v = w.memory, w.o, f[V]
     if not v:
         return None
@@ -58,47 +57,47 @@ def repair_ndst(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_pi_hooks_assign.step("installs the block and resume hooks")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def install_block_hook(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     set_block_hook(w, f[D], w.block_function)
     return DONE
 
 
 @vmx_pi_hooks_assign.step("installs the block and resume hooks, first of all")
-def all_block(w: LogicContext, a: Actor, f: Frame) -> Any:
+def all_block(w: LogicContext, a: Actor, f: Frame) -> None:
     set_block_hook(w, f[D], w.block_function)
 
 
 @vmx_pi_hooks_assign.step("installs the switch-out hook")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def install_switch_out(w: LogicContext, a: Actor, f: Frame) -> None:
     set_hooks(w, f[D], w.memory.u32(f[D] + w.o.pi_flags) | PI_CSW_FROM)
 
 
 @vmx_pi_hooks_assign.step("installs the switch-in hook")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def install_switch_in(w: LogicContext, a: Actor, f: Frame) -> None:
     set_hooks(w, f[D], w.memory.u32(f[D] + w.o.pi_flags) | PI_CSW_TO)
 
 
-vmx_pi_hooks_deassign = Procedure("vmx_pi_hooks_deassign", "d", "v")
+vmx_pi_hooks_deassign = Procedure("vmx_pi_hooks_deassign", d=NUMBER, v=PLACE)
 
 
 @vmx_pi_hooks_deassign.step("does nothing unless posting is on and the domain is an HVM one")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def check_deassign_applies(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     return None if w.memory.u8(w.iommu_intpost) and w.is_hvm(f[D]) else DONE
 
 
 @vmx_pi_hooks_deassign.step("pauses the domain")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def pause_for_deassign(w: LogicContext, a: Actor, f: Frame) -> None:
     if w.version.deassign_cleans_up:
-        w.domain_pause(a, f[D])
+        w.calls.domain_pause(a, f[D])
 
 
 @vmx_pi_hooks_deassign.step("removes the block and resume hooks")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def remove_block_hook(w: LogicContext, a: Actor, f: Frame) -> None:
     set_block_hook(w, f[D], 0)
 
 
 @vmx_pi_hooks_deassign.step("removes the switch-out hook; the switch-in hook stays, to clear SN")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def keep_switch_in_only(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     if not w.version.keeps_switch_in:
         return drop_from
     set_hooks(w, f[D], PI_CSW_TO)
@@ -107,7 +106,7 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_pi_hooks_deassign.step("restores a descriptor and takes its vCPU off its list")
-def clean_up(w: LogicContext, a: Actor, f: Frame) -> Any:
+def clean_up(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     v = f[V]
     if not v:
         return None
@@ -117,18 +116,18 @@ def clean_up(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @vmx_pi_hooks_deassign.step("unpauses the domain")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
-    w.domain_unpause(a, f[D])
+def unpause_after_deassign(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    w.calls.domain_unpause(a, f[D])
     return DONE
 
 
 @vmx_pi_hooks_deassign.step("removes the switch-out hook")
-def drop_from(w: LogicContext, a: Actor, f: Frame) -> Any:
+def drop_from(w: LogicContext, a: Actor, f: Frame) -> None:
     set_hooks(w, f[D], w.memory.u32(f[D] + w.o.pi_flags) & ~PI_CSW_FROM)
 
 
 @vmx_pi_hooks_deassign.step("removes the switch-in hook")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def remove_switch_in(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     set_hooks(w, f[D], w.memory.u32(f[D] + w.o.pi_flags) & ~PI_CSW_TO)
     f[V] = w.first_vcpu(f[D])
     return clean_up if w.version.deassign_cleans_up else DONE

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sim_backend.logic.context import ENTRY, U64, LogicContext
+from sim_backend.logic.context import ENTRY, LogicContext
+from sim_backend.logic.kinds import FIXED, NUMBER
 from sim_backend.logic.pi.stores import lock_taken, unlock
-from sim_backend.logic.program import FIRST, WAIT, Actor, Frame, Procedure
+from sim_backend.logic.program import FIRST, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.packing import packed
 from structs.irte import POSTED, REMAPPED
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 
-U32 = (1 << 32) - 1
+U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 
 
-msi_msg_write_remap_rte = Procedure("msi_msg_write_remap_rte", "msi_desc", "msg", "unit", "irqs", "posting", "high")
+msi_msg_write_remap_rte = Procedure(
+    "msi_msg_write_remap_rte", msi_desc=FIXED, msg=FIXED, unit=NUMBER, irqs=NUMBER, posting=NUMBER, high=FIXED
+)
 MSI, MESSAGE, UNIT, IRQS, POSTING, HIGH = range(FIRST, FIRST + 6)
 
 DIRECT_SOURCE = (1, 2, 3, 6)
@@ -75,19 +76,19 @@ def scribbled_entry(w: LogicContext, msi_desc: int, message: int, entry: int) ->
 
 
 @msi_msg_write_remap_rte.step("finds the device's unit, and disables interrupts")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def find_unit(w: LogicContext, a: Actor, f: Frame) -> None:
     f[UNIT] = w.layout.unit_of(w.source_id(w.physical(w.memory.u64(f[MSI] + w.o.msi_dev))))
     f[IRQS], a.irqs = int(a.irqs), False
     a.result = 0
 
 
 @msi_msg_write_remap_rte.step("locks the unit's table")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def take_table_lock(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     return None if lock_taken(w, w.table_lock(f[UNIT])) else WAIT
 
 
 @msi_msg_write_remap_rte.step("writes the remapping entry, 16 bytes at once")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def write_entry(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     memory, o, message = w.memory, w.o, f[MESSAGE]
     index = memory.u32(f[MSI] + o.msi_index)
     if index >> 31:
@@ -107,7 +108,8 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
     memory.set_u32(message + o.msg_data, 0)
     if not w.version.entry_at_once:
         f[HIGH] = new >> 64
-        return write_low(w, f, entry, old, new)
+        write_low(w, f, entry, old, new)
+        return None
     memory.cmpxchg_u128(entry, old, new)
     w.effect = (ENTRY, f[UNIT] << 16 | index, "IRTE", old, new)
     return note
@@ -121,7 +123,7 @@ def write_low(w: LogicContext, f: Frame, entry: int, old: int, new: int) -> None
 
 
 @msi_msg_write_remap_rte.step("writes the high half of the remapping entry")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def write_high_half(w: LogicContext, a: Actor, f: Frame) -> None:
     index = w.memory.u32(f[MSI] + w.o.msi_index)
     entry = w.layout.irte(f[UNIT], index)
     old = int.from_bytes(w.memory.read(entry, 16), "little")
@@ -130,32 +132,32 @@ def _(w: LogicContext, a: Actor, f: Frame) -> Any:
 
 
 @msi_msg_write_remap_rte.step("notes that the entry is initialised")
-def note(w: LogicContext, a: Actor, f: Frame) -> Any:
+def note(w: LogicContext, a: Actor, f: Frame) -> None:
     w.memory.set_u8(f[MSI] + w.o.msi_initialized, 1)
 
 
 @msi_msg_write_remap_rte.step("invalidates the unit's cache of it")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
-    w.flush_iec(a, f[UNIT], w.memory.u32(f[MSI] + w.o.msi_index))
+def flush_entry_cache(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.calls.flush_iec(a, f[UNIT], w.memory.u32(f[MSI] + w.o.msi_index))
 
 
 @msi_msg_write_remap_rte.step("unlocks the unit's table")
-def unlock_table(w: LogicContext, a: Actor, f: Frame) -> Any:
+def unlock_table(w: LogicContext, a: Actor, f: Frame) -> None:
     unlock(w, w.table_lock(f[UNIT]))
     a.irqs = bool(f[IRQS])
 
 
-vmx_pi_update_irte = Procedure("vmx_pi_update_irte", "msi_desc", "pi_desc", "gvec", "msg")
+vmx_pi_update_irte = Procedure("vmx_pi_update_irte", msi_desc=FIXED, pi_desc=FIXED, gvec=FIXED, msg=FIXED)
 
 
 @vmx_pi_update_irte.step("notes descriptor and guest vector with the MSI")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def note_descriptor(w: LogicContext, a: Actor, f: Frame) -> None:
     msi_desc, pi_desc, gvec = f[FIRST : FIRST + 3]
     w.memory.set_u64(msi_desc + w.o.msi_pi_desc, w.virtual(pi_desc) if pi_desc else 0)
     w.memory.set_u8(msi_desc + w.o.msi_gvec, gvec)
 
 
 @vmx_pi_update_irte.step("has the remapping entry written")
-def _(w: LogicContext, a: Actor, f: Frame) -> Any:
+def have_entry_written(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(msi_msg_write_remap_rte, f[FIRST], f[FIRST + 3])
     a.stack[-1][POSTING] = 1

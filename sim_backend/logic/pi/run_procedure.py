@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sim_backend.layout.layout import Layout
+from sim_backend.logic.addresses import areas
 from sim_backend.logic.context import LogicContext
-from sim_backend.logic.program import PROCEDURES, Actor
+from sim_backend.logic.program import PROCEDURES, Actor, ActorId, ActorKind
+from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.memory.errors import SimError
 
@@ -47,22 +49,18 @@ class Outcome:
         return [event for event in self.events if not isinstance(event, Store)]
 
 
-class _Alone(LogicContext):
-    """A world in which the calls that leave the procedures are only noted."""
+class _Noted:
+    """Calls that are only noted."""
 
-    def __init__(self, layout: Layout, version: Version, random: Callable[[], int]) -> None:
-        super().__init__(layout, version)
+    def __init__(self, w: LogicContext) -> None:
+        self.w = w
         self.events: list[Store | Call] = []
-        self.random = random
-
-    def get_random(self) -> int:
-        return self.random()
 
     def softirq_pending(self, cpu: int) -> int:
-        return self.memory.u32(self.layout.irq_stat(cpu))
+        return self.w.memory.u32(self.w.layout.irq_stat(cpu))
 
     def test_and_set_softirq(self, cpu: int, number: int) -> bool:
-        return self.memory.test_and_set_bit(self.layout.irq_stat(cpu), number)
+        return self.w.memory.test_and_set_bit(self.w.layout.irq_stat(cpu), number)
 
     def raise_softirq(self, actor: Actor, number: int) -> None:
         self.events.append(("raise_softirq", actor.cpu, number))
@@ -77,8 +75,8 @@ class _Alone(LogicContext):
         self.events.append(("ack_APIC_irq", actor.cpu, 0))
 
     def count_irq(self, actor: Actor) -> None:
-        place = self.layout.percpu(actor.cpu, "irq_count")
-        self.memory.set_u32(place, self.memory.u32(place) + 1 & 0xFFFF_FFFF)
+        place = self.w.layout.percpu(actor.cpu, "irq_count")
+        self.w.memory.set_u32(place, self.w.memory.u32(place) + 1 & 0xFFFF_FFFF)
 
     def vcpu_wake(self, actor: Actor, vcpu: int) -> None:
         self.events.append(("vcpu_wake", vcpu, 0))
@@ -91,6 +89,30 @@ class _Alone(LogicContext):
 
     def flush_iec(self, actor: Actor, unit: int, index: int) -> None:
         self.events.append(("iommu_flush_iec_index", unit, index))
+
+
+class _Given:
+    """Choices that somebody else makes."""
+
+    def __init__(self, random: Callable[[], int]) -> None:
+        self.random = random
+
+    def below(self, limit: int) -> int:
+        return self.random() % limit
+
+    def happens(self, rate: int) -> bool:
+        return False
+
+
+def _context(layout: Layout, version: Version, random: Callable[[], int]) -> tuple[LogicContext, _Noted]:
+    """A machine of which there is nothing but memory, and the list of the CPUs that are online."""
+    state = State.switched_on(layout.config.cpus, 0, False)
+    state.online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
+    state.areas = areas(layout)
+    w = LogicContext(layout, version, state, _Given(random))
+    w.refresh()
+    w.calls = noted = _Noted(w)
+    return w, noted
 
 
 def run_procedure(
@@ -120,18 +142,18 @@ def run_procedure(
     """
     if name not in PROCEDURES:
         raise SimError(f"no procedure {name!r}")
-    world = _Alone(layout, version, random)
-    actor = Actor(f"CPU {cpu}", cpu)
-    actor.current = layout.physical(layout.memory.u64(layout.cpu_info(cpu) + world.o.current_vcpu))
+    w, noted = _context(layout, version, random)
+    actor = Actor(ActorId(ActorKind.CPU, cpu), f"CPU {cpu}", cpu)
+    actor.current = layout.physical(layout.memory.u64(layout.cpu_info(cpu) + w.o.current_vcpu))
     actor.in_irq = layout.memory.u32(layout.irq_stat(cpu) + LOCAL_IRQ_COUNT) if in_irq is None else int(in_irq)
     actor.irqs = not actor.in_irq
     actor.call(PROCEDURES[name], *arguments)
-    observer, layout.memory.observer = layout.memory.observer, lambda *store: world.events.append(Store(*store))
+    observer, layout.memory.observer = layout.memory.observer, lambda *store: noted.events.append(Store(*store))
     try:
         for _ in range(limit):
             if not actor.stack:
-                return Outcome(actor.result, world.events)
-            if not actor.advance(world):
+                return Outcome(actor.result, noted.events)
+            if not actor.advance(w):
                 raise SimError(f"{name} waits for a lock that nobody will release")
     finally:
         layout.memory.observer = observer

@@ -60,9 +60,11 @@ def set_bit(w: LogicContext, v: int, name: str, bit: int) -> None:
     w.effect = (VCPU, v, name, int(w.memory.test_and_set_bit(v + w.o.control, bit)), 1)
 
 
-def clear_bit(w: LogicContext, v: int, name: str, bit: int) -> None:
-    """A locked clear of a bit of the descriptor's control word."""
-    w.effect = (VCPU, v, name, int(w.memory.test_and_clear_bit(v + w.o.control, bit)), 0)
+def clear_bit(w: LogicContext, v: int, name: str, bit: int) -> bool:
+    """A locked clear of a bit of the descriptor's control word; whether it was set."""
+    was = w.memory.test_and_clear_bit(v + w.o.control, bit)
+    w.effect = (VCPU, v, name, int(was), 0)
+    return was
 
 
 def set_nv(w: LogicContext, v: int, vector: int) -> None:

@@ -62,7 +62,7 @@ def machine(cpus, vcpus, vectors=1):
 def stranded():
     """d1v0 is preempted; its device posts while SN suppresses notifications; it runs again, and nothing tells it."""
     made = Maker(machine(cpus=1, vcpus=2))
-    assert made.machine.vcpu("d1v0") in made.machine.scheduled
+    assert made.machine.vcpu("d1v0") in made.machine.state.scheduled
     made.order("preempt", "d1v0")
     made.one_by_one()
     made.order("post", "00:03.0", 0)

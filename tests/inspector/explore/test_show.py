@@ -17,7 +17,7 @@ from inspector.capture.inspection import Inspection
 from inspector.explore.document import document
 from inspector.explore.page import history as page
 from inspector.explore.show import show, tell
-from inspector.explore.steps import ENVIRONMENT, actors, read
+from inspector.explore.steps import actors, read
 from inspector.explore.table import blocks, groups
 from inspector.explore.trace_events import hits, to_perfetto
 from inspector.targets.sim.simulation import Simulation, read_history
@@ -63,7 +63,7 @@ def test_the_committed_history_is_what_the_machine_does_today(stranded):
 def test_each_step_is_the_machines(history, reading):
     assert [step.number for step in reading.steps] == list(range(1, len(history.moves) + 1))
     for step, move in zip(reading.steps, history.moves, strict=True):
-        assert step.actor == (move.turn or ENVIRONMENT)
+        assert step.actor == (move.turn or "environment")
         if move.order:
             assert (step.function, step.action) == (move.order, " ".join(map(str, move.arguments)))
 
@@ -144,11 +144,11 @@ def test_a_crash_is_shown():
     history = MAKERS["woken"]()
     machine = history.machine()
     # Nothing crashes by itself: its memory is written over as the history begins.
-    head = machine.blocking_list(0)
+    head = machine.context.blocking_list(0)
     for move in history.moves:
         machine.perform(move)
     machine.memory.set_u64(head + machine.o.list_next, 0xDEAD_0000_0000)
-    machine.cpus[0].lapic.request(machine.memory.u8(machine.pi_wakeup_vector))
+    machine.cpus[0].lapic.request(machine.memory.u8(machine.context.pi_wakeup_vector))
 
     def replay():
         copy = machine.copy()

@@ -15,13 +15,16 @@ from sim_backend.explore.properties import PROPERTIES, could_wake, pending
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.search import Search
 from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.explore.tracked_actors import QUEUE, RESULT
+from sim_backend.explore.tracked_actors import DOING
 from sim_backend.explore.view import Shared, View
 from sim_backend.logic.store_buffers import NOBODY
-from sim_backend.logic.versions import CURRENT, version
+from sim_backend.logic.versions import CURRENT
 from sim_backend.machine.history import History, started
+from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import load, parse
 
+RESULT = 1
+"""Where it is in what an actor does."""
 REPAIRED = "current with repair-wake-all"
 PLAIN_READ = "current with repair-wake-all, sync-plain-read"
 LOST = "no lost wakeup"
@@ -53,7 +56,7 @@ def states(search, numbers):
 
 def without_result(key, value):
     """What an actor does, without the result of what it has done last."""
-    acts = isinstance(key, str) and isinstance(value, tuple) and len(value) == QUEUE + 1
+    acts = isinstance(key, tuple) and key[1] == DOING
     return (*value[:RESULT], *value[RESULT + 1 :]) if acts else value
 
 
@@ -76,7 +79,7 @@ def test_a_machine_loses_that_wakeup_as_well():
     places = [next(n for n, event in enumerate(events) if step in event) for step in steps]
     assert places == sorted(places), "the post finds the old NV, though it was stored before ON was read"
     machine = history.at()
-    assert machine.buffers == [[]]
+    assert machine.state.buffers == [[]]
     assert machine.settle() == 0
     v = machine.vcpu("d1v0")
     assert could_wake(machine, v)
@@ -118,7 +121,7 @@ def test_a_machine_gets_to_every_state_that_is_found(name):
         moves = tuple(chain.from_iterable(moves_to(search, number)))
         machine = History(load(name), version(PLAIN_READ), moves, store_buffers=True).at()
         again = TrackedMachine(machine)
-        waiting += any(machine.buffers)
+        waiting += any(machine.state.buffers)
         for key, value in state:
             if not (isinstance(key, tuple) and key[0] in ("left", "posted")):
                 assert without_result(key, again.first(key)) == value
@@ -154,38 +157,39 @@ def changed(search, numbers):
 
 
 def test_a_step_among_its_own_looks_at_the_buffer_and_no_more():
-    machine = bounded_machine("h-l")
+    machine = bounded_machine("h-l").machine
     view = View(Fields(machine.first))
     view.show(np.zeros(1, np.uint64))
     machine.show(view)
-    memory, place = machine.memory, machine.message_buffer
+    memory, place = machine.memory, machine.state.message_buffer
     memory.cpu = 0
-    view.own = {("buffer", 0)}
+    view.own = {("machine", "buffers", 0)}
     assert memory.u32(place) != 5
-    machine.fence()
+    machine.memory.fence()
     with pytest.raises(Shared):
         memory.set_u32(place, 5)
     view.own = None
     memory.set_u32(place, 5)
-    view.own = {("buffer", 0)}
+    view.own = {("machine", "buffers", 0)}
     assert memory.u32(place) == 5
     with pytest.raises(Shared):
-        machine.fence()
-    assert machine.buffer(0) == [(place, 4, 5)]
+        machine.memory.fence()
+    assert machine.state.buffers[0] == [(place, 4, 5)]
     view.own = None
-    machine.fence()
+    machine.memory.fence()
     memory.cpu = NOBODY
-    assert (memory.u32(place), machine.buffer(0)) == (5, [])
+    assert (memory.u32(place), machine.state.buffers[0]) == (5, [])
 
 
 @pytest.mark.parametrize("buffers", [False, True])
 def test_the_buffers_are_actors_and_nothing_is_renamed(buffers):
-    machine = bounded_machine("two-blocked", buffers=buffers)
+    scenario = bounded_machine("two-blocked", buffers=buffers)
+    machine = scenario.machine
     drains = [f"store buffer of CPU {cpu}" for cpu in range(len(machine.cpus))] if buffers else []
-    actions = [action for action in machine.model().actions if action.name.startswith("store buffer")]
+    actions = [action for action in scenario.model().actions if action.name.startswith("store buffer")]
     assert [action.name for action in actions] == drains
     assert all(action.progress for action in actions)
-    assert not (buffers and renamings(machine))
+    assert not (buffers and renamings(machine, scenario.bounds))
 
 
 def test_who_has_no_buffers_pays_nothing():

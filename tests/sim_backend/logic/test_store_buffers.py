@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.logic.store_buffers import NOBODY, BufferedMemory
-from sim_backend.logic.versions import version
 from sim_backend.machine.history import History
 from sim_backend.machine.invariants import applicable, problems
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import Memory
+from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import BUNDLED, load
 
 DEVICE, CPU, BUFFER = "device 00:03.0", "CPU 0", "store buffer of CPU 0"
@@ -45,7 +45,7 @@ def test_a_cpu_sees_its_own_stores_at_once_and_others_later(memory):
     assert (memory.u32(0x100), memory.u64(0x0FE), memory.read(0x101, 2)) == (0x1122AA44, 0x1122AA44_0000, b"\xaa\x22")
     assert by(memory, 1).u32(0x100) == by(memory, NOBODY).u32(0x100) == 0
     memory.drain(0)
-    assert (memory.u32(0x100), memory.machine.buffers[0]) == (0x11223344, [(0x101, 1, 0xAA)])
+    assert (memory.u32(0x100), memory.state.buffers[0]) == (0x11223344, [(0x101, 1, 0xAA)])
     assert by(memory, 0).u32(0x100) == 0x1122AA44
 
 
@@ -64,7 +64,7 @@ def test_a_locked_operation_comes_after_all_stores(memory, locked):
     by(memory, 0).set_u64(0x100, 1)
     memory.write(0x110, bytes(range(20)))
     locked(memory)
-    assert memory.machine.buffers == [[], []]
+    assert memory.state.buffers == [[], []]
     assert by(memory, 1).read(0x100, 36) == (1).to_bytes(16, "little") + bytes(range(20))
 
 
@@ -72,7 +72,7 @@ def test_a_store_to_nowhere_is_refused_at_once(memory):
     for wrong in (lambda m: m.set_u8(0x5000, 1), lambda m: m.set_u8(0x100, 256), lambda m: m.write(0x1FFF, b"12")):
         with pytest.raises(SimError):
             wrong(by(memory, 0))
-    assert memory.machine.buffers == [[], []]
+    assert memory.state.buffers == [[], []]
 
 
 @given(st.lists(st.tuples(st.integers(0, 24), st.sampled_from((1, 2, 4, 8)), st.integers(0, 255)), max_size=12))
@@ -96,17 +96,17 @@ def test_one_cpu_alone_cannot_tell(stores):
 @pytest.mark.parametrize("logic", ["current", "current with sync-plain-read"])
 def test_machines_run_copy_and_are_saved_with_them(tmp_path, name, logic):
     machine = Machine(load(name), logic, seed=3, store_buffers=True)
-    chosen = applicable(machine.version, machine.workload)
+    chosen = applicable(machine.version, machine.context.workload)
     for _ in range(300):
         machine.run(13)
         assert list(problems(machine, chosen)) == []
-    while not any(machine.buffers):
+    while not any(machine.state.buffers):
         machine.run(1)
     copy = machine.copy()
     assert copy.digest() == machine.digest()
     machine.save(tmp_path / "machine")
     again = Machine.load(tmp_path / "machine")
-    assert (again.store_buffers, again.buffers, again.digest()) == (True, machine.buffers, machine.digest())
+    assert (again.store_buffers, again.state.buffers, again.digest()) == (True, machine.state.buffers, machine.digest())
     before = machine.digest()
     for other in (copy, again):
         other.run(900)
@@ -118,17 +118,17 @@ def test_machines_run_copy_and_are_saved_with_them(tmp_path, name, logic):
 def test_a_store_that_waits_is_a_part_of_the_digest():
     machine = Machine(load("h-l"), store_buffers=True)
     machine.settle()
-    machine.buffers[0].append((0x1000, 8, 1))
+    machine.state.buffers[0].append((0x1000, 8, 1))
     other = machine.copy()
     assert other.digest() == machine.digest()
-    other.buffers[0][0] = (0x1000, 8, 2)
+    other.state.buffers[0][0] = (0x1000, 8, 2)
     assert other.digest() != machine.digest()
 
 
 def test_nobody_has_one_unless_asked():
     machine = Machine(load("one-device"))
     assert type(machine.memory) is Memory
-    assert machine.buffers == machine.drains == []
+    assert machine.state.buffers == machine.context.drains == []
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_a_plain_load_of_on_overtakes_the_store_of_nv(logic, buffers, asleep):
     assert ("bit 0xf2" in sent) == asleep, "the notification vector, though NV was stored"
     machine.settle()
     v = machine.vcpu("d1v0")
-    assert machine.buffers in ([], [[]])
+    assert machine.state.buffers in ([], [[]])
     blocked = bool(machine.memory.u32(v + machine.o.pause_flags) & 1)
-    assert (blocked, machine.highest_virtual(v) >= 0 and blocked) == (asleep, asleep)
+    assert (blocked, machine.context.guests.highest_virtual(v) >= 0 and blocked) == (asleep, asleep)
 
 
 def _until(machine, actor, words):
@@ -172,7 +172,7 @@ def test_a_buffer_lets_go_in_order():
     machine.settle()
     machine.block("d1v0")
     _until(machine, CPU, "lets posts send the wakeup vector")
-    stores = list(machine.buffers[0])
+    stores = list(machine.state.buffers[0])
     assert [size for _, size, _ in stores][-2:] == [2, 1], "the lock is released, then NV is stored"
     for left in range(len(stores) - 1, -1, -1):
         event = machine.perform(Move(turn=BUFFER))
@@ -188,4 +188,4 @@ def test_a_history_with_them_is_done_again():
     history = History(load("h-l"), version("current with sync-plain-read"), tuple(moves), store_buffers=True)
     events = [str(event) for _, event in history.replay()]
     assert events[-1].startswith("store buffer of CPU 0: store buffer: a store of ")
-    assert history.at().buffers == history.at().buffers != [[]]
+    assert history.at().state.buffers == history.at().state.buffers != [[]]

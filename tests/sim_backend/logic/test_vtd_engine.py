@@ -8,7 +8,8 @@ from inspector.capture.capture import take
 from inspector.capture.inspection import Inspection
 from inspector.targets.sim.simulation import Simulation
 from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
-from sim_backend.logic.vtd_engine import Lapic, clear_faults, flush_entry
+from sim_backend.logic.lapic import Lapic
+from sim_backend.logic.vtd_engine import clear_faults, flush_entry
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import Scenario
 from structs.faults import FRCD
@@ -44,7 +45,7 @@ def set_entry(machine, record=POSTED, **values):
     """Write an entry's fields, as software would: and have the unit forget what it cached."""
     fields = {name: value for name, value in entry(machine).items() if name in record.by_name}
     machine.memory.write(machine.layout.irte(0, msi(machine).index), record.build(fields | values))
-    machine.iec.clear()
+    machine.state.iec.clear()
 
 
 def set_descriptor(machine, **values):
@@ -139,7 +140,7 @@ def test_the_destination_must_have_the_units_form(machine):
 @pytest.mark.parametrize(("reserved_first", "reason"), [(False, 0x26), (True, 0x24)])
 def test_the_place_of_the_reserved_check_is_a_parameter(machine, reserved_first, reason):
     set_entry(machine, sid=0x20, rsvd_7_2=1)
-    machine.reserved_first = reserved_first
+    machine.state.reserved_first = reserved_first
     machine.post("00:03.0")
     machine.settle()
     assert [found for found, *_ in faults(machine)] == [reason]
@@ -147,7 +148,7 @@ def test_the_place_of_the_reserved_check_is_a_parameter(machine, reserved_first,
 
 def test_a_unit_that_cannot_post_faults_on_a_posted_entry(machine):
     """With CAP.PI=0, IM is itself reserved."""
-    machine.remapping[0].posting = False
+    machine.context.remapping[0].posting = False
     machine.post("00:03.0")
     machine.settle()
     assert [reason for reason, *_ in faults(machine)] == [0x24]
@@ -155,14 +156,14 @@ def test_a_unit_that_cannot_post_faults_on_a_posted_entry(machine):
 
 def test_fault_records_fill_up_and_overflow(machine):
     set_entry(machine, sid=0x20)
-    count = machine.remapping[0].faults
+    count = machine.context.remapping[0].faults
     for _ in range(count + 1):
         machine.post("00:03.0")
     machine.settle()
     status = machine.memory.u32(machine.layout.register(0, "FSTS"))
     assert len(faults(machine)) == count
     assert status == 0b11, "overflow, pending, first record 0"
-    clear_faults(machine, machine.remapping[0])
+    clear_faults(machine.context, machine.context.remapping[0])
     assert faults(machine) == []
     machine.post("00:03.0")
     machine.settle()
@@ -194,22 +195,22 @@ def test_the_unit_uses_its_cached_entry_until_it_is_invalidated(machine):
     machine.settle()
     head, tail = (machine.memory.u64(machine.layout.register(0, name)) for name in ("IQH", "IQT"))
     assert head == tail != 0
-    assert (0, msi(machine).index) not in machine.iec
+    assert (0, msi(machine).index) not in machine.state.iec
 
 
 def test_an_invalidation_waits_for_messages_that_went_through_the_entry(machine):
     """VT-d 6.5.5: what was fetched before is posted before the invalidation completes. Other entries do not matter."""
-    unit, device = machine.units[0], machine.devices[DEVICE]
+    unit, device = machine.context.units[0], machine.context.devices[DEVICE]
     place = machine.layout.register(0, "IQH")
     for sent, invalidated, waits in ((0, 0, True), (1, 0, False)):
         machine.post("00:03.0", sent)
         machine.order(flush_entry, 0, msi(machine, invalidated).index)
-        assert device.turn(machine), "the entry is fetched"
-        assert machine.toolstack.turn(machine), "the invalidation is queued"
+        assert device.turn(machine.context), "the entry is fetched"
+        assert machine.context.toolstack.turn(machine.context), "the invalidation is queued"
         head = machine.memory.u64(place)
-        assert unit.turn(machine) != waits
+        assert unit.turn(machine.context) != waits
         assert (machine.memory.u64(place) == head) == waits
-        while device.turn(machine):
+        while device.turn(machine.context):
             pass
         machine.settle()
         assert machine.memory.u64(place) != head
@@ -226,7 +227,7 @@ def test_a_fault_record_is_as_the_specification_draws_it(machine):
 
 
 def test_a_local_apic(machine):
-    lapic = Lapic(machine.layout, 0)
+    lapic = Lapic.of(machine.layout.memory, 0)
     assert lapic.request(0x41) == 0
     assert lapic.request(0x41) == 1
     lapic.request(0x45)
@@ -238,5 +239,5 @@ def test_a_local_apic(machine):
     lapic.acknowledge(0x51)
     assert (lapic.end_of_interrupt(), lapic.end_of_interrupt(), lapic.end_of_interrupt()) == (0x51, 0x45, -1)
     assert lapic.deliverable() == 0x41
-    again = Lapic(machine.layout, 0)
+    again = Lapic.of(machine.layout.memory, 0)
     assert (again.irr, again.isr) == (lapic.irr, lapic.isr) == (1 << 0x41, 0)

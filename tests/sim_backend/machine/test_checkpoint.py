@@ -22,8 +22,9 @@ def test_a_saved_machine_resumes_to_the_same_bytes(tmp_path, name, version):
     machine.save(tmp_path / "machine")
     again = Machine.load(tmp_path / "machine")
     assert again.digest() == machine.digest()
-    for name in ("steps", "version", "workload"):
+    for name in ("steps", "version"):
         assert getattr(again, name) == getattr(machine, name)
+    assert again.context.workload == machine.context.workload
     machine.run(2500)
     again.run(2500)
     assert again.memory == machine.memory
@@ -64,7 +65,7 @@ def test_orders_that_wait_are_saved(tmp_path):
     machine.settle()
     again.settle()
     assert again.digest() == machine.digest()
-    assert again.online == [0]
+    assert again.state.online == [0]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_backend.layout.config import LayoutConfig
+from sim_backend.logic.chance import Drawn
 from sim_backend.logic.versions import CURRENT, VERSIONS
 from sim_backend.machine.history import History, Move, parse, read, started
 from sim_backend.machine.moves import ORDERS
@@ -24,15 +25,15 @@ STEPS = 400
 def recorded(scenario, version, randomly, store_buffers=False):
     """A run in which anybody moves and any order is given, and its moves."""
     machine = started(scenario, version, store_buffers)
-    machine.draw = machine.random = randomly.getrandbits(64)
+    machine.state.draw = machine.state.random = randomly.getrandbits(64)
     moves, drawn = [], []
-    draw = machine.get_random
 
-    def noted():
-        drawn.append(draw())
-        return drawn[-1]
+    class Noted(Drawn):
+        def bits(self):
+            drawn.append(super().bits())
+            return drawn[-1]
 
-    machine.get_random = noted
+    machine.context.chance = Noted(machine.state)
     for _ in range(STEPS):
         if randomly.random() < 0.06:
             move = any_order(machine, randomly)
@@ -51,7 +52,7 @@ def recorded(scenario, version, randomly, store_buffers=False):
 
 def any_order(machine, randomly):
     vcpu = randomly.choice([machine.vcpu_name(v) for v in machine.names])
-    device = randomly.choice([actor.name.split()[1] for actor in machine.devices.values()])
+    device = randomly.choice([actor.name.split()[1] for actor in machine.context.devices.values()])
     cpu = randomly.randrange(len(machine.cpus))
     return randomly.choice(
         [
@@ -94,7 +95,8 @@ def the_same(machine, history):
     assert again.memory == machine.memory
     # What chance did is in the moves; the generator that it came from had no part in the replay. Nor had the turns in
     # which somebody only found that there is nothing to do: when both have come to rest, these have been had by all.
-    again.draw, again.random, again.background = machine.draw, machine.random, machine.background
+    for name in ("draw", "random", "background"):
+        setattr(again.state, name, getattr(machine.state, name))
     assert again.settle() == machine.settle()
     assert again.memory == machine.memory
     assert machine.crashed or again.digest() == machine.digest()
@@ -149,19 +151,19 @@ def test_choices_decide_what_the_logic_draws():
     for choice in (0, 1, 2):
         machine = started(scenario, CURRENT)
         machine.perform(Move(order="offline", arguments=(1,)))
-        random = machine.random
+        random = machine.state.random
         for _ in range(3):
             machine.perform(Move(turn="toolstack", choices=(choice,)))
-        assert machine.random == random
-        went[choice] = machine.migrating[machine.vcpu("d1v1")]
+        assert machine.state.random == random
+        went[choice] = machine.state.migrating[machine.vcpu("d1v1")]
     assert went == {0: 0, 1: 2, 2: 3}
 
 
 def test_a_crash_is_told_and_is_the_last_move():
     machine = started(load("idle"), CURRENT)
-    machine.memory.set_u64(machine.blocking_list(0) + machine.o.list_next, 0xDEAD_0000_0000)
+    machine.memory.set_u64(machine.context.blocking_list(0) + machine.o.list_next, 0xDEAD_0000_0000)
     machine.perform(Move(order="deliver", arguments=("d1v0", 0x55)))
-    machine.cpus[0].lapic.request(machine.memory.u8(machine.pi_wakeup_vector))
+    machine.cpus[0].lapic.request(machine.memory.u8(machine.context.pi_wakeup_vector))
     told = [machine.perform(Move(turn="CPU 0")) for _ in range(4)]
     assert (told[-1].function, told[-1].number) == ("pi_wakeup_interrupt", told[-2].number + 1)
     assert told[-1].action.startswith("cannot go on: ")

@@ -7,11 +7,12 @@ import os
 import pytest
 
 from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.logic.workload import Workload
 from sim_backend.machine.event import Event
 from sim_backend.machine.invariants import applicable, nodes, problems
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.scenario import BUNDLED, Scenario, Workload, load
+from sim_backend.scenario.scenario import BUNDLED, Scenario, load
 
 STEPS = int(os.environ.get("VTDPI_STEPS", "12000"))
 """Of each scenario in each version: VTDPI_STEPS=1000000 for the long run."""
@@ -24,7 +25,7 @@ MAY_CRASH = {("hotplug", "seed")}
 @pytest.mark.parametrize("name", BUNDLED)
 def test_invariants_hold_in_every_scenario(name, version):
     machine = Machine(load(name), version, seed=11)
-    chosen = applicable(machine.version, machine.workload)
+    chosen = applicable(machine.version, machine.context.workload)
     done = 0
     while done < STEPS:
         ran = machine.run(EVERY)
@@ -174,9 +175,9 @@ class TestDevices:
             assert descriptor(machine, name)["sn"] == 1
             machine.deassign("00:03.0")
             machine.settle()
-            if machine.vcpu(name) not in machine.scheduled:
+            if machine.vcpu(name) not in machine.state.scheduled:
                 preempted(machine)
-            assert machine.vcpu(name) in machine.scheduled
+            assert machine.vcpu(name) in machine.state.scheduled
             found[version] = descriptor(machine, name)["sn"]
         assert found == {"seed": 1, "current": 0}
 
@@ -193,7 +194,7 @@ class TestDevices:
             machine.post("00:03.0", 0)
             machine.settle()
             assert descriptor(machine, "d1v0")["on"] == 1
-            assert machine.vcpu("d1v0") not in machine.scheduled
+            assert machine.vcpu("d1v0") not in machine.state.scheduled
 
     def test_without_posting_interrupts_are_delivered_by_software(self):
         layout = LayoutConfig(cpus=2, intpost=False, domains=(DomainConfig(1, 2),), devices=(DeviceConfig(0x18, 2, 1),))
@@ -203,7 +204,7 @@ class TestDevices:
         machine.post("00:03.0", 1)
         lines = [str(event) for event in machine.events_of(1000)]
         assert any("dpci_softirq" in line for line in lines)
-        assert machine.vcpu("d1v1") in machine.scheduled
+        assert machine.vcpu("d1v1") in machine.state.scheduled
 
 
 class TestCpusThatGo:
@@ -231,7 +232,7 @@ class TestCpusThatGo:
         machine.settle()
         after = descriptor(machine, "d1v1")
         assert (after["on"], after["ndst"]) == (1, 0x100), "a message to a CPU that is not there"
-        assert machine.lost == 1
+        assert machine.state.lost == 1
 
     def test_it_comes_back_empty(self):
         machine = Machine(load("idle"))
@@ -259,7 +260,7 @@ class TestDomains:
         machine.settle()
         with pytest.raises(SimError, match="there is no vCPU d1v0"):
             machine.vcpu("d1v0")
-        assert machine.owner(0x18) is None
+        assert machine.context.passthrough.owner(0x18) is None
         assert blocked_on(machine, 0) == blocked_on(machine, 1) == []
         machine.assign("00:03.0", 2)
         machine.settle()
@@ -274,14 +275,14 @@ class TestDomains:
         block(machine, "d1v0")
         machine.destroy_domain(1)
         machine.settle()
-        head = machine.blocking_list(0)
-        node = machine.physical(machine.memory.u64(head + machine.o.list_next))
+        head = machine.context.blocking_list(0)
+        node = machine.context.physical(machine.memory.u64(head + machine.o.list_next))
         assert node != head
         assert node - machine.o.node not in machine.names, "a node in freed memory"
 
 
 def preempted(machine):
-    running = next(name for name in ("d1v0", "d1v1") if machine.vcpu(name) in machine.scheduled)
+    running = next(name for name in ("d1v0", "d1v1") if machine.vcpu(name) in machine.state.scheduled)
     machine.preempt(running)
     machine.settle()
     return running
@@ -298,7 +299,7 @@ def test_in_the_model_a_post_to_a_preempted_vcpu_can_be_lost():
         machine.settle()
         preempted(machine)
         v = machine.vcpu(name)
-        assert v in machine.scheduled
+        assert v in machine.state.scheduled
         assert descriptor(machine, name) == {"on": 0, "sn": 0, "nv": 0xF2, "ndst": 0}
         assert int.from_bytes(machine.memory.read(v + machine.o.pir, 32), "little") != 0
         block(machine, name)

@@ -9,21 +9,31 @@ from dataclasses import fields
 
 import pytest
 
+from sim_backend.logic.context import Uncounted
 from sim_backend.logic.pi import VCPU_KICK_SOFTIRQ
 from sim_backend.logic.program import BY_NUMBER
-from sim_backend.logic.versions import CURRENT, SEED, Version, version
+from sim_backend.logic.versions import CURRENT, SEED, Version
 from sim_backend.machine.history import started
 from sim_backend.machine.invariants import nodes
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move, give
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.bugs import BUGS, CHANGES, REPAIRS, VARIANTS, with_bugs
+from sim_backend.scenario.bugs import BUGS, CHANGES, REPAIRS, VARIANTS, version, with_bugs
 from sim_backend.scenario.scenario import load
 from structs.irte import POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
 
 P, W = 0xF2, 0xF3
 DEVICE, TOOLSTACK = "device 00:03.0", "toolstack"
+
+
+class Noting(Uncounted):
+    """Notes what is posted."""
+
+    __slots__ = ("posted",)
+
+    def __init__(self, note):
+        self.posted = note
 
 
 class Play:
@@ -90,8 +100,8 @@ def lost(play, name="d1v0"):
     m, pid = play.machine, play.pid(name)
     v = m.vcpu(name)
     if play.blocked(name):
-        return pid["pir"] or m.highest_virtual(v) >= 0
-    return v in m.scheduled and m.where(m.scheduled.index(v)) == "guest" and pid["pir"] and bool(pid["on"])
+        return pid["pir"] or m.context.guests.highest_virtual(v) >= 0
+    return v in m.state.scheduled and m.where(m.state.scheduled.index(v)) == "guest" and pid["pir"] and bool(pid["on"])
 
 
 class TestFixed:
@@ -101,11 +111,11 @@ class TestFixed:
         found = {}
         for which, play in both("zoo-01", "ZOO-01"):
             m = play.machine
-            name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.scheduled)
+            name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.state.scheduled)
             play.done(f"preempt {name}", "deassign 00:03.0")
-            if m.vcpu(name) not in m.scheduled:
+            if m.vcpu(name) not in m.state.scheduled:
                 play.done(f"preempt {'d1v1' if name == 'd1v0' else 'd1v0'}")
-            assert m.vcpu(name) in m.scheduled
+            assert m.vcpu(name) in m.state.scheduled
             play.done(f"deliver {name} 85")
             found[which] = play.pid(name)["sn"], play.pid(name)["on"], play.pid(name)["pir"]
         assert found == {"with": (1, 0, True), "without": (0, 0, False)}
@@ -124,8 +134,8 @@ class TestFixed:
         for which, play in both("zoo-03", "ZOO-03"):
             play.done("ipi d1v1 d1v0 80", "ipi d1v1 d1v0 81")
             m = play.machine
-            cpu = m.scheduled.index(m.vcpu("d1v0"))
-            kicked = m.softirq_pending(cpu) >> VCPU_KICK_SOFTIRQ & 1
+            cpu = m.state.scheduled.index(m.vcpu("d1v0"))
+            kicked = m.context.services.softirq_pending(cpu) >> VCPU_KICK_SOFTIRQ & 1
             found[which] = m.where(cpu), kicked, play.pid()["on"], m.cpus[cpu].lapic.irr
         assert found == {"with": ("guest", 1, 1, 0), "without": ("guest", 0, 0, 0)}
 
@@ -145,7 +155,7 @@ class TestFixed:
     def test_zoo_05(self):
         found = {}
         for which, play in both("zoo-05", "ZOO-05"):
-            area = 1 in play.machine.areas
+            area = 1 in play.machine.state.areas
             found[which] = play.pid()["ndst"], area
             play.done("post 00:03.0 0")
             assert lost(play) == (which == "with")
@@ -178,7 +188,7 @@ class TestFixed:
 
     @staticmethod
     def _posted_to(machine, places):
-        machine.iec.clear()
+        machine.state.iec.clear()
         before = {place: machine.memory.read(place, 64) for place in places}
         machine.post("00:03.0", 0)
         while machine.settle(1):
@@ -202,7 +212,7 @@ class TestFixed:
             play.done("broadcast 00:03.0 0")
             vector = REMAPPED["vector"].extract(play.entry())
             play.done("post 00:03.0 0")
-            found[which] = vector == msi.vector, vector, play.machine.lost
+            found[which] = vector == msi.vector, vector, play.machine.state.lost
         assert found == {"with": (False, 0, 1), "without": (True, msi.vector, 0)}
 
     def test_an_interrupt_goes_to_another_vcpu_and_back(self):
@@ -217,13 +227,13 @@ class TestFixed:
         play.done("assign 00:03.0 1")
         play.order("deassign 00:03.0")
         play.done("retarget 00:03.0 0 d1v1")
-        assert play.machine.bindings == {}
+        assert play.machine.state.bindings == {}
 
     @staticmethod
     def _reached(play):
         """Fills up with the vCPUs that a device's interrupts are posted to."""
         reached = []
-        play.machine.posted = lambda v, vector: reached.append(play.machine.vcpu_name(v))
+        play.machine.context.tally = Noting(lambda v, vector: reached.append(play.machine.vcpu_name(v)))
         return reached
 
     def test_zoo_09(self):
@@ -279,7 +289,7 @@ class TestCousins:
         found = {}
         for which, play in both("moving", "sn-before-ndst"):
             m = play.machine
-            there = m.scheduled.index(m.vcpu("d1v0"))
+            there = m.state.scheduled.index(m.vcpu("d1v0"))
             play.order(f"migrate d1v0 {1 - there}")
             for _ in range(300):
                 if play.pid()["sn"]:
@@ -287,7 +297,7 @@ class TestCousins:
                 m.run(1)
             while play.pid()["sn"]:
                 m.run(1)
-            found[which] = play.pid()["ndst"] == m.destination(there)
+            found[which] = play.pid()["ndst"] == m.context.destination(there)
             play.order("post 00:03.0 0")
             play.rest()
             assert not lost(play)
@@ -299,7 +309,7 @@ class TestCousins:
             m = play.machine
             play.done("post 00:03.0 0")
             assert m.where(1) == "guest"
-            found[which] = play.pid()["ndst"] == m.destination(1), lost(play)
+            found[which] = play.pid()["ndst"] == m.context.destination(1), lost(play)
         assert found == {"with": (False, True), "without": (True, False)}
 
     def test_sn_while_blocked(self):
@@ -350,9 +360,9 @@ class TestCousins:
         found = {}
         for which, play in both("blocked-moves", "ndst-follows"):
             m = play.machine
-            (here,) = (cpu for cpu in m.online if play.listed(cpu))
+            (here,) = (cpu for cpu in m.state.online if play.listed(cpu))
             play.done(f"migrate d1v0 {1 - here}")
-            found[which] = play.listed(here), play.pid()["ndst"] == m.destination(here)
+            found[which] = play.listed(here), play.pid()["ndst"] == m.context.destination(here)
             play.done("post 00:03.0 0")
             assert (play.blocked(), bool(lost(play))) == ((True, True) if which == "with" else (False, False))
         assert found == {"with": (["d1v0"], False), "without": (["d1v0"], True)}
@@ -365,7 +375,7 @@ class TestHazards:
     def test_a_post_across_preemption_and_its_repair(self, names):
         play = Play("h-a", *names)
         m = play.machine
-        name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.scheduled)
+        name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.state.scheduled)
         other = "d1v1" if name == "d1v0" else "d1v0"
         if name == "d1v1":
             play.done("preempt d1v1")
@@ -373,7 +383,7 @@ class TestHazards:
         play.done(f"preempt {name}", "post 00:03.0 0")
         assert play.pid(name) | {"ndst": 0} == {"on": 0, "sn": 1, "nv": P, "ndst": 0, "pir": True}
         play.done(f"preempt {other}")
-        assert m.vcpu(name) in m.scheduled
+        assert m.vcpu(name) in m.state.scheduled
         assert play.pid(name)["pir"] == (not names)
         play.done(f"block {name}")
         assert (play.blocked(name), lost(play, name)) == (True, not names)
@@ -407,7 +417,7 @@ class TestHazards:
     @staticmethod
     def _next(play):
         """What the toolstack does next."""
-        stack = play.machine.toolstack.stack
+        stack = play.machine.context.toolstack.stack
         return BY_NUMBER[stack[-1][0]].steps[stack[-1][1]].action if stack else ""
 
     def _woken_elsewhere(self, scenario):
@@ -419,7 +429,7 @@ class TestHazards:
             self._any_turn(m, TOOLSTACK, "CPU 2")
         # Another CPU's work, while the toolstack is where it is.
         play.order("wake d1v0")
-        m.outside.stack.append(m.toolstack.queue.pop())
+        m.context.outside.stack.append(m.context.toolstack.queue.pop())
         play.go("outside", "wakes it")
         assert m.memory.u32(m.vcpu("d1v0") + m.o.processor) == 0
         return play
@@ -440,7 +450,7 @@ class TestHazards:
         m = play.machine
         play.go("CPU 0", "looks which lock guards its node")
         while "unlocks the dead" not in self._next(play):
-            m.perform(Move(turn=TOOLSTACK, choices=(m.online.index(1),)))
+            m.perform(Move(turn=TOOLSTACK, choices=(m.state.online.index(1),)))
         m.perform(Move(turn=TOOLSTACK))
         assert play.listed(1) == ["d1v0"]
         play.go("CPU 0", "makes the one after it point to the one before it, with the wrong lock held")
@@ -458,10 +468,10 @@ class TestHazards:
         m = play.machine
         play.go("CPU 0", "lets posts notify again")
         while "unlocks the dead" not in self._next(play):
-            m.perform(Move(turn=TOOLSTACK, choices=(m.online.index(1),)))
+            m.perform(Move(turn=TOOLSTACK, choices=(m.state.online.index(1),)))
         play.rest()
         assert m.where(0) == "guest"
-        assert play.pid()["ndst"] == m.destination(1)
+        assert play.pid()["ndst"] == m.context.destination(1)
         play.done("post 00:03.0 0")
         assert lost(play)
 
@@ -484,7 +494,7 @@ class TestHazards:
         """It reads the control word twice, and its compare-and-exchange takes SN=0 for what it read as SN=1."""
         play = Play("h-n")
         m = play.machine
-        name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.scheduled)
+        name = next(n for n in ("d1v0", "d1v1") if m.vcpu(n) in m.state.scheduled)
         other = "d1v1" if name == "d1v0" else "d1v0"
         play.order(f"deliver {name} 80")
         play.go(TOOLSTACK, "looks at the descriptor")
@@ -494,7 +504,7 @@ class TestHazards:
         play.go("CPU 0", "directs notifications")
         play.go(TOOLSTACK, "is a notification suppressed")
         play.rest()
-        assert m.vcpu(name) in m.scheduled
+        assert m.vcpu(name) in m.state.scheduled
         assert (m.where(0), play.pid(name)["sn"]) == ("guest", 1)
 
     @pytest.mark.parametrize("intpost", [True, False])
@@ -503,9 +513,9 @@ class TestHazards:
         play = Play("h-i")
         m = play.machine
         reached = []
-        m.posted = lambda v, vector: reached.append(vector)
+        m.context.tally = Noting(lambda v, vector: reached.append(vector))
         play.done("deassign 00:03.0")
-        m.memory.set_u8(m.iommu_intpost, intpost)
+        m.memory.set_u8(m.context.iommu_intpost, intpost)
         play.done("assign 00:03.0 1", "post 00:03.0 0")
         assert reached == [0x30]
         play.done("make_nmi 00:03.0 0", "post 00:03.0 0")
@@ -515,10 +525,10 @@ class TestHazards:
         """The entry stays; without posting, Xen would look who has the ID."""
         play = Play("h-k")
         m = play.machine
-        ((key, ((v, _),)),) = m.bindings.items()
+        ((key, ((v, _),)),) = m.state.bindings.items()
         before = play.entry()
         play.done("swap_apic_ids d1v0 d1v1")
-        assert (play.entry(), m.vcpu_name(v), m.vcpu_name(m.bindings[key][0][0])) == (before, "d1v0", "d1v1")
+        assert (play.entry(), m.vcpu_name(v), m.vcpu_name(m.state.bindings[key][0][0])) == (before, "d1v0", "d1v1")
         m.create_domain(2, 1)
         with pytest.raises(SimError, match="d1v0 and d2v0 are not of one domain"):
             m.swap_apic_ids("d1v0", "d2v0")
@@ -534,7 +544,7 @@ class TestHazards:
     def test_it_comes_back_with_all_its_cpus(self):
         play = Play("zoo-03")
         play.done("suspend")
-        assert play.machine.online == play.machine.active == [0, 1]
+        assert play.machine.state.online == play.machine.state.active == [0, 1]
         assert play.machine.crashed is None
         play.done("post 00:03.0 0")
         assert not lost(play)
@@ -547,14 +557,14 @@ class TestHazards:
         play.order("save_context d1v0")
         while play.machine.toolstack_busy():
             # CPU 0 moves only as far as the toolstack has to wait for it.
-            if not play.machine.toolstack.turn(play.machine):
+            if not play.machine.context.toolstack.turn(play.machine.context):
                 play.machine.perform(Move(turn="CPU 0"))
         play.rest()
         if names:
             assert not play.blocked()
         else:
             assert (play.blocked(), play.pid()["on"], play.pid()["pir"], play.listed()) == (True, 0, False, ["d1v0"])
-            assert play.machine.highest_virtual(play.machine.vcpu("d1v0")) == 0x30
+            assert play.machine.context.guests.highest_virtual(play.machine.vcpu("d1v0")) == 0x30
 
     def test_a_context_that_is_saved_at_rest_changes_nothing(self):
         play = Play("h-m")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sim_backend.logic.workload import Workload
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.scenario import BUNDLED, Workload, load, parse, parse_bdf
+from sim_backend.scenario.scenario import BUNDLED, load, parse, parse_bdf
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -16,7 +17,7 @@ def test_bundled_ones(name):
     assert scenario.title
     machine = Machine(scenario)
     assert len(machine.cpus) == scenario.layout.cpus
-    assert {machine.owner(device.bdf) for device in scenario.layout.devices} <= {1, 2}
+    assert {machine.context.passthrough.owner(device.bdf) for device in scenario.layout.devices} <= {1, 2}
 
 
 def test_only_idle_does_nothing_of_itself():

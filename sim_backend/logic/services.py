@@ -1,0 +1,193 @@
+"""What procedures ask of the machine: softirqs, local APICs, who runs where. Source: as named."""
+
+from __future__ import annotations
+
+from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, LAPIC_ISR_BIT, SOFTIRQ, LogicContext
+from sim_backend.logic.cpu import Cpu, idle_loop, vmx_do_vmentry
+from sim_backend.logic.pi import LOCAL_IRQ_COUNT
+from sim_backend.logic.program import Actor
+from sim_backend.logic.scheduler import EVENT_CHECK_VECTOR, domain_pause, domain_unpause, wake
+from sim_backend.logic.vtd_engine import flush_entry
+from sim_backend.memory.errors import SimError
+
+BROADCAST = {False: 0xFF, True: 0xFFFF_FFFF}
+LOWEST_VECTOR = 16
+"""A local APIC drops a message with a lower one (SDM 3A 11.5.2 and 11.5.3: "receive illegal vector")."""
+
+
+class Services:
+    """The CPUs' side of a machine; `Calls` are a part of it."""
+
+    __slots__ = ("w",)
+
+    def __init__(self, w: LogicContext) -> None:
+        self.w = w
+
+    def softirq_pending(self, cpu: int) -> int:
+        """As Calls."""
+        return self.w.memory.u32(self.w.addresses.softirqs[cpu])
+
+    def test_and_set_softirq(self, cpu: int, number: int) -> bool:
+        """As Calls."""
+        return self.w.memory.test_and_set_bit(self.w.addresses.softirqs[cpu], number)
+
+    def clear_softirq(self, cpu: int, number: int) -> None:
+        """Take a softirq."""
+        self.w.memory.test_and_clear_bit(self.w.addresses.softirqs[cpu], number)
+
+    def raise_softirq(self, actor: Actor, number: int) -> None:
+        """As Calls."""
+        w = self.w
+        was = w.memory.test_and_set_bit(w.addresses.softirqs[actor.cpu], number)
+        w.effect = (CPU, actor.cpu, (SOFTIRQ, number), int(was), 1)
+
+    def cpu_raise_softirq(self, actor: Actor, cpu: int, number: int) -> None:
+        """As Calls."""
+        w = self.w
+        was = w.memory.test_and_set_bit(w.addresses.softirqs[cpu], number)
+        if not was and cpu != actor.cpu:
+            self.send_ipi(actor, cpu, EVENT_CHECK_VECTOR)
+        if w.effect is None:
+            w.effect = (CPU, cpu, (SOFTIRQ, number), int(was), 1)
+
+    def send_ipi(self, actor: Actor, cpu: int, vector: int) -> None:
+        """As Calls."""
+        self.w.memory.fence()
+        self._message_to(cpu, vector)
+
+    def _message_to(self, cpu: int, vector: int) -> None:
+        w = self.w
+        if cpu not in w.state.online or vector < LOWEST_VECTOR:
+            w.state.lost += 1
+            return
+        was = w.cpus[cpu].lapic.request(vector)
+        if w.effect is None:
+            w.effect = (CPU, cpu, (LAPIC_IRR_BIT, vector), was, 1)
+
+    def message(self, destination: int, vector: int) -> None:
+        """An interrupt message to an APIC ID; one that no CPU has is lost, and one with an illegal vector."""
+        w = self.w
+        if destination == BROADCAST[w.layout.config.x2apic]:
+            for cpu in list(w.state.online):
+                self._message_to(cpu, vector)
+        elif destination in w.addresses.by_apic:
+            self._message_to(w.addresses.by_apic[destination], vector)
+        else:
+            w.state.lost += 1
+
+    def end_of_interrupt(self, cpu: int) -> None:
+        """EOI at a CPU's local APIC."""
+        vector = self.w.cpus[cpu].lapic.end_of_interrupt()
+        self.w.effect = (CPU, cpu, (LAPIC_ISR_BIT, vector), 1, 0)
+
+    def ack_apic_irq(self, actor: Actor) -> None:
+        """As Calls."""
+        self.end_of_interrupt(actor.cpu)
+
+    def count_irq(self, actor: Actor) -> None:
+        """As Calls."""
+        place, memory = self.w.state.areas[actor.cpu] + self.w.addresses.irq_count, self.w.layout.memory
+        memory.set_u32(place, memory.u32(place) + 1 & 0xFFFF_FFFF)
+
+    def set_in_irq(self, actor: Actor, change: int) -> None:
+        """Enter or leave an interrupt handler: `__local_irq_count`."""
+        actor.in_irq += change
+        self.w.layout.memory.set_u32(self.w.addresses.softirqs[actor.cpu] + LOCAL_IRQ_COUNT, actor.in_irq)
+
+    def vcpu_wake(self, actor: Actor, vcpu: int) -> None:
+        """As Calls."""
+        if vcpu not in self.w.addresses.names:
+            raise SimError(f"vcpu_wake of what is no vCPU any more, at {vcpu:#x}")
+        wake(self.w, actor, vcpu)
+
+    def domain_pause(self, actor: Actor, domain: int) -> None:
+        """As Calls."""
+        actor.call(domain_pause, domain)
+
+    def domain_unpause(self, actor: Actor, domain: int) -> None:
+        """As Calls."""
+        actor.call(domain_unpause, domain)
+
+    def flush_iec(self, actor: Actor, unit: int, index: int) -> None:
+        """As Calls."""
+        actor.call(flush_entry, unit, index)
+
+    # vCPUs and CPUs.
+
+    def set_curr_vcpu(self, cpu: int, v: int) -> None:
+        """Store `curr_vcpu`."""
+        w = self.w
+        place, pointer = w.state.areas[cpu] + w.addresses.curr_vcpu, w.virtual(v)
+        w.effect = (CPU, cpu, "curr_vcpu", w.layout.memory.u64(place), pointer)
+        w.state.curr[cpu] = v
+        w.layout.memory.set_u64(place, pointer)
+
+    def set_current(self, actor: Actor, v: int) -> None:
+        """Store `current`."""
+        w = self.w
+        pointer = w.virtual(v)
+        w.effect = (CPU, actor.cpu, "current", w.virtual(actor.current), pointer)
+        actor.current = v
+        w.layout.memory.set_u64(w.addresses.current[actor.cpu], pointer)
+
+    def set_running(self, v: int, running: int) -> None:
+        """Store `is_running` of a vCPU and of its scheduling unit."""
+        w = self.w
+        w.memory.set_u8(v + w.o.is_running, running)
+        w.layout.memory.set_u8(w.addresses.units[v] + w.addresses.unit_running, running)
+
+    def set_scheduled(self, cpu: int, v: int) -> None:
+        """Store what the scheduler chose for a CPU."""
+        w, at = self.w, self.w.addresses
+        w.layout.memory.set_u64(at.resources[cpu] + at.resource_curr, w.virtual(at.units[v]))
+        w.memory.fence()
+
+    def set_processor(self, v: int, cpu: int) -> None:
+        """Store a vCPU's `processor`."""
+        w, at = self.w, self.w.addresses
+        w.memory.set_u32(v + w.o.processor, cpu)
+        w.layout.memory.set_u64(at.units[v] + at.unit_res, w.virtual(at.resources[cpu]))
+        w.memory.fence()
+
+    def start(self, actor: Actor) -> None:
+        """Go on with the current vCPU, from the top of the stack. Source: `reset_stack_and_jump`."""
+        idle = actor.current == self.w.addresses.idle[actor.cpu]
+        actor.stack[:] = [(idle_loop if idle else vmx_do_vmentry).frame()]
+
+    def start_idle(self, cpu: Cpu) -> None:
+        """Have a CPU run its idle vCPU from the beginning."""
+        cpu.current = self.w.addresses.idle[cpu.cpu]
+        cpu.irqs = True
+        cpu.stack[:] = [idle_loop.frame()]
+
+    def stop_here(self, cpu: int) -> None:
+        """A CPU leaves `cpu_online_map`. Source: `__cpu_disable`."""
+        w = self.w
+        w.memory.fence()
+        w.layout.offline(cpu)
+        w.state.online.remove(cpu)
+        w.cpus[cpu].lapic.clear()
+        w.state.leaving = -1
+
+    def is_dead(self, cpu: int) -> bool:
+        """Whether a CPU is offline and does nothing any more."""
+        state = self.w.state
+        stack = self.w.cpus[cpu].stack
+        return cpu not in state.online and len(stack) == 1 and state.scheduled[cpu] == self.w.addresses.idle[cpu]
+
+    def free_area(self, cpu: int) -> None:
+        """Free a dead CPU's per-CPU area."""
+        self.w.layout.free_percpu(cpu)
+        del self.w.state.areas[cpu]
+
+    def bring_up(self, cpu: int) -> None:
+        """A CPU comes: per-CPU area, empty blocking list, idle."""
+        w, state = self.w, self.w.state
+        w.layout.online(cpu)
+        state.areas[cpu] = w.layout.percpu(cpu, "vmx_pi_blocking")
+        state.online = sorted([*state.online, cpu])
+        state.active = sorted([*state.active, cpu])
+        w.memory.set_u32(w.addresses.softirqs[cpu], 0)
+        state.scheduled[cpu] = state.curr[cpu] = w.addresses.idle[cpu]
+        state.tasklets[cpu] = 0
+        self.start_idle(w.cpus[cpu])
