@@ -59,9 +59,9 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
             for field in fields(vcpu.pi):
                 flat[vcpu.name, f"pi.{field.name}"] = _plain(getattr(vcpu.pi, field.name))
     for unit in snapshot.units:
-        _add(flat, f"unit {unit.index}", unit, PARTS_OF_UNIT)
+        _add(flat, unit.name, unit, PARTS_OF_UNIT)
         for fault in unit.faults:
-            _add(flat, f"unit {unit.index} fault {fault.record}", fault, {"record"})
+            _add(flat, f"{unit.name} fault {fault.record}", fault, {"record"})
     for msi in snapshot.msis:
         _add(flat, f"irq {msi.irq}", msi, {"irq"})
     for pin in snapshot.pins:
@@ -77,7 +77,7 @@ def _entries(snapshot: Snapshot, other: Snapshot) -> Iterator[tuple[tuple[str, s
         for index, raw in _raw(unit).items():
             if same.get(index) != raw:
                 record = IRTE.record_of(raw)
-                subject = f"unit {unit.index} entry {index:#x}"
+                subject = f"{unit.name} entry {index:#x}"
                 yield (subject, "format"), record.title
                 for name, value in record.visible(record.parse(raw)).items():
                     yield (subject, name), value

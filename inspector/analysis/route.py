@@ -10,8 +10,9 @@ import numpy as np
 
 from inspector.analysis.posting import effect
 from inspector.analysis.sources import InterruptSources, Source
-from inspector.model.snapshot import Snapshot, Vcpu
+from inspector.model.snapshot import Snapshot, Vcpu, is_log
 from inspector.model.vtd import VtdUnit
+from structs.apic import logical_words
 from structs.columns import Array, columns, records, rows
 from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id
 
@@ -80,6 +81,8 @@ def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     if unit.cap_pi == 0:
         start = ["the unit cannot post (CAP.PI=0): real hardware faults on the entry (0x24). With one that could:"]
     vcpu = snapshot.by_descriptor.get(entry["pda"])
+    if vcpu is None and is_log(snapshot):
+        return [*start, f"the unit posts to {entry['pda']:#x}; whose descriptor that is, no debug key prints"]
     if vcpu is None or vcpu.pi is None:
         return [*start, f"the unit writes to {entry['pda']:#x}, which is the descriptor of no vCPU that is known"]
     if entry["vector"] in vcpu.pi.pir:
@@ -93,7 +96,7 @@ def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
 def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
     mode = REMAPPED["dlm"].meanings.get(entry["dlm"], f"reserved mode {entry['dlm']}")
     apic = dst_apic_id(entry["dst"], bool(unit.eime))
-    where = f"logical destination {apic:#x}" if entry["dm"] else f"APIC {apic:#x}"
+    where = logical_words(apic, bool(unit.eime)) if entry["dm"] else f"APIC {apic:#x}"
     cpu = next((cpu.cpu for cpu in snapshot.online if cpu.apic_id == apic), None)
     if not entry["dm"] and cpu is not None:
         where += f", CPU {cpu}"

@@ -213,7 +213,7 @@ class InterruptSources:
 def _of_msi(msi: Msi) -> Source:
     device = msi.device
     return Source(
-        "hpet" if device is None else "msi",
+        "hpet" if device is None and msi.kind.startswith("HPET") else "msi",
         type=msi.kind,
         irq=msi.irq,
         segment=None if device is None else device >> 16,

@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from inspector.audit import blocked, entries, hardware, lists, machine, running  # noqa: F401 - they register their rules
+from inspector.audit import blocked, entries, hardware, interrupts, lists, machine, running  # noqa: F401 - they register their rules
+from inspector.audit.needs import Coverage
 from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Finding, Rule
 from inspector.base.errors import UsageError
 from inspector.model.snapshot import Snapshot
 
-__all__ = ["BUG", "INFO", "RULES", "WARNING", "Finding", "Rule", "audit", "confirm", "rules", "the_rule"]
+__all__ = [
+    "BUG",
+    "INFO",
+    "RULES",
+    "WARNING",
+    "Coverage",
+    "Finding",
+    "Rule",
+    "audit",
+    "confirm",
+    "coverage",
+    "rules",
+    "the_rule",
+]
 
 
 def rules() -> list[Rule]:
@@ -35,6 +49,19 @@ def audit(snapshot: Snapshot, only: Rule | None = None) -> list[Finding]:
     chosen = [only] if only else rules()
     found = [finding for rule in chosen for finding in rule.findings(snapshot)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def coverage(snapshot: Snapshot, only: Rule | None = None) -> Coverage:
+    """What the audit of a machine rests on: which rules are asked, and which cannot be."""
+    chosen = [only] if only else rules()
+    held = [rule for rule in chosen if rule.holds_for(snapshot)]
+    missing = tuple((rule.id, why) for rule in held if (why := rule.missing(snapshot)))
+    lacking = {id for id, _ in missing}
+    return Coverage(
+        tuple(rule.id for rule in held if rule.id not in lacking),
+        missing,
+        tuple(rule.id for rule in chosen if rule not in held),
+    )
 
 
 def confirm(snapshots: Sequence[Snapshot], only: Rule | None = None) -> list[Finding]:

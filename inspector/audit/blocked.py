@@ -17,12 +17,13 @@ from inspector.audit.evidence import (
     state,
     why,
 )
+from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
 from inspector.audit.rule import Found, rule
 from inspector.model.snapshot import MARKER, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 
-@rule("D1", "blocked-vector", "a blocked vCPU is not notified by the wakeup vector")
+@rule("D1", "blocked-vector", "a blocked vCPU is not notified by the wakeup vector", needs=(DESCRIPTORS,))
 def blocked_vector(snapshot: Snapshot) -> Iterator[Found]:
     """A blocked vCPU waits for the wakeup vector: its handler looks through the list and wakes whom a post is for. With
     any other NV, a device's interrupt sets ON and PIR and sends a vector whose handler wakes nobody.
@@ -42,7 +43,7 @@ def blocked_vector(snapshot: Snapshot) -> Iterator[Found]:
             )
 
 
-@rule("D2", "unlisted", "a blocked vCPU is on no list")
+@rule("D2", "unlisted", "a blocked vCPU is on no list", needs=(DESCRIPTORS, LISTS))
 def unlisted(snapshot: Snapshot) -> Iterator[Found]:
     """The handler of the wakeup vector finds the vCPUs to wake on its CPU's list. One that is on no list is not found.
 
@@ -61,7 +62,12 @@ def unlisted(snapshot: Snapshot) -> Iterator[Found]:
             )
 
 
-@rule("D3", "wrong-list", "a blocked vCPU's notifications go to another CPU than the one whose list it is on")
+@rule(
+    "D3",
+    "wrong-list",
+    "a blocked vCPU's notifications go to another CPU than the one whose list it is on",
+    needs=(DESCRIPTORS, LISTS, CPUS),
+)
 def wrong_list(snapshot: Snapshot) -> Iterator[Found]:
     """The wakeup vector arrives at the CPU that NDST names, and its handler looks at that CPU's list only. If the
     vCPU is on another list it is not woken; ON stays 1, so no further notification is sent.
@@ -88,7 +94,7 @@ def wrong_list(snapshot: Snapshot) -> Iterator[Found]:
             )
 
 
-@rule("D4", "unanswered", "a blocked vCPU has an outstanding notification that nobody answers")
+@rule("D4", "unanswered", "a blocked vCPU has an outstanding notification that nobody answers", needs=(DESCRIPTORS,))
 def unanswered(snapshot: Snapshot) -> Iterator[Found]:
     """ON=1 says that the wakeup vector is on its way. Until its handler has run, the unit sends no other: if the
     vector is not pending at the destination either, the vCPU sleeps on, whatever is posted.
@@ -117,7 +123,7 @@ def unanswered(snapshot: Snapshot) -> Iterator[Found]:
         yield Found(vcpu.name, message, False, state(vcpu))
 
 
-@rule("D5", "stranded-vector", "a posted vector that nothing will deliver")
+@rule("D5", "stranded-vector", "a posted vector that nothing will deliver", needs=(DESCRIPTORS,))
 def stranded_vector(snapshot: Snapshot) -> Iterator[Found]:
     """PIR holds a vector, ON=0 and SN=0: no notification is outstanding, and none was suppressed. Before a VM entry Xen
     looks at PIR only if ON is set (`vmx_sync_pir_to_irr`); the processor, only when it is notified. So the vector waits
@@ -150,7 +156,7 @@ def stranded_vector(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, False, state(vcpu))
 
 
-@rule("D13", "blocked-suppressed", "a blocked vCPU's notifications are suppressed")
+@rule("D13", "blocked-suppressed", "a blocked vCPU's notifications are suppressed", needs=(DESCRIPTORS,))
 def blocked_suppressed(snapshot: Snapshot) -> Iterator[Found]:
     """SN=1 records posts in PIR and notifies nobody. A blocked vCPU with SN=1 is never woken by a device.
 
@@ -165,7 +171,7 @@ def blocked_suppressed(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, quiet(snapshot), state(vcpu))
 
 
-@rule("D16", "nobody-there", "notifications go to a CPU that is not online")
+@rule("D16", "nobody-there", "notifications go to a CPU that is not online", needs=(DESCRIPTORS, CPUS))
 def nobody_there(snapshot: Snapshot) -> Iterator[Found]:
     """A notification to an APIC ID that no online CPU has is lost, without a fault. ON stays 1, so the unit sends no
     other.
@@ -199,7 +205,12 @@ def nobody_there(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, not going, state(vcpu))
 
 
-@rule("D30", "unseen-interrupt", "a blocked vCPU has an interrupt in its virtual local APIC that it could take")
+@rule(
+    "D30",
+    "unseen-interrupt",
+    "a blocked vCPU has an interrupt in its virtual local APIC that it could take",
+    needs=(DESCRIPTORS,),
+)
 def unseen_interrupt(snapshot: Snapshot) -> Iterator[Found]:
     """A vCPU blocks only if nothing is to be delivered (`vcpu_block`), and who sets a vector in the IRR of its virtual
     local APIC wakes it. So a blocked vCPU whose highest vector there has a higher class (bits 7:4) than its priority,

@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.analysis.sources import InterruptSources
 from inspector.audit.evidence import quiet, why
+from inspector.audit.needs import CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS
 from inspector.audit.rule import WARNING, Found, rule
 from inspector.model.interrupts import Msi
 from inspector.model.snapshot import Domain, Snapshot
@@ -46,10 +47,12 @@ def chosen(table: dict[str, Array], which: Array) -> Iterator[dict[str, int]]:
 
 def subject(unit: VtdUnit, index: int) -> str:
     """How findings name an entry."""
-    return f"unit {unit.index} entry {index:#x}"
+    return f"{unit.name} entry {index:#x}"
 
 
-@rule("D17", "stray-entry", "a posted entry leads to no vCPU, or to one of another domain")
+@rule(
+    "D17", "stray-entry", "a posted entry leads to no vCPU, or to one of another domain", needs=(ENTRIES, DESCRIPTORS)
+)
 def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
     """The hardware sets a bit in whatever memory a posted entry's PDA names. It must be the descriptor of a live
     vCPU, of the domain that owns the device.
@@ -83,7 +86,7 @@ def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
                 yield Found(place, f"{message} (a suspicion: lists of devices may be changing)", False, (pda, sid))
 
 
-@rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9))
+@rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9), needs=(ENTRIES, RECORDS))
 def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
     """Since 4.9 `struct msi_desc` records what was asked for: a descriptor and a guest vector for a posted entry,
     none for a remapped one, which has the vector of its irq; `gmsi.posted` records whether the guest's MSI is posted at
@@ -121,7 +124,14 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
                 yield Found(subject(unit, index), f"{wrong} ({why(snapshot)})", quiet(snapshot), state)
 
 
-@rule("D32", "overwritten-message", "Xen's record of an MSI's message is what the device sends", WARNING, since=(4, 9))
+@rule(
+    "D32",
+    "overwritten-message",
+    "Xen's record of an MSI's message is what the device sends",
+    WARNING,
+    since=(4, 9),
+    needs=(RECORDS,),
+)
 def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
     """Xen keeps the message that the device would send without remapping: to which CPU, with which vector. It makes
     remapped entries of that. Once the record is in remappable format, the next such entry lacks the vector.
@@ -137,7 +147,7 @@ def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(f"irq {msi.irq}", f"has the message {msi.address:#x} of {device} on record, which names no CPU")
 
 
-@rule("D19", "malformed-entry", "a present entry has reserved bits set")
+@rule("D19", "malformed-entry", "a present entry has reserved bits set", needs=(ENTRIES,))
 def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
     """An interrupt through an entry with a reserved bit set is a fault (0x24) and is lost. In a posted entry, bits 7:2
     are where a remapped one has DM, RH, TM and DLM.
@@ -166,7 +176,7 @@ def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
                     yield Found(subject(unit, row["index"]), message)
 
 
-@rule("D20", "unchecked-source", "a present entry may be used by anyone")
+@rule("D20", "unchecked-source", "a present entry may be used by anyone", needs=(ENTRIES,))
 def unchecked_source(snapshot: Snapshot) -> Iterator[Found]:
     """With SVT=0 the source-id is not checked: any device that can write an MSI can raise this interrupt. Xen sets
     SVT in every entry.
@@ -182,7 +192,7 @@ def unchecked_source(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(subject(unit, row["index"]), "has SVT=0: any device may raise this interrupt")
 
 
-@rule("D21", "posting-unsupported", "a posted entry in a unit that cannot post")
+@rule("D21", "posting-unsupported", "a posted entry in a unit that cannot post", needs=(ENTRIES, CAPABILITIES))
 def posting_unsupported(snapshot: Snapshot) -> Iterator[Found]:
     """With CAP.PI=0, IM is a reserved bit: an interrupt through the entry is a fault (0x24). (QEMU's unit, which
     never has CAP.PI, takes the entry for a remapped one.)
@@ -196,7 +206,7 @@ def posting_unsupported(snapshot: Snapshot) -> Iterator[Found]:
                 yield Found(subject(unit, row["index"]), "is posted, but the unit cannot post (CAP.PI=0)")
 
 
-@rule("D24", "entry-count", "Xen counts other entries than there are", severity=WARNING)
+@rule("D24", "entry-count", "Xen counts other entries than there are", severity=WARNING, needs=(ENTRIES, IN_USE))
 def entry_count(snapshot: Snapshot) -> Iterator[Found]:
     """`intremap.num` counts the entries that Xen has allocated. Xen's debug key `V` warns as well if it is not the
     number of present ones. An entry that is allocated and not written yet counts already.
@@ -206,10 +216,10 @@ def entry_count(snapshot: Snapshot) -> Iterator[Found]:
     for unit in snapshot.units:
         if unit.in_use is not None and unit.base is not None and unit.in_use != len(unit.indices):
             message = f"{len(unit.indices)} entries are present, and Xen counts {unit.in_use}"
-            yield Found(f"unit {unit.index}", message, False, (unit.in_use, len(unit.indices)))
+            yield Found(unit.name, message, False, (unit.in_use, len(unit.indices)))
 
 
-@rule("D29", "urgent-entry", "a posted entry is urgent", severity=WARNING)
+@rule("D29", "urgent-entry", "a posted entry is urgent", severity=WARNING, needs=(ENTRIES,))
 def urgent_entry(snapshot: Snapshot) -> Iterator[Found]:
     """Xen never sets URG: somebody else wrote the entry. It defeats SN: the unit notifies for a preempted vCPU too.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described, state
+from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
 from inspector.audit.rule import Found, rule
 from inspector.model.snapshot import BLOCK, BlockingList, Snapshot
 
 
-@rule("D9", "half-listed", "a vCPU's lock pointer and the lists disagree")
+@rule("D9", "half-listed", "a vCPU's lock pointer and the lists disagree", needs=(DESCRIPTORS, LISTS))
 def half_listed(snapshot: Snapshot) -> Iterator[Found]:
     """`pi_blocking.lock` names the lock of the list that the vCPU is on, and is NULL if it is on none. If the two
     disagree, Xen takes it off a list that it is not on, or leaves it on one for ever.
@@ -34,7 +35,7 @@ def half_listed(snapshot: Snapshot) -> Iterator[Found]:
         yield Found(vcpu.name, message + _held(certain), certain, state(vcpu))
 
 
-@rule("D10", "lock-nowhere", "a vCPU's lock pointer leads to no list")
+@rule("D10", "lock-nowhere", "a vCPU's lock pointer leads to no list", needs=(DESCRIPTORS, LISTS))
 def lock_nowhere(snapshot: Snapshot) -> Iterator[Found]:
     """`pi_blocking.lock` must point into a live per-CPU area. Otherwise the next VM entry of the vCPU takes a lock in
     memory that is something else by now.
@@ -52,7 +53,7 @@ def lock_nowhere(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, f"its lock pointer {vcpu.lock:#x} is the lock of no CPU's list")
 
 
-@rule("D11", "foreign-node", "somebody is on a list who must not be")
+@rule("D11", "foreign-node", "somebody is on a list who must not be", needs=(DESCRIPTORS, LISTS))
 def foreign_node(snapshot: Snapshot) -> Iterator[Found]:
     """Only vCPUs of domains that have the posting hooks may be on a list. A node that is no vCPU's lies in freed
     memory, and the wakeup handler reads and writes it. A vCPU without hooks is never taken off: nothing resumes it
@@ -82,7 +83,7 @@ def foreign_node(snapshot: Snapshot) -> Iterator[Found]:
         yield Found(vcpu.name, f"its domain has no posting hooks, yet {where}{doubt}", certain, state(vcpu))
 
 
-@rule("D12", "broken-list", "a list of blocked vCPUs is not whole")
+@rule("D12", "broken-list", "a list of blocked vCPUs is not whole", needs=(LISTS,))
 def broken_list(snapshot: Snapshot) -> Iterator[Found]:
     """Each node's neighbours must point back to it, and the last one to the head. On a list that does not, the wakeup
     handler loops with interrupts off, crashes, or misses vCPUs.
@@ -107,7 +108,7 @@ def broken_list(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, certain, state(vcpu))
 
 
-@rule("D27", "offline-list", "vCPUs are on the list of a CPU that is offline", since=(4, 9))
+@rule("D27", "offline-list", "vCPUs are on the list of a CPU that is offline", since=(4, 9), needs=(LISTS, CPUS))
 def offline_list(snapshot: Snapshot) -> Iterator[Found]:
     """`vmx_pi_desc_fixup` empties the list of a CPU that went offline: nothing ever looks at it again. Legal only until
     that has run.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described
+from inspector.audit.needs import ANYTHING, DESCRIPTORS
 from inspector.audit.rule import WARNING, Found, rule
 from inspector.model.snapshot import BLOCK, MARKER, Snapshot
 from structs.bits import Field
 from structs.pi_desc import PI_DESC, ndst_reserved_bits
 
 
-@rule("D14", "unknown-vector", "a notification vector that is neither of Xen's two")
+@rule("D14", "unknown-vector", "a notification vector that is neither of Xen's two", needs=(DESCRIPTORS,))
 def unknown_vector(snapshot: Snapshot) -> Iterator[Found]:
     """NV is the notification vector or the wakeup vector; Xen allocates both at boot. Any other sends a device's
     interrupts to a handler that knows nothing of them.
@@ -33,7 +34,7 @@ def unknown_vector(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, f"NV is {pi.nv:#x}; Xen uses {known}")
 
 
-@rule("D15", "reserved-bits", "a descriptor has reserved bits set")
+@rule("D15", "reserved-bits", "a descriptor has reserved bits set", needs=(DESCRIPTORS,))
 def reserved_bits(snapshot: Snapshot) -> Iterator[Found]:
     """Hardware refuses to post to a descriptor with a reserved bit set and records fault 0x28. In xAPIC mode all of
     NDST but bits 15:8 is reserved.
@@ -49,7 +50,7 @@ def reserved_bits(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, f"NDST {pi.ndst:#x} has bits {bits:#x} set, which are reserved in xAPIC mode")
 
 
-@rule("D23", "vmcs-differs", "a VMCS leads to another vCPU's descriptor", severity=WARNING)
+@rule("D23", "vmcs-differs", "a VMCS leads to another vCPU's descriptor", severity=WARNING, needs=(DESCRIPTORS,))
 def vmcs_differs(snapshot: Snapshot) -> Iterator[Found]:
     """The processor finds the descriptor through the VMCS (field 0x2016), the VT-d unit through the posted entry. They
     must be the same. Where a VMCS page keeps the field differs by processor, so this rule only sees that the page holds
@@ -65,7 +66,7 @@ def vmcs_differs(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message)
 
 
-@rule("D28", "not-readable", "a part of the state could not be read", severity=WARNING)
+@rule("D28", "not-readable", "a part of the state could not be read", severity=WARNING, needs=(ANYTHING,))
 def not_readable(snapshot: Snapshot) -> Iterator[Found]:
     """What cannot be read cannot be judged: other rules may be silent for that reason. Either the dump lacks it
     (dumps of a running machine, filtered or cut ones), or Xen's memory is corrupt and a pointer leads nowhere.

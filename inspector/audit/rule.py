@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any
 
+from inspector.audit.needs import Need, missing
 from inspector.model.snapshot import Snapshot
 
 BUG, WARNING, INFO = "bug", "warning", "info"
@@ -55,6 +56,7 @@ class Rule:
         title: what is wrong, in a few words.
         severity: of a finding that is certain.
         since, before: the Xen versions it holds for: from `since` on, up to and without `before`.
+        needs: what it must know of a machine; it is not asked about one where that is not known.
         explanation: what it means, how it comes about, known bugs of the kind, what to look at next.
     """
 
@@ -64,6 +66,7 @@ class Rule:
     severity: str
     since: Version | None
     before: Version | None
+    needs: tuple[Need, ...]
     explanation: str
     check: Callable[[Snapshot], Iterator[Found]]
 
@@ -74,9 +77,13 @@ class Rule:
             return True
         return (self.since is None or release >= self.since) and (self.before is None or release < self.before)
 
+    def missing(self, snapshot: Snapshot) -> str | None:
+        """What it needs to know, and why that is not known; None if it can be asked."""
+        return missing(self.needs, snapshot)
+
     def findings(self, snapshot: Snapshot) -> Iterator[Finding]:
-        """What breaks the rule in one snapshot."""
-        if not self.holds_for(snapshot):
+        """What breaks the rule in one snapshot; nothing of one that it cannot be asked about."""
+        if not self.holds_for(snapshot) or self.missing(snapshot):
             return
         for found in self.check(snapshot):
             severity = self.severity if found.certain or self.severity == INFO else WARNING
@@ -97,13 +104,19 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, name: str, title: str, severity: str = BUG, since: Version | None = None, before: Version | None = None
+    id: str,
+    name: str,
+    title: str,
+    severity: str = BUG,
+    since: Version | None = None,
+    before: Version | None = None,
+    needs: tuple[Need, ...] = (),
 ) -> Callable[[Callable[[Snapshot], Iterator[Found]]], Callable[[Snapshot], Iterator[Found]]]:
     """Register a check; its docstring is the rule's explanation."""
 
     def register(check: Callable[[Snapshot], Iterator[Found]]) -> Callable[[Snapshot], Iterator[Found]]:
         assert id not in RULES
-        RULES[id] = Rule(id, name, title, severity, since, before, cleandoc(check.__doc__ or ""), check)
+        RULES[id] = Rule(id, name, title, severity, since, before, needs, cleandoc(check.__doc__ or ""), check)
         return check
 
     return register

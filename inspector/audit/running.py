@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described, hooked, named, on_its_way, pending_at, state
+from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
 from inspector.audit.rule import INFO, Found, rule
 from inspector.model.snapshot import MARKER, SWITCH_TO, Snapshot
 from structs.pi_desc import ndst_apic_id
 
 
-@rule("D6", "running-suppressed", "a running vCPU's notifications are suppressed")
+@rule("D6", "running-suppressed", "a running vCPU's notifications are suppressed", needs=(DESCRIPTORS,))
 def running_suppressed(snapshot: Snapshot) -> Iterator[Found]:
     """SN=1 is for a vCPU that does not run. In the guest with SN=1, posts stay in PIR, and virtual IPIs with them.
 
@@ -28,7 +29,7 @@ def running_suppressed(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, bool(vcpu.in_guest), state(vcpu))
 
 
-@rule("D7", "running-elsewhere", "a running vCPU's notifications go to another CPU")
+@rule("D7", "running-elsewhere", "a running vCPU's notifications go to another CPU", needs=(DESCRIPTORS, CPUS))
 def running_elsewhere(snapshot: Snapshot) -> Iterator[Found]:
     """NDST must name the CPU that runs the vCPU. Otherwise the notification vector goes to another CPU, which raises a
     softirq for nothing, or whose guest swallows it; the vCPU learns of the interrupt at its next VM exit.
@@ -51,7 +52,12 @@ def running_elsewhere(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, bool(vcpu.in_guest), state(vcpu))
 
 
-@rule("D8", "unnoticed", "a vCPU in the guest has an outstanding notification that does not arrive")
+@rule(
+    "D8",
+    "unnoticed",
+    "a vCPU in the guest has an outstanding notification that does not arrive",
+    needs=(DESCRIPTORS, CPUS),
+)
 def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
     """The processor takes posted vectors in when the notification vector arrives. With ON=1 and no such vector pending,
     it does not; and because ON=1 no other is sent. The vCPU learns of the interrupt at its next VM exit.
@@ -73,7 +79,12 @@ def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message, False, state(vcpu))
 
 
-@rule("D31", "not-restored", "a vCPU in the guest has the wakeup vector, or is on a blocking list")
+@rule(
+    "D31",
+    "not-restored",
+    "a vCPU in the guest has the wakeup vector, or is on a blocking list",
+    needs=(DESCRIPTORS, LISTS),
+)
 def not_restored(snapshot: Snapshot) -> Iterator[Found]:
     """Before VM entry Xen sets NV back to the notification vector and takes the vCPU off its list
     (`vmx_pi_do_resume`). In the guest with the wakeup vector, each post costs a VM exit and is not delivered by it; on
@@ -95,7 +106,13 @@ def not_restored(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, f"is in the guest {what}", True, state(vcpu))
 
 
-@rule("D26", "posted-again", "a vector was posted that the guest has not finished with", severity=INFO)
+@rule(
+    "D26",
+    "posted-again",
+    "a vector was posted that the guest has not finished with",
+    severity=INFO,
+    needs=(DESCRIPTORS,),
+)
 def posted_again(snapshot: Snapshot) -> Iterator[Found]:
     """A vector is set in PIR and also in its virtual local APIC, requested (IRR) or in service (ISR). That is legal: it
     will be delivered once more, or merged with the one that is requested already.

@@ -158,7 +158,11 @@ class _Capture:
         found = self._attempt("Xen's irqs", lambda: irqs.irqs(xen, addresses), "irqs")
         if found is None:
             return {"irqs": ()}
-        self._absent += [unreadable(what, error) for what, error in found[1]]
+        # Of the trees of hardware-virtualised domains it is told where their bindings are read.
+        virtualised = {domain.domain for domain in self.snapshot.domains if domain.hvm}
+        self._absent += [
+            unreadable(f"d{domain}'s pirqs", error, "irqs") for domain, error in found[1] if domain not in virtualised
+        ]
         return {"irqs": tuple(found[0])}
 
     def _pins(self) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, Listed] = {
     "vcpus": Listed("every vCPU: run state, descriptor, blocking list, situation"),
     "pi": Listed("one posted-interrupt descriptor, and what a post does now"),
     "blocked": Listed("the per-CPU lists of blocked vCPUs"),
+    "irqs": Listed("every interrupt in one table: source, irq, entry, vector, who takes it, what holds it"),
     "route": Listed("one interrupt end to end: entry, descriptor, vCPU, list"),
     "audit": Listed("what is wrong with it"),
     "explain": Listed("what a rule of the audit means"),

@@ -51,6 +51,7 @@ def _number(name: str, kind: str, noun: str = "number", example: str = "24 or 0x
 Device = Annotated[int, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
 VcpuName = Annotated[str, Word("dXvY", read_vcpu, "dXvY", "vCPU", "d1v0")]
 CpuNumber = Annotated[int, _number("CPU", "CPU")]
+Vector = Annotated[int, _number("VECTOR", "", "vector", "0x62")]
 DomainNumber = Annotated[int, _number("DOMAIN", "DOMAIN")]
 UnitNumber = Annotated[int, _number("N", "UNIT")]
 EntryIndex = Annotated[int, _number("INDEX", "INDEX")]

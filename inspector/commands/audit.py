@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from inspector.audit import BUG, Finding, Rule, confirm, the_rule
+from inspector.audit import BUG, Coverage, Finding, Rule, confirm, coverage, the_rule
 from inspector.base.arguments import FileName, Word, argument, option
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
@@ -42,13 +42,20 @@ class Arguments:
     Example("live", "audit D5", "one rule; `explain D5` tells what it means"),
 )
 def audit(inspection: Inspection, arguments: Arguments) -> Answer:
-    """What is wrong with the machine: every rule that it breaks, the worst first. Exit status 1 if a bug is found."""
+    """What is wrong with the machine: every rule that it breaks, the worst first, and how much could be checked.
+
+    Exit status 1 if a bug is found, 3 if nothing could be checked or not all could be read.
+    """
     only = the_rule(arguments.rule) if arguments.rule else None
     snapshots = [inspection.snapshot, *_again(inspection, arguments), *_later(inspection, arguments)]
     findings = confirm(snapshots, only)
-    document = {"findings": [finding.document() for finding in findings]}
+    rests_on = coverage(snapshots[-1], only)
+    document = {"findings": [finding.document() for finding in findings], "coverage": rests_on.document()}
     bug = any(finding.severity == BUG for finding in findings)
-    return Answer(document, _blocks(findings, snapshots, only), bug=bug, absent=inspection.snapshot.absences)
+    absent = inspection.snapshot.absences
+    if not rests_on.checked:
+        return Answer(document, [], [f"nothing could be checked: {rests_on}"], absent=absent)
+    return Answer(document, _blocks(findings, rests_on, snapshots, only), bug=bug, absent=absent)
 
 
 def _again(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
@@ -75,12 +82,13 @@ def _later(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
     return [inspection.of_file(path).snapshot for path in arguments.later]
 
 
-def _blocks(findings: list[Finding], snapshots: list[Snapshot], only: Rule | None) -> list[Block]:
+def _blocks(findings: list[Finding], rests_on: Coverage, snapshots: list[Snapshot], only: Rule | None) -> list[Block]:
     if not findings:
         what = f"{only.id}: nothing found" if only else "nothing wrong found"
-        return [Text(what + (f" in {len(snapshots)} snapshots" if len(snapshots) > 1 else ""))]
+        what += f" in {len(snapshots)} snapshots" if len(snapshots) > 1 else ""
+        return [Text(what if only else f"{what}\n{rests_on}")]
     rows = [(finding.severity, finding.rule, finding.subject, finding.message) for finding in findings]
     blocks: list[Block] = [Table(COLUMNS, rows)]
     if any(finding.suspicion for finding in findings):
         blocks.append(Text("A suspicion may be a legal transient: look again (--again 1, or --with a later dump)."))
-    return blocks
+    return blocks if only else [*blocks, Text(str(rests_on))]

@@ -7,11 +7,13 @@ from typing import Any
 
 from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
+from inspector.commands import fault_reports
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import UnitNumber
 from inspector.commands.command import Example, command
 from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.snapshot import Snapshot, is_log
 from inspector.vtd.remapping import bdf
 from structs.columns import columns, rows
 from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
@@ -32,11 +34,17 @@ class Arguments:
     Example("live", "faults"),
 )
 def faults(inspection: Inspection, arguments: Arguments) -> Answer:
-    """Each unit's fault status and fault records, with what the reason means and which interrupt it hit."""
+    """Each unit's fault status and fault records, with what the reason means and which interrupt it hit.
+
+    Then each kind of fault with its device, owner and entry, how often and when, and what to do.
+    Of a console log, what Xen reported there.
+    """
+    snapshot = inspection.snapshot
+    if reported := _reported(snapshot):
+        return reported
     units: list[dict[str, Any]] = []
     blocks: list[Block] = []
     problems: list[str] = []
-    snapshot = inspection.deferred
     for unit in choose(snapshot, arguments.unit):
         status, value = unit.register("FSTS"), unit.raw_register("FSTS")
         if status is None:
@@ -45,10 +53,20 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer:
         records = _records(unit.frcd)
         units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
-        blocks.append(Text(f"unit {unit.index}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
+        blocks.append(Text(f"{unit.name}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
             blocks.append(Table(COLUMNS, shown))
-    return Answer({"units": units}, blocks, problems, absent=snapshot.absences)
+    document = {"units": units, **fault_reports.document(snapshot)}
+    return Answer(document, [*blocks, *fault_reports.blocks(snapshot)], problems, absent=snapshot.absences)
+
+
+def _reported(snapshot: Snapshot) -> Answer | None:
+    """What Xen reported on its console, if this is a console log; None if it is none."""
+    if not is_log(snapshot):
+        return None
+    nothing = Text("no VT-d fault and no other trouble is reported in the log; the units' registers are not in it")
+    document = {"units": [], **fault_reports.document(snapshot)}
+    return Answer(document, fault_reports.blocks(snapshot) or [nothing], absent=snapshot.absences)
 
 
 def _records(frcd: bytes) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import Entries, allowed
+from structs.apic import logical_words
 from structs.columns import Array
 from structs.irte import IRTE, REMAPPED, dst_apic_id, source_matches
 
@@ -120,4 +121,4 @@ def _row(row: Mapping[str, Any], eime: int, source: str) -> tuple[str, ...]:
 
 def _destination(row: Mapping[str, Any], eime: int) -> str:
     apic = dst_apic_id(row["dst"], x2apic=bool(eime))
-    return f"CPUs {apic:#x}" if row["dm"] else f"APIC {apic:#x}"
+    return logical_words(apic, bool(eime)) if row["dm"] else f"APIC {apic:#x}"

@@ -46,7 +46,7 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer:
         values = {r.name: dict(r.record.parse(raw[r.name].to_bytes(r.size, "little"))) for r in wanted}
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
-        title = f"unit {unit.index} at {unit.register_base:#x}"
+        title = f"{unit.name} at {unit.register_base:#x}"
         if arguments.name:
             one = wanted[0]
             title = f"{title}: {one.name} at offset {one.offset:#x} is {raw[one.name]:#x} ({one.record.source})"

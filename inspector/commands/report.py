@@ -122,7 +122,11 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("interrupt posting", _on(snapshot.intpost)),
         ("x2APIC", _on(snapshot.x2apic)),
         ("vectors", ", ".join("not known" if v is None else f"{v:#x}" for v in vectors) + " (notification, wakeup)"),
-        ("VT-d units", ", ".join(f"{unit.index} at {unit.register_base:#x}" for unit in snapshot.units) or "none"),
+        (
+            "VT-d units",
+            ", ".join(f"{unit.name.removeprefix('unit ')} at {unit.register_base:#x}" for unit in snapshot.units)
+            or "none",
+        ),
     ]
 
 

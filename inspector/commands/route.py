@@ -14,6 +14,7 @@ from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import BadWord, Word, argument, option, read_number
 from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
+from inspector.commands import interrupt_routes
 from inspector.commands.argument_types import VCPU, UnitNumber, read_bdf, read_vcpu
 from inspector.commands.command import Example, command
 from inspector.commands.record_fields import set_fields
@@ -26,14 +27,18 @@ from structs.irte import POSTED, REMAPPED
 
 Start = Annotated[
     str,
-    Word("BDF|irte N|ioapic PIN|dXvY", kinds=("BDF", "dXvY"), keywords={"irte": "INDEX", "ioapic": ""}),
+    Word(
+        "BDF|irte N|ioapic PIN|dXvY|irq N|vector V|dX:PIRQ",
+        kinds=("BDF", "dXvY"),
+        keywords={"irte": "INDEX", "ioapic": "", "irq": "", "vector": ""},
+    ),
 ]
 """Where a route starts."""
 
 NOWHERE = 1
 """No entry can name it: a PDA is a multiple of 64."""
 
-EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN` or a vCPU (d1v2)"
+EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN`, a vCPU (d1v2), `irq N`, `vector V` or a pirq (d1:87)"
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,18 @@ class Arguments:
     Example("live", "route irte 0x18", "of an entry"),
     Example("live", "route ioapic 4", "of an IO-APIC's pin (1:4 for pin 4 of the second IO-APIC)"),
     Example("live", "route d1v2", "everything that is posted to a vCPU"),
+    Example("dump LOG", "route irq 34", "of an irq of Xen's"),
+    Example("dump LOG", "route vector 0x62", "every interrupt that arrives with a vector"),
+    Example("dump LOG", "route d94:151", "of a domain's pirq"),
 )
 def route(inspection: Inspection, arguments: Arguments) -> Answer:
-    """One interrupt end to end, from a device, an entry, an IO-APIC pin or a vCPU.
+    """One interrupt end to end, from a device, an entry, an IO-APIC pin, a vCPU, an irq, a vector or a pirq.
 
     Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
     """
     snapshot = inspection.snapshot
+    if joined := interrupt_routes.answer(snapshot, arguments.what):
+        return joined
     select, vcpu, nothing = _selection(snapshot, arguments.what)
     document: dict[str, Any] = {}
     blocks: list[Block] = []
@@ -69,10 +79,11 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer:
             raise VtdpiError(_no_table(snapshot))
         notes.append(_no_table(snapshot))
     found = routes(snapshot, select, arguments.unit)
-    document["routes"] = [_document(snapshot, route) for route in found]
+    irqs = interrupt_routes.by_entry(snapshot) if found else {}
+    document["routes"] = [_document(snapshot, route) | interrupt_routes.irq_document(irqs, route) for route in found]
     first = _redirection(snapshot, arguments.what)
-    blocks += [_facts(snapshot, route, first) for route in found] or [Text(nothing)]
-    return Answer(document, blocks, notes=notes, absent=snapshot.absences)
+    shown: list[Block] = [_facts(snapshot, route, [*first, *interrupt_routes.irq_rows(irqs, route)]) for route in found]
+    return Answer(document, [*blocks, *(shown or [Text(nothing)])], notes=notes, absent=snapshot.absences)
 
 
 def _redirection(snapshot: Snapshot, what: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import Self
 
 from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
-from inspector.model.absence import UNREADABLE, Absence, lines
+from inspector.model.absence import NOT_PRINTED, UNREADABLE, Absence, lines
 from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
 from inspector.model.reports import FaultReport, Message
@@ -285,6 +285,11 @@ class Snapshot(Deferred):
             return None
         minor = "".join(c for c in parts[1][:2] if c.isdigit())
         return (int(parts[0]), int(minor)) if minor else None
+
+
+def is_log(snapshot: Snapshot) -> bool:
+    """Whether it is of a console log: no descriptor is in it, for no debug key prints one."""
+    return any(absence.kind == NOT_PRINTED and absence.member == "pi" for absence in snapshot.absences)
 
 
 def dumps(snapshot: Snapshot) -> str:

@@ -181,7 +181,7 @@ class VtdUnit(Deferred):
     @property
     def name(self) -> str:
         """How findings name it: `unit 0`."""
-        return f"unit {self.index}"
+        return "unit not known" if self.index is None else f"unit {self.index}"
 
     def is_absent(self, member: str) -> bool:
         """Whether a member could not be read, as far as was tried."""

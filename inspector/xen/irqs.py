@@ -48,13 +48,13 @@ class _Pirq:
     masked: bool
 
 
-def irqs(xen: Xen, domains: Mapping[int, int]) -> tuple[list[Irq], list[tuple[str, Exception]]]:
-    """Every irq that somebody has set up, and what of it could not be read. `domains`: addresses by number.
+def irqs(xen: Xen, domains: Mapping[int, int]) -> tuple[list[Irq], list[tuple[int, Exception]]]:
+    """Every irq that somebody has set up, and the domains whose pirqs could not be read. `domains`: address by number.
 
     Raises:
         NotMapped, NotReadable, ProfileError: the table of irqs cannot be read.
     """
-    trouble: list[tuple[str, Exception]] = []
+    trouble: list[tuple[int, Exception]] = []
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
     members = [member for member in MEMBERS if xen.profile.has("irq_desc", member)]
     descs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, *members)
@@ -116,7 +116,7 @@ def _in_flight(xen: Xen, descs: list[dict[str, int]]) -> dict[int, int]:
     return {desc["irq"]: raw[1] for desc, raw in zip(descs, actions, strict=False) if raw}
 
 
-def _bound(xen: Xen, domains: Mapping[int, int], trouble: list[tuple[str, Exception]]) -> dict[int, list[_Pirq]]:
+def _bound(xen: Xen, domains: Mapping[int, int], trouble: list[tuple[int, Exception]]) -> dict[int, list[_Pirq]]:
     """By irq, the pirqs that domains have bound to it."""
     members = [member for member in ("pirq", "evtchn", "masked", "arch.irq") if xen.profile.has("pirq", member)]
     found: dict[int, list[_Pirq]] = {}
@@ -128,7 +128,7 @@ def _bound(xen: Xen, domains: Mapping[int, int], trouble: list[tuple[str, Except
         try:
             rows = xen.structs("pirq", pirqs(xen, address), *members)
         except UNREADABLE as error:
-            trouble.append((f"d{domain}'s pirqs", error))
+            trouble.append((domain, error))
             continue
         for row in rows:
             if row and (row.get("evtchn") or row.get(f"{DPCI}.flags", 0) & MAPPED):

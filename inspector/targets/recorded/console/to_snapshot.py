@@ -309,13 +309,17 @@ class _Making:
 
     def _msis(self, units: Sequence[VtdUnit], x2apic: bool) -> Iterable[Msi]:
         devices = {irq: device.sbdf for device in self.devices.devices for irq in device.irqs}
-        entries = [(index, entry) for unit in units for index, entry in _entries(unit)]
+        entries = [(unit, index, entry) for unit in units for index, entry in _entries(unit)]
         pins = {pin.index for pin in self.tables.pins}
         for row in self.msis.rows:
             if row.kind == "IOMMU":
                 continue  # a unit's own MSI is never remapped
             device = devices.get(row.irq)
-            index = _index(row, device, entries, pins, x2apic)
+            index = NO_INDEX
+            if found := _entry_of(row, device, entries, pins, x2apic):
+                unit, index, entry = found
+                if device is None and row.kind != "HPET" and (entry["svt"], entry["sq"]) == (1, 0):
+                    device = unit.segment << 16 | entry["sid"]  # only that source may use it
             kind = "HPET MSI" if row.kind == "HPET" else row.kind
             yield Msi(
                 row.irq, index, kind, device, 0, 0, row.vector, None, row.host_masked, row.guest_masked, row.masked
@@ -363,26 +367,26 @@ def _entries(unit: VtdUnit) -> Iterable[tuple[int, dict[str, int]]]:
             yield index, entry
 
 
-def _index(
+def _entry_of(
     row: key_msi.MsiFacts,
     device: int | None,
-    entries: Sequence[tuple[int, dict[str, int]]],
+    entries: Sequence[tuple[VtdUnit, int, dict[str, int]]],
     pins: set[int],
     x2apic: bool,
-) -> int:
-    """The remapping index of an MSI, if only one entry can be its."""
+) -> tuple[VtdUnit, int, dict[str, int]] | None:
+    """The entry of an MSI, with its unit and index, if only one can be its."""
     try:
         dst = row.dest if x2apic else dst_from_apic_id(row.dest, False)
     except ValueError:
-        return NO_INDEX
+        return None
     found = [
-        index
-        for index, entry in entries
+        (unit, index, entry)
+        for unit, index, entry in entries
         if entry["vector"] == row.vector
         and entry["dst"] == dst
         and (source_matches(entry, device & 0xFFFF) if device is not None else index not in pins)
     ]
-    return found[0] if len(found) == 1 else NO_INDEX
+    return found[0] if len(found) == 1 else None
 
 
 def _redirection_value(pin: key_vtd.PinFacts) -> int:

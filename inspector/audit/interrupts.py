@@ -1,0 +1,185 @@
+"""Interrupts as a whole, from the join of all that is known of each: held back, sent nowhere, refused, ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspector.analysis.irqs import Interrupt, destination_cpus, interrupts
+from inspector.audit.needs import CAPABILITIES, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
+from inspector.audit.rule import INFO, WARNING, Found, rule
+from inspector.model.snapshot import Snapshot
+from inspector.model.vtd import IOAPIC
+from inspector.vtd.remapping import bdf
+from structs.faults import REASONS
+from structs.ioapic import RTE
+
+LOWEST_VECTOR = 0x10
+"""Vectors below it are reserved: an interrupt with one is an error of the local APIC, and nobody takes it."""
+
+FLOOD = 16
+"""So many faults of one kind are no accident."""
+
+
+@rule("D33", "held-back", "an irq is masked while something of it is in flight or pending", WARNING, needs=(IRQS,))
+def held_back(snapshot: Snapshot) -> Iterator[Found]:
+    """A guest has an interrupt that it has not ended, or an event of it is pending, and it is masked: at the pin, by
+    Xen, by the guest, or as a pirq. Until that ends no other comes through.
+
+    How it comes about: the guest's driver died between interrupt and EOI, or another domain shares the irq and holds
+    it. For an instant it is legal: Xen masks a level irq while a guest handles it.
+
+    Look next at: `route irq N`; `irqs --pending`; a second log or snapshot: the same after a second is no instant.
+    """
+    for each in interrupts(snapshot):
+        waits = bool(each.in_flight) or any(guest.pending for guest in each.guests)
+        if each.irq is not None and waits and each.masks:
+            message = f"{', '.join(each.pending)}, and it is masked ({', '.join(each.masks)})"
+            yield Found(
+                _name(each), f"{message} (a suspicion: it may be in progress)", False, (each.masks, each.pending)
+            )
+
+
+@rule(
+    "D34",
+    "lost-destination",
+    "an entry sends to a CPU that is not online, or with a vector that nobody takes",
+    needs=(ENTRIES,),
+)
+def lost_destination(snapshot: Snapshot) -> Iterator[Found]:
+    """A remapped entry names its vector and its CPU. A vector below 0x10 is an error at the local APIC that gets it; a
+    message to a CPU that is not online goes nowhere. Entries of sources that are masked are not looked at: Xen leaves
+    vector 0 in those of unused pins.
+
+    How it comes about: affinities were not moved when a CPU went offline (`fixup_irqs`), or an entry is used that Xen
+    never set up.
+
+    Look next at: `route irte N`, `irqs --cpu N`; APIC errors on the console.
+    """
+    online = {cpu.cpu for cpu in snapshot.online}
+    for each in interrupts(snapshot):
+        entry = each.entry
+        if entry is None or entry["im"] or entry["dlm"] not in (0, 1) or not _may_fire(snapshot, each):
+            continue
+        place = f"unit {each.unit} entry {each.index:#x}"
+        if entry["vector"] < LOWEST_VECTOR:
+            yield Found(place, f"of {each.source} sends vector {entry['vector']:#x}, which no handler can have")
+        cpus = destination_cpus(snapshot, each)
+        if cpus is not None and online and not online & {*cpus}:
+            where = f"CPU {', '.join(map(str, cpus))}, which is offline" if cpus else "an APIC that no CPU has"
+            yield Found(place, f"of {each.source} sends to {where} (DST {entry['dst']:#x})")
+
+
+@rule(
+    "D35",
+    "blocked-format",
+    "a pin sends messages in compatibility format to a unit in x2APIC mode",
+    WARNING,
+    needs=(ENTRIES,),
+)
+def blocked_format(snapshot: Snapshot) -> Iterator[Found]:
+    """With EIME=1 a unit blocks interrupts in compatibility format and records fault 0x25. An IO-APIC's pin that is not
+    masked and has such an entry raises one each time.
+
+    How it comes about: firmware left the pin on and Xen does not use it; or the IO-APIC was reset after Xen set it up.
+
+    Look next at: `ioapic`, `faults` (0x25).
+    """
+    if not snapshot.units or not all(unit.eime for unit in snapshot.units if unit.base is not None):
+        return
+    for ioapic in snapshot.ioapics:
+        for pin, value in enumerate(ioapic.redirection):
+            entry = RTE.parse(value.to_bytes(RTE.size, "little")) if value is not None else None
+            if entry and not entry["format"] and not entry["mask"]:
+                yield Found(
+                    f"IO-APIC {ioapic.number} pin {pin}", "is not masked, and its entry is in compatibility format"
+                )
+
+
+@rule("D36", "foreign-source", "an entry allows another source than the DMAR table says", needs=(ENTRIES, SCOPES))
+def foreign_source(snapshot: Snapshot) -> Iterator[Found]:
+    """The DMAR table's device scopes say as whom an IO-APIC's messages arrive. If the entries of its pins allow another
+    source-id, each of its interrupts is a fault (0x26).
+
+    How it comes about: firmware describes the IO-APIC wrongly, or Xen made the entry for another one.
+
+    Look next at: `dmar`, `irte N`, `faults` (0x26).
+    """
+    for unit in snapshot.units:
+        known = [at for at in unit.platform if at.kind == IOAPIC and at.enumeration_id is not None]
+        listed = {at.enumeration_id: at.sid for at in known}
+        for pin in snapshot.pins:
+            sid = None if pin.id is None else listed.get(pin.id)
+            raw = _entry(unit.indices, unit.raw, pin.index)
+            if sid is None or raw is None:
+                continue
+            allowed, check = int.from_bytes(raw[8:10], "little"), raw[10] >> 2 & 3
+            if check == 1 and allowed != sid:
+                message = f"of IO-APIC {pin.ioapic} pin {pin.pin} allows {bdf(allowed)}, but it sends as {bdf(sid)}"
+                yield Found(f"{unit.name} entry {pin.index:#x}", message)
+
+
+@rule("D37", "fault-flood", "a device faults again and again", WARNING, needs=(FAULTS,))
+def fault_flood(snapshot: Snapshot) -> Iterator[Found]:
+    """Each fault is an interrupt of its own and a line on the console; Xen turns a device off that makes too many.
+
+    Look next at: `faults`, which says whose the device is and what to do.
+    """
+    for report in snapshot.faults:
+        if report.count >= FLOOD:
+            reason = None if report.reason is None else REASONS.get(report.reason)
+            words = f": {reason.text}" if reason else ""
+            code = "not known" if report.reason is None else f"{report.reason:#x}"
+            yield Found(bdf(report.device & 0xFFFF), f"faulted {report.count} times, reason {code}{words}")
+
+
+@rule("D38", "mixed-posting", "units differ in whether they can post", INFO, needs=(CAPABILITIES,))
+def mixed_posting(snapshot: Snapshot) -> Iterator[Found]:
+    """Xen posts only if every unit can (CAP.PI): with one that cannot, posting is off for all.
+
+    Look next at: `info`, `regs`.
+    """
+    told = [unit for unit in snapshot.units if unit.cap_pi is not None]
+    if len({unit.cap_pi for unit in told}) > 1:
+        cannot = ", ".join(str(unit.index) for unit in told if not unit.cap_pi)
+        yield Found("machine", f"unit {cannot} cannot post and others can: Xen posts nothing")
+
+
+@rule("D39", "unheard-event", "a blocked vCPU has an event pending that it does not mask", needs=(EVENTS,))
+def unheard_event(snapshot: Snapshot) -> Iterator[Found]:
+    """A vCPU that waits in SCHEDOP_block is woken by any event that its upcall does not mask. If it stays blocked, the
+    wake-up was lost.
+
+    For an instant it is legal: between setting the bit and `vcpu_unblock`. So it is a suspicion.
+
+    Look next at: a second answer to `q`, or a second snapshot; `vcpus dXvY`.
+    """
+    for vcpu in snapshot.vcpus:
+        waits = vcpu.blocked and not vcpu.is_running and not vcpu.polling and not vcpu.pause_count
+        if waits and vcpu.event_pending and vcpu.event_masked is False:
+            message = (
+                "is blocked with an event pending that it does not mask (a suspicion: it may be waking up just now)"
+            )
+            yield Found(vcpu.name, message, False, (vcpu.pause_flags, vcpu.processor))
+
+
+def _name(interrupt: Interrupt) -> str:
+    return f"irq {interrupt.irq}"
+
+
+def _may_fire(snapshot: Snapshot, interrupt: Interrupt) -> bool:
+    """Whether its source is known, and known not to be masked."""
+    if interrupt.pin is not None and interrupt.pin.mask is not None:
+        return not interrupt.pin.mask and not _is_disabled(interrupt)
+    return interrupt.msi is not None and interrupt.fires and not _is_disabled(interrupt)
+
+
+def _is_disabled(interrupt: Interrupt) -> bool:
+    return any(mask == "irq disabled" for mask in interrupt.masks)
+
+
+def _entry(indices: tuple[int, ...], raw: bytes, index: int) -> bytes | None:
+    try:
+        at = indices.index(index)
+    except ValueError:
+        return None
+    return raw[at * 16 : at * 16 + 16]

@@ -1,0 +1,136 @@
+"""Routes that start from what only the join of all keys knows: an irq, a vector, a domain's pirq, a device's irqs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from inspector.analysis.irqs import Interrupt, destination_cpus, interrupts
+from inspector.analysis.route import Route, fires
+from inspector.base.arguments import BadWord, read_number
+from inspector.base.errors import NotHere, UsageError
+from inspector.commands.argument_types import BDF, read_bdf
+from inspector.commands.irqs import document_of, entry_words, numbers, vector_words
+from inspector.model.answer import Answer, Block, Facts
+from inspector.model.snapshot import Snapshot
+
+PIRQ = re.compile(r"d(\d{1,5}):(\d{1,5})", re.IGNORECASE)
+
+Test = Callable[[Interrupt], bool]
+
+
+def answer(snapshot: Snapshot, what: Sequence[str]) -> Answer | None:
+    """The routes from an irq, a vector, a pirq, or a device that has an irq or a segment; None if it is none of these.
+
+    Raises:
+        UsageError: a word is wrong.
+        NotHere: there is no such interrupt.
+    """
+    test, name = _test(what)
+    if test is None:
+        return None
+    found = [each for each in interrupts(snapshot) if test(each)]
+    if not found and BDF.fullmatch(what[0]):
+        return None
+    if not found:
+        raise NotHere(f"{snapshot.target} tells of no interrupt of {name}")
+    blocks: list[Block] = [Facts(rows(snapshot, each), _title(each)) for each in found]
+    document = {"routes": [_document(snapshot, each) for each in found]}
+    return Answer(document, blocks, absent=snapshot.absences)
+
+
+def rows(snapshot: Snapshot, interrupt: Interrupt) -> list[tuple[str, str]]:
+    """All that is known of an interrupt, from its source to who takes it."""
+    facts = [
+        ("source", str(interrupt.source) if interrupt.source else "not known"),
+        ("owner", interrupt.owner or "not known"),
+        ("irq", "not known" if interrupt.irq is None else f"{interrupt.irq} {interrupt.type}".strip()),
+        ("entry", entry_words(interrupt) if interrupt.index is not None else "not known"),
+        ("vector", vector_words(interrupt)),
+        ("CPUs", numbers(interrupt.cpus if interrupt.cpus is not None else destination_cpus(snapshot, interrupt))),
+        ("taken by", interrupt.taker),
+    ]
+    facts += [("bound to", f"d{guest.domain} as pirq {guest.pirq}") for guest in interrupt.guests]
+    known = interrupt.state is not None or interrupt.msi is not None or interrupt.pin is not None
+    facts.append(("masked by", ", ".join(interrupt.masks) or ("nobody" if known else "not known")))
+    facts.append(("pending", ", ".join(interrupt.pending) or ("nothing" if interrupt.state else "not known")))
+    sentences = _fires(snapshot, interrupt)
+    return facts + [("if it fires" if not at else "", sentence) for at, sentence in enumerate(sentences)]
+
+
+def by_entry(snapshot: Snapshot) -> dict[tuple[int | None, int | None], Interrupt]:
+    """The interrupts with an irq, by unit and index of their entry."""
+    return {(each.unit, each.index): each for each in interrupts(snapshot) if each.irq is not None}
+
+
+def irq_rows(joined: Mapping[tuple[int | None, int | None], Interrupt], route: Route) -> list[tuple[str, str]]:
+    """What is known of the irq behind a route: its number, who has the device, who takes it, what holds it."""
+    interrupt = joined.get((route.unit.index, route.entry["index"]))
+    if interrupt is None:
+        return []
+    facts = [("irq", f"{interrupt.irq} {interrupt.type}".strip())]
+    facts += [("owner", interrupt.owner)] if interrupt.owner else []
+    facts += [("taken by", interrupt.taker)] if interrupt.state else []
+    facts += [("bound to", f"d{guest.domain} as pirq {guest.pirq}") for guest in interrupt.guests]
+    facts += [("masked by", ", ".join(interrupt.masks))] if interrupt.masks else []
+    return facts + ([("pending", ", ".join(interrupt.pending))] if interrupt.pending else [])
+
+
+def irq_document(joined: Mapping[tuple[int | None, int | None], Interrupt], route: Route) -> dict[str, Any]:
+    """The same, as `--json` prints it; null without an irq."""
+    interrupt = joined.get((route.unit.index, route.entry["index"]))
+    return {"irq": document_of(interrupt) if interrupt else None}
+
+
+def _fires(snapshot: Snapshot, interrupt: Interrupt) -> list[str]:
+    unit = next((unit for unit in snapshot.units if unit.index == interrupt.unit), None)
+    if interrupt.entry is None or unit is None:
+        return []
+    return fires(snapshot, unit, interrupt.entry)
+
+
+def _test(what: Sequence[str]) -> tuple[Test | None, str]:
+    try:
+        match what:
+            case ["irq", word]:
+                irq = read_number(word)
+                return lambda each: each.irq == irq, f"irq {irq}"
+            case ["vector", word]:
+                vector = read_number(word)
+                return lambda each: vector in (each.vector, each.guest_vector), f"vector {vector:#x}"
+            case ["irq" | "vector"]:
+                raise UsageError(f"route {what[0]}: which one? Expected a number")
+            case [word] if pirq := PIRQ.fullmatch(word):
+                domain, number = int(pirq[1]), int(pirq[2])
+                return lambda each: _is_bound(each, domain, number), f"d{domain} as pirq {number}"
+            case [word] if BDF.fullmatch(word):
+                return _of_device(word), word
+    except BadWord as error:
+        raise UsageError(f"route: {error}") from None
+    return None, ""
+
+
+def _of_device(word: str) -> Test:
+    """Interrupts of a device that have an irq; of any segment if the word names none."""
+    sid = read_bdf(word)
+    segment = int(word.split(":")[0], 16) if word.count(":") == 2 else None
+
+    def test(each: Interrupt) -> bool:
+        if each.device is None or each.irq is None or each.entry is not None:
+            return False
+        return each.device & 0xFFFF == sid and segment in (None, each.device >> 16)
+
+    return test
+
+
+def _is_bound(interrupt: Interrupt, domain: int, pirq: int) -> bool:
+    return any((guest.domain, guest.pirq) == (domain, pirq) for guest in interrupt.guests)
+
+
+def _title(interrupt: Interrupt) -> str:
+    return f"irq {interrupt.irq}" if interrupt.irq is not None else f"entry {entry_words(interrupt)}"
+
+
+def _document(snapshot: Snapshot, interrupt: Interrupt) -> dict[str, Any]:
+    return {**document_of(interrupt), "fires": _fires(snapshot, interrupt)}

@@ -1,0 +1,196 @@
+"""The command `irqs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from inspector.analysis.irqs import Interrupt, interrupts
+from inspector.base.arguments import flag, option
+from inspector.base.errors import NotHere
+from inspector.capture.inspection import Inspection
+from inspector.commands.argument_types import CpuNumber, Device, DomainNumber, UnitNumber, Vector
+from inspector.commands.command import Example, command
+from inspector.model.absence import NOT_PRINTED
+from inspector.model.answer import Answer, Table, Text
+from inspector.model.snapshot import Snapshot
+
+COLUMNS = ("IRQ", "TYPE", "SOURCE", "OWNER", "ENTRY", "VECTOR", "CPUS", "TAKEN BY", "PIRQ", "MASKED BY", "PENDING")
+Column = Literal["irq", "type", "source", "owner", "entry", "vector", "cpus", "taken", "masked", "pending"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What it takes."""
+
+    sort: Column = option("by which column (default: irq)", "irq")
+    unit: UnitNumber | None = option("only through this VT-d unit")
+    device: Device | None = option("only of this device")
+    domain: DomainNumber | None = option("only those that this domain has, or is bound to")
+    cpu: CpuNumber | None = option("only those that go to this CPU")
+    vector: Vector | None = option("only with this vector, Xen's or the guest's")
+    masked: bool = flag("only those that something holds back")
+    pending: bool = flag("only those of which something waits")
+    posted: bool = flag("only those that are posted")
+
+
+@command(
+    Arguments,
+    Example("live", "irqs"),
+    Example("dump LOG", "irqs --masked", "what is held back, and by whom"),
+    Example("dump LOG", "irqs --domain 1 --sort vector", "a guest's interrupts"),
+)
+def irqs(inspection: Inspection, arguments: Arguments) -> Answer:
+    """Every interrupt in one table.
+
+    What raises it, its irq, remapping entry, vector and CPUs, who takes it, as which pirq, who masks it, and what is in
+    flight.
+
+    From memory, or joined from a console log's answers to the debug keys V, M, i, Q and z: a column that no key printed
+    is empty.
+    """
+    snapshot = inspection.snapshot
+    every = interrupts(snapshot)
+    if not every:
+        raise NotHere(f"{inspection.target.description} tells of no interrupt{_keys(snapshot)}")
+    chosen = sorted((each for each in every if _wanted(each, arguments)), key=_KEYS[arguments.sort])
+    table = Table(COLUMNS, [_row(each) for each in chosen], numeric=frozenset({"IRQ"}))
+    document = {"irqs": [document_of(each) for each in chosen]}
+    blocks = [table] if chosen else [Text(f"none of {len(every)} interrupts is like that")]
+    return Answer(document, blocks, snapshot.problems, _notes(snapshot), absent=snapshot.absences)
+
+
+def document_of(interrupt: Interrupt) -> dict[str, Any]:
+    """An interrupt, as `--json` prints it; null is what is not known."""
+    state, msi = interrupt.state, interrupt.msi
+    return {
+        "irq": interrupt.irq,
+        "type": interrupt.type or None,
+        "source": interrupt.source.document() if interrupt.source else None,
+        "owner": interrupt.owner,
+        "unit": interrupt.unit,
+        "index": interrupt.index,
+        "format": None if interrupt.entry is None else "posted" if interrupt.posted else "remapped",
+        "vector": interrupt.vector,
+        "guest_vector": interrupt.guest_vector,
+        "vcpu": interrupt.vcpu,
+        "cpus": _list(interrupt.cpus),
+        "affinity": _list(state.affinity if state else None),
+        "status": state.status if state else None,
+        "taken_by": interrupt.taker,
+        "guests": [{f.name: getattr(guest, f.name) for f in fields(guest)} for guest in interrupt.guests],
+        "in_flight": interrupt.in_flight,
+        "masked_by": list(interrupt.masks),
+        "pending": list(interrupt.pending),
+        "masks": None if msi is None else {"xen": msi.host_masked, "guest": msi.guest_masked, "device": msi.masked},
+        "pin": None
+        if interrupt.pin is None
+        else {
+            "ioapic": interrupt.pin.ioapic,
+            "pin": interrupt.pin.pin,
+            "mask": interrupt.pin.mask,
+            "irr": interrupt.pin.irr,
+        },
+    }
+
+
+def numbers(values: Sequence[int] | None) -> str:
+    """CPUs for a reader: `0-3,8`; `-` if they are not known."""
+    if values is None:
+        return "-"
+    parts: list[list[int]] = []
+    for value in sorted(values):
+        if parts and parts[-1][1] == value - 1:
+            parts[-1][1] = value
+        else:
+            parts.append([value, value])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts) or "none"
+
+
+def entry_words(interrupt: Interrupt) -> str:
+    """Unit and index of its entry."""
+    if interrupt.index is None:
+        return "-"
+    unit = "?" if interrupt.unit is None else str(interrupt.unit)
+    return f"{unit}:{interrupt.index:04x}{' posted' if interrupt.posted else ''}"
+
+
+def vector_words(interrupt: Interrupt) -> str:
+    """Xen's vector, and the guest's behind it."""
+    host = "-" if interrupt.vector is None else f"{interrupt.vector:02x}"
+    return f"{host} ({interrupt.guest_vector:02x} in guest)" if interrupt.guest_vector is not None else host
+
+
+def _row(interrupt: Interrupt) -> tuple[str, ...]:
+    return (
+        "-" if interrupt.irq is None else str(interrupt.irq),
+        interrupt.type or "-",
+        str(interrupt.source) if interrupt.source else "-",
+        interrupt.owner or "-",
+        entry_words(interrupt),
+        vector_words(interrupt),
+        numbers(interrupt.cpus),
+        interrupt.taker,
+        " ".join(f"d{guest.domain}:{guest.pirq}" for guest in interrupt.guests) or "-",
+        ", ".join(interrupt.masks) or "-",
+        ", ".join(interrupt.pending) or "-",
+    )
+
+
+def _last(value: int | None) -> tuple[bool, int]:
+    """Numbers in order, what is not known at the end."""
+    return value is None, value or 0
+
+
+_KEYS: dict[str, Callable[[Interrupt], Any]] = {
+    "irq": lambda each: (_last(each.irq), _last(each.unit), _last(each.index)),
+    "type": lambda each: each.type,
+    "source": lambda each: str(each.source or "~"),
+    "owner": lambda each: each.owner or "~",
+    "entry": lambda each: (_last(each.unit), _last(each.index)),
+    "vector": lambda each: _last(each.vector),
+    "cpus": lambda each: (each.cpus is None, each.cpus or ()),
+    "taken": lambda each: each.taker,
+    "masked": lambda each: (not each.masks, each.masks),
+    "pending": lambda each: (not each.pending, each.pending),
+}
+
+
+def _wanted(interrupt: Interrupt, arguments: Arguments) -> bool:
+    checks: Iterable[bool] = (
+        arguments.unit in (None, interrupt.unit),
+        arguments.device is None or (interrupt.device is not None and interrupt.device & 0xFFFF == arguments.device),
+        arguments.domain is None or _is_domains(interrupt, arguments.domain),
+        arguments.cpu is None or arguments.cpu in (interrupt.cpus or ()),
+        arguments.vector is None or arguments.vector in (interrupt.vector, interrupt.guest_vector),
+        not arguments.masked or bool(interrupt.masks),
+        not arguments.pending or bool(interrupt.pending),
+        not arguments.posted or interrupt.posted,
+    )
+    return all(checks)
+
+
+def _is_domains(interrupt: Interrupt, domain: int) -> bool:
+    bound = any(guest.domain == domain for guest in interrupt.guests)
+    return bound or interrupt.owner == f"d{domain}" or (interrupt.vcpu or "").startswith(f"d{domain}v")
+
+
+def _list(values: Sequence[int] | None) -> list[int] | None:
+    return None if values is None else list(values)
+
+
+def _keys(snapshot: Snapshot) -> str:
+    keys = [a.why.partition("key `")[2].partition("`")[0] for a in snapshot.absences if a.kind == NOT_PRINTED]
+    found = [key for key in keys if key in ("V", "M", "i", "Q")]
+    return f": it has no answer to the debug keys {', '.join(found)}" if found else ""
+
+
+def _notes(snapshot: Snapshot) -> list[str]:
+    absent = [
+        a for a in snapshot.absences if a.kind == NOT_PRINTED and a.member in ("units", "msis", "irqs", "devices")
+    ]
+    if not absent:
+        return []
+    told = ", ".join(f"{a.why.partition('key `')[2].partition('`')[0]} ({a.subject})" for a in absent)
+    return [f"the log has no answer to some debug keys, so parts of the table are not known: {told}"]
