@@ -137,7 +137,7 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
     # None is lost: Bochs' own record of its stops has as many as were taken.
     with storm.machine().answers.open() as answers:
         answers.seek(begin)
-        stops = [part for part in answers.read().split("Next at t=") if "Caught write watch point" in part]
+        stops = [part for part in answers.read().split("<bochs:") if "Caught write watch point" in part]
     assert bochs.watchpoints
     assert bochs.watchpoints.stops == len(stops)
     by: dict[str, set[str]] = {}
