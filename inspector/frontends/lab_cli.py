@@ -33,6 +33,13 @@ HVM_ONLY: Mapping[str, object] = {"cpus": None, "vcpus": None, "guest": None, "n
 """Options of `lab up` that one kind of lab has, with what they are if not given."""
 
 
+POST = (
+    "Write a post into the live descriptor, by hand, for Bochs has no VT-d unit: the vector's bit in PIR and then, "
+    "unless ON or SN is set, ON and an interrupt NV to the local APIC that NDST names (VT-d 5.2.3). It is taken when "
+    "that APIC next looks, at its next timer tick at the latest."
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the lab's own commands and their options."""
     words = parser.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
@@ -80,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="raw (/proc/vmcore, slow), or by makedumpfile: elf (default), flattened, zlib, lzo, zstd",
     )
 
+    post = words.add_parser(
+        "post", help="WRITE: post an interrupt to a vCPU of an HVM lab, as a VT-d unit would", description=POST
+    )
+    post.add_argument("vcpu", metavar="dXvY", help="which vCPU")
+    post.add_argument("vector", type=_vector, metavar="VECTOR", help="of the guest, such as 0x31")
+    post.add_argument("name", nargs="?", default="", help="which HVM lab (default: the only one)")
+
     down = words.add_parser("down", help="end a lab and remove all it left")
     down.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
     down.add_argument("--all", action="store_true", help="every lab")
@@ -99,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         VtdpiError: it cannot be done.
     """
-    commands = {"up": _up, "list": _list, "keys": _keys, "crash": _crash, "down": _down}
+    commands = {"up": _up, "list": _list, "keys": _keys, "crash": _crash, "post": _post, "down": _down}
     return commands[args.lab_command](args)
 
 
@@ -224,6 +238,25 @@ def _crash(args: argparse.Namespace) -> int:
     print(f"{lab.name} has crashed and is down; its dump is {args.dump}")
     print(f"vtdpi dump {args.dump}")
     return 0
+
+
+def _post(args: argparse.Namespace) -> int:
+    from inspector.lab import labs
+    from inspector.lab.hvm.post import post
+
+    done = post(labs.find_hvm(args.name), args.vcpu, args.vector)
+    sent = f"vector {done.notified[1]:#x} sent to CPU {done.notified[0]}" if done.notified else "nothing sent"
+    print(
+        f"written: vector {args.vector:#x} in PIR of {args.vcpu}{', ON' if done.notified else ''}; {sent} ({done.why})"
+    )
+    return 0
+
+
+def _vector(word: str) -> int:
+    try:
+        return int(word, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no vector; expected a number such as 0x31") from None
 
 
 def _down(args: argparse.Namespace) -> int:

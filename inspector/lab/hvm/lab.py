@@ -165,7 +165,7 @@ class HvmLab:
         try:
             _ready(debugger, directory, deadline)
             bochs = BochsProcess(pid)
-            switches.breakpoint_at(debugger, ROM_AT + 3, deadline, in_real_mode=True)
+            switches.breakpoint_at(debugger, ROM_AT + 3, deadline)
             _load(debugger, BochsMemory(bochs), [information, segment, module])
             if recipe.posting:
                 switches.switch_on(debugger, store.of_symbols(symbols), SymbolFile(symbols).addresses, deadline)

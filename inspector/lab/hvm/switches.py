@@ -19,19 +19,22 @@ SWITCHES_SET = 3
 HOOKS = ("arch.hvm.pi_ops.flags", "arch.hvm.pi_ops.vcpu_block")
 
 
-def breakpoint_at(debugger: BochsDebugger, address: int, deadline: float, in_real_mode: bool = False) -> None:
-    """Let the machine run until a CPU comes to a linear address, and take the breakpoint away again.
+def breakpoint_at(debugger: BochsDebugger, address: int, deadline: float) -> None:
+    """Let the machine run until a CPU, from then on the one in front, comes to a linear address; no breakpoint is left.
 
     Raises:
         LabError: none comes there by the deadline.
     """
     debugger.command(f"lb {address:#x}")
     debugger.cont()
-    if debugger.wait(deadline - time.monotonic()) is None:
+    said = debugger.wait(deadline - time.monotonic())
+    if said is None:
         debugger.stop()
         raise LabError(f"the machine does not come to {address:#x}")
-    if registers(debugger.command("r")).get("rip") != (address & 0xFFFF if in_real_mode else address):
-        raise LabError(f"the machine stopped before it came to {address:#x}")
+    hit = re.search(r"^\((\d+)\) Breakpoint \d+, ", said, re.MULTILINE)
+    if not hit:
+        raise LabError(f"the machine stopped before it came to {address:#x}: {said.strip()[-200:]}")
+    debugger.command(f"set $cpu = {hit[1]}")
     for number in re.findall(r"^\s*(\d+) lbreakpoint", debugger.command("blist"), re.MULTILINE):
         debugger.command(f"del {number}")
 

@@ -35,7 +35,7 @@ class Played:
         return ""
 
     def wait(self, seconds: float) -> str | None:
-        return "" if self.arrives else None
+        return "(1) Breakpoint 1, 0x1 in ?? ()\n" if self.arrives else None
 
     def physical(self, address: int) -> int:
         return address & 0xFFFFFFF
