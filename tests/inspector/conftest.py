@@ -1,19 +1,27 @@
-"""A machine's memory as a file, written byte by byte: VT-d registers, tables and ACPI, with no Xen in it."""
+"""A machine's memory as a file, written byte by byte, with no Xen in it; and pages as a browser sees them."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import struct
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from inspector.frontends.cli import main
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
 from structs.dmar import DMAR
+
+BROWSER = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
+)
 
 RAM = 16 << 20
 REGISTERS = 0xFED90000
@@ -164,3 +172,19 @@ def elf_note() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def elf_core() -> Callable[..., bytes]:
     return core
+
+
+@pytest.fixture
+def browse(tmp_path: Path, unavailable: Callable[[object], NoReturn]) -> Callable[..., tuple[str, list[str]]]:
+    """Call it with a page's path, and a width, for what Chromium makes of it and what it has to say of it."""
+    program = shutil.which("chromium")
+    if not program:
+        unavailable("chromium is missing: install the package chromium")
+
+    def open_page(path: Path, width: int = 1200) -> tuple[str, list[str]]:
+        # A user's directory of its own, and new, or Chromium looks for what an earlier run left.
+        words = [program, *BROWSER.split(), f"--user-data-dir={tmp_path / 'browser'}", f"--window-size={width},900"]
+        done = subprocess.run([*words, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout, re.findall(r".*:CONSOLE.*", done.stderr)
+
+    return open_page
