@@ -117,7 +117,7 @@ class Inspection:
                 refuse_misfit(xen)
                 return xen
             except UNREADABLE as error:
-                self.absent.append(unreadable("symbols", error))
+                self.absent.append(unreadable("the symbols", error))
         try:
             xen = find(self.target, before=self._xen_before)
         except XenNotFound as error:
@@ -145,13 +145,13 @@ class Inspection:
         return None
 
     @property
-    def wanted(self) -> Profile | None:
-        """The profile that the user asked for. Raises VtdpiError if it cannot be had."""
+    def wanted(self) -> list[Profile] | None:
+        """The profiles that the user asked for, the newest first. Raises VtdpiError if there are none."""
         from inspector.profiles import store as profiles
 
         if self._symbols:
-            return profiles.of_symbols(Path(self._symbols))
-        return profiles.named(self._profile) if self._profile else None
+            return [profiles.of_symbols(Path(self._symbols))]
+        return profiles.all_named(self._profile) if self._profile else None
 
     @cached_property
     def raw_dmar(self) -> Dmar:

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
-from importlib.resources import files
 from pathlib import Path
 
 from inspector.base import new_file, xdg
 from inspector.base.errors import VtdpiError
+from structs.xen import named as profiles
 from structs.xen import profile_contents
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
@@ -26,8 +26,6 @@ MAGIC = "vtdpi cached profile"
 FORMAT = 1
 """Grows when a profile of the same structures would be made otherwise."""
 BUILD_ID = re.compile("([0-9a-f]{2}){1,64}")
-LARGEST = 64 << 20
-"""Bytes of a profile: volatility3's whole ones have some 20 MiB."""
 
 
 def cache_dir() -> Path:
@@ -37,16 +35,16 @@ def cache_dir() -> Path:
 
 def by_build_id(build_id: str) -> Profile | None:
     """The known profile of a build: the bundled one, or else the cache's."""
-    bundled = _bundled().get(build_id)
+    bundled = profiles.bundled_files().get(build_id)
     if bundled:
-        return _load(bundled)
+        return profiles.load_bundled(bundled)
     return _cached(build_id)
 
 
 def known() -> Iterator[Profile]:
     """Every known profile once, the bundled ones first; what is wrong in the cache is passed over."""
-    bundled = _bundled()
-    yield from map(_load, bundled.values())
+    bundled = profiles.bundled_files()
+    yield from map(profiles.load_bundled, bundled.values())
     for build_id in _cached_ids():
         if build_id not in bundled and (profile := _cached(build_id)):
             yield profile
@@ -68,19 +66,34 @@ def of_symbols(xen_syms: Path) -> Profile:
 
 
 def named(name: str) -> Profile:
-    """The profile that the user names: an ISF file, or the version or start of the build-id of a known one.
+    """The newest profile that the user names. Raises as `all_named`."""
+    return all_named(name)[0]
+
+
+def all_named(name: str) -> list[Profile]:
+    """The profiles that the user names, the newest first (see `structs.xen.named`). There is at least one.
 
     Raises:
-        VtdpiError: there is none, or several.
+        VtdpiError: there is none.
     """
+    if profiles.is_file_name(name):
+        return [_foreign(name)]
+    if found := profiles.matching(name, known()):
+        return found
     if os.path.isfile(name):
-        return _foreign(Path(name))
-    matches = [profile for profile in known() if profile.version == name or profile.build_id.startswith(name)]
-    if len(matches) == 1:
-        return matches[0]
-    versions = ", ".join(sorted(profile.version for profile in matches or known()))
-    what = "several profiles match" if matches else "no profile file and no known profile is called"
-    raise VtdpiError(f"{what} {name!r}; known are {versions}; make one with: vtdpi profile make XEN_SYMS")
+        return [_foreign(name)]
+    versions = ", ".join(sorted(profile.version for profile in known()))
+    raise VtdpiError(
+        f"no profile file and no known profile is called {name!r}; known are {versions}; "
+        "make one with: vtdpi profile make XEN_SYMS"
+    )
+
+
+def _foreign(path: str) -> Profile:
+    try:
+        return profiles.of_file(path)
+    except ProfileError as error:
+        raise VtdpiError(str(error)) from None
 
 
 def store(profile: Profile) -> Path | None:
@@ -128,7 +141,7 @@ def _cached(build_id: str) -> Profile | None:
 
 @lru_cache(maxsize=64)
 def _entry(path: Path, build_id: str, changed: int, size: int) -> Profile | None:
-    if size > LARGEST:
+    if size > profiles.LARGEST:
         return None
     try:
         head, newline, body = path.read_bytes().partition(b"\n")
@@ -136,29 +149,3 @@ def _entry(path: Path, build_id: str, changed: int, size: int) -> Profile | None
     except (OSError, ValueError, RecursionError, ProfileError):
         return None
     return profile if profile and profile.build_id == build_id else None
-
-
-@lru_cache(maxsize=1)
-def _bundled() -> dict[str, Path]:
-    folder = Path(str(files("structs.xen") / "profiles"))
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
-
-
-@lru_cache(maxsize=16)
-def _load(path: Path) -> Profile:
-    return Profile(json.loads(path.read_bytes()))
-
-
-def _foreign(path: Path) -> Profile:
-    from structs.xen import isf
-
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-        if len(raw) > LARGEST:
-            raise VtdpiError(f"{path}: not a profile: it has more than {LARGEST >> 20} MiB")
-        return Profile(isf.loads(raw))
-    except OSError as error:
-        raise VtdpiError(f"{path}: cannot be read: {error.strerror}") from None
-    except ProfileError as error:
-        raise VtdpiError(f"{path}: not a profile: {error}; make one with: vtdpi profile make XEN_SYMS") from None

@@ -15,7 +15,9 @@ class SimOptions:
     seed: Integer = option("of the order in which things happen (default: 0)", 0)
     version: str = option("the logic of Xen 4.7 (seed) or 4.20 (current)", "current", metavar="V")
     build: str | None = option(
-        "which Xen's layout: a bundled version or build-id, or a file", flags=["--profile"], metavar="P"
+        "which Xen's layout: a version or its beginning, the start of a build-id, a file",
+        flags=["--profile"],
+        metavar="P",
     )
     load: FileName | None = option("go on with a saved machine")
     steps: int = option("let it take N steps first", 0)
@@ -29,7 +31,7 @@ class Symbols:
     """Which Xen it is, where its memory does not tell."""
 
     symbols: FileName | None = option("the xen-syms of this Xen (default: by build-id)", metavar="XEN_SYMS")
-    profile: str | None = option("a profile: a file, a version, or the start of a build-id", metavar="P")
+    profile: str | None = option("a profile: a version or its beginning, the start of a build-id, a file", metavar="P")
 
 
 @dataclass(frozen=True)

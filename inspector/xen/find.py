@@ -6,7 +6,7 @@ a 2 MiB boundary. For any other build, `inspector.xen.locate`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -32,19 +32,19 @@ class XenNotFound(VtdpiError):
         self.located = located
 
 
-def find(target: Target, wanted: Profile | None = None, before: Xen | None = None) -> Xen:
+def find(target: Target, wanted: Sequence[Profile] | None = None, before: Xen | None = None) -> Xen:
     """The Xen in a target's memory.
 
     Args:
         target: where to look.
-        wanted: the profile that the user gave; without it every known one is tried.
+        wanted: the profiles that the user named, of which one has to fit; without them every known one is tried.
         before: the one that was there at the last look; it is tried first.
 
     Raises:
         XenNotFound: there is none of a known build, or one of another build than `wanted`; the message says which.
     """
-    candidates = [wanted] if wanted else list(profiles.known())
-    same = before is not None and (wanted is None or wanted.build_id == before.profile.build_id)
+    candidates = list(wanted) if wanted else list(profiles.known())
+    same = before is not None and (wanted is None or any(each.build_id == before.profile.build_id for each in wanted))
     if before and same and (xen := _xen_at(target, before.memory.root, before.profile)):
         return replace(xen, knowledge=before.knowledge)
     roots = roots_in_use(target)
@@ -54,7 +54,7 @@ def find(target: Target, wanted: Profile | None = None, before: Xen | None = Non
         if xen := _xen_at(target, root, profile):
             return xen
     located = locate(target)
-    raise XenNotFound(_why_not(target, located, wanted), located)
+    raise XenNotFound(_why_not(target, located, wanted[0] if wanted else None), located)
 
 
 def _xen_at(target: Target, root: int, profile: Profile) -> Xen | None:

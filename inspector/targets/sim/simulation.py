@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from inspector.base.errors import NotReadable, UsageError
+from inspector.profiles import store
 from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Target
 from inspector.targets.watchpoint import StopEvent, Write
+from sim_backend.layout import profiles
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.machine.registers import Placed, registers
 from sim_backend.memory.errors import SimError
@@ -188,8 +190,15 @@ class Replay(Simulation):
         return self._steps - len(self.moving.ahead) if self._left is None else self._left
 
 
+def _add_cache() -> None:
+    """Have machines laid out by the user's cached profiles too, which `profile make` keeps."""
+    if store.known not in profiles.PLACES:
+        profiles.PLACES.append(store.known)
+
+
 def simulated(options: SimOptions) -> Simulation:
     """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
+    _add_cache()
     made = _replay(options, options.replay) if options.replay else Simulation(_machine(options))
     # A bundled scenario has a name, not a file's; then there is no such file, or it is no harm to keep it.
     made.files = tuple(str(path) for path in (options.replay, options.load, options.scenario) if path)
@@ -221,6 +230,7 @@ def _replay(options: SimOptions, path: str) -> Replay:
 
 
 def _machine(options: SimOptions) -> Machine:
+    _add_cache()
     if options.replay:
         return _replay(options, options.replay).moving
     if options.at is not None:

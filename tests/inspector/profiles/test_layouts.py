@@ -10,11 +10,12 @@ from inspector.profiles import store as profiles
 from inspector.profiles.layouts import Build, Candidate, around
 from structs.xen import isf
 from structs.xen.layout import MEMBERS, Place, StructLayout, isf_types, of_profile
+from structs.xen.named import bundled_files
 from structs.xen.profile import Profile
 
 
 def test_the_bundled_profiles_are_among_them_to_the_byte():
-    for profile in profiles._bundled():
+    for profile in bundled_files():
         told = of_profile(profiles.by_build_id(profile))
         for struct, known in layouts.bundled().items():
             of_build = [one.layout for one in known if profile in {build.build_id for build in one.builds}]

@@ -46,8 +46,11 @@ def test_named_by_version_build_id_or_file(tmp_path):
     assert profiles.named(str(path)).build_id == by_version.build_id
     with pytest.raises(VtdpiError, match="no profile file and no known profile"):
         profiles.named("4.99")
-    with pytest.raises(VtdpiError, match="several profiles match"):
+    with pytest.raises(VtdpiError, match="no profile file and no known profile"):
         profiles.named("")
+    with pytest.raises(VtdpiError, match="no profile file and no known profile"):
+        profiles.named("4.2")
+    assert [each.version[:6] for each in profiles.all_named("4.20")] == ["4.20.4", "4.20.3"]
 
 
 def test_a_stored_profile_is_found_by_its_build_id():

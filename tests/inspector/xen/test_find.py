@@ -69,7 +69,7 @@ def test_the_same_descriptor_through_xens_own_page_tables(golden, data):
 
 def test_a_profile_of_another_build_is_noticed(golden):
     with open_file(golden("lost-wakeup")) as target, pytest.raises(XenNotFound) as error:
-        find(target, profiles.by_build_id(BUILD_4_17))
+        find(target, [profiles.by_build_id(BUILD_4_17)])
     assert f"the symbols are of Xen 4.17.5+72-g01140da4e8-1, build-id {BUILD_4_17}" in str(error.value)
     assert f"build-id {BUILD_4_20}" in str(error.value)
 

@@ -34,5 +34,5 @@ def test_a_file_that_is_none_is_told(content, tmp_path):
     path = tmp_path / "bad.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SimError, match=r"bad\.json cannot be read: No such file|bad\.json is no profile"):
+    with pytest.raises(SimError, match=r"bad\.json: cannot be read: No such file|bad\.json: not a profile"):
         named(str(path))
