@@ -35,18 +35,32 @@ def settled(snapshot: Snapshot) -> Iterator[tuple[Vcpu, Descriptor]]:
 
 
 def quiet(snapshot: Snapshot) -> bool:
-    """Whether no online CPU executes Xen: then nothing in Xen is half done. False if that is not known."""
+    """Whether nothing in Xen is half done: no online CPU executes it, or what they execute, and what their stacks
+    hold, has no part in posted interrupts. False if that is not known."""
     known = bool(snapshot.online) and not snapshot.beside
-    return known and all(cpu.mode not in (None, IN_XEN) for cpu in snapshot.online)
+    return known and not any(_busy(cpu) for cpu in snapshot.online)
+
+
+def _busy(cpu: Cpu) -> bool:
+    return cpu.mode is None or (cpu.mode == IN_XEN and cpu.between_steps is not False)
 
 
 def why(snapshot: Snapshot) -> str:
     """What a message adds about `quiet`."""
     if quiet(snapshot):
         crashed = any(cpu.mode in (CRASHED, CRASHED_OR_IN_GUEST) for cpu in snapshot.online)
+        elsewhere = [cpu for cpu in snapshot.online if cpu.mode == IN_XEN]
         where = "executes Xen, so" if not crashed else "was stopped where Xen changes posted interrupts:"
+        if elsewhere and not crashed:
+            where = f"is where Xen changes posted interrupts ({_whereabouts(elsewhere[0])}), so"
         return f"no CPU {where} nothing is half done"
-    return "a suspicion: a CPU may be in the middle of changing this"
+    busy = next((cpu for cpu in snapshot.online if _busy(cpu) and cpu.function), None)
+    who = f"CPU {busy.cpu}, in {busy.function}," if busy and not snapshot.beside else "a CPU"
+    return f"a suspicion: {who} may be in the middle of changing this"
+
+
+def _whereabouts(cpu: Cpu) -> str:
+    return f"CPU {cpu.cpu} is in {cpu.function}"
 
 
 def state(vcpu: Vcpu) -> tuple[Any, ...]:

@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Listed] = {
     "pi": Listed("one posted-interrupt descriptor, and what a post does now"),
     "blocked": Listed("the per-CPU lists of blocked vCPUs"),
     "irqs": Listed("every interrupt in one table: source, irq, entry, vector, who takes it, what holds it"),
+    "cpus": Listed("what each CPU does: idle, a guest, or a function of Xen"),
     "route": Listed("one interrupt end to end: entry, descriptor, vCPU, list"),
     "audit": Listed("what is wrong with it"),
     "explain": Listed("what a rule of the audit means"),

@@ -120,6 +120,13 @@ class Cpu:
         mode: what its registers say that it executes: `xen`, `guest` (VMX non-root), `pv`
             (a paravirtualised guest), `idle`. In a crash dump, before it was stopped; there also `crashed` for the one
             that crashed, and `crashed or guest` where that cannot be told from one that was stopped in a guest.
+        rip, rsp, eflags, cs, cr3: its registers, as far as the target knows them.
+        function: what of Xen it executes, `default_idle+0xc5`.
+        backtrace: the functions that the return addresses on its stack lie in, innermost first; stale ones may be
+            among them.
+        between_steps: whether it may be in the middle of a change to descriptors, lists or entries, by what it
+            executes and by all that its stack holds; None if that cannot be told.
+        in_mwait: whether it waits in MWAIT, by `irq_stat[].in_mwait`; None if this build does not keep that.
         irr, isr: vectors in its local APIC.
         interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
     """
@@ -133,6 +140,14 @@ class Cpu:
     loaded: str | None = None
     mode: str | None = None
     rip: int | None = None
+    rsp: int | None = None
+    eflags: int | None = None
+    cs: int | None = None
+    cr3: int | None = None
+    function: str | None = None
+    backtrace: tuple[str, ...] = ()
+    between_steps: bool | None = None
+    in_mwait: bool | None = None
     irr: tuple[int, ...] | None = None
     isr: tuple[int, ...] | None = None
     interruptible: bool | None = None

@@ -12,7 +12,7 @@ from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
-from inspector.xen import shootdown
+from inspector.xen import functions, shootdown
 from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mask
 from inspector.xen.paging import ADDRESS, PageTables
 from inspector.xen.xen import Xen, image_base
@@ -21,9 +21,6 @@ from structs.pi_desc import vectors
 STACK_SIZE = 0x8000
 IRQ_STAT_SIZE = 128
 """Of `irq_cpustat_t`, a cache line of Xen's (SMP_CACHE_BYTES); its first member is `__softirq_pending`."""
-
-IDLE_SIZE = 0x40
-"""What of `default_idle` is surely its own: it was longer in every build seen."""
 
 RESET = (0xFFF0, 0xF000)
 """rip and cs of a CPU after a reset."""
@@ -54,14 +51,17 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
     names = {**{vcpu.address: vcpu.name for vcpu in vcpus}, **dict.fromkeys(idle, IDLE)}
     paravirtual = {vcpu.name for vcpu in vcpus if not vcpu.hvm}
     registers = _registers(xen)
-    softirqs = _softirqs(xen, count)
+    softirqs, waiting = _irq_stat(xen, count)
     loaded = _pointers(xen, "per_cpu__curr_vcpu", found)
     scheduled = _scheduled(xen, found)
     made = []
     for cpu in found:
         name = names.get(loaded.get(cpu.cpu, 0))
         cpu = replace(cpu, softirqs=softirqs.get(cpu.cpu), loaded=name, current=names.get(scheduled.get(cpu.cpu, 0)))
-        made.append(_with_registers(cpu, registers[cpu.cpu], names, paravirtual, xen) if cpu.cpu in registers else cpu)
+        if cpu.cpu in registers:
+            cpu = _with_registers(cpu, registers[cpu.cpu], names, paravirtual, xen)
+        in_mwait = waiting.get(cpu.cpu)
+        made.append(replace(cpu, in_mwait=in_mwait, mode=IDLE if in_mwait else cpu.mode))
     crashed = {cpu for cpu, running in registers.items() if running.at_crash}
     return shootdown.with_modes(xen, made, crashed, paravirtual) if xen.memory.target.crash else made
 
@@ -120,21 +120,34 @@ def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], parav
     if not running.in_xen:
         mode = IN_PV if current in paravirtual else IN_GUEST
     registers = running.registers
-    if current == IDLE and xen_idles(xen, registers["rip"]):
-        mode = IDLE
+    where = functions.Whereabouts()
+    if running.in_xen:
+        where = functions.whereabouts(xen, registers)
+        if current == IDLE and functions.idles(xen, registers["rip"]):
+            mode = IDLE
     irr, isr = (tuple(vectors(registers[name])) if name in registers else None for name in ("irr", "isr"))
     held = running.interruptible
-    return replace(cpu, mode=mode, rip=registers["rip"], current=current, irr=irr, isr=isr, interruptible=held)
+    return replace(
+        cpu,
+        mode=mode,
+        rip=registers["rip"],
+        rsp=registers.get("rsp"),
+        eflags=eflags if (eflags := registers.get("eflags", 0)) & RFLAGS_1 else None,
+        cs=registers.get("cs"),
+        cr3=registers.get("cr3"),
+        function=where.function,
+        backtrace=where.backtrace,
+        between_steps=where.between_steps,
+        current=current,
+        irr=irr,
+        isr=isr,
+        interruptible=held,
+    )
 
 
 def interruptible(rflags: int) -> bool | None:
     """RFLAGS.IF of a saved RFLAGS; None if none was saved, for bit 1 is always 1 (SDM volume 1, 3.4.3)."""
     return bool(rflags & RFLAGS_IF) if rflags & RFLAGS_1 else None
-
-
-def xen_idles(xen: Xen, rip: int) -> bool:
-    """Whether an address lies in `default_idle`, where a CPU waits and has nothing half done."""
-    return xen.profile.has_symbol("default_idle") and 0 <= rip - xen.profile.symbol("default_idle") < IDLE_SIZE
 
 
 def _pointers(xen: Xen, symbol: str, cpus: Sequence[Cpu]) -> dict[int, int]:
@@ -166,9 +179,15 @@ def _idle(xen: Xen, count: int) -> list[int]:
         return []
 
 
-def _softirqs(xen: Xen, count: int) -> dict[int, int]:
+def _irq_stat(xen: Xen, count: int) -> tuple[dict[int, int], dict[int, bool]]:
+    """By CPU, the pending softirqs, and whether it waits in MWAIT, where this build keeps that."""
     try:
         raw = xen.memory.read(xen.profile.symbol("irq_stat"), IRQ_STAT_SIZE * count)
     except UNREADABLE:
-        return {}
-    return {cpu: int.from_bytes(raw[cpu * IRQ_STAT_SIZE :][:4], "little") for cpu in range(count)}
+        return {}, {}
+    parts = {cpu: raw[cpu * IRQ_STAT_SIZE :][:IRQ_STAT_SIZE] for cpu in range(count)}
+    softirqs = {cpu: int.from_bytes(part[:4], "little") for cpu, part in parts.items()}
+    if not xen.profile.has("irq_cpustat_t", "in_mwait"):
+        return softirqs, {}
+    at = xen.profile.offset("irq_cpustat_t", "in_mwait")
+    return softirqs, {cpu: bool(part[at]) for cpu, part in parts.items()}
