@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.analysis import vcpu_words as words
 from inspector.base.arguments import argument
 from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import vcpu_words as words
 from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
@@ -38,7 +38,7 @@ class Arguments:
 )
 def cpus(inspection: Inspection, arguments: Arguments) -> Answer:
     """What each physical CPU does: idle, a guest, or a function of Xen; its vCPU, pending softirqs, its local APIC."""
-    snapshot = words.snapshot_of(inspection)
+    snapshot = inspection.machine()
     chosen = [cpu for cpu in snapshot.cpus if arguments.cpu in (None, cpu.cpu)]
     if arguments.cpu is not None and not chosen:
         known = ", ".join(str(cpu.cpu) for cpu in snapshot.cpus) or "none"

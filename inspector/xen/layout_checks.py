@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
+from inspector.profiles.image import Image
 from inspector.xen.layout_facts import MASK64, NONE, Facts
 from structs.pi_desc import PI_DESC
 from structs.xen.layout import Place, StructLayout
@@ -46,8 +47,9 @@ class Settled:
     `layouts` maps a structure to its layout, or None if none fits.
     """
 
-    def __init__(self, facts: Facts, candidates: Mapping[str, list[StructLayout]]) -> None:
+    def __init__(self, facts: Facts, candidates: Mapping[str, list[StructLayout]], image: Image | None = None) -> None:
         self.facts = facts
+        self.image = image
         self.candidates = candidates
         self.layouts: dict[str, StructLayout | None] = {}
 
@@ -617,8 +619,8 @@ def irq_cpustat(known: Settled, layout: StructLayout) -> Said:
 CHECKS: dict[str, Callable[[Settled, StructLayout], Said]] = {
     "list_head": list_head,
     "domain": domain,
-    "pci_dev": pci_dev,
     "vcpu": vcpu,
+    "pci_dev": pci_dev,
     "sched_unit": sched_unit,
     "sched_resource": sched_resource,
     "cpu_info": cpu_info,

@@ -3,7 +3,8 @@
 Each structure is settled on its own. A candidate is dropped when memory refutes one of its members. Of those left, a
 member is
 
-* `proved` if a check that could have failed finds there what only that member holds (a pointer back, a known number);
+* `proved` if a check that could have failed finds there what only that member holds (a pointer back, a known number),
+  or Xen's own code reaches it there;
 * `consistent` if all candidates that are left have it at the same place, nothing contradicts it, and it lies between
   two proved members, or every known build of this release and of those beside it has it there, or has it as far from
   a member that is proved;
@@ -18,7 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate, around
+from inspector.xen import layout_code
 from inspector.xen.layout_checks import CHECKS, Settled
 from inspector.xen.layout_facts import Facts
 from structs.xen.layout import Place, StructLayout
@@ -59,13 +62,16 @@ class Fit:
     proved: frozenset[str] = field(default_factory=frozenset)
 
 
-def check(facts: Facts, candidates: Mapping[str, list[Candidate]], version: str | None) -> dict[str, Verdict]:
+def check(
+    facts: Facts, candidates: Mapping[str, list[Candidate]], version: str | None, image: Image | None = None
+) -> dict[str, Verdict]:
     """Settle every structure of which there are candidates, those first on which others depend.
 
     Args:
         version: of the Xen in memory, as far as it is known.
+        image: its code, if that is to be asked too.
     """
-    settled = Settled(facts, {struct: [c.layout for c in known] for struct, known in candidates.items()})
+    settled = Settled(facts, {struct: [c.layout for c in known] for struct, known in candidates.items()}, image)
     verdicts: dict[str, Verdict] = {}
     order = [*CHECKS, *(struct for struct in candidates if struct not in CHECKS)]
     for struct in order:
@@ -84,6 +90,7 @@ def _settle(
     fits, refuted = [], list[str]()
     for candidate in candidates:
         said = list(CHECKS[struct](settled, candidate.layout)) if struct in CHECKS else []
+        said += layout_code.said(settled.image, candidate.layout)
         wrong = sorted({path for path, holds in said if not holds})
         refuted += [f"{struct}.{path}" for path in wrong]
         if not wrong:

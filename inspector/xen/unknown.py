@@ -40,7 +40,7 @@ def recognise(located: Located) -> Xen:
         raise NoSymbols(f"the symbol table of Xen {image.version or VERSION_NOT_KNOWN} is not in this target's memory")
     bare = _profile(image, {})
     tables = _own_tables(bare, located.tables)
-    verdicts = selfcheck.check(Facts(bare, tables), layouts.bundled(), image.version)
+    verdicts = selfcheck.check(Facts(bare, tables), layouts.bundled(), image.version, image)
     return Xen(_profile(image, verdicts), tables, knowledge=Knowledge(image, verdicts))
 
 

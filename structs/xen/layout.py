@@ -61,8 +61,8 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
 }
 """What is kept of each structure; a build has those of its version."""
 
-TICKETS_SIZE = 4
-"""Of `spinlock_t`, its `tickets` (xen/include/xen/spinlock.h)."""
+PARTS = {"lock": 4, "pirq_tree": 16}
+"""What is read of a member whose size depends on the build's options: a lock's tickets, a tree's height and root."""
 
 WORDS = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 
@@ -117,9 +117,10 @@ def _place(profile: Profile, struct: str, path: str) -> Place | None:
         return None
     if member.type["kind"] == "bitfield":
         return Place(member.offset, member.size, int(member.type["bit_position"]), int(member.type["bit_length"]))
-    # A lock is as large as its build's options make it; the ticket that is served and the next one come first in it.
-    is_lock = path.endswith("lock") and member.type["kind"] in ("struct", "union")
-    return Place(member.offset, min(member.size, TICKETS_SIZE) if is_lock else member.size)
+    compound = member.type["kind"] in ("struct", "union")
+    return Place(
+        member.offset, min(member.size, PARTS.get(path.rpartition(".")[2], member.size)) if compound else member.size
+    )
 
 
 def _type(place: Place) -> dict[str, Any]:
