@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from inspector.analysis.irqs import pin_states
+from inspector.model.absence import NOT_PRINTED
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
@@ -22,6 +24,9 @@ PARTS_OF_UNIT = {
 }
 """What is compared by itself, or not at all."""
 
+TOLD = {"units": "remapping tables", "msis": "MSIs", "irqs": "irqs", "vcpus": "vCPUs", "devices": "PCI devices"}
+"""Parts that one log has and another may not, in words."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -35,8 +40,23 @@ class Change:
 
 def diff(before: Snapshot, after: Snapshot) -> list[Change]:
     """The fields that differ, in the order of the machine's parts."""
-    old, new = _flat(before, after), _flat(after, before)
+    unknown = not_told(before) | not_told(after)
+    old, new = _flat(_without(before, unknown), after), _flat(_without(after, unknown), before)
     return [Change(*key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def not_told(snapshot: Snapshot) -> set[str]:
+    """The parts that a snapshot could have and its source did not print: nothing can be said of how they changed."""
+    return {absence.member for absence in snapshot.absences if absence.kind == NOT_PRINTED and absence.member in TOLD}
+
+
+def _without(snapshot: Snapshot, parts: set[str]) -> Snapshot:
+    empty: dict[str, Any] = dict.fromkeys(parts, ())
+    if "vcpus" in parts:
+        empty["domains"] = ()
+    if "units" in parts:
+        empty |= {"pins": (), "ioapics": ()}
+    return replace(snapshot, **empty) if empty else snapshot
 
 
 def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
@@ -64,8 +84,16 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
             _add(flat, f"{unit.name} fault {fault.record}", fault, {"record"})
     for msi in snapshot.msis:
         _add(flat, f"irq {msi.irq}", msi, {"irq"})
+    for irq in snapshot.irqs:
+        _add(flat, f"irq {irq.irq}", irq, {"irq", "guests"})
+        for guest in irq.guests:
+            _add(flat, f"irq {irq.irq} of d{guest.domain}", guest, {"domain"})
     for pin in snapshot.pins:
         flat[f"ioapic {pin.ioapic} pin {pin.pin}", "index"] = pin.index
+    for state in pin_states(snapshot):
+        _add(flat, f"ioapic {state.ioapic} pin {state.pin}", state, {"ioapic", "pin"})
+    for device in snapshot.devices:
+        flat[bdf(device.sbdf & 0xFFFF), "owner"] = device.owner
     flat.update(_entries(snapshot, other))
     return flat
 

@@ -48,11 +48,21 @@ def diff(inspection: Inspection, arguments: Arguments) -> Answer:
     after = inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
     changes = differences.diff(before, after)
     document = {
-        "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes]
+        "not_compared": sorted(differences.not_told(before) | differences.not_told(after)),
+        "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes],
     }
     rows = [(c.subject, c.field, _shown(c.field, c.before), _shown(c.field, c.after)) for c in changes]
     blocks: list[Block] = [Table(("SUBJECT", "FIELD", "BEFORE", "AFTER"), rows)] if rows else [Text("no difference")]
-    return Answer(document, blocks, absent=list(dict.fromkeys((*before.absences, *after.absences))))
+    absent = list(dict.fromkeys((*before.absences, *after.absences)))
+    unknown = sorted(differences.not_told(before) | differences.not_told(after))
+    if not rows and len(unknown) == len(differences.TOLD):
+        return Answer(
+            document, [], [f"nothing can be compared: {before.target} and {after.target} tell of other things"]
+        )
+    if unknown:
+        names = ", ".join(differences.TOLD[part] for part in unknown)
+        blocks.append(Text(f"not compared, for one of the two does not tell them: {names}"))
+    return Answer(document, blocks, absent=absent)
 
 
 def _shown(field: str, value: Any) -> str:

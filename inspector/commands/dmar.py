@@ -11,6 +11,7 @@ from inspector.base.arguments import NoArguments
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
+from inspector.commands.described_dmar import described
 from inspector.commands.units import why
 from inspector.model.answer import Answer, Facts, Table
 from inspector.vtd.acpi import parsed
@@ -27,6 +28,8 @@ HEX = frozenset({"base", "limit"})
 def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
     """The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved."""
     found = inspection.deferred.dmar
+    if found is None and inspection.deferred.described:
+        return described(inspection.deferred)
     if found is None:
         raise NotHere(why(inspection.deferred, "dmar", f"{inspection.deferred.target} holds no ACPI DMAR table"))
     address, table = found.address, parsed(found)

@@ -119,9 +119,9 @@ def _unit(unit: VtdUnit) -> dict[str, Any]:
 def _row(unit: dict[str, Any]) -> tuple[str, ...]:
     known = unit["base"] is not None
     return (
-        str(unit["index"]),
-        f"{unit['register_base']:#x}",
-        f"{unit['base']:#x}" if known else "unknown",
+        "?" if unit["index"] is None else str(unit["index"]),
+        f"{unit['register_base']:#x}" if unit["register_base"] else "unknown",
+        f"{unit['base']:#x}" if unit["base"] else "somewhere" if known else "unknown",
         str(unit["size"]) if known else "-",
         str(unit["eime"]) if known else "-",
         {None: "unknown", 0: "not supported", 1: "supported"}[unit["cap_pi"]],

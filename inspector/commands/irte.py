@@ -16,6 +16,7 @@ from inspector.commands.argument_types import EntryIndex, UnitNumber
 from inspector.commands.command import Example, command
 from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Text
+from inspector.model.snapshot import is_log
 from inspector.vtd.remapping import allowed
 from structs.irte import IRTE
 
@@ -52,6 +53,9 @@ def irte(inspection: Inspection, arguments: Arguments) -> Answer:
         record = IRTE.record_of(raw)
         title = f"{unit.name} entry {arguments.number:#x} at {address:#x}, {record.title}"
         words = f"may be used by {allowed(entry)}; is used by {source}"
+        if not entry["p"]:
+            words = "not present (P=0): an interrupt that selects it is a fault (0x22)"
+            words += "; the log has no row of it, and key V prints present entries only" if is_log(snapshot) else ""
         units.append({"index": unit.index, "address": address, "entry": entry | {"source": source.document()}})
         blocks += [fields.table(record, dict(record.parse(raw)), title), Text(words)]
     return Answer({"units": units}, blocks, problems, absent=snapshot.absences)

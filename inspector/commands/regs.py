@@ -43,8 +43,12 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer:
             problems.append(why_of_unit(snapshot, unit, "registers"))
             continue
         raw = {register.name: register.value for register in unit.registers}
-        values = {r.name: dict(r.record.parse(raw[r.name].to_bytes(r.size, "little"))) for r in wanted}
-        registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in wanted}
+        if arguments.name and wanted[0].name not in raw:
+            problems.append(f"{snapshot.target} does not tell {wanted[0].name} of {unit.name}")
+            continue
+        told = [r for r in wanted if r.name in raw]
+        values = {r.name: dict(r.record.parse(raw[r.name].to_bytes(r.size, "little"))) for r in told}
+        registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in told}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"{unit.name} at {unit.register_base:#x}"
         if arguments.name:
@@ -59,7 +63,7 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer:
                     f"{raw[r.name]:0{r.size * 2}x}",
                     fields.set_fields(r.record, values[r.name]),
                 )
-                for r in wanted
+                for r in told
             ]
             blocks.append(
                 Table(("OFFSET", "REGISTER", "VALUE", "FIELDS THAT ARE SET"), rows, title, frozenset({"VALUE"}))

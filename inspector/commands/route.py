@@ -131,13 +131,19 @@ def _selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
             case [name] if VCPU.fullmatch(name):
                 vcpu = words.choose(snapshot, read_vcpu(name))
                 place = vcpu.pi.address if vcpu.pi else NOWHERE
-                return by_descriptor(place), vcpu, f"nothing is posted to {vcpu.name}"
+                return by_descriptor(place), vcpu, _nothing_posted(vcpu)
             case [device]:
                 sid = read_bdf(device)
                 return by_source(sid), None, f"no present entry is for {device}"
     except BadWord as error:
         raise UsageError(f"route: {error}") from None
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")
+
+
+def _nothing_posted(vcpu: Vcpu) -> str:
+    if vcpu.pi is None and vcpu.hvm:
+        return f"{vcpu.name}'s descriptor is not known, so what is posted to it cannot be told"
+    return f"nothing is posted to {vcpu.name}"
 
 
 def _index(snapshot: Snapshot, word: str) -> int:

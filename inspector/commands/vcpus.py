@@ -15,7 +15,7 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
-from inspector.model.snapshot import Snapshot, Vcpu
+from inspector.model.snapshot import Snapshot, Vcpu, is_log
 
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
 
@@ -78,9 +78,12 @@ def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequenc
 def _details(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> Facts:
     facts = [
         ("pause_flags", f"{vcpu.pause_flags:#x}, paused {vcpu.pause_count} times"),
-        ("hooks", ", ".join(vcpu.hooks) or "none"),
+        ("hooks", ", ".join(vcpu.hooks) or ("not known: no debug key prints them" if is_log(snapshot) else "none")),
         ("evidence", "; ".join(entry["evidence"]) or "none"),
     ]
+    if vcpu.event_pending is not None:
+        masked = {None: "", True: ", masked", False: ", not masked"}[vcpu.event_masked]
+        facts.append(("events", f"{'pending' if vcpu.event_pending else 'none pending'}{masked}"))
     if vcpu.pi:
         facts.append(("a post now", "; ".join(effect(snapshot, vcpu.pi, vcpu))))
     if vcpu.irr is not None and vcpu.isr is not None:

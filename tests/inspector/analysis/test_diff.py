@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from inspector.analysis.diff import Change, diff
+from inspector.analysis.diff import Change, diff, not_told
+from inspector.model.absence import NOT_PRINTED, Absence
+from inspector.model.interrupts import Guest, Irq, Msi, Redirection
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.model.vtd import VtdUnit
 from structs.irte import POSTED, REMAPPED
@@ -51,3 +53,32 @@ def test_what_came_and_went() -> None:
     assert Change("unit 0 entry 0x18", "vector", None, 0x40) in diff(before, after)
     assert Change("unit 0 entry 0x18", "vector", 0x40, None) in diff(after, before)
     assert Change("d1v0", "processor", 0, None) in diff(before, replace(before, vcpus=()))
+
+
+def test_what_a_log_does_not_tell_has_not_changed() -> None:
+    irq = Irq(25, 0x62, "PCI-MSI", 0x10, (0, 1), (0,), 0, (Guest(1, 87, pirq_masked=False),))
+    one = Snapshot("a", irqs=(irq,))
+    other = Snapshot("b", absent=(Absence(NOT_PRINTED, "irqs", "no key i", "irqs"),))
+    assert diff(one, other) == []
+    assert not_told(other) == {"irqs"}
+
+
+def test_what_s3_changes_affinity_masks_and_pins() -> None:
+    irq = Irq(25, 0x62, "PCI-MSI", 0x10, (0, 1), (0,), 0, (Guest(1, 87, pirq_masked=False),))
+    pin = Redirection(0, 9, 0x38, 0, 1, 0, 0, 0)
+    msi = Msi(25, 0x18, "MSI", 0x300, 0, 0, 0x62, host_masked=False)
+    before = Snapshot("a", irqs=(irq,), redirections=(pin,), msis=(msi,))
+    after = Snapshot(
+        "b",
+        irqs=(replace(irq, affinity=(0,), guests=(replace(irq.guests[0], pirq_masked=True),)),),
+        redirections=(replace(pin, mask=1, irr=1),),
+        msis=(replace(msi, host_masked=True),),
+    )
+    found = {(change.subject, change.field): (change.before, change.after) for change in diff(before, after)}
+    assert found == {
+        ("irq 25", "affinity"): ([0, 1], [0]),
+        ("irq 25", "host_masked"): (False, True),
+        ("irq 25 of d1", "pirq_masked"): (False, True),
+        ("ioapic 0 pin 9", "mask"): (0, 1),
+        ("ioapic 0 pin 9", "irr"): (0, 1),
+    }

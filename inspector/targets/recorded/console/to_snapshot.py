@@ -13,7 +13,7 @@ from inspector.model.absence import NOT_PRINTED, Absence, unreadable
 from inspector.model.interrupts import Device, Guest, IoApic, Irq, Msi, Pin, Redirection
 from inspector.model.reports import FaultReport, Message
 from inspector.model.snapshot import MARKER, Domain, Snapshot, Vcpu
-from inspector.model.vtd import HPET, IOAPIC, Platform, Scope, Structure, VtdUnit
+from inspector.model.vtd import HPET, IOAPIC, Hop, Platform, Register, Scope, Structure, VtdUnit
 from inspector.targets.recorded.console import (
     boot,
     faults,
@@ -205,6 +205,11 @@ class _Making:
                 cap=booted.cap,
                 ecap=booted.ecap,
                 cap_pi=posting if unit.cap_pi is None else unit.cap_pi,
+                registers=tuple(
+                    Register(name, value)
+                    for name, value in (("CAP", booted.cap), ("ECAP", booted.ecap))
+                    if value is not None
+                ),
                 scopes=scopes,
                 include_all=booted.all,
                 platform=platform or unit.platform,
@@ -245,7 +250,8 @@ class _Making:
                 id = self._ioapic_id(by_sid[sid])
             elif len(scopes) == len(self.boot.ioapics) == 1:
                 id = self.boot.ioapics[0].id
-        return Scope(scope.kind, id, None if scope.kind == BRIDGE else sid, start_bus=sid >> 8)
+        hop = Hop(sid >> 3 & 0x1F, sid & 7)
+        return Scope(scope.kind, id, None if scope.kind == BRIDGE else sid, sid >> 8, (hop,))
 
     def _structure(self, structure: boot.StructureFacts) -> Structure:
         scopes = tuple(self._scope(scope) for scope in structure.scopes)
