@@ -20,6 +20,8 @@ Raises (parse): construct.ConstructError if the table is shorter than its header
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from construct import (
     Bytes,
     Default,
@@ -109,7 +111,7 @@ _BODIES = {
         "proximity_domain" / Int32ul,
         "rest" / Default(GreedyBytes, b""),
     ),
-    4: Struct("reserved" / Default(Bytes(3), bytes(3)), "device_number" / Int8ul, "name" / GreedyBytes),
+    4: Struct("reserved" / Default(Bytes(3), bytes(3)), "device_number" / Int8ul, "object_name" / GreedyBytes),
     5: Struct("flags" / Default(SATC_FLAGS, {}), "reserved" / Default(Int8ul, 0), _SEGMENT, *_SCOPES),
     6: Struct("reserved" / Default(Int16ul, 0), _SEGMENT, *_SCOPES),
 }
@@ -119,7 +121,18 @@ STRUCTURE = Struct(
     "type" / Int16ul,
     "body" / sized(Int16ul, 4, Switch(this.type, _BODIES, default=GreedyBytes)),
 )
-"""A remapping structure: type (`NAMES`) and body (bytes if the type is unknown). RMRR's `limit` is inclusive."""
+"""A remapping structure: type (`NAMES`) and body (bytes if the type is unknown). RMRR's `limit` is inclusive; ANDD's
+`object_name` is the device's path in the ACPI namespace, with all bytes up to the structure's end."""
+
+_PAGE = 4096
+NO_BASE = (0, (1 << 64) - 1)
+"""Register bases that firmware leaves in a DRHD when there is no unit; Linux refuses them (warn_invalid_dmar)."""
+
+
+def window_size(size: Mapping[str, int]) -> int:
+    """Bytes of a unit's register window. `size` is a DRHD's parsed size."""
+    return _PAGE << size["size"]
+
 
 SIGNATURES = (b"DMAR", b"RMAD", b"XMAR")
 """The table's own signature, and what Xen's `acpi_dmar_zap` makes of it: "RMAD" since Xen 4.6, "XMAR" before."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from construct import ConstructError
+from construct import Construct, ConstructError
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.model.vtd import Dmar, Hop, Scope
@@ -15,7 +15,7 @@ from inspector.targets.ranges import Range
 from inspector.targets.target import Target
 from inspector.vtd import root_pointer
 from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDT, XSDT
-from structs.dmar import DMAR, SCOPE_FLAGS, SIGNATURES
+from structs.dmar import DMAR, NAMES, NO_BASE, SCOPE_FLAGS, SIGNATURES
 
 TABLE_LIMIT = 1 << 20
 
@@ -50,13 +50,47 @@ def parsed(dmar: Dmar) -> Any:
 
 
 def described_units(dmar: Any) -> dict[int, Described]:
-    """The units of a parsed table, by register base."""
-    return {
-        body["base"]: Described(
-            body["segment"], tuple(map(_scope, body["scopes"])), bool(body["flags"]["include_pci_all"])
+    """The units of a parsed table, by register base: without those that have none, the first of several with the same.
+
+    `unsound` tells of both.
+    """
+    found: dict[int, Described] = {}
+    for body in _drhds(dmar):
+        if body["base"] not in NO_BASE:
+            scopes = tuple(map(_scope, body["scopes"]))
+            found.setdefault(body["base"], Described(body["segment"], scopes, bool(body["flags"]["include_pci_all"])))
+    return found
+
+
+def unsound(address: int, dmar: Any) -> list[str]:
+    """What is wrong with a parsed table, a line each: what it says of some units or devices cannot be relied on."""
+    lines = []
+    seen: set[int] = set()
+    for body in _drhds(dmar):
+        base = body["base"]
+        if base in NO_BASE:
+            lines.append(f"a DRHD has register base {base:#x}, which no unit has: a firmware bug; it is left out")
+        elif base in seen:
+            lines.append(f"two DRHDs have register base {base:#x}: a firmware bug; only the first one counts")
+        seen.add(base)
+    for structure in dmar["body"]["structures"]:
+        body = structure["body"]
+        if not isinstance(body, bytes) and "scopes" in body and body["rest"]:
+            name = NAMES[structure["type"]]
+            of = f" at {body['base']:#x}" if "base" in body else ""
+            lines.append(
+                f"the {name}{of} ends in {len(body['rest'])} bytes that are no sound device scope:"
+                " which devices are meant there is not known"
+            )
+    if dmar["body"]["rest"]:
+        lines.append(
+            f"the DMAR table at {address:#x} ends in {len(dmar['body']['rest'])} bytes that are no sound structure"
         )
-        for body in (structure["body"] for structure in dmar["body"]["structures"] if structure["type"] == 0)
-    }
+    return lines
+
+
+def _drhds(dmar: Any) -> Iterator[Any]:
+    return (structure["body"] for structure in dmar["body"]["structures"] if structure["type"] == 0)
 
 
 def _scope(scope: Any) -> Scope:
@@ -94,7 +128,7 @@ def find(target: Target, roots: Sequence[int] = (), areas: Sequence[Range] = (),
 
 
 def _dmar(target: Target, address: int, raw: bytes) -> Dmar:
-    addresses = list(_tables(target, address, raw))
+    addresses = _tables(target, address, raw)
     headers = target.read_parts([(at, HEADER_SIZE) for at in addresses])
     for at, header in zip(addresses, headers, strict=True):
         if header is not None and header[:4] in SIGNATURES:
@@ -102,18 +136,35 @@ def _dmar(target: Target, address: int, raw: bytes) -> Dmar:
     raise VtdpiError(f"no DMAR among the {len(addresses)} ACPI tables: this machine describes no VT-d unit")
 
 
-def _tables(target: Target, address: int, raw: bytes) -> Iterator[int]:
-    """The addresses in the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred."""
+def _tables(target: Target, address: int, raw: bytes) -> list[int]:
+    """The addresses in the RSDT or XSDT. Revision 2 of the root pointer names both: the XSDT is preferred, unless it
+    cannot be read and the RSDT can."""
     try:
         rsdp = RSDP.parse(raw)
     except ConstructError as error:
         raise VtdpiError(f"the ACPI root pointer at {address:#x} is not sound: {_first_line(error)}") from None
     extended = rsdp["extended"] and rsdp["extended"]["xsdt_address"]
-    schema, root = (XSDT, extended) if extended else (RSDT, rsdp["rsdt_address"])
+    if not extended:
+        return _root_table(target, RSDT, rsdp["rsdt_address"])
     try:
-        yield from schema.parse(_table(target, root))["body"]["entries"]
+        return _root_table(target, XSDT, extended)
+    except VtdpiError:
+        try:
+            return _root_table(target, RSDT, rsdp["rsdt_address"])
+        except VtdpiError:
+            pass
+        raise
+
+
+def _root_table(target: Target, schema: Construct, address: int) -> list[int]:
+    raw = _table(target, address)
+    wanted = b"XSDT" if schema is XSDT else b"RSDT"
+    if raw[:4] != wanted:
+        raise VtdpiError(f"there is no {wanted.decode()} at {address:#x}, where the ACPI root pointer says")
+    try:
+        return list(schema.parse(raw)["body"]["entries"])
     except ConstructError as error:
-        raise VtdpiError(f"the ACPI root table at {root:#x} is not sound: {_first_line(error)}") from None
+        raise VtdpiError(f"the ACPI root table at {address:#x} is not sound: {_first_line(error)}") from None
 
 
 def _no_root_pointer(target: Target, searched: bool) -> str:

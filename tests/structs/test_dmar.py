@@ -70,7 +70,7 @@ def test_every_structure_by_hand() -> None:
     assert rmrr.body.scopes[0].start_bus == 2
     assert (atsr.body.flags["all_ports"], atsr.body.segment) == (1, 3)
     assert (rhsa.body.base, rhsa.body.proximity_domain) == (0xFED9_0000, 7)
-    assert (andd.body.device_number, andd.body.name) == (1, b"\\_SB\0")
+    assert (andd.body.device_number, andd.body.object_name) == (1, b"\\_SB\0")
     assert satc.body.flags["atc_required"] == 1
     flags = sidp.body.scopes[0].flags
     assert (flags["req_wo_pasid_nested_notallowed"], flags["atc_hardened"], flags["atc_required"]) == (1, 1, 1)

@@ -37,6 +37,18 @@ def test_an_xsdt_is_preferred(image):
     assert find(image)[0] == DMAR_AT
 
 
+@pytest.mark.parametrize("xsdt", [0x1_0000_0000_0000, 0x7E3000])
+def test_without_a_readable_xsdt_the_rsdt_serves(image, xsdt):
+    """Not in memory, or something else is there."""
+    rsdp = bytearray(b"RSD PTR \0VTDPI \2" + struct.pack("<IIQB", RSDT_AT, 36, xsdt, 0) + bytes(3))
+    rsdp[8] = -sum(rsdp[:20]) & 0xFF
+    image.put(RSDP_AT, bytes(rsdp))
+    assert find(image)[0] == DMAR_AT
+    image.put(RSDT_AT, bytes(36))
+    with pytest.raises(VtdpiError, match="an ACPI table cannot be read|claims 0 bytes"):
+        find(image)
+
+
 def test_a_pointer_with_a_wrong_checksum_is_passed_over(image):
     image.put(RSDP_AT, b"RSD PTR \xff")
     with pytest.raises(VtdpiError, match="no ACPI root pointer"):

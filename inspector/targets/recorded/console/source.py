@@ -108,6 +108,8 @@ def is_text(sample: bytes) -> bool:
     if utf16(sample):
         return True
     rest = sample.translate(None, b"\0")
+    if len(rest) * 16 < len(sample) and b"\n" not in rest:
+        return False  # memory that is almost all zeros, such as the first pages of a raw image
     return bool(rest) and len(rest.translate(None, TEXT)) <= len(rest) * ODD_BYTES
 
 
