@@ -75,7 +75,8 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
             ("table", f"{document['signature']}{renamed} at {address:#x}, checksum {'good' if sound else 'WRONG'}"),
             ("revision", f"{header['revision']}, {_maker(header)}"),
             ("host address width", f"{body['haw'] + 1} bits"),
-            ("flags", " ".join([*_set(TABLE_FLAGS, body["flags"]), *_reserved(body["reserved"])]) or "none"),
+            ("flags", " ".join(_set(TABLE_FLAGS, body["flags"])) or "none"),
+            *(("", word) for word in _reserved(body["reserved"])),
         ]
     )
     rows = [row for structure in structures for row in _rows(structure, names)]
