@@ -39,15 +39,3 @@ def from_apic_id(apic_id: int, x2apic: bool) -> int:
 def reserved_bits(destination: int, x2apic: bool) -> int:
     """The bits of a DST or NDST that are set but reserved in this mode; hardware faults on them (0x24, 0x28)."""
     return 0 if x2apic else destination & ~XAPIC_DESTINATION
-
-
-def logical_words(dst: int, x2apic: bool) -> str:
-    """A logical destination for a reader: `CPUs 0x3` (flat), or, in x2APIC mode, `cluster 1, member 2`.
-
-    >>> logical_words(0x10004, True), logical_words(0x3, False)
-    ('cluster 1, member 2', 'CPUs 0x3')
-    """
-    if not x2apic:
-        return f"CPUs {dst:#x}"
-    members = [str(bit) for bit in range(16) if dst >> bit & 1]
-    return f"cluster {dst >> 16}, member{'s' if len(members) != 1 else ''} {', '.join(members) or 'none'}"

@@ -125,6 +125,15 @@ STRUCTURE = Struct(
 `object_name` is the device's path in the ACPI namespace, with all bytes up to the structure's end."""
 
 _PAGE = 4096
+_HAW_AT = 36
+
+
+def host_address_width(raw: bytes) -> int | None:
+    """The bits of a physical address, of a table's bytes; None if they are too few or tell nonsense."""
+    width = raw[_HAW_AT] + 1 if len(raw) > _HAW_AT else 0
+    return width if 32 <= width <= 64 else None
+
+
 NO_BASE = (0, (1 << 64) - 1)
 """Register bases that firmware leaves in a DRHD when there is no unit; Linux refuses them (warn_invalid_dmar)."""
 

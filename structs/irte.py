@@ -84,11 +84,16 @@ def source_matches(entry: Mapping[str, int], sid: int) -> bool:
 
     SVT=3 is reserved, so such an entry is used by nobody: hardware faults on it (0x24).
     """
-    match entry["svt"]:
+    return source_allowed(entry["svt"], entry["sq"], entry["sid"], sid)
+
+
+def source_allowed(svt: int, sq: int, allowed: int, sid: int) -> bool:
+    """`source_matches` of an entry's three fields; `allowed` is its SID."""
+    match svt:
         case 0:
             return True
         case 1:
-            return (sid ^ entry["sid"]) & SQ_MASKS[entry["sq"]] == 0
+            return (sid ^ allowed) & SQ_MASKS[sq] == 0
         case 2:
-            return entry["sid"] >> 8 <= sid >> 8 <= entry["sid"] & 0xFF
+            return allowed >> 8 <= sid >> 8 <= allowed & 0xFF
     return False

@@ -12,9 +12,12 @@ from inspector.analysis.posting import effect
 from inspector.analysis.sources import InterruptSources, Source
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
 from inspector.model.vtd import VtdUnit
-from structs.apic import logical_words
+from structs import remapping
+from structs.apic import DELIVERY_MODES
 from structs.columns import Array, columns, records, rows
-from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS, dst_apic_id
+from structs.dmar import host_address_width
+from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS
+from structs.remapping import Checks, Destination, source_possible
 
 Entry = dict[str, Any]
 Columns = dict[str, Array]
@@ -72,11 +75,17 @@ def by_descriptor(address: int) -> Callable[[Columns], Array]:
 
 def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     """What happens if the interrupt fires now, a sentence each."""
-    reserved = IRTE.select(entry["im"]).reserved(entry)
-    if reserved:
-        return [f"fault 0x24: reserved bits of the entry are set ({', '.join(reserved)}); the interrupt is lost"]
+    width = host_address_width(snapshot.dmar.raw) if snapshot.dmar else None
+    raw = IRTE.select(entry["im"]).build({name: value for name, value in entry.items() if name != "index"})
+    # Whether the unit can post is said below, with what would happen if it could.
+    if wrong := Checks(bool(unit.eime), None, width).malformed(int.from_bytes(raw, "little")):
+        what = ", ".join(map(str, wrong))
+        return [f"fault 0x24: reserved bits or values of the entry are set ({what}); the interrupt is lost"]
+    if not source_possible(entry["svt"], entry["sid"]):
+        first, last = entry["sid"] >> 8, entry["sid"] & 0xFF
+        return [f"fault 0x26: no bus lies between {first:#x} and {last:#x}: nobody may use it; the interrupt is lost"]
     if entry["im"] == 0:
-        return [_remapped(snapshot, unit, entry)]
+        return _remapped(snapshot, unit, entry)
     start = []
     if unit.cap_pi == 0:
         start = ["the unit cannot post (CAP.PI=0): real hardware faults on the entry (0x24). With one that could:"]
@@ -93,14 +102,46 @@ def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     return [*start, *effect(snapshot, vcpu.pi, vcpu)]
 
 
-def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> str:
-    mode = REMAPPED["dlm"].meanings.get(entry["dlm"], f"reserved mode {entry['dlm']}")
-    apic = dst_apic_id(entry["dst"], bool(unit.eime))
-    where = logical_words(apic, bool(unit.eime)) if entry["dm"] else f"APIC {apic:#x}"
-    cpu = next((cpu.cpu for cpu in snapshot.online if cpu.apic_id == apic), None)
-    if not entry["dm"] and cpu is not None:
-        where += f", CPU {cpu}"
-    return f"vector {entry['vector']:#x} ({mode}) is sent to {where}; Xen's handler there takes it"
+def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
+    """Where a remapped interrupt goes, and who takes it there."""
+    destination = Destination(entry["dst"], bool(entry["dm"]), bool(unit.eime))
+    where = _where(snapshot, destination)
+    vector = f"vector {entry['vector']:#x}"
+    mode = DELIVERY_MODES[entry["dlm"]]
+    match entry["dlm"]:
+        case remapping.SMI:
+            sent = f"an SMI is sent to {where}; the firmware's handler takes it"
+        case remapping.NMI:
+            sent = f"an NMI is sent to {where}; its handler there takes it"
+        case remapping.INIT:
+            sent = f"INIT is sent to {where}: that CPU is reset, and no handler runs"
+        case remapping.EXTINT:
+            sent = f"ExtINT is sent to {where}, which asks the 8259 for the vector"
+        case _ if entry["vector"] < remapping.LOWEST_VECTOR:
+            sent = (
+                f"{vector} ({mode}) is sent to {where}, whose local APIC refuses it: vectors below "
+                f"{remapping.LOWEST_VECTOR:#x} are illegal; the interrupt is lost"
+            )
+        case _:
+            whose = "Xen's handler" if snapshot.version or snapshot.cpus else "the handler"
+            sent = f"{vector} ({mode}) is sent to {where}; {whose} there takes it"
+    if _nobody(snapshot, destination):
+        return [f"{sent.partition(';')[0]}: no online CPU has that APIC ID, and the interrupt is lost"]
+    return [sent]
+
+
+def _where(snapshot: Snapshot, destination: Destination) -> str:
+    cpus = [cpu.cpu for cpu in snapshot.online if cpu.apic_id in (destination.apic_ids or ())]
+    if not cpus:
+        return destination.in_words()
+    return f"{destination.in_words()}, CPU{'s' if len(cpus) > 1 else ''} {', '.join(map(str, cpus))}"
+
+
+def _nobody(snapshot: Snapshot, destination: Destination) -> bool:
+    """Whether it is certain that no CPU gets it: all that are online are known, and none is meant."""
+    if not snapshot.online or destination.apic_ids is None:
+        return False
+    return not any(cpu.apic_id in destination.apic_ids for cpu in snapshot.online)
 
 
 def _columns(unit: VtdUnit) -> Columns:

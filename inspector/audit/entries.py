@@ -16,8 +16,10 @@ from inspector.model.snapshot import Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records
-from structs.irte import POSTED, REMAPPED, dst_reserved_bits
+from structs.dmar import host_address_width
+from structs.irte import IRTE, POSTED, REMAPPED
 from structs.msi import is_remappable
+from structs.remapping import Checks
 
 EXAMPLES = 16
 """Of entries of one table that break a rule alike, how many are told one by one."""
@@ -147,33 +149,29 @@ def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(f"irq {msi.irq}", f"has the message {msi.address:#x} of {device} on record, which names no CPU")
 
 
-@rule("D19", "malformed-entry", "a present entry has reserved bits set", needs=(ENTRIES,))
+@rule("D19", "malformed-entry", "a present entry has reserved bits or values", needs=(ENTRIES,))
 def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
-    """An interrupt through an entry with a reserved bit set is a fault (0x24) and is lost. In a posted entry, bits 7:2
-    are where a remapped one has DM, RH, TM and DLM.
+    """An interrupt through an entry with a reserved bit set, or with a field whose value is reserved in this mode, is a
+    fault (0x24) and is lost: DLM 3 and 6, SVT 3, in xAPIC mode all of DST but bits 15:8, a PDA beyond what physical
+    addresses have. In a posted entry, bits 7:2 are where a remapped one has DM, RH, TM and DLM. (IM where the unit
+    cannot post is D21's.)
 
     How it comes about: a change of affinity wrote remapped fields into a posted entry (Xen 4.7 and 4.8; commit
-    a5e25908d1, 4.9). In xAPIC mode all of DST but bits 15:8 is reserved.
+    a5e25908d1, 4.9).
 
     Look next at: `irte N`, `faults` (0x24).
     """
+    width = host_address_width(snapshot.dmar.raw) if snapshot.dmar else None
     for unit in snapshot.units:
-        for table, record, formats in ((posted(unit), POSTED, 1), (decoded(unit), REMAPPED, 0)):
-            if not len(table["index"]):
-                continue
-            mine = np.ones(len(table["index"]), bool) if formats else table["im"] == 0
-            names = [f.name for f in record.fields if f.reserved]
-            bad = mine & np.logical_or.reduce([table[name] != 0 for name in names])
-            for row in chosen(table, bad):
-                fields = ", ".join(f"{name}={row[name]:#x}" for name in names if row[name])
-                hint = " (DM, RH, TM, DLM of a remapped entry?)" if formats and row["rsvd_7_2"] else ""
-                yield Found(subject(unit, row["index"]), f"is {record.title} with reserved bits set: {fields}{hint}")
-            if not formats and not unit.eime:
-                for row in chosen(
-                    table, mine & ~bad & (table["dst"] & np.uint32(dst_reserved_bits(0xFFFFFFFF, False)) != 0)
-                ):
-                    message = f"is remapped, and DST {row['dst']:#x} has bits set that are reserved in xAPIC mode"
-                    yield Found(subject(unit, row["index"]), message)
+        checks = Checks(bool(unit.eime), None, width)
+        raw = records(REMAPPED, unit.raw)
+        for at in np.flatnonzero(checks.malformed_rows(raw))[:EXAMPLES].tolist():
+            entry = int.from_bytes(raw[at].tobytes(), "little")
+            title = IRTE.record_of(raw[at].tobytes()).title
+            wrong = checks.malformed(entry)
+            hint = " (DM, RH, TM, DLM of a remapped entry?)" if any(of.field == "rsvd_7_2" for of in wrong) else ""
+            what = ", ".join(map(str, wrong))
+            yield Found(subject(unit, unit.indices[at]), f"is {title} with reserved bits or values: {what}{hint}")
 
 
 @rule("D20", "unchecked-source", "a present entry may be used by anyone", needs=(ENTRIES,))

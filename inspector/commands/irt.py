@@ -17,9 +17,9 @@ from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import Entries, allowed
-from structs.apic import logical_words
 from structs.columns import Array
-from structs.irte import IRTE, REMAPPED, dst_apic_id, source_matches
+from structs.irte import IRTE, REMAPPED, source_matches
+from structs.remapping import Destination
 
 COLUMNS = ("INDEX", "FORMAT", "VECTOR", "DESTINATION", "DLM", "TM", "FLAGS", "ALLOWED", "SOURCE")
 FLAGS = ("fpd", "rh", "urg", "avail")
@@ -120,5 +120,4 @@ def _row(row: Mapping[str, Any], eime: int, source: str) -> tuple[str, ...]:
 
 
 def _destination(row: Mapping[str, Any], eime: int) -> str:
-    apic = dst_apic_id(row["dst"], x2apic=bool(eime))
-    return logical_words(apic, bool(eime)) if row["dm"] else f"APIC {apic:#x}"
+    return Destination(row["dst"], bool(row["dm"]), bool(eime)).in_words()

@@ -17,26 +17,24 @@ from sim_backend.memory.packing import packed, reader, reserved_mask
 from structs.apic import apic_id, reserved_bits
 from structs.faults import FRCD, REASONS
 from structs.invalidation import DESCRIPTOR
-from structs.irte import POSTED, REMAPPED, SQ_MASKS
+from structs.irte import POSTED, REMAPPED, source_allowed
 from structs.msi import REMAPPABLE_ADDRESS
 from structs.pi_desc import PI_DESC
 from structs.registers import CAP, FSTS, GSTS, IRTA, table_entries
+from structs.remapping import SVT_RESERVED, Checks
 
 ENTRY_SIZE = 16
-DLM_RESERVED = frozenset((3, 6))
-SVT_RESERVED = 3
 INVALIDATE_ENTRIES, WAIT_DESCRIPTOR = 4, 5
 QUEUE_ENTRY = 16
 
 
-REMAPPED_RESERVED, POSTED_RESERVED, DESCRIPTOR_RESERVED = map(reserved_mask, (REMAPPED, POSTED, PI_DESC))
-POSTING_ONLY = POSTED["im"].mask | POSTED["urg"].mask
+DESCRIPTOR_RESERVED = reserved_mask(PI_DESC)
 P, FPD, IM, URG = (POSTED[name].mask for name in ("p", "fpd", "im", "urg"))
 ON_BIT, SN_BIT = PI_DESC["on"].mask, PI_DESC["sn"].mask
 REQUEST_RESERVED = reserved_mask(REMAPPABLE_ADDRESS)
 posted_pda, posted_vector = reader(POSTED["pda"]), reader(POSTED["vector"])
 entry_sid, entry_sq, entry_svt = reader(POSTED["sid"]), reader(POSTED["sq"]), reader(POSTED["svt"])
-remapped_dst, remapped_dlm, remapped_vector = (reader(REMAPPED[name]) for name in ("dst", "dlm", "vector"))
+remapped_dst, remapped_vector = (reader(REMAPPED[name]) for name in ("dst", "vector"))
 request_handle, request_shv = reader(REMAPPABLE_ADDRESS["handle"]), reader(REMAPPABLE_ADDRESS["shv"])
 descriptor_type = reader(DESCRIPTOR.field)
 by_index, iec_mask, iec_index = (reader(DESCRIPTOR.select(INVALIDATE_ENTRIES)[name]) for name in ("g", "im", "iidx"))
@@ -65,10 +63,9 @@ class Remapping:
         cap = CAP.parse(memory.read(register("CAP"), 8))
         gsts = GSTS.parse(memory.read(register("GSTS"), 4))
         self.table, self.entries, self.eime = irta["irta"], table_entries(irta), bool(irta["eime"])
-        self.posting = bool(cap["pi"])
         self.compatibility = bool(gsts["cfis"]) and not self.eime
         self.enabled = bool(gsts["ires"])
-        self.width = cap["mgaw"] + 1
+        self.checks = Checks(self.eime, bool(cap["pi"]), cap["mgaw"] + 1)
         self.faults = cap["nfr"] + 1
         self.fault_records = register("FRCD")
         self.fsts = register("FSTS")
@@ -110,38 +107,25 @@ def look_up(w: LogicContext, unit: Remapping, sid: int, address: int, data: int)
     if not entry & P:
         raise Fault(0x22, index, entry)
     if w.state.reserved_first:
-        _check_reserved(unit, sid, index, entry)
+        _check_reserved(unit, index, entry)
         _check_source(unit, sid, index, entry)
     else:
         _check_source(unit, sid, index, entry)
-        _check_reserved(unit, sid, index, entry)
+        _check_reserved(unit, index, entry)
     # Faulting entries are not cached while CAP.CM=0 (VT-d 6.1).
     w.state.iec[unit.unit, index] = entry
     return entry
 
 
 def _check_source(unit: Remapping, sid: int, index: int, entry: int) -> None:
-    svt, allowed = entry_svt(entry), entry_sid(entry)
-    if svt == 1:
-        fine = not (sid ^ allowed) & SQ_MASKS[entry_sq(entry)]
-    elif svt == 2:
-        fine = allowed >> 8 <= sid >> 8 <= allowed & 0xFF
-    else:
-        fine = True
-    if not fine:
+    svt = entry_svt(entry)
+    # SVT=3 is a reserved value: that check finds it.
+    if svt != SVT_RESERVED and not source_allowed(svt, entry_sq(entry), entry_sid(entry), sid):
         raise Fault(0x26, index, entry)
 
 
-def _check_reserved(unit: Remapping, sid: int, index: int, entry: int) -> None:
-    if not unit.posting and entry & POSTING_ONLY:
-        raise Fault(0x24, index, entry)
-    if entry & IM:
-        bad = bool(entry & POSTED_RESERVED) or posted_pda(entry) >> unit.width
-    else:
-        dst = remapped_dst(entry)
-        bad = entry & REMAPPED_RESERVED or reserved_bits(dst, unit.eime)
-        bad = bad or remapped_dlm(entry) in DLM_RESERVED
-    if bad or entry_svt(entry) == SVT_RESERVED:
+def _check_reserved(unit: Remapping, index: int, entry: int) -> None:
+    if unit.checks.is_malformed(entry):
         raise Fault(0x24, index, entry)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +96,38 @@ def test_the_devices_that_may_use_an_entry_are_those_that_hardware_lets(raw: lis
     found = [route.entry["index"] for route in routes(snapshot, by_source(sid))]
     entries = [IRTE.parse(one) for one in raw]
     assert found == [at for at, entry in enumerate(entries) if entry["svt"] and source_matches(entry, sid)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "eime", "said"),
+    [
+        ({"dst": 0x101}, 0, "fault 0x24: reserved bits or values of the entry are set (dst=0x101"),
+        ({"dlm": 3}, 1, "fault 0x24: reserved bits or values of the entry are set (dlm=0x3 (reserved))"),
+        ({"dlm": 6}, 1, "(dlm=0x6 (reserved))"),
+        ({"svt": 3}, 1, "(svt=0x3 (reserved))"),
+        ({"svt": 2, "sid": 0x0501}, 1, "fault 0x26: no bus lies between 0x5 and 0x1"),
+        ({"vector": 0x0F}, 1, "whose local APIC refuses it: vectors below 0x10 are illegal"),
+        ({"dlm": 2}, 1, "an SMI is sent to APIC 0x0, CPU 0; the firmware's handler takes it"),
+        ({"dlm": 4}, 1, "an NMI is sent to APIC 0x0, CPU 0; its handler there takes it"),
+        ({"dlm": 5}, 1, "INIT is sent to APIC 0x0, CPU 0: that CPU is reset"),
+        ({"dlm": 7}, 1, "ExtINT is sent to APIC 0x0, CPU 0, which asks the 8259"),
+        (
+            {"vector": 0x31, "dst": 7},
+            1,
+            "is sent to APIC 0x7: no online CPU has that APIC ID, and the interrupt is lost",
+        ),
+        ({"vector": 0x31, "dm": 1, "dst": 1}, 1, "sent to cluster 0, member 0, CPU 0; Xen's handler there takes it"),
+        ({"vector": 0x31, "dst": 0}, 0, "vector 0x31 (fixed) is sent to APIC 0x0, CPU 0; Xen's handler there takes it"),
+    ],
+)
+def test_what_the_unit_and_the_apic_do_with_a_remapped_entry(entry: dict[str, int], eime: int, said: str) -> None:
+    snapshot = machine({"svt": 1, "sid": 0x18, **entry})
+    snapshot = replace(snapshot, units=(replace(snapshot.units[0], eime=eime),))
+    (route,) = routes(snapshot, by_index(0))
+    assert said in route.fires[0]
+
+
+def test_where_there_is_no_xen_none_takes_it() -> None:
+    snapshot = replace(machine({"svt": 1, "sid": 0x18, "vector": 0x31}), version=None, cpus=())
+    (route,) = routes(snapshot, by_index(0))
+    assert route.fires == ["vector 0x31 (fixed) is sent to APIC 0x0; the handler there takes it"]

@@ -15,6 +15,7 @@ from sim_backend.scenario.scenario import Scenario
 from structs.faults import FRCD
 from structs.irte import IRTE, POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
+from structs.remapping import Checks
 
 P = 0xF2
 DEVICE = 0x0018
@@ -148,7 +149,8 @@ def test_the_place_of_the_reserved_check_is_a_parameter(machine, reserved_first,
 
 def test_a_unit_that_cannot_post_faults_on_a_posted_entry(machine):
     """With CAP.PI=0, IM is itself reserved."""
-    machine.context.remapping[0].posting = False
+    checks = machine.context.remapping[0].checks
+    machine.context.remapping[0].checks = Checks(checks.eime, False, checks.width)
     machine.post("00:03.0")
     machine.settle()
     assert [reason for reason, *_ in faults(machine)] == [0x24]
