@@ -48,8 +48,8 @@ class Remapping:
     """One VT-d unit's view of its registers; they do not change while a machine runs, but for those read each time."""
 
     __slots__ = (
-        *("compatibility", "eime", "enabled", "entries", "fault_records", "faults", "fsts", "iqh", "iqt", "posting"),
-        *("queue", "queue_entries", "table", "unit", "width"),
+        *("checks", "compatibility", "eime", "enabled", "entries", "fault_records", "faults", "fsts", "iqh", "iqt"),
+        *("queue", "queue_entries", "table", "unit"),
     )
 
     def __init__(self, layout: Layout, unit: int) -> None:
