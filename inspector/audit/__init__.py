@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from inspector.audit import blocked, entries, hardware, interrupts, lists, machine, running  # noqa: F401 - they register their rules
 from inspector.audit.needs import Coverage
 from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Finding, Rule
-from inspector.base.errors import UsageError
+from inspector.base.errors import UsageError, VtdpiError
 from inspector.model.snapshot import Snapshot
 
 __all__ = [
@@ -31,17 +32,49 @@ __all__ = [
 ]
 
 
+OWN = frozenset(RULES)
+"""The ids of vtdpi's own rules."""
+
+GROUP = "vtdpi.rules"
+"""The entry points by which other packages add rules: each names a module that declares them with `rule`."""
+
+
 def rules() -> list[Rule]:
-    """All rules, in the order of their numbers."""
-    return sorted(RULES.values(), key=lambda rule: (rule.id[0], int(rule.id[1:])))
+    """All rules, in the order of their numbers; then those of other packages."""
+    _add_others()
+    return sorted(RULES.values(), key=lambda rule: (rule.id not in OWN, *_in_order(rule.id)))
+
+
+def _in_order(id: str) -> tuple[str, int, str]:
+    stem = id.rstrip("0123456789")
+    return stem, int(id[len(stem) :] or 0), id
+
+
+@cache
+def _add_others() -> None:
+    """Load the rules of other packages.
+
+    Raises:
+        VtdpiError: one of them cannot be loaded. Nobody is to believe that its rules were checked.
+    """
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            raise VtdpiError(f"the rules {entry.name} of {entry.value} cannot be loaded: {error!r}") from error
 
 
 def the_rule(word: str) -> Rule:
     """The rule with this id or name. Raises UsageError if there is none."""
+    _add_others()
     for rule in RULES.values():
         if word.lower() in (rule.id.lower(), rule.name):
             return rule
-    raise UsageError(f"no rule {word!r}; there are {', '.join(f'{rule.id} {rule.name}' for rule in rules())}")
+    known = tuple(rule.id for rule in rules())
+    listed = ", ".join(f"{rule.id} {rule.name}" for rule in rules())
+    raise UsageError(f"no rule {word!r}; there are {listed}", expected=known, found=word)
 
 
 def audit(snapshot: Snapshot, only: Rule | None = None) -> list[Finding]:

@@ -6,9 +6,29 @@ from structs.xen.errors import ProfileError
 
 
 class VtdpiError(Exception):
-    """The target, its symbols or a part of it could not be read. The command ends with exit status 3."""
+    """The target, its symbols or a part of it could not be read. The command ends with exit status 3.
+
+    Attributes:
+        expected, found, advice: what the message says, for programs; None where it does not say it apart.
+        address: where it is, physical; None if it is nowhere.
+    """
 
     exit_status = 3
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        expected: object = None,
+        found: object = None,
+        advice: str | None = None,
+        address: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+        self.advice = advice
+        self.address = address
 
 
 class UsageError(VtdpiError):
@@ -34,8 +54,7 @@ class NotReadable(VtdpiError):
     """
 
     def __init__(self, address: int, size: int, why: str) -> None:
-        super().__init__(f"{size} bytes at physical address {address:#x} cannot be read: {why}")
-        self.address = address
+        super().__init__(f"{size} bytes at physical address {address:#x} cannot be read: {why}", address=address)
         self.size = size
         self.why = why
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from inspector.base.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from importlib.metadata import EntryPoint
 
     from inspector.commands.command import Command
@@ -20,52 +18,54 @@ GROUP = "vtdpi.commands"
 """The entry points by which other packages add commands: the command's name = its module and function."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A command that is not loaded yet: its summary, and the module that has it, if not the one of its name."""
-
-    summary: str
-    module: str = ""
-
-
-BUILT_IN: Mapping[str, Listed] = {
-    "info": Listed("what is this target"),
-    "irt": Listed("the interrupt-remapping tables"),
-    "irte": Listed("one entry of them, bit by bit"),
-    "vcpus": Listed("every vCPU: run state, descriptor, blocking list, situation"),
-    "pi": Listed("one posted-interrupt descriptor, and what a post does now"),
-    "blocked": Listed("the per-CPU lists of blocked vCPUs"),
-    "irqs": Listed("every interrupt in one table: source, irq, entry, vector, who takes it, what holds it"),
-    "cpus": Listed("what each CPU does: idle, a guest, or a function of Xen"),
-    "route": Listed("one interrupt end to end: entry, descriptor, vCPU, list"),
-    "audit": Listed("what is wrong with it"),
-    "explain": Listed("what a rule of the audit means"),
-    "save": Listed("all of it to a file"),
-    "report": Listed("one page, or a picture, about all of it"),
-    "diff": Listed("what changed between two"),
-    "regs": Listed("the VT-d registers"),
-    "queue": Listed("the invalidation queues"),
-    "faults": Listed("the fault status and records"),
-    "dmar": Listed("the ACPI DMAR table"),
-    "ioapic": Listed("the IO-APICs' redirection tables"),
-    "step": Listed("(sim) do one atomic action, or several, and say what each did", "simulation"),
-    "run": Listed("(sim) let it run", "simulation"),
-    "post": Listed("(sim) a device, or software, posts an interrupt", "orders"),
-    "block": Listed("(sim) the guest halts a vCPU", "orders"),
-    "wake": Listed("(sim) unpause a vCPU, or send it an event", "orders"),
-    "sleep": Listed("(sim) pause a vCPU", "orders"),
-    "preempt": Listed("(sim) end a vCPU's time slice", "orders"),
-    "migrate": Listed("(sim) move a vCPU to another CPU", "orders"),
-    "offline": Listed("(sim) a CPU goes offline, or comes back", "orders"),
-    "assign": Listed("(sim) give a device to a domain", "orders"),
-    "deassign": Listed("(sim) take a device away from its domain", "orders"),
-    "core": Listed("(sim) its memory as an ELF core", "simulation"),
-    "stop": Listed("stop the machine, so that it can be read", "control"),
-    "cont": Listed("let the machine run", "control"),
-    "watch": Listed("a live table: vCPUs, descriptors, lists, what changed"),
-    "trace": Listed("every transition of a descriptor, as it happens"),
-    "expect": Listed("fail unless a command answers as expected"),
+BUILT_IN: Mapping[str, str] = {
+    "info": "what is this target",
+    "irt": "the interrupt-remapping tables",
+    "irte": "one entry of them, bit by bit",
+    "vcpus": "every vCPU: run state, descriptor, blocking list, situation",
+    "pi": "one posted-interrupt descriptor, and what a post does now",
+    "blocked": "the per-CPU lists of blocked vCPUs",
+    "irqs": "every interrupt in one table: source, irq, entry, vector, who takes it, what holds it",
+    "cpus": "what each CPU does: idle, a guest, or a function of Xen",
+    "route": "one interrupt end to end: entry, descriptor, vCPU, list",
+    "audit": "what is wrong with it",
+    "explain": "what a rule of the audit means",
+    "save": "all of it to a file",
+    "report": "one page, or a picture, about all of it",
+    "diff": "what changed between two",
+    "regs": "the VT-d registers",
+    "queue": "the invalidation queues",
+    "faults": "the fault status and records",
+    "dmar": "the ACPI DMAR table",
+    "ioapic": "the IO-APICs' redirection tables",
+    "step": "(sim) do one atomic action, or several, and say what each did",
+    "run": "(sim) let it run",
+    "post": "(sim) a device, or software, posts an interrupt",
+    "block": "(sim) the guest halts a vCPU",
+    "wake": "(sim) unpause a vCPU, or send it an event",
+    "sleep": "(sim) pause a vCPU",
+    "preempt": "(sim) end a vCPU's time slice",
+    "migrate": "(sim) move a vCPU to another CPU",
+    "offline": "(sim) a CPU goes offline, or comes back",
+    "assign": "(sim) give a device to a domain",
+    "deassign": "(sim) take a device away from its domain",
+    "core": "(sim) its memory as an ELF core",
+    "stop": "stop the machine, so that it can be read",
+    "cont": "let the machine run",
+    "watch": "a live table: vCPUs, descriptors, lists, what changed",
+    "trace": "every transition of a descriptor, as it happens",
+    "expect": "fail unless a command answers as expected",
 }
+"""Our own commands, and what each is for, in a few words. They are loaded when they are needed."""
+
+HOMES: Mapping[str, str] = {
+    **dict.fromkeys(("step", "run", "core"), "simulation"),
+    **dict.fromkeys(
+        ("post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign", "deassign"), "orders"
+    ),
+    **dict.fromkeys(("stop", "cont"), "control"),
+}
+"""The module of a command, where it is not the one of its name."""
 
 
 @cache
@@ -89,7 +89,7 @@ def names() -> Iterator[str]:
 
 def summaries() -> dict[str, str]:
     """What each command is for, in a few words. Those of other packages are loaded for it."""
-    return {name: listed.summary for name, listed in BUILT_IN.items()} | {name: _summary(name) for name in added()}
+    return {**BUILT_IN, **{name: _summary(name) for name in added()}}
 
 
 @cache
@@ -100,14 +100,20 @@ def load(name: str) -> Command:
         UsageError: there is none of that name, or what another package names so is none.
     """
     if name in BUILT_IN:
-        module = import_module(f"inspector.commands.{BUILT_IN[name].module or name}")
+        module = import_module(f"inspector.commands.{HOMES.get(name, name)}")
         found: Command = getattr(module, name)
         return found
     if name in added():
         return _loaded(added()[name])
-    near = get_close_matches(name, names(), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"no command {name!r}; there are {', '.join(names())}{hint}")
+    from difflib import get_close_matches
+
+    known = tuple(names())
+    near = get_close_matches(name, known, n=1)
+    advice = f"did you mean {near[0]}?" if near else None
+    hint = f"; {advice}" if advice else ""
+    raise UsageError(
+        f"no command {name!r}; there are {', '.join(known)}{hint}", expected=known, found=name, advice=advice
+    )
 
 
 def _loaded(entry: EntryPoint) -> Command:

@@ -85,7 +85,7 @@ def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descri
     try:
         raw = inspection.target.read(which, PI_DESC.size)
     except NotReadable as error:
-        raise NotHere(f"{snapshot.target} tells of no descriptor at {which:#x}: {error}") from None
+        raise NotHere(f"{snapshot.target} tells of no descriptor at {which:#x}: {error}", address=which) from None
     return None, decode_descriptors([(which, raw)])[0]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from inspector import commands
 from inspector.base.arguments import arguments_of
-from inspector.base.errors import UsageError
+from inspector.base.parser import Parser
 from inspector.commands.command import Command, Example
 from inspector.commands.parsing import add_arguments, given
 
@@ -29,14 +29,6 @@ class Request:
     def answer(self, inspection: Inspection) -> Answer:
         """The whole answer. Raises VtdpiError if nothing could be read."""
         return self.command.answer(inspection, self.arguments)
-
-
-class Parser(ArgumentParser):
-    """A parser whose complaint is a UsageError."""
-
-    def error(self, message: str) -> NoReturn:
-        """As ArgumentParser.error. Raises UsageError."""
-        raise UsageError(f"{message} (`{self.prog} --help` tells the options)")
 
 
 def parse(words: Sequence[str], prefix: str = "", json: bool = False) -> Request:

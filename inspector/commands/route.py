@@ -67,7 +67,7 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer:
     snapshot = inspection.snapshot
     if joined := interrupt_routes.answer(snapshot, arguments.what):
         return joined
-    select, vcpu, nothing = _selection(snapshot, arguments.what)
+    select, vcpu, nothing = selection(snapshot, arguments.what)
     document: dict[str, Any] = {}
     blocks: list[Block] = []
     notes: list[str] = []
@@ -115,7 +115,7 @@ def _no_table(snapshot: Snapshot) -> str:
 Selection = tuple[Callable[[Columns], Array], Vcpu | None, str]
 
 
-def _selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
+def selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
     """Which entries, the vCPU if it is all that is posted to one, and what to say if there is none."""
     try:
         match what:

@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+from inspector import __version__
 from inspector.base import streams
 from inspector.base.errors import UsageError, VtdpiError
-from inspector.commands.request import Parser
+from inspector.base.parser import Parser
 from inspector.frontends.entry import INTERRUPTED
-from inspector.frontends.target_words import KINDS, Asked, parse
-from inspector.targets.options import SimOptions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from inspector.frontends.target_words import Asked
     from inspector.targets.target import Target
 
 DESCRIPTION = "Show, explain and check the interrupt-remapping and posted-interrupt state of a Xen hypervisor."
 COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells each one's options."
 
 
-@dataclass(frozen=True)
-class Group:
-    """What the first word of a command line may ask for, beside a target: its `module` adds arguments and runs."""
-
-    summary: str
-    module: str
-
-
-GROUPS: Mapping[str, Group] = {
-    "lab": Group("start and stop a real Xen under a real QEMU", "inspector.frontends.lab_cli"),
-    "explore": Group("every interleaving of the simulated machine's steps", "inspector.frontends.explore_cli"),
-    "config": Group(
-        "print the default configuration of the prompt, with what each setting means", "inspector.frontends.config_cli"
-    ),
-    "gdb-plugin": Group("print the path of the plugin for gdb to `source`", "inspector.gdb_plugin.install"),
-    "profile": Group("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
+TARGETS: Mapping[str, str] = {
+    "sim": "the built-in simulated machine (what `vtdpi` alone opens)",
+    "live": "a Xen running under QEMU, through gdb",
+    "dump": "a memory dump, a saved snapshot or a console log",
 }
+
+GROUPS: Mapping[str, tuple[str, str]] = {
+    "lab": ("start and stop a real Xen under a real QEMU", "inspector.frontends.lab_cli"),
+    "explore": ("every interleaving of the simulated machine's steps", "inspector.frontends.explore_cli"),
+    "profile": ("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
+    "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
+    "config": ("print the default configuration of the prompt", "inspector.frontends.config_cli"),
+    "gdb-plugin": ("print the path of the plugin for gdb to `source`", "inspector.gdb_plugin.install"),
+}
+"""What else the first word may be: what for, and the module that declares its arguments and runs it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,15 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     first, *rest = argv
-    if first in KINDS:
-        return _target(parse(first, rest))
+    if first in TARGETS:
+        from inspector.frontends.target_words import parse
+
+        return _target(parse(first, rest, f"Open {TARGETS[first]}."))
     if first in GROUPS:
         return _group(first, rest)
+    if first == "--version":
+        print(f"vtdpi {__version__}")
+        return 0
     _parser().parse_args(argv)
     raise UsageError("expected a TARGET")
 
 
 def _target(asked: Asked) -> int:
+    from inspector.targets.options import SimOptions
+
     if isinstance(asked.target, SimOptions) and asked.target.serve:
         from inspector.targets.sim.simulation import serve
 
@@ -129,28 +133,30 @@ def _progress_shown() -> Iterator[None]:
 
 
 def _group(name: str, words: Sequence[str]) -> int:
-    module = import_module(GROUPS[name].module)
-    parser = Parser(f"vtdpi {name}", description=GROUPS[name].summary.capitalize() + ".")
+    summary, home = GROUPS[name]
+    module = import_module(home)
+    parser = Parser(f"vtdpi {name}", description=f"{summary[:1].upper()}{summary[1:]}.")
     module.add_arguments(parser)
     status: int = module.run(parser.parse_args(words))
     return status
 
 
-def _parser() -> ArgumentParser:
+def _parser() -> Parser:
     """The parser of the first word."""
+    from argparse import RawDescriptionHelpFormatter
+
     from inspector.commands import BUILT_IN
 
-    names = "\n".join(f"  {name:8} {listed.summary}" for name, listed in BUILT_IN.items())
+    names = "\n".join(f"  {name:8} {summary}" for name, summary in BUILT_IN.items())
     parser = Parser(
         "vtdpi",
         description=DESCRIPTION,
         epilog=COMMANDS_HELP.format(commands=names),
         formatter_class=RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="store_true", help="print vtdpi's version")
     first = parser.add_subparsers(metavar="TARGET", required=True)
-    summaries = {name: each.summary for name, each in KINDS.items()}
-    summaries |= {name: each.summary for name, each in GROUPS.items()}
-    for name, summary in summaries.items():
+    for name, summary in {**TARGETS, **{name: summary for name, (summary, module) in GROUPS.items()}}.items():
         first.add_parser(name, help=summary)
     return parser
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.base.parser import Parser
 from inspector.commands.parsing import add_arguments, given
-from inspector.commands.request import Parser
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 
@@ -18,20 +18,18 @@ class Kind:
     """A kind of target.
 
     Attributes:
-        summary: what it is.
         options: what a user says of it.
         is_target: whether a word that is no option names the target, if it is the first: else it is a command.
     """
 
-    summary: str
     options: type[SimOptions] | type[LiveOptions] | type[DumpOptions]
     is_target: Callable[[str], bool]
 
 
 KINDS: Mapping[str, Kind] = {
-    "sim": Kind("the built-in simulated machine (what `vtdpi` alone opens)", SimOptions, lambda word: False),
-    "live": Kind("a Xen running under QEMU, through gdb", LiveOptions, lambda word: bool(set(word) & set(":/"))),
-    "dump": Kind("a memory dump, a saved snapshot or a console log", DumpOptions, lambda word: True),
+    "sim": Kind(SimOptions, lambda word: False),
+    "live": Kind(LiveOptions, lambda word: bool(set(word) & set(":/"))),
+    "dump": Kind(DumpOptions, lambda word: True),
 }
 
 
@@ -54,21 +52,21 @@ class Asked:
     json: bool
 
 
-def parse(kind: str, words: Sequence[str]) -> Asked:
+def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
     """What the words after the kind of target ask for.
 
     Raises:
         UsageError: the target's options do not take them. The command's are not looked at.
         SystemExit: `--help` was asked for and printed.
     """
-    parser, actions = _parser(kind)
+    parser, actions = _parser(kind, description)
     at = _command_at(words, actions, KINDS[kind].is_target)
     options = parser.parse_args(words[:at])
     return Asked(kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json)
 
 
-def _parser(kind: str) -> tuple[Parser, list[Action]]:
-    parser = Parser(f"vtdpi {kind}", description=f"Open {KINDS[kind].summary}.", epilog=EPILOG)
+def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
+    parser = Parser(f"vtdpi {kind}", description=description, epilog=EPILOG)
     actions = add_arguments(parser, KINDS[kind].options)
     json = parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
     batch: dict[str, Any] = {"dest": "batch", "action": "append"}

@@ -39,10 +39,8 @@ words were wrong, 3 if something could not be read."""
 def define() -> None:
     """Define the commands."""
     _named(_Prefix, PREFIX_HELP)("vtdpi", gdb.COMMAND_DATA, prefix=True)
-    for name, listed in BUILT_IN.items():
-        _named(_Command, f"{_capital(listed.summary)}.\n\n`vtdpi {name} --help` tells its options, with examples.")(
-            name
-        )
+    for name, summary in BUILT_IN.items():
+        _named(_Command, f"{_capital(summary)}.\n\n`vtdpi {name} --help` tells its options, with examples.")(name)
 
 
 def run(words: list[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inspector.model.absence import Absence, lines
+from inspector.model.notebook import html_table, html_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,20 @@ class Answer:
     bug: bool = False
     absent: Sequence[Absence] = ()
 
+    def _repr_html_(self) -> str:
+        """What a notebook cell prints."""
+        return "".join(map(_html, self.blocks))
+
     @property
     def exit_status(self) -> int:
         """0, 1 if a bug was found, or else 3 if something could not be read."""
         return 1 if self.bug else 3 if self.problems or lines(self.absent) else 0
+
+
+def _html(block: Block) -> str:
+    match block:
+        case Table():
+            return html_table(block.columns, block.rows, block.title)
+        case Facts():
+            return html_table((), block.rows, block.title)
+    return html_text(block.text)

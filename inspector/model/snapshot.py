@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
@@ -18,6 +18,9 @@ from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
+
+if TYPE_CHECKING:
+    from inspector.model.data_table import DataTable
 
 SCHEMA = 2
 """The schema's version: it grows when a reader of the old one would misread the new one."""
@@ -265,6 +268,18 @@ class Snapshot(Deferred):
     def problems(self) -> tuple[str, ...]:
         """What could not be read though it should be there, a line each."""
         return lines(self.absences)
+
+    def irt(self) -> DataTable:
+        """The present entries of the remapping tables as columns: `unit`, `index`, `format`, and each field."""
+        from inspector.model.tables import irt
+
+        return irt(self)
+
+    def vcpu_table(self) -> DataTable:
+        """The vCPUs as columns, with the fields of their descriptors."""
+        from inspector.model.tables import vcpus
+
+        return vcpus(self)
 
     def complete(self) -> Self:
         """The same, with every part of it read: of this moment, whatever the machine does from now on."""

@@ -113,5 +113,5 @@ def _value(each: Argument) -> Value:
     return Value(tuple(kinds), (*each.choices, *keywords), each.help, keywords)
 
 
-SUMMARIES = {**{name: listed.summary for name, listed in commands.BUILT_IN.items()}, **OF_THE_SHELL}
+SUMMARIES = {**commands.BUILT_IN, **OF_THE_SHELL}
 """Every word of our own that a line may begin with, and what it is for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from inspector import commands
 from inspector.commands import request
@@ -26,6 +26,7 @@ LINES = (
 def answer(
     words: Sequence[str],
     aliases: Mapping[str, str] | None = None,
+    example: Callable[[Example], str] = Example.of_session,
 ) -> Answer:
     """The list of commands, or one command's help.
 
@@ -37,7 +38,7 @@ def answer(
     if words and words[0] in OF_THE_SHELL:
         return Answer({"command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
     if words:
-        text = request.parser(commands.load(words[0]), example=Example.of_session).format_help()
+        text = request.parser(commands.load(words[0]), example=example).format_help()
         return Answer({"command": words[0], "help": text}, [Text(text.rstrip())])
     every = {**commands.summaries(), **OF_THE_SHELL}
     blocks: list[Block] = [Facts(list(every.items()), "commands")]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from inspector.commands import BUILT_IN, load
+from inspector.commands import BUILT_IN, load, request
 from inspector.repl import config
 from inspector.repl.colors import LineLexer
 from inspector.repl.grammar import Grammar
-from inspector.shell import help, request
+from inspector.shell import help
 from inspector.shell.session import Session
 from inspector.targets.open_file import open_file
 

@@ -1,0 +1,77 @@
+"""Targets as a Python program has them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import vtdpi
+
+
+@pytest.fixture
+def sim():
+    with vtdpi.sim("idle") as target:
+        yield target
+
+
+def test_a_program_sees_what_the_commands_print(sim, run):
+    printed = run("sim", "--scenario", "idle", "vcpus", "--json").json
+    assert sim.run("vcpus").document["vcpus"] == printed["vcpus"]
+    assert [vcpu.name for vcpu in sim.snapshot().vcpus] == [f"d{v['domain']}v{v['vcpu']}" for v in printed["vcpus"]]
+
+
+def test_a_snapshot_is_of_one_moment(sim):
+    before = sim.snapshot()
+    assert sim.snapshot() is before
+    sim.run("block d1v0")
+    after = sim.snapshot()
+    assert (before.by_name["d1v0"].blocked, after.by_name["d1v0"].blocked) == (False, True)
+
+
+def test_routes(sim):
+    (posted,) = sim.route("irte 24")
+    assert (posted.vcpu.name, posted.source.bdf) == ("d1v0", "00:03.0")
+    assert [route.entry["index"] for route in sim.route("d1v0")] == [24]
+    assert sim.route("00:03.0", unit=0)
+    with pytest.raises(vtdpi.UsageError, match="expected a device"):
+        sim.route("nonsense and more")
+
+
+def test_a_saved_snapshot_and_a_capture_are_targets_too(sim, golden, tmp_path):
+    sim.run(f"save {tmp_path / 'saved.json'}")
+    with vtdpi.open(tmp_path / "saved.json") as saved:
+        assert saved.snapshot().vcpus == sim.snapshot().vcpus
+    with vtdpi.open(golden("lost-wakeup")) as capture:
+        assert [finding.rule for finding in capture.audit().bugs] == ["D5"]
+        assert capture.audit(rule="D4").findings == ()
+        assert "core" in repr(capture)
+
+
+def test_what_is_wrong_is_an_exception_with_fields(sim, tmp_path):
+    with pytest.raises(vtdpi.UsageError) as caught:
+        sim.run("irtt")
+    assert (caught.value.found, caught.value.advice) == ("irtt", "did you mean irt?")
+    assert "irt" in caught.value.expected
+    with pytest.raises(vtdpi.UsageError) as caught:
+        sim.audit(rule="D99")
+    assert caught.value.found == "D99"
+    assert "D5" in caught.value.expected
+    with pytest.raises(vtdpi.NotHere) as unreadable:
+        sim.run("pi 0xfffffff00000")
+    assert unreadable.value.address == 0xFFFFFFF00000
+    with pytest.raises(vtdpi.TargetError):
+        vtdpi.open(tmp_path / "nothing")
+    with pytest.raises(vtdpi.NotHere, match="does not run by itself"):
+        sim.stop()
+
+
+def test_a_stream_of_parts_is_one_answer(sim):
+    assert vtdpi.sim("wakeup-storm").run("trace --count 2").document["hits"][1]["vcpu"]
+
+
+def test_a_notebook_s_cell_prints_tables(sim):
+    cell = sim.run("vcpus")._repr_html_()
+    assert "<th>VCPU</th>" in cell
+    assert "<td>d1v0</td>" in cell
+    assert "<td>posted</td>" in sim.snapshot().irt()._repr_html_()
+    json.dumps(sim.run("vcpus").document)
