@@ -13,8 +13,6 @@ from functools import cached_property
 from inspector.profiles import symbol_table
 from inspector.profiles.symbol_table import SymbolTable
 
-BASES = (0xFFFF82D040000000, 0xFFFF82D080000000)
-"""XEN_VIRT_START since Xen 4.14, and before."""
 START, END = 2 << 20, 16 << 20
 """Where in its 1 GiB the image starts (XEN_IMG_OFFSET), and where it has surely ended."""
 

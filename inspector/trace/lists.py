@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from inspector.model.snapshot import BlockingList, Vcpu
 from inspector.targets.watchpoint import Write
-from inspector.xen.vmx import VMX
 from inspector.xen.xen import Xen
+from structs.xen import variants
 
 LINKS = 16
 """Bytes of a list head or node: next, then prev."""
@@ -24,7 +24,7 @@ class Lists:
     def __init__(self, xen: Xen, lists: Sequence[BlockingList], vcpus: Sequence[Vcpu]) -> None:
         self._target = xen.memory.target
         translate = xen.memory.translate
-        path = next(path for path in VMX if xen.profile.has("vcpu", f"{path}.pi_blocking.lock"))
+        path = variants.vmx(xen.profile) or variants.VMX[0]
         first = xen.profile.offset("vcpu", f"{path}.pi_blocking.list")
         lock = xen.profile.offset("vcpu", f"{path}.pi_blocking.lock")
         self._lock_at = lock - first

@@ -14,9 +14,10 @@ from inspector.trace.functions import Functions
 from inspector.trace.lists import Lists, Membership
 from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
-from inspector.xen.vmx import VMX, read_descriptors
+from inspector.xen.vmx import read_descriptors
 from inspector.xen.xen import Xen
 from structs.pi_desc import PI_DESC
+from structs.xen import variants
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -104,8 +105,8 @@ class _Tracer:
         self._names = names
         self._known = {vcpu.name: vcpu.pi for vcpu in vcpus if vcpu.pi}
         self._owners = {pi.address: name for name, pi in self._known.items()}
-        path = next((f"{path}.pi_desc" for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
-        self._offset = xen.profile.offset("vcpu", path) if path else 0
+        path = variants.vmx(xen.profile)
+        self._offset = xen.profile.offset("vcpu", f"{path}.pi_desc") if path else 0
         self.lists: Lists | None = None
 
     def writes(self, vcpus: Sequence[Vcpu]) -> list[Write]:

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
-from inspector.model.snapshot import BLOCK, RESUME, SWITCH_FROM, SWITCH_TO, Domain, Vcpu
+from inspector.model.snapshot import Domain, Vcpu
 from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
 from inspector.xen.vmx import with_vmx
 from inspector.xen.xen import BrokenList, Xen
+from structs.xen import variants
 
 VCPUS_LIMIT = 8192
 ALL_VCPUS_LIMIT = 65536
@@ -26,13 +27,6 @@ RUNSTATE = ("runstate.state", "runstate.state_entry_time")
 RUNSTATES = {0: "running", 1: "runnable", 2: "blocked", 3: "offline"}
 
 
-# The hooks: flags and one pointer (4.12 on), four pointers (4.9 to 4.11), four pointers in the VMX part (4.7, 4.8).
-FLAGS = ("arch.hvm.pi_ops.flags", "arch.hvm.pi_ops.vcpu_block")
-FLAG_BITS = {0: SWITCH_FROM, 1: SWITCH_TO}
-POINTERS = {BLOCK: "vcpu_block", SWITCH_FROM: "{0}switch_from", SWITCH_TO: "{0}switch_to", RESUME: "{0}do_resume"}
-POINTER_HOLDERS = (("arch.hvm_domain.pi_ops.", ""), ("arch.hvm_domain.vmx.", "pi_"))
-
-
 def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
     """Every domain and vCPU in Xen's order, and what is wrong with them.
 
@@ -40,7 +34,7 @@ def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
         NotMapped, NotReadable, ProfileError: not even the list's head can be read.
     """
     absent: list[Absence] = []
-    hooks = _hook_paths(xen)
+    hooks = variants.hooks(xen.profile)
     basics = ("domain_id", "max_vcpus", "vcpu", "next_in_list", "options", "is_dying", "pause_count")
     found: dict[int, dict[str, int]] = {}
     # Xen keeps the list in the order of domain ids (domain_create): one that does not end is soon noticed.
@@ -92,7 +86,7 @@ def _vcpus(
 def _read_vcpus(
     xen: Xen, wanted: list[tuple[Domain, int, int]], hooks: dict[int, tuple[str, ...]], absent: list[Absence]
 ) -> list[Vcpu]:
-    dirty = ("dirty_cpu",) if xen.profile.has("vcpu", "dirty_cpu") else ()
+    dirty = variants.optional(xen.profile, "vcpu", ["dirty_cpu"])
     members = ("vcpu_id", "domain", "processor", "is_running", "pause_flags", "pause_count", *RUNSTATE, *dirty)
     # A struct vcpu is a page of its own (alloc_vcpu_struct): what is not page-aligned is none.
     rows = iter(xen.structs("vcpu", [at for _, _, at in wanted if not at % PAGE], *members))
@@ -163,19 +157,9 @@ def _with_bindings(xen: Xen, domain: Domain, absent: list[Absence]) -> Domain:
         return domain
 
 
-def _hook_paths(xen: Xen) -> dict[str, str]:
-    """Where this build keeps the hooks: member path -> hook, or `flags`."""
-    if xen.profile.has("domain", FLAGS[0]):
-        return {FLAGS[0]: "flags", FLAGS[1]: BLOCK}
-    paths = {
-        holder + name.format(prefix): hook for holder, prefix in POINTER_HOLDERS for hook, name in POINTERS.items()
-    }
-    return {path: hook for path, hook in paths.items() if xen.profile.has("domain", path)}
-
-
 def _hooks(paths: dict[str, str], row: dict[str, int]) -> tuple[str, ...]:
     installed = {hook for path, hook in paths.items() if row[path] and hook != "flags"}
     for path, hook in paths.items():
         if hook == "flags":
-            installed |= {name for bit, name in FLAG_BITS.items() if row[path] >> bit & 1}
+            installed |= {name for bit, name in variants.HOOK_FLAGS.items() if row[path] >> bit & 1}
     return tuple(sorted(installed))

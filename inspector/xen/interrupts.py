@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspector.base.errors import UNREADABLE
 from inspector.model.interrupts import Msi, Pin
 from inspector.xen.xen import Xen
+from structs.xen import variants
 
 IRQS_LIMIT = 1 << 16
 IOAPICS_LIMIT = 128
@@ -31,7 +32,7 @@ def msis(xen: Xen) -> list[Msi]:
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
     irqs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, "irq", "msi_desc", "arch.vector")
     used = [irq for irq in irqs if irq["msi_desc"]]
-    kinds = [path for path in ("msi_attrib.type", "msi_attrib.pos") if xen.profile.has("msi_desc", path)]
+    kinds = variants.optional(xen.profile, "msi_desc")
     members = ("remap_index", "dev", "gvec", "pi_desc", "msg.address_lo", *kinds)
     descs = xen.structs("msi_desc", [irq["msi_desc"] for irq in used], *members)
     devices = {desc["dev"] for desc in descs if desc and desc["dev"]}

@@ -7,25 +7,16 @@ from dataclasses import dataclass
 
 from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
-from inspector.model.vtd import HPET, IOAPIC, Platform
+from inspector.model.vtd import Platform
 from inspector.xen.xen import BrokenList, Xen
+from structs.xen import variants
 
 # IREMAP_ENTRY_NR: Xen programs IRTA.S = 15 for every unit.
 ENTRIES = 1 << 16
 UNITS_LIMIT = 128
 PLATFORM_LIMIT = 256
 
-# Before Xen sized the queue by the number of CPUs (4.16), it had 4 pages.
-QUEUE_SLOTS = 1024
-QUEUE_SLOTS_LIMIT = 1 << 15
 SLOT_SIZE = 16
-
-
-# Who is behind a unit besides PCI devices: the list's head, its nodes' structure, their id, their source-id.
-PLATFORM_LISTS = (
-    (IOAPIC, "ioapic_list", "acpi_ioapic_unit", "apic_id", "ioapic.info"),
-    (HPET, "hpet_list", "acpi_hpet_unit", "id", "bdf"),
-)
 
 
 @dataclass(frozen=True)
@@ -76,9 +67,9 @@ def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
         for (_, drhd), row in zip(found, rows, strict=True)
         if row is None
     ]
-    slots = (
-        min(xen.variable("qi_entry_nr", 4), QUEUE_SLOTS_LIMIT) if xen.profile.has_symbol("qi_entry_nr") else QUEUE_SLOTS
-    )
+    slots = variants.QUEUE_SLOTS
+    if xen.profile.has_symbol(variants.QUEUE_ENTRIES):
+        slots = min(xen.variable(variants.QUEUE_ENTRIES, 4), variants.QUEUE_SLOTS_LIMIT)
     return [
         Iommu(
             index=row["index"],
@@ -100,7 +91,7 @@ def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
 def _platform(xen: Xen, drhd: int, name: str, absent: list[Absence]) -> Sequence[Platform]:
     """The IO-APICs and HPETs behind a unit, as Xen keeps them."""
     found: list[Platform] = []
-    for kind, head, struct, number, sid in PLATFORM_LISTS:
+    for kind, head, struct, number, sid in variants.PLATFORM:
         if not xen.profile.has("acpi_drhd_unit", head) or not xen.profile.has(struct, sid):
             continue
         place = drhd + xen.profile.offset("acpi_drhd_unit", head)

@@ -17,6 +17,7 @@ from inspector.model.interrupts import Guest, Irq
 from inspector.xen.interrupts import IRQS_LIMIT, VECTORS
 from inspector.xen.pirqs import pirqs
 from inspector.xen.xen import Xen
+from structs.xen import variants
 from structs.xen.pirq import DPCI, MAPPED
 
 GUEST = 1 << 4
@@ -25,7 +26,6 @@ GUEST = 1 << 4
 FREE = "none"
 """The name of `no_irq_type`: nobody has set the irq up."""
 
-MEMBERS = ("irq", "status", "handler", "action", "arch.vector", "arch.cpu_mask", "affinity")
 NAME_LIMIT = 32
 POINTER = 8
 
@@ -56,7 +56,7 @@ def irqs(xen: Xen, domains: Mapping[int, int]) -> tuple[list[Irq], list[tuple[in
     """
     trouble: list[tuple[int, Exception]] = []
     count = min(xen.variable("nr_irqs", 4), IRQS_LIMIT)
-    members = [member for member in MEMBERS if xen.profile.has("irq_desc", member)]
+    members = ("irq", "arch.vector", *variants.optional(xen.profile, "irq_desc"))
     descs = xen.struct_array("irq_desc", xen.pointer("irq_desc"), count, *members)
     names = _names(xen, {desc["handler"] for desc in descs if desc.get("handler")})
     used = [desc for desc in descs if _is_used(desc, names)]
@@ -118,12 +118,10 @@ def _in_flight(xen: Xen, descs: list[dict[str, int]]) -> dict[int, int]:
 
 def _bound(xen: Xen, domains: Mapping[int, int], trouble: list[tuple[int, Exception]]) -> dict[int, list[_Pirq]]:
     """By irq, the pirqs that domains have bound to it."""
-    members = [member for member in ("pirq", "evtchn", "masked", "arch.irq") if xen.profile.has("pirq", member)]
+    members = variants.optional(xen.profile, "pirq")
     found: dict[int, list[_Pirq]] = {}
     if "arch.irq" not in members or not xen.profile.has("domain", "pirq_tree"):
         return found
-    if xen.profile.has("pirq", f"{DPCI}.flags"):
-        members.append(f"{DPCI}.flags")
     for domain, address in domains.items():
         try:
             rows = xen.structs("pirq", pirqs(xen, address), *members)

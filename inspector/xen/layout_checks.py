@@ -14,6 +14,7 @@ from functools import cached_property
 from inspector.profiles.image import Image
 from inspector.xen.layout_facts import MASK64, NONE, Facts
 from structs.pi_desc import PI_DESC
+from structs.xen import variants
 from structs.xen.layout import Place, StructLayout
 
 Said = Iterator[tuple[str, bool]]
@@ -37,8 +38,6 @@ REGISTERS = (
 """What Xen keeps of a unit's registers: member, register, and the bits of it that the member holds."""
 VPF_BLOCKED, PAUSE_FLAGS = 1, 1 << 12
 RUNNING, BLOCKED, RUNSTATES = 0, 2, 4
-VMX_PATHS = ("arch.hvm.vmx", "arch.hvm_vcpu.u.vmx")
-VLAPIC_PATHS = ("arch.hvm.vlapic", "arch.hvm_vcpu.vlapic")
 
 
 class Settled:
@@ -334,7 +333,7 @@ def _flags(path: str, values: list[int | None]) -> Said:
 
 
 def _vlapic(facts: Facts, layout: StructLayout, at: int) -> Said:
-    for vlapic in VLAPIC_PATHS:
+    for vlapic in variants.VLAPIC:
         page = facts.member(layout, at, f"{vlapic}.regs")
         if page is None:
             continue
@@ -345,7 +344,7 @@ def _vlapic(facts: Facts, layout: StructLayout, at: int) -> Said:
 
 def _vmx(facts: Facts, layout: StructLayout, at: int) -> Said:
     vectors = {facts.value(name, 1) for name in ("posted_intr_vector", "pi_wakeup_vector")} - {None, 0}
-    for vmx in VMX_PATHS:
+    for vmx in variants.VMX:
         place = layout.members.get(f"{vmx}.pi_desc")
         if place is None:
             continue
@@ -380,7 +379,7 @@ def _listed(known: Settled, layout: StructLayout) -> Said:
     """Nodes of the blocking lists are vCPUs' own, and their lock is the list's."""
     facts = known.facts
     heads = facts.per_cpu("vmx_pi_blocking")
-    for vmx in VMX_PATHS:
+    for vmx in variants.VMX:
         link, lock = layout.members.get(f"{vmx}.pi_blocking.list"), layout.members.get(f"{vmx}.pi_blocking.lock")
         if link is None:
             continue
@@ -449,7 +448,7 @@ def blocking(known: Settled, layout: StructLayout) -> Said:
         closed = facts.list_nodes(place + link.offset) is not None
         for path in ("list", "list.next", "list.prev"):
             yield path, closed
-        held = {known.member("vcpu", at, f"{vmx}.pi_blocking.lock") for at in known.hvm_vcpus for vmx in VMX_PATHS}
+        held = {known.member("vcpu", at, f"{vmx}.pi_blocking.lock") for at in known.hvm_vcpus for vmx in variants.VMX}
         if place + lock.offset in held:
             yield "lock", True
         tickets = facts.word(place + lock.offset, 4) or 0

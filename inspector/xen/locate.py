@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
-from inspector.profiles.image import BASES, END, START, Image
+from inspector.profiles.image import END, START, Image
 from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
 from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables
+from structs.xen.variants import IMAGE_BASES
 
 ALIGNMENT = 2 << 20
 
@@ -106,7 +107,7 @@ def _readable(target: Target, start: int) -> list[Range]:
 
 def mapped(tables: PageTables) -> Image | None:
     """The image that these page tables map; None if they map none."""
-    for base in BASES:
+    for base in IMAGE_BASES:
         parts: list[tuple[int, bytes]] = []
         for address, size in _extents(tables, base):
             raw = tables.read_parts([(address, size)])[0]

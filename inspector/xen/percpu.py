@@ -17,6 +17,7 @@ from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mas
 from inspector.xen.paging import ADDRESS, PageTables
 from inspector.xen.xen import Xen, image_base
 from structs.pi_desc import vectors
+from structs.xen import variants
 
 STACK_SIZE = 0x8000
 IRQ_STAT_SIZE = 128
@@ -81,7 +82,7 @@ class _Running:
         self.interruptible: bool | None = None
         if "rsp" in cpu.registers and _in_xen(xen, cpu.registers):
             top = (cpu.registers["rsp"] | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
-            rflags = (RFLAGS,) if xen.profile.has("cpu_info", RFLAGS) else ()
+            rflags = variants.optional(xen.profile, "cpu_info")
             if info := xen.structs("cpu_info", [top], "processor_id", "current_vcpu", *rflags)[0]:
                 self.index, self.current = info["processor_id"], info["current_vcpu"]
                 self.interruptible = interruptible(info.get(RFLAGS, 0))

@@ -17,10 +17,7 @@ from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
 from structs.columns import columns
 from structs.pi_desc import PI_DESC, vectors
-
-# Where `struct vcpu` keeps it: since 4.12, and before.
-VMX = ("arch.hvm.vmx", "arch.hvm_vcpu.u.vmx")
-VLAPIC = ("arch.hvm.vlapic", "arch.hvm_vcpu.vlapic")
+from structs.xen import variants
 
 # A local APIC's registers; of IRR and ISR 8, of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
 TPR, PPR, ISR, IRR, BITS = 0x80, 0xA0, 0x100, 0x200, 0x80
@@ -31,7 +28,7 @@ VMCS_SIZE = 0x1000
 def with_vmx(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Vcpu]:
     """The vCPUs, those of hardware-virtualised domains with their VMX part; what cannot be read is told in
     `absent`."""
-    vmx = next((path for path in VMX if xen.profile.has("vcpu", f"{path}.pi_desc")), None)
+    vmx = variants.vmx(xen.profile)
     chosen = [vcpu for vcpu in vcpus if vcpu.hvm]
     if vmx is None or not chosen:
         return list(vcpus)
@@ -99,11 +96,11 @@ def decode_descriptors(read: Sequence[tuple[int, bytes]]) -> list[Descriptor]:
 
 def _with_vlapic(xen: Xen, vcpus: list[Vcpu]) -> list[Vcpu]:
     """With what their virtual local APICs hold, and whether they would take it, as far as it can be read."""
-    vlapic = next((path for path in VLAPIC if xen.profile.has("vcpu", f"{path}.regs")), None)
+    vlapic = variants.vlapic(xen.profile)
     if vlapic is None:
         return vcpus
     regs, off = f"{vlapic}.regs", f"{vlapic}.hw.disabled"
-    more = [path for path in (off, RFLAGS, POLL) if xen.profile.has("vcpu", path)]
+    more = variants.optional(xen.profile, "vcpu", [off, RFLAGS, POLL])
     rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], regs, *more)
     pages = [row[regs] if row else 0 for row in rows]
     parts = iter(xen.memory.read_parts([(page + TPR, IRR + BITS - TPR) for page in pages if page]))

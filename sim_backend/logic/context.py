@@ -16,6 +16,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import Memory
 from structs.apic import XAPIC_DESTINATION
 from structs.pi_desc import PI_DESC
+from structs.xen import variants
 
 if TYPE_CHECKING:
     from sim_backend.logic.actors import Device, Toolstack, Unit
@@ -68,6 +69,7 @@ class Offsets:
         def vcpu(path: str) -> int:
             return layout.member("vcpu", path)
 
+        vmx, vlapic = variants.vmx(layout.profile), variants.vlapic(layout.profile)
         self.pause_flags = vcpu("pause_flags")
         self.pause_count = vcpu("pause_count")
         self.processor = vcpu("processor")
@@ -78,15 +80,15 @@ class Offsets:
         self.domain = vcpu("domain")
         self.next_in_list = vcpu("next_in_list")
         self.dirty_cpu = vcpu("dirty_cpu")
-        self.pi_desc = vcpu("arch.hvm.vmx.pi_desc")
+        self.pi_desc = vcpu(f"{vmx}.pi_desc")
         self.pir = self.pi_desc + PIR
         self.control = self.pi_desc + CONTROL
         self.nv = self.pi_desc + NV
         self.ndst = self.pi_desc + NDST
-        self.node = vcpu("arch.hvm.vmx.pi_blocking.list")
-        self.node_lock = vcpu("arch.hvm.vmx.pi_blocking.lock")
-        self.eoi_exitmap_changed = vcpu("arch.hvm.vmx.eoi_exitmap_changed")
-        self.regs = vcpu("arch.hvm.vlapic.regs")
+        self.node = vcpu(f"{vmx}.pi_blocking.list")
+        self.node_lock = vcpu(f"{vmx}.pi_blocking.lock")
+        self.eoi_exitmap_changed = vcpu(f"{vmx}.eoi_exitmap_changed")
+        self.regs = vcpu(f"{vlapic}.regs")
         self.vcpus = layout.member("domain", "vcpu")
         self.poll_mask = layout.member("domain", "poll_mask")
         self.domain_pause_count = layout.member("domain", "pause_count")

@@ -31,6 +31,7 @@ from inspector.targets.recorded.console.key import Key
 from structs.ioapic import REMAPPABLE
 from structs.irte import REMAPPED, dst_from_apic_id, dst_reserved_bits, source_matches
 from structs.registers import BY_NAME
+from structs.xen.variants import DESCRIPTORS_BELOW_4G
 
 T = TypeVar("T")
 
@@ -41,8 +42,6 @@ XEN_ENTRIES = 1 << 16
 """The size of Xen's tables, where the log does not say it."""
 
 DAMAGE_SHOWN = 5
-ALWAYS_BELOW_4G = (4, 11)
-"""The last version in which every struct vcpu, and with it every descriptor, lies below 4 GiB."""
 
 ORIGIN = "the console log"
 
@@ -125,7 +124,7 @@ class _Making:
         self.absent += [unreadable(f"line {damage.line}", str(damage)) for damage in shown]
         if len(self.damaged) > len(shown):
             self.absent.append(unreadable("lines", f"and {len(self.damaged) - len(shown)} more damaged lines"))
-        if made.release is None or made.release > ALWAYS_BELOW_4G:
+        if made.release is None or made.release > DESCRIPTORS_BELOW_4G:
             why = "Xen printed its PDA sign-extended; bits 63:32 are not known, taken as 0"
             self.absent += [
                 unreadable(f"{_unit_name(unit.index)} entry {index:#x}", why, "pda")
