@@ -100,29 +100,21 @@ def _vcpu(ground: LayoutBuilder, domain: int, number: int, hvm: bool, cpu: int, 
     return address
 
 
-def link(ground: LayoutBuilder, address: int) -> None:
-    """Put a domain into `domain_list`, which is sorted by number."""
-    number = ground.get("domain", address, "domain_id")
-    place = _place(ground, lambda other: ground.get("domain", other, "domain_id") >= number)
+def link(ground: LayoutBuilder, address: int, before: int | None) -> None:
+    """Put a domain into `domain_list`, which is sorted by number, behind the one that comes before it, if any does."""
+    place = _pointer(ground, before)
     ground.put("domain", address, {"next_in_list": ground.memory.u64(place)})
     ground.memory.set_u64(place, ground.virtual(address))
 
 
-def unlink(ground: LayoutBuilder, address: int) -> None:
+def unlink(ground: LayoutBuilder, address: int, before: int | None) -> None:
     """Take a domain out of `domain_list`; its own pointer stays, for those who are still walking."""
-    place = _place(ground, lambda other: other == address)
-    ground.memory.set_u64(place, ground.get("domain", address, "next_in_list"))
+    ground.memory.set_u64(_pointer(ground, before), ground.get("domain", address, "next_in_list"))
 
 
-def _place(ground: LayoutBuilder, found: Callable[[int], bool]) -> int:
-    """The pointer that leads to the first domain for which `found` holds, or the one that ends the list."""
-    place = ground.symbol("domain_list")
-    while pointer := ground.memory.u64(place):
-        domain = ground.physical(pointer)
-        if found(domain):
-            break
-        place = domain + ground.member("domain", "next_in_list")
-    return place
+def _pointer(ground: LayoutBuilder, before: int | None) -> int:
+    """The pointer that leads to the domain behind that one, or to the first."""
+    return ground.symbol("domain_list") if before is None else before + ground.member("domain", "next_in_list")
 
 
 def release(ground: LayoutBuilder, domain: Domain, irqs: int) -> None:

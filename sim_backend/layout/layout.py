@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -54,6 +55,7 @@ class Layout(LayoutBuilder):
         self._cpus = Cpus()
         self.interrupts = Interrupts(config.units)
         self.domains: dict[int, Domain] = {}
+        self._numbers: list[int] = []
         self.devices: dict[int, Device] = {}
         self._descriptors = new_descriptors(
             config.posted_intr_vector, config.apics, config.x2apic, config.ndst_at_creation
@@ -101,9 +103,15 @@ class Layout(LayoutBuilder):
             raise SimError(f"domain {domain_id} cannot be created: it is there already, or the number is reserved")
         online = [cpu for cpu in range(self.config.cpus) if self.is_online(cpu)]
         domain = domains.create(self, domain_id, vcpus, hvm, online, self._descriptors, irq_count(self.config))
-        domains.link(self, domain.address)
+        domains.link(self, domain.address, self._before(domain_id))
+        insort(self._numbers, domain_id)
         self.domains[domain_id] = domain
         return domain.address
+
+    def _before(self, domain_id: int) -> int | None:
+        """The `struct domain` that comes before a domain's in `domain_list`, None if it is the first."""
+        place = bisect_left(self._numbers, domain_id)
+        return self.domains[self._numbers[place - 1]].address if place else None
 
     def destroy_domain(self, domain_id: int) -> None:
         """Unlink a domain and free its pages; their bytes stay until they are used again. Its devices have no owner."""
@@ -111,7 +119,8 @@ class Layout(LayoutBuilder):
         for device in self.devices.values():
             if self.get("pci_dev", device.address, "domain") == self.virtual(address):
                 devices.give_device(self, device, None)
-        domains.unlink(self, address)
+        domains.unlink(self, address, self._before(domain_id))
+        self._numbers.remove(domain_id)
         domains.release(self, self.domains.pop(domain_id), irq_count(self.config))
 
     # Physical CPUs.
@@ -199,11 +208,14 @@ class Layout(LayoutBuilder):
         owner = None if domain_id is None else self.domain(domain_id)
         before = self.get("pci_dev", device.address, "domain")
         devices.give_device(self, device, owner)
-        for domain in self.domains.values():
-            for msi in device.msis if self.virtual(domain.address) == before else ():
-                pirqs.delete(self, domain.pirqs, msi.irq)
-            for msi in device.msis if domain.address == owner else ():
-                pirqs.insert(self, domain.pirqs, msi.irq, msi.pirq)
+        if before:
+            left = self.domains.get(self.get("domain", self.physical(before), "domain_id"))
+            if left is not None:
+                for msi in device.msis:
+                    pirqs.delete(self, left.pirqs, msi.irq)
+        if domain_id is not None:
+            for msi in device.msis:
+                pirqs.insert(self, self.domains[domain_id].pirqs, msi.irq, msi.pirq)
 
     def post_msi(self, msi: Msi, domain_id: int, vcpu_id: int, vector: int) -> None:
         """Make an MSI a posted one for a vCPU's vector, at once: entry, `struct msi_desc` and `struct pirq`."""
@@ -222,6 +234,7 @@ class Layout(LayoutBuilder):
         other._cpus = self._cpus.copy()
         other.interrupts = self.interrupts.copy()
         other.domains = self.domains.copy()
+        other._numbers = self._numbers.copy()
         other.devices = self.devices.copy()
         return other
 
@@ -271,6 +284,7 @@ class Layout(LayoutBuilder):
         self.domains = {
             number: Domain(address, tuple(vcpus), hvm, tree) for number, address, vcpus, hvm, tree in state["domains"]
         }
+        self._numbers = sorted(self.domains)
         self.units = [VtdUnit(**unit) for unit in state["units"]]
         self.interrupts = Interrupts(0)
         self.interrupts.free_irqs, self.interrupts.first_free = list(state["free_irqs"]), list(state["first_free"])

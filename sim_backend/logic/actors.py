@@ -12,24 +12,16 @@ from sim_backend.logic.vtd_engine import interrupt_request, invalidate_next
 from sim_backend.memory.naming import device_name
 
 
-@dataclass(slots=True, eq=False)
 class Beside(Actor):
     """An actor that is no CPU: it begins something when it has nothing to go on with."""
 
-    def turn(self, w: LogicContext) -> bool:
-        """Do one step; False if there is none to do now."""
-        if not self.stack:
-            if not self.begin(w):
-                return False
-            if not self.stack:
-                return True
-            frame = self.stack[-1]
-            w.begun = (frame[PROCEDURE], frame[PC])
-        return self.advance(w)
+    __slots__ = ()
 
     def begin(self, w: LogicContext) -> bool:
-        """Find something to do: put a frame on the stack, or do it at once. False if there is nothing."""
-        raise NotImplementedError
+        """Do the first step of the frame that was put on the empty stack; False if it has to wait."""
+        frame = self.stack[-1]
+        w.begun = (frame[PROCEDURE], frame[PC])
+        return self.advance(w)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,18 +36,20 @@ class Device(Beside):
         who = ActorId(ActorKind.DEVICE, sid)
         return cls(who, f"{who.kind} {device_name(sid)}")
 
-    def begin(self, w: LogicContext) -> bool:
-        """Send a message."""
+    def turn(self, w: LogicContext) -> bool:
+        """Send a message, or go on with one."""
+        if self.stack:
+            return self.advance(w)
         sid = self.id.number
         if self.queue:
             msi = w.layout.device(sid).msis[self.queue.pop(0)]
-        elif w.passthrough.owner(sid) is not None and w.chance.happens(w.workload.post):
+        elif sid in w.state.owners and w.chance.happens(w.workload.post):
             msis = w.layout.device(sid).msis
             msi = msis[w.chance.below(len(msis))]
         else:
             return False
         self.call(interrupt_request, msi.sid, msi.address, msi.data, msi.unit)
-        return True
+        return self.begin(w)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +62,7 @@ class Unit(Beside):
         who = ActorId(ActorKind.UNIT, number)
         return cls(who, f"{who.kind} {number}")
 
-    def begin(self, w: LogicContext) -> bool:
+    def turn(self, w: LogicContext) -> bool:
         """Do the next descriptor of the queue."""
         if not invalidate_next(w, w.remapping[self.id.number]):
             return False
@@ -87,13 +81,15 @@ class Toolstack(Beside):
         """One with nothing to do."""
         return cls(ActorId(ActorKind.TOOLSTACK), ActorKind.TOOLSTACK.value)
 
-    def begin(self, w: LogicContext) -> bool:
-        """Start the next one."""
+    def turn(self, w: LogicContext) -> bool:
+        """Start the next one, or go on with one."""
+        if self.stack:
+            return self.advance(w)
         if not self.queue:
             w.state.background = False
             return False
         self.stack.append(self.queue.pop(0))
-        return True
+        return self.begin(w)
 
 
 mark_events_pending = Procedure("vcpu_mark_events_pending", v=PLACE)

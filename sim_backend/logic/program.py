@@ -71,7 +71,11 @@ Function = Callable[["LogicContext", A, Frame], Outcome]
 
 
 class Procedure:
-    """A procedure by Xen's name for it, and its variables with the kinds of what they hold, arguments first."""
+    """A procedure by Xen's name for it, and its variables with the kinds of what they hold, arguments first.
+
+    Attributes:
+        unset: by number of arguments, the values of the other variables in a new frame.
+    """
 
     def __init__(self, name: str, **variables: Number) -> None:
         if name in PROCEDURES:
@@ -81,7 +85,7 @@ class Procedure:
         self.kinds = tuple(variables.values())
         self.steps: list[Step] = []
         unset = [kind.unset for kind in self.kinds]
-        self._blank = [unset[given:] for given in range(len(unset) + 1)]
+        self.unset = [unset[given:] for given in range(len(unset) + 1)]
         self.number = len(FUNCTIONS)
         FUNCTIONS.append([])
         PROCEDURES[name] = self
@@ -100,7 +104,7 @@ class Procedure:
 
     def frame(self, *arguments: int) -> Frame:
         """A frame at the first step; the variables that are no arguments are not set."""
-        return [self.number, 0, *arguments, *self._blank[len(arguments)]]
+        return [self.number, 0, *arguments, *self.unset[len(arguments)]]
 
 
 FUNCTIONS: list[list[Callable[..., Outcome]]] = []
@@ -201,7 +205,7 @@ class Actor:
 
     def call(self, procedure: Procedure, *arguments: int) -> None:
         """Start a procedure on top of what is running."""
-        self.stack.append(procedure.frame(*arguments))
+        self.stack.append([procedure.number, 0, *arguments, *procedure.unset[len(arguments)]])
 
     def call_at(self, step: Step, procedure: Procedure, *arguments: int) -> None:
         """As `call`, but begin at another step than the first."""
@@ -231,6 +235,11 @@ class Actor:
         else:
             frame[1] = outcome.pc
             return True
-        while stack and stack[-1][1] >= len(FUNCTIONS[stack[-1][0]]):
-            stack.pop()
+        pop_done(stack)
         return True
+
+
+def pop_done(stack: list[Frame]) -> None:
+    """Return from the procedures that are over."""
+    while stack and stack[-1][PC] >= len(FUNCTIONS[stack[-1][PROCEDURE]]):
+        stack.pop()

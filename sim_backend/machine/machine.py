@@ -84,7 +84,7 @@ class Machine(Environment):
         SimError: there is no such machine.
     """
 
-    __slots__ = ("_around", "_foreground", "actors", "ahead", "entered", "moving", "scenario")
+    __slots__ = ("_foreground", "_others", "actors", "ahead", "entered", "moving", "scenario")
 
     actors: list[Actor]
     moving: Actor
@@ -133,7 +133,10 @@ class Machine(Environment):
         first: list[Actor] = [*w.cpus, *w.drains, *w.devices.values(), w.outside]
         self.actors = [*first, w.toolstack, *w.units]
         self._foreground = first
-        self._around = (self.actors * 2, first * 2)
+        self._others = tuple(
+            tuple((*ring[place + 1 :], *ring[: place + 1]) for place in range(len(ring)))
+            for ring in (self.actors, first)
+        )
 
     @property
     def version(self) -> Version:
@@ -329,10 +332,9 @@ class Machine(Environment):
     def _another(self, drawn: int) -> bool:
         """One step of the first actor after `drawn` that can do one; False if none can."""
         w, state = self.context, self.state
-        around = self._around[0 if state.background else 1]
-        count = len(around) // 2
-        first = (drawn + 1) % count
-        for actor in around[first : first + count]:
+        others = self._others[0 if state.background else 1]
+        # The toolstack may have been drawn, and have found that there is nothing in the background any more.
+        for actor in others[drawn % len(others)]:
             self.moving = actor
             if actor.turn(w):
                 return True

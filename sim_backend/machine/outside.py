@@ -31,8 +31,10 @@ class Outside(Beside):
         """The one that gives orders to that environment."""
         return cls(ActorId(ActorKind.OUTSIDE), ActorKind.OUTSIDE.value, environment=environment)
 
-    def begin(self, w: LogicContext) -> bool:
-        """Do what chance has it do; most often nothing."""
+    def turn(self, w: LogicContext) -> bool:
+        """Do what chance has it do, most often nothing; or go on with that."""
+        if self.stack:
+            return self.advance(w)
         load = w.workload
         if not load.outside_total:
             return False
@@ -59,14 +61,14 @@ class Outside(Beside):
         if not v or v in w.state.events:
             return False
         self.call(mark_events_pending, v)
-        return True
+        return self.begin(w)
 
     def _emulated(self, w: LogicContext) -> bool:
         v = w.guests.any_vcpu()
         if not v:
             return False
         self.call(vmx_deliver_posted_intr, v, FIRST_GUEST_VECTOR + w.chance.below(GUEST_VECTORS))
-        return True
+        return self.begin(w)
 
     def _tasklet(self, w: LogicContext) -> bool:
         cpu = w.state.active[w.chance.below(len(w.state.active))]
