@@ -25,8 +25,8 @@ QEMU_ONLY: Mapping[str, object] = {
     "memory": 0,
     "stopped": False,
     "eim": False,
-    "qemu": "system",
     "uefi": False,
+    "qemu": "system",
     "crash": None,
 }
 HVM_ONLY: Mapping[str, object] = {"cpus": None, "vcpus": None, "guest": None, "no_posting": False}
@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     up = words.add_parser("up", help="start a Xen and print how to attach", description=up_description())
     up.add_argument("--xen", default="4.20", metavar="4.17|4.20", help="Debian's Xen of this release (default: 4.20)")
-    up.add_argument("--xen-image", type=Path, metavar="FILE", help="your own Xen instead, an ELF multiboot image")
+    up.add_argument(
+        "--xen-image", type=Path, metavar="FILE", help="your own Xen instead: xen.gz, or with --uefi a xen.efi"
+    )
     up.add_argument("--symbols", type=Path, metavar="FILE", help="the xen-syms of --xen-image")
     up.add_argument(
         "--capture", type=Path, metavar="DUMP", help="a dump as the RAM of a stopped machine, no Xen started"
@@ -57,9 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument("--memory", type=int, default=0, metavar="MIB", help="RAM (default: 64, with --dom0 512)")
     up.add_argument("--append", default="", metavar="OPTIONS", help="more options for Xen's command line")
     up.add_argument("--stopped", action="store_true", help="leave the machine stopped before its first instruction")
+    up.add_argument("--uefi", action="store_true", help="UEFI firmware (OVMF) instead of a BIOS, and a xen.efi")
     up.add_argument("--eim", action="store_true", help="VT-d with 32-bit destinations (needs QEMU 9 or newer)")
     up.add_argument(
-        "--qemu", default="system", metavar="WHICH", help="system, trixie (Debian 13's QEMU 10, downloaded) or a path"
+        "--qemu", default="system", metavar="WHICH", help="system, trixie or sid (Debian's, downloaded) or a path"
     )
 
     hvm = up.add_argument_group("an HVM lab", "a Xen in Bochs, with vCPUs whose posted-interrupt descriptors are real")
@@ -151,6 +154,7 @@ def _up(args: argparse.Namespace) -> int:
         append=args.append,
         stopped=args.stopped,
         eim=args.eim,
+        uefi=args.uefi,
         qemu=args.qemu,
     )
     try:

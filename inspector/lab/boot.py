@@ -17,7 +17,9 @@ from inspector.targets.live.qmp import Qmp
 DOM0_READY = "vtdpi lab: dom0 is ready"
 """What the dom0's init prints when its devices are in use."""
 UP_WITH_DOM0 = re.compile(re.escape(DOM0_READY).encode())
-UP_ALONE = re.compile(rb"Could not (construct|set up|create) (domain 0|dom0).*?Manual reset required", re.DOTALL | re.I)
+UP_ALONE = re.compile(
+    rb"Could not (construct|set up|create) (domain 0|dom0|d0)\b.*?Manual reset required", re.DOTALL | re.IGNORECASE
+)
 PANIC = re.compile(rb"Panic on CPU \d+:\r?\n\(XEN\) ([^\r\n]*).*?(Manual reset required|Reboot in)", re.DOTALL)
 
 SIGN_OF_LIFE = 5.0

@@ -24,6 +24,7 @@ from inspector.lab import (
     qemu,
     silent,
     state,
+    uefi,
     xen,
 )
 from inspector.lab.machine import Recipe
@@ -198,7 +199,7 @@ class Lab:
             control=sockets / "control",
             serial=sockets / "serial",
             console=directory / CONSOLE,
-            image=build.image if recipe.capture else xen.loadable(build.image, directory),
+            image=build.image if recipe.capture or recipe.uefi else xen.loadable(build.image, directory),
             symbols=build.symbols,
             dom0=recipe.dom0,
         )
@@ -206,7 +207,11 @@ class Lab:
             memory = capture.expand(recipe.capture, directory)
             words = machine.capture_line(recipe, lab, directory / capture.RAM, memory)
         else:
-            words = machine.command_line(recipe, lab, initrd.write(directory, recipe, say))
+            modules = initrd.write(directory, recipe, say)
+            start = machine.multiboot(recipe, lab, modules)
+            if recipe.uefi:
+                start = uefi.words(uefi.write(directory, lab.image, machine.xen_options(recipe), modules, say))
+            words = machine.command_line(recipe, lab, start)
         say(f"starting {lab.name}")
         deadline = lab._deadline(timeout)
         pid = boot.spawn(program + words, lab.console)
@@ -235,7 +240,8 @@ class Lab:
             return None
 
     def _deadline(self, timeout: float) -> float:
-        return time.monotonic() + (timeout or (DOM0_LIMIT if self.dom0 else ALONE_LIMIT))
+        slow = self.dom0 or (self.console.parent / uefi.PARTITION).is_dir()
+        return time.monotonic() + (timeout or (DOM0_LIMIT if slow else ALONE_LIMIT))
 
     def _save(self) -> None:
         state.save(self.console.parent, self.record())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.lab import LabError, crash
+from inspector.lab import LabError, crash, uefi
 
 if TYPE_CHECKING:
     from inspector.lab.lab import Lab
@@ -36,7 +36,8 @@ class Recipe:
         stopped: leave the machine stopped before its first instruction.
         eim: the VT-d unit's extended interrupt mode, 32-bit destinations (QEMU 9 or newer under TCG).
         crash: with a dom0 that loads a crash kernel, so that `lab crash` can make a dump.
-        qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, or a path.
+        uefi: UEFI firmware in place of a BIOS; the Xen is a xen.efi then.
+        qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, `sid`, or a path.
     """
 
     xen: str = "4.20"
@@ -50,34 +51,50 @@ class Recipe:
     stopped: bool = False
     eim: bool = False
     crash: bool = False
+    uefi: bool = False
     qemu: str = "system"
 
 
-def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
-    """QEMU's options for a recipe that starts a Xen; `modules`: -initrd's value, the dom0 kernel and what follows it.
+def xen_options(recipe: Recipe) -> str:
+    """Xen's command line for a recipe. Raises LabError if there is too little memory."""
+    memory = _memory(recipe)
+    # Interrupt 0: the UART is polled. On a slow machine Xen would at some point "switch to polling" and mask its pin.
+    # A Xen of the user's own may be 4.22, which answers no debug key then under QEMU 10.
+    uart = "com1=115200,8n1" if recipe.image else "com1=115200,8n1,0x3f8,0"
+    xen = ["console=com1", uart, "loglvl=all", "iommu=verbose,debug", "noreboot"]
+    reserved = crash.RESERVED_MIB if recipe.crash else 0
+    if recipe.dom0:
+        xen.append(f"dom0_mem={min(DOM0_OWN_MIB, (memory - reserved) // 2)}M")
+    if recipe.crash:
+        xen.append(f"crashkernel={reserved}M")
+    return " ".join([*xen, recipe.append]).strip()
+
+
+def _memory(recipe: Recipe) -> int:
+    reserved = crash.RESERVED_MIB if recipe.crash else 0
+    alone, one = (uefi.MIB, uefi.MIB) if recipe.uefi else (ALONE_MIB, 1)
+    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else alone) + reserved
+    least = (DOM0_LEAST_MIB if recipe.dom0 else one) + reserved
+    if memory < least:
+        raise LabError(f"{memory} MiB of memory are too little: this lab needs {least}")
+    return memory
+
+
+def command_line(recipe: Recipe, lab: Lab, boot: list[str]) -> list[str]:
+    """QEMU's options for a recipe that starts a Xen; `boot`: those that start it, `multiboot` or `uefi.words`.
 
     The lab gives the paths. Each QMP socket serves one client: `qmp` is for whoever attaches, `control` for the lab.
 
     Raises:
         LabError: too little memory.
     """
-    reserved = crash.RESERVED_MIB if recipe.crash else 0
-    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else ALONE_MIB) + reserved
-    least = (DOM0_LEAST_MIB if recipe.dom0 else 1) + reserved
-    if memory < least:
-        raise LabError(f"{memory} MiB of memory are too little: this lab needs {least}")
+    memory = _memory(recipe)
     # Xen turns extended interrupt mode on together with x2APIC.
     cpu = "qemu64,+x2apic" if recipe.eim else "qemu64"
-    # Interrupt 0: the UART is polled. On a slow machine Xen would at some point "switch to polling" and mask its pin.
-    xen = ["console=com1", "com1=115200,8n1,0x3f8,0", "loglvl=all", "iommu=verbose,debug", "noreboot"]
-    if recipe.dom0:
-        xen.append(f"dom0_mem={min(DOM0_OWN_MIB, (memory - reserved) // 2)}M")
-    if recipe.crash:
-        xen.append(f"crashkernel={reserved}M")
     words = [
         *_any_machine(recipe, lab),
         *("-cpu", cpu, "-m", f"{memory}M"),
-        *("-kernel", str(lab.image), "-append", " ".join([*xen, recipe.append]).strip(), "-initrd", modules),
+        *boot,
     ]
     if recipe.dom0:
         words += ["-netdev", "user,id=net,restrict=on", "-device", "e1000e,netdev=net"]
@@ -88,6 +105,11 @@ def command_line(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     if recipe.stopped:
         words.append("-S")
     return words
+
+
+def multiboot(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
+    """QEMU's options to start a multiboot image; `modules`: -initrd's value, the dom0 kernel and what follows it."""
+    return ["-kernel", str(lab.image), "-append", xen_options(recipe), "-initrd", modules]
 
 
 def capture_line(recipe: Recipe, lab: Lab, ram: Path, memory: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def chosen(recipe: Recipe, say: Say) -> Build:
     """
     if recipe.capture:
         return Build("capture", recipe.capture.absolute(), None)
-    return own(recipe.image, recipe.symbols) if recipe.image else debian(recipe.xen, say)
+    if recipe.image:
+        return own(recipe.image, recipe.symbols)
+    return debian_efi(recipe.xen, say) if recipe.uefi else debian(recipe.xen, say)
 
 
 def debian(number: str, say: Say) -> Build:
@@ -46,15 +49,30 @@ def debian(number: str, say: Say) -> Build:
     Raises:
         LabError: there is no such build, or it cannot be downloaded.
     """
+    return Build(f"xen-{number}", *_unpacked(number, "xen", _finish, say))
+
+
+def debian_efi(number: str, say: Say) -> Build:
+    """The same as a xen.efi. Its symbols are None where Debian does not ship them (before 4.20).
+
+    Raises:
+        LabError: there is no such build, or it cannot be downloaded.
+    """
+    image, symbols = _unpacked(number, "xen-efi", _finish_efi, say)
+    return Build(f"xen-{number}-efi", image, symbols if symbols.exists() else None)
+
+
+def _unpacked(number: str, name: str, finish: Callable[[Path], None], say: Say) -> tuple[Path, Path]:
+    """Image and symbols of Debian's Xen `number`, in a tree of that name."""
     if number not in DEBIAN:
         raise LabError(f"no Xen {number}: the lab knows {' and '.join(DEBIAN)}, or your own with --xen-image")
     release, version = DEBIAN[number]
     try:
-        root = tree(f"xen-{version}", release, _packages(number, f"={version}"), say, _finish)
+        root = tree(f"{name}-{version}", release, _packages(number, f"={version}"), say, finish)
     except NotOffered:
         say(f"Debian {release} no longer has Xen {version}: taking its newest {number}, whose layout may differ")
-        root = tree(f"xen-{number}-newest", release, _packages(number, ""), say, _finish)
-    return Build(f"xen-{number}", root / "xen", root / "xen-syms")
+        root = tree(f"{name}-{number}-newest", release, _packages(number, ""), say, finish)
+    return root / "xen", root / "xen-syms"
 
 
 def own(image: Path, symbols: Path | None) -> Build:
@@ -108,5 +126,17 @@ def _finish(root: Path) -> None:
         raise LabError("Debian's Xen packages do not hold one boot/xen-*.gz and one xen-syms-*, as they used to")
     _gunzip(images[0], root / "xen")
     symbols[0].rename(root / "xen-syms")
+    shutil.rmtree(root / "boot")
+    shutil.rmtree(root / "usr/lib")
+
+
+def _finish_efi(root: Path) -> None:
+    """Keep the EFI image, and its symbols if there are any."""
+    images = [path for path in (root / "boot").glob("xen-*.efi") if not path.is_symlink()]
+    if len(images) != 1:
+        raise LabError("Debian's Xen package does not hold one boot/xen-*.efi, as it used to")
+    images[0].rename(root / "xen")
+    for symbols in (root / "usr/lib/debug/boot").glob("xen-*.efi.elf"):
+        symbols.rename(root / "xen-syms")
     shutil.rmtree(root / "boot")
     shutil.rmtree(root / "usr/lib")
