@@ -78,9 +78,11 @@ REASONS = INTERRUPT_REASONS | {
         0x0B: "a reserved bit is set in the context entry",
         0x0C: "a reserved bit is set in a second-stage paging entry",
         0x0D: "the context entry's translation type blocks this kind of request",
+        0x0E: "the translated address lies in the interrupt address range",
         0x30: "scalable mode: wrong root table address",
         0x31: "request with PASID while the translation table mode is legacy",
         0x32: "page-group request while the translation table mode is legacy",
+        0x33: "the translation table mode blocks the request (RTADDR.TTM)",
         0x38: "scalable mode: the root entry could not be read",
         0x39: "scalable mode: the root entry is not present",
         0x3A: "scalable mode: a reserved bit is set in the root entry",
@@ -88,6 +90,11 @@ REASONS = INTERRUPT_REASONS | {
         0x41: "scalable mode: the context entry is not present",
         0x42: "scalable mode: a reserved bit is set in the context entry",
         0x43: "scalable mode: the context entry is programmed wrongly",
+        0x44: "scalable mode: the context entry does not allow device TLBs (DTE=0)",
+        0x45: "scalable mode: the context entry does not allow requests with PASID (PASIDE=0)",
+        0x46: "scalable mode: the PASID is larger than the context entry allows (PDTS)",
+        0x47: "scalable mode: the context entry does not allow page requests (PRE=0)",
+        0x48: "scalable mode: RID_PASID in the context entry is wrong",
         0x50: "the PASID directory entry could not be read",
         0x51: "the PASID directory entry is not present",
         0x52: "a reserved bit is set in the PASID directory entry",
@@ -95,17 +102,37 @@ REASONS = INTERRUPT_REASONS | {
         0x59: "the PASID table entry is not present",
         0x5A: "a reserved bit is set in the PASID table entry",
         0x5B: "the PASID table entry is programmed wrongly",
+        0x5C: "the PASID table entry does not allow execute requests (ERE=0)",
+        0x5D: "the PASID table entry does not allow supervisor requests (SRE=0)",
         0x70: "a first-stage paging entry could not be read",
         0x71: "a first-stage paging entry is not present",
         0x72: "a reserved bit is set in a first-stage paging entry",
+        0x73: "a first-stage PML4 or PML5 entry could not be read",
+        0x74: "nested: the address of a first-stage paging entry is beyond what the second stage translates",
+        0x75: "nested: no read permission for the first-stage PML4 or PML5 entry",
+        0x76: "nested: no read permission for a first-stage paging entry",
+        0x77: "nested: no write permission for a first-stage paging entry",
         0x78: "a second-stage paging entry could not be read",
         0x79: "no permission in the second-stage tables",
         0x7A: "a reserved bit is set in a second-stage paging entry",
+        0x7B: "the pointer to the second-stage tables is wrong",
+        0x7C: "an accessed or dirty bit of a second-stage entry is to be set, and tables are not snooped",
+        0x7D: "an accessed or dirty bit of a second-stage entry could not be set",
         0x80: "the address is not canonical",
+        0x81: "a user request, and the first-stage entry is for the supervisor only",
+        0x82: "no execute permission for an execute request with PASID",
+        0x83: "the address is beyond what the unit translates (MGAW)",
+        0x84: "the address in a second-stage entry is beyond the host's address width",
+        0x85: "no permission for a write or an AtomicOp",
+        0x86: "no permission for a read or an AtomicOp",
         0x87: "the translated address lies in the interrupt address range",
+        0x88: "scalable mode: general fault SGN.9, whose meaning is not known here",
+        0x89: "scalable mode: general fault SGN.10, whose meaning is not known here",
+        0x90: "an accessed or dirty bit of a first-stage entry is to be set, and tables are not snooped",
+        0x91: "an accessed or dirty bit of a first-stage entry could not be set",
     }.items()
 }
-"""Every fault reason known here (VT-d 7.1.3 and 5.1.4.1)."""
+"""Every fault reason known here (VT-d 7.1.3 and 5.1.4.1; Linux iommu/intel/dmar.c, VirtualBox iommu-intel.h)."""
 
 
 def interrupt_index(fault: Mapping[str, int]) -> int | None:
@@ -113,3 +140,14 @@ def interrupt_index(fault: Mapping[str, int]) -> int | None:
     if fault["fr"] not in INTERRUPT_REASONS or fault["fr"] == BLOCKED_COMPATIBILITY:
         return None
     return fault["fi"] >> 48
+
+
+def request_in_words(fault: Mapping[str, int]) -> str:
+    """What a DMA request that faulted wanted: `read`, `write`, `page request`, `AtomicOp`; and its PASID, if any."""
+    # Type: bit 1 is T1, bit 2 is T2 (VT-d 11.4.7.6).
+    kind = (("write", "read"), ("page request", "AtomicOp"))[fault["t2"]][fault["t1"]]
+    words = [kind]
+    if fault["pp"]:
+        words.append(f"PASID {fault['pv']:#x}")
+        words += [word for word, is_so in (("execute", fault["exe"]), ("supervisor", fault["priv"])) if is_so]
+    return " ".join(words)

@@ -22,6 +22,7 @@ from structs.bits import BitRecord, Field, field
 
 _PAGE = 4096
 _GRANULARITIES = {1: "global", 2: "domain", 3: "device"}
+_TABLE_MODES = {0: "legacy", 1: "scalable", 2: "extended root table (RTT of revisions 2.x)", 3: "abort DMA"}
 
 
 def _address(name: str, help: str) -> Field:
@@ -49,6 +50,7 @@ CAP = BitRecord(
     field("sagaw", (12, 8), help="second-stage address widths: bit 1 39 bits, bit 2 48 bits, bit 3 57 bits"),
     field("mgaw", (21, 16), help="maximum guest address width, less 1"),
     field("zlr", 22, help="zero-length reads"),
+    field("isoch", 23, help="isochrony (revisions 1.x)"),
     field("fro", (33, 24), help="fault recording registers are at 16 x FRO"),
     field("sslps", (37, 34), help="second-stage large pages: bit 0 2 MiB, bit 1 1 GiB"),
     field("psi", 39, help="page-selective invalidation"),
@@ -73,12 +75,16 @@ ECAP = BitRecord(
     field("dt", 2, help="device TLBs"),
     field("ir", 3, help="interrupt remapping"),
     field("eim", 4, help="extended interrupt mode: x2APIC destinations"),
+    field("ch", 5, help="caching hints (revisions 1.x)"),
     field("pt", 6, help="pass-through"),
     field("sc", 7, help="snoop control"),
     field("iro", (17, 8), help="IOTLB registers are at 16 x IRO"),
     field("mhmv", (23, 20), help="maximum index mask of an interrupt entry cache invalidation"),
+    field("ecs", 24, help="extended context entries (revisions 2.x)"),
     field("mts", 25, help="memory types"),
     field("nest", 26, help="nested translation"),
+    field("dis", 27, help="deferred invalidation (revisions 2.x)"),
+    field("pasid_28", 28, help="process address space ids, in the first place that they had (revision 2.0)"),
     field("prs", 29, help="page requests"),
     field("ers", 30, help="execute requests"),
     field("srs", 31, help="supervisor requests"),
@@ -140,7 +146,7 @@ GSTS = BitRecord(
 RTADDR = BitRecord(
     "RTADDR",
     8,
-    field("ttm", (11, 10), help="translation table mode", meanings={0: "legacy", 1: "scalable", 3: "abort DMA"}),
+    field("ttm", (11, 10), help="translation table mode", meanings=_TABLE_MODES),
     _address("rta", "root table address"),
     source="VT-d 11.4.5",
 )
@@ -266,6 +272,8 @@ IQERCD = BitRecord(
             3: "wrong descriptor type",
             4: "reserved bit set in a descriptor",
             5: "wrong descriptor width in IQA",
+            6: "tail pointer not aligned to 256-bit descriptors (IQA.DW=1)",
+            7: "wrong translation table mode for this descriptor (RTADDR.TTM)",
         },
     ),
     field("itesid", (47, 32), help="source-id of the invalidation that timed out (FSTS.ITE)"),

@@ -16,7 +16,7 @@ from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot, is_log
 from inspector.vtd.remapping import bdf
 from structs.columns import columns, rows
-from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
+from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index, request_in_words
 from structs.registers import BY_NAME
 
 COLUMNS = ("RECORD", "STATE", "SOURCE", "REASON", "INTERRUPT OR ADDRESS", "MEANING")
@@ -85,7 +85,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
         if index is not None
         else "-"
         if record["fr"] in INTERRUPT_REASONS
-        else f"page {record['fi']:#x}"
+        else f"{request_in_words(record)}, page {record['fi']:#x}"
     )
     return (
         str(record["record"]),

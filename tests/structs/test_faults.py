@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
+from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index, request_in_words
 
 
 def test_layout_by_hand() -> None:
@@ -34,3 +34,26 @@ def test_reasons() -> None:
         0x22, 0x24, 0x26, 0x27, 0x28,
     }  # fmt: skip
     assert all(reason.fpd_suppresses is None for code, reason in REASONS.items() if code not in INTERRUPT_REASONS)
+
+
+def test_every_dma_reason_that_a_unit_can_give_is_known() -> None:
+    known = {code for code in REASONS if code not in INTERRUPT_REASONS}
+    legacy, tables = {*range(0x01, 0x0F)}, {*range(0x30, 0x34), *range(0x38, 0x3B), *range(0x40, 0x49)}
+    pasid, paging = {*range(0x50, 0x53), *range(0x58, 0x5E)}, {*range(0x70, 0x7E)}
+    assert known == legacy | tables | pasid | paging | {*range(0x80, 0x8A), 0x90, 0x91}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "write"),
+        ({"t1": 1}, "read"),
+        ({"t2": 1}, "page request"),
+        ({"t1": 1, "t2": 1}, "AtomicOp"),
+        ({"t1": 1, "pp": 1, "pv": 0x12345}, "read PASID 0x12345"),
+        ({"pp": 1, "pv": 7, "exe": 1, "priv": 1}, "write PASID 0x7 execute supervisor"),
+        ({"pv": 7, "exe": 1}, "write"),
+    ],
+)
+def test_what_was_asked_for(fields: dict[str, int], words: str) -> None:
+    assert request_in_words(FRCD.parse(FRCD.build(fields))) == words

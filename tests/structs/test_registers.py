@@ -103,3 +103,17 @@ def test_values_by_hand() -> None:
     assert set_fields(BY_NAME["RTADDR"].record, 0x1_2345_6400) == {"rta": 0x1_2345_6000, "ttm": 1}
     assert set_fields(BY_NAME["FEADDR"].record, 0xFEE0_1004) == {"ma": 0xFEE0_1004}
     assert set_fields(BY_NAME["FSTS"].record, 0x0502) == {"ppf": 1, "fri": 5}
+
+
+def test_bits_of_older_revisions_have_names() -> None:
+    """As real machines set them: Core 2's CAP, the graphics units' ECAP from Skylake to Tiger Lake, Nehalem's ECAP."""
+    from structs.registers import BY_NAME
+
+    def set_fields(name: str, value: int) -> set[str]:
+        record = BY_NAME[name].record
+        return {field for field, bits in record.parse(value.to_bytes(record.size, "little")).items() if bits}
+
+    assert "isoch" in set_fields("CAP", 1 << 23)
+    assert set_fields("ECAP", 1 << 24 | 1 << 27 | 1 << 28 | 1 << 5) == {"ecs", "dis", "pasid_28", "ch"}
+    assert "2.x" in BY_NAME["RTADDR"].record["ttm"].meanings[2]
+    assert {6, 7} <= set(BY_NAME["IQERCD"].record["iqei"].meanings)
