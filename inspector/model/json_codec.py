@@ -1,4 +1,7 @@
-"""Frozen dataclasses to JSON and back: tuples are arrays, bytes are hex, members with their default are left out."""
+"""Frozen dataclasses to JSON and back: tuples are arrays, bytes are hex, members with their default are left out.
+
+A number is one of 64 bits and not negative, unless its type says otherwise: `Annotated[int, range(256)]`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from inspector.base.errors import TargetError
 
 T = TypeVar("T")
+U64 = range(1 << 64)
 
 
 def dumps(document: Mapping[str, Any]) -> str:
@@ -49,7 +53,11 @@ def _is_default(f: Field[Any], value: Any) -> bool:
 
 @cache
 def _builder(kind: Any) -> Callable[[Any, str], Any]:
-    if isinstance(kind, UnionType):
+    if get_origin(kind) is Annotated:
+        return _number(get_args(kind)[1])
+    if kind is int:
+        return _number(U64)
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
         some = _builder(next(part for part in get_args(kind) if part is not NoneType))
         return lambda value, where: None if value is None else some(value, where)
     if get_origin(kind) is tuple:
@@ -63,7 +71,7 @@ def _builder(kind: Any) -> Callable[[Any, str], Any]:
 
 
 def _of_dataclass(kind: Any) -> Callable[[Any, str], Any]:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     members = {f.name: _builder(hints[f.name]) for f in fields(kind)}
     required = {f.name for f in fields(kind) if f.default is MISSING}
 
@@ -73,6 +81,18 @@ def _of_dataclass(kind: Any) -> Callable[[Any, str], Any]:
             state = "lacks" if lost[0] in required else "has an unknown"
             raise TargetError(f"{where}: a {kind.__name__} {state} {lost[0]!r}; the file is damaged")
         return kind(**{name: members[name](part, f"{where}, {kind.__name__}.{name}") for name, part in given.items()})
+
+    return made
+
+
+def _number(values: range) -> Callable[[Any, str], int]:
+    def made(value: Any, where: str) -> int:
+        number: int = _expect(int, value, where)
+        if number not in values:
+            raise TargetError(
+                f"{where}: expected {values.start} to {values.stop - 1:#x}, found {number:#x}; the file is damaged"
+            )
+        return number
 
     return made
 

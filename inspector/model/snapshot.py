@@ -7,9 +7,12 @@ True
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Self
 
 from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
@@ -18,6 +21,16 @@ from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
+from structs.registers import BY_NAME
+
+Bit = Annotated[int, range(2)]
+Byte = Annotated[int, range(1 << 8)]
+"""A vector, or a priority."""
+Word = Annotated[int, range(1 << 32)]
+CpuNumber = Annotated[int, range(1 << 20)]
+DomainId = Annotated[int, range(1 << 15)]
+VcpuId = Annotated[int, range(1 << 14)]
+VcpuIdOrSeveral = Annotated[int, range(-1, 1 << 14)]
 
 if TYPE_CHECKING:
     from inspector.model.data_table import DataTable
@@ -26,6 +39,9 @@ SCHEMA = 2
 """The schema's version: it grows when a reader of the old one would misread the new one."""
 
 FORMAT = "vtdpi snapshot"
+LARGEST_TABLE, ENTRY = 1 << 16, 16
+"""Entries of an interrupt-remapping table at most, and the bytes of one, and of a fault record."""
+QUEUE_SIZES = (16, 32)
 IDLE = "idle"
 IN_XEN, IN_GUEST, IN_PV = "xen", "guest", "pv"
 CRASHED, CRASHED_OR_IN_GUEST = "crashed", "crashed or guest"
@@ -40,11 +56,11 @@ class Descriptor:
     """A posted-interrupt descriptor: physical address, the vectors in PIR, its fields, its reserved bits in place."""
 
     address: int
-    pir: tuple[int, ...]
-    on: int
-    sn: int
-    nv: int
-    ndst: int
+    pir: tuple[Byte, ...]
+    on: Bit
+    sn: Bit
+    nv: Byte
+    ndst: Word
     reserved: int = 0
 
 
@@ -70,16 +86,16 @@ class Vcpu:
         vmcs_pi: the physical address of a descriptor that its VMCS page holds.
     """
 
-    domain: int
-    vcpu: int
+    domain: DomainId
+    vcpu: VcpuId
     address: int = 0
     hvm: bool = False
-    processor: int | None = None
+    processor: CpuNumber | None = None
     runstate: str = ""
     is_running: bool | None = None
-    pause_flags: int = 0
+    pause_flags: Word = 0
     pause_count: int = 0
-    dirty_cpu: int | None = None
+    dirty_cpu: Word | None = None
     since: int | None = None
     in_guest: bool | None = None
     hooks: tuple[str, ...] = ()
@@ -88,11 +104,11 @@ class Vcpu:
     following: int = 0
     preceding: int = 0
     lock: int = 0
-    blocking_list: int | None = None
-    irr: tuple[int, ...] | None = None
-    isr: tuple[int, ...] | None = None
-    tpr: int | None = None
-    ppr: int | None = None
+    blocking_list: CpuNumber | None = None
+    irr: tuple[Byte, ...] | None = None
+    isr: tuple[Byte, ...] | None = None
+    tpr: Byte | None = None
+    ppr: Byte | None = None
     apic_off: bool | None = None
     interruptible: bool | None = None
     polling: bool | None = None
@@ -134,8 +150,8 @@ class Cpu:
         interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
     """
 
-    cpu: int
-    apic_id: int
+    cpu: CpuNumber
+    apic_id: Word
     online: bool = True
     offset: int | None = None
     softirqs: int | None = None
@@ -151,8 +167,8 @@ class Cpu:
     backtrace: tuple[str, ...] = ()
     between_steps: bool | None = None
     in_mwait: bool | None = None
-    irr: tuple[int, ...] | None = None
-    isr: tuple[int, ...] | None = None
+    irr: tuple[Byte, ...] | None = None
+    isr: tuple[Byte, ...] | None = None
     interruptible: bool | None = None
 
     @property
@@ -175,7 +191,7 @@ class Node:
 class BlockingList:
     """A CPU's list of blocked vCPUs (`per_cpu(vmx_pi_blocking, cpu)`), in order. `broken` says why it ends early."""
 
-    cpu: int
+    cpu: CpuNumber
     head: int
     lock: int
     locked: bool
@@ -189,9 +205,9 @@ class BlockingList:
 class Binding:
     """A guest's MSI bound to a host interrupt (`hvm_pirq_dpci`). `vcpu` is its destination, -1 if several."""
 
-    irq: int
-    gvec: int
-    vcpu: int
+    irq: Word
+    gvec: Byte
+    vcpu: VcpuIdOrSeveral
     posted: bool
 
 
@@ -199,7 +215,7 @@ class Binding:
 class Domain:
     """A domain. `devices` are its PCI devices, seg << 16 | bus << 8 | devfn; `bindings` is None where not known."""
 
-    domain: int
+    domain: DomainId
     address: int = 0
     hvm: bool = False
     pause_count: int = 0
@@ -234,8 +250,8 @@ class Snapshot(Deferred):
     intremap: bool | None = None
     intpost: bool | None = None
     x2apic: bool | None = None
-    posted_intr_vector: int | None = None
-    pi_wakeup_vector: int | None = None
+    posted_intr_vector: Byte | None = None
+    pi_wakeup_vector: Byte | None = None
     cpus: tuple[Cpu, ...] = ()
     lists: tuple[BlockingList, ...] = ()
     domains: tuple[Domain, ...] = ()
@@ -346,4 +362,43 @@ def loads(text: str, source: str = "the file") -> Snapshot:
     del document["format"], document["schema"]
     if schema == 1 and isinstance(problems := document.pop("problems", []), list):
         document["absent"] = [{"kind": UNREADABLE, "subject": "machine", "why": line} for line in problems]
-    return records.build(Snapshot, document, source)
+    snapshot = records.build(Snapshot, document, source)
+    if wrong := next(contradictions(snapshot), None):
+        raise TargetError(f"{source}: {wrong}; the file is damaged")
+    return snapshot
+
+
+def contradictions(snapshot: Snapshot) -> Iterator[str]:
+    """What cannot be so, a line each: parts of a snapshot that do not fit each other."""
+    for name, count in Counter(vcpu.name for vcpu in snapshot.vcpus).items():
+        if count > 1:
+            yield f"vCPU {name} is there {count} times"
+    for cpu, count in Counter(cpu.cpu for cpu in snapshot.cpus).items():
+        if count > 1:
+            yield f"CPU {cpu} is there {count} times"
+    for vcpu in snapshot.vcpus:
+        if vcpu.pi and vcpu.pi.pir != tuple(sorted(set(vcpu.pi.pir))):
+            yield f"{vcpu.name}: the vectors of its PIR are not ascending"
+    for unit in snapshot.units:
+        yield from _of_unit(unit)
+
+
+def _of_unit(unit: VtdUnit) -> Iterator[str]:
+    if unit.size > LARGEST_TABLE or unit.size & unit.size - 1:
+        yield f"{unit.name}: a table of {unit.size} entries, which is no power of two up to {LARGEST_TABLE}"
+    for indices, raw in ((unit.indices, unit.raw), (unit.stale_indices, unit.stale_raw)):
+        if len(raw) != ENTRY * len(indices):
+            yield f"{unit.name}: {len(indices)} entries in {len(raw)} bytes"
+        if any(a >= b for a, b in pairwise(indices)):
+            yield f"{unit.name}: the indices of its entries are not ascending"
+        if indices and indices[-1] >= (unit.size or LARGEST_TABLE):
+            yield f"{unit.name}: entry {indices[-1]:#x} in a table of {unit.size or LARGEST_TABLE:#x}"
+    if any(gap.first + gap.count > LARGEST_TABLE for gap in unit.gaps):
+        yield f"{unit.name}: entries that could not be read beyond the table's end"
+    if len(unit.frcd) % ENTRY:
+        yield f"{unit.name}: fault records of {len(unit.frcd)} bytes"
+    if unit.queue and (unit.queue.size not in QUEUE_SIZES or len(unit.queue.raw) % unit.queue.size):
+        yield f"{unit.name}: a queue of {len(unit.queue.raw)} bytes with descriptors of {unit.queue.size}"
+    for register in unit.registers:
+        if register.name not in BY_NAME or register.value >> 8 * BY_NAME[register.name].size:
+            yield f"{unit.name}: register {register.name} = {register.value:#x}, of which there is none"
