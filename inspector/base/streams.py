@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import suppress
 
-from inspector.base.foreign_text import visible
+from inspector.base.foreign_text import one_line
 
 
 class _Closed(io.TextIOBase):
@@ -56,7 +56,7 @@ def complain(line: str, status: int) -> int:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     with suppress(OSError, ValueError):
-        print(f"vtdpi: {visible(line)}", file=sys.stderr, flush=True)
+        print(f"vtdpi: {one_line(line)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -251,7 +251,7 @@ class Lab:
         if not self.is_running():
             return "its QEMU has ended"
         with Qmp(self.control) as qmp:
-            status = qmp.execute("query-status")["status"]
+            status = qmp.status().status
         if status != "running":
             return f"the machine is stopped ({status}); continue it first"
         if boot.PANIC.search(self.console.read_bytes()):

@@ -78,29 +78,36 @@ def load() -> Config:
     Raises:
         UsageError: the file is no TOML, or says what is no setting.
     """
-    settings = tomllib.loads(DEFAULT)
     try:
-        text = path().read_text("utf-8")
-    except FileNotFoundError:
-        return Config(**settings)
+        place = path()
+        text = place.read_text("utf-8")
+    except (FileNotFoundError, xdg.NoHome):
+        return Config(**tomllib.loads(DEFAULT))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path()} cannot be read: {error}") from None
+    return parse(text, str(place))
+
+
+def parse(text: str, source: str) -> Config:
+    """The configuration in a text. Raises UsageError if it is none; `source` names it in the message."""
     try:
         said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path()} is no TOML: {error}; `vtdpi config` prints one that is") from None
-    return Config(**_merged(settings, said, ""))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{source} is no TOML: {error}; `vtdpi config` prints one that is") from None
+    except ValueError as error:
+        raise UsageError(f"{source} has a number that is none: {error}") from None
+    return Config(**_merged(tomllib.loads(DEFAULT), said, "", source))
 
 
-def _merged(settings: dict[str, Any], said: dict[str, Any], table: str) -> dict[str, Any]:
+def _merged(settings: dict[str, Any], said: dict[str, Any], table: str, source: str) -> dict[str, Any]:
     for name, value in said.items():
         known: Any = "" if table == "aliases" else settings.get(name)
         if known is None:
-            raise UsageError(f"{path()}: there is no setting {table}{'.' * bool(table)}{name}; see `vtdpi config`")
+            raise UsageError(f"{source}: there is no setting {table}{'.' * bool(table)}{name}; see `vtdpi config`")
         if type(value) is not type(known) or value not in CHOICES.get(name, (value,)):
             expected = " or ".join(map(repr, CHOICES.get(name, ()))) or f"a {_KINDS[type(known)]}"
-            raise UsageError(f"{path()}: {name} is {value!r}; expected {expected}")
-        settings[name] = _merged({**known}, value, name) if isinstance(value, dict) else value
+            raise UsageError(f"{source}: {name} is {value!r}; expected {expected}")
+        settings[name] = _merged({**known}, value, name, source) if isinstance(value, dict) else value
     return settings
 
 

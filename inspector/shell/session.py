@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
-from inspector.base.foreign_text import visible
+from inspector.base.foreign_text import one_line
 from inspector.commands import request
 from inspector.commands.command import Stream, finish
 from inspector.model.absence import lines
@@ -82,9 +82,9 @@ class Answered:
     def tell(self, err: IO[str]) -> None:
         """Print what there is to say besides."""
         for line in self._notes(self.answer):
-            print(f"note: {visible(line)}", file=err)
+            print(f"note: {one_line(line)}", file=err)
         for line in dict.fromkeys((*self.answer.problems, *lines(self.answer.absent))):
-            print(f"vtdpi: {visible(line)}", file=err)
+            print(f"vtdpi: {one_line(line)}", file=err)
 
 
 class Session(Closing):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Ranges(Sequence[Range]):
     """Ascending ranges that do not overlap, kept as two int64 arrays, `starts` and `ends`."""
 
     def __init__(self, starts: ArrayLike, ends: ArrayLike) -> None:
+        # Only here: the plugin for gdb has to come to say that gdb's Python has no numpy.
+        import numpy as np
+
         self.starts: NDArray[np.int64] = np.asarray(starts, np.int64)
         self.ends: NDArray[np.int64] = np.asarray(ends, np.int64)
 
@@ -47,6 +51,8 @@ class Ranges(Sequence[Range]):
         """Every multiple of `step` whose stretch of `step` bytes holds a part of some range, ascending."""
         if not len(self):
             return []
+        import numpy as np
+
         first, last = self.starts // step, (self.ends - 1) // step
         first[1:] = np.maximum(first[1:], last[:-1] + 1)
         counts = last - first + 1

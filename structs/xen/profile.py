@@ -134,7 +134,11 @@ class Profile:
         first = min(member.offset for member in members.values())
         last = max(member.offset + member.size for member in members.values())
         fields = (_field(path, member, first) for path, member in members.items())
-        return Selection(first, BitRecord(f"struct {struct}", last - first, *fields, source=f"Xen {self.version}"))
+        try:
+            record = BitRecord(f"struct {struct}", last - first, *fields, source=f"Xen {self.version}")
+        except ValueError as error:
+            raise ProfileError(f"struct {struct} of Xen {self.version}, by its profile: {error}") from None
+        return Selection(first, record)
 
     def _find(self, struct: str, name: str) -> tuple[int, Mapping[str, Any]] | None:
         fields = self._user_type(struct)["fields"]

@@ -72,9 +72,11 @@ class GdbInferior(QemuStub):
                 cpu.switch()
                 cpus.append(Cpu(index, {**_registers(gdb.newest_frame()), **self.lapic(index)}))
         finally:
-            if thread is not None:
-                thread.switch()
-                _select(level)
+            # The machine may have gone in between, and with it its threads.
+            with suppress(RuntimeError, gdb.error):
+                if thread is not None:
+                    thread.switch()
+                    _select(level)
         return cpus
 
     def check_stopped(self) -> None:
@@ -83,7 +85,7 @@ class GdbInferior(QemuStub):
             raise TargetError(f"{self.description} is gone: gdb is no longer attached to it")
         # Not all of them: while the machine runs, a remote target refuses to list its threads.
         thread = gdb.selected_thread()
-        if thread is not None and thread.is_running():
+        if thread is not None and thread.is_valid() and thread.is_running():
             raise TargetError(f"{self.description} is running: interrupt it to read it")
 
     def refresh(self) -> None:

@@ -24,6 +24,14 @@ from contextlib import suppress
 from inspector.base import signals
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live import rsp
+from inspector.targets.live.answers import (
+    BreakpointMade,
+    RegisterNames,
+    RegisterValues,
+    Stopped,
+    Threads,
+    decoded,
+)
 from inspector.targets.live.mi import Gdb, GdbRefused, GdbSilent, Reply
 from inspector.targets.live.qemu_stub import REGISTERS, QemuStub
 from inspector.targets.live.qmp import Qmp
@@ -33,6 +41,8 @@ from inspector.targets.watchpoint import StopEvent, Write
 PIECE = 1 << 20
 LARGEST_CACHE = 1 << 26
 RESTORE_SECONDS = 5.0
+HEX = re.compile("0x[0-9a-f]{1,16}")
+"""The value of a register of up to 64 bits."""
 
 # Runs inside gdb when it ends for whatever reason but SIGKILL. Until gdb itself is attached, it is this process whose
 # connection has stopped the machine: then gdb connects once more, to let it run.
@@ -123,7 +133,7 @@ class GdbMi(QemuStub):
         running: bool | None = None
         if qmp:
             self._qmp = Qmp(qmp)
-            running = bool(self._qmp.execute("query-status").get("running"))
+            running = self._qmp.status().running
         # From the first connection on there is something to put back: by gdb if this process is killed, and until it is
         # known what, signals have to wait.
         with signals.held():
@@ -162,7 +172,8 @@ class GdbMi(QemuStub):
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
         self._ready()
-        threads = [int(t["id"]) for t in self._ask("-thread-info")[0].payload["threads"]]
+        told = decoded(Threads, self._ask("-thread-info")[0].payload, "gdb")
+        threads = [int(thread.id) for thread in told.threads]
         known = enumerate(self._registers(sorted(threads), REGISTERS))
         return [Cpu(index, {**registers, **self.lapic(index)}) for index, registers in known]
 
@@ -215,7 +226,8 @@ class GdbMi(QemuStub):
                     f"{self.description} has no hardware watchpoint for {write.size} bytes: gdb would step"
                 )
         for address in hooks.values():
-            self._armed.append(str(self._ask(f"-break-insert -h *{address:#x}")[0].payload["bkpt"]["number"]))
+            made_there = self._ask(f"-break-insert -h *{address:#x}")[0].payload
+            self._armed.append(decoded(BreakpointMade, made_there, "gdb").bkpt.number)
 
     def stop_event(self, seconds: float) -> StopEvent | None:
         """As Tripwire.trip. Times are seconds of the host's clock."""
@@ -230,12 +242,12 @@ class GdbMi(QemuStub):
         except GdbSilent:
             return None
         now = time.monotonic() - self._started
-        stopped = self._gdb.stopped
-        kind = {"watchpoint-trigger": "write", "breakpoint-hit": "hook"}.get(str(stopped.get("reason")))
+        stopped = decoded(Stopped, self._gdb.stopped, "gdb")
+        kind = {"watchpoint-trigger": "write", "breakpoint-hit": "hook"}.get(stopped.reason)
         if kind is None:
-            why = stopped.get("signal-name") or stopped.get("reason") or "gdb does not say why"
+            why = stopped.signal or stopped.reason or "gdb does not say why"
             raise TargetError(f"{self.description} stopped by itself: {why}")
-        thread = int(stopped["thread-id"])
+        thread = int(stopped.thread)
         return StopEvent(now, kind, thread - 1, self._registers([thread], ("rip", "rsp"))[0])
 
     def disarm(self) -> None:
@@ -396,13 +408,14 @@ class GdbMi(QemuStub):
     def _registers(self, threads: Sequence[int], wanted: Sequence[str]) -> list[dict[str, int]]:
         """Some registers of each thread, those that the stub knows."""
         if self._register_names is None:
-            self._register_names = list(self._ask("-data-list-register-names")[0].payload["register-names"])
+            told = self._ask("-data-list-register-names")[0].payload
+            self._register_names = decoded(RegisterNames, told, "gdb").names
         numbers = {str(self._register_names.index(n)): n for n in wanted if n in self._register_names}
         command = "-data-list-register-values --thread {} --skip-unavailable x " + " ".join(numbers)
         found = []
         for reply in self._ask(*(command.format(thread) for thread in threads)):
-            values: Mapping[str, str] = {v["number"]: v["value"] for v in reply.payload["register-values"]}
-            found.append({name: int(values[n], 16) for n, name in numbers.items() if n in values})
+            values = {v.number: v.value for v in decoded(RegisterValues, reply.payload, "gdb").values}
+            found.append({name: int(values[n], 16) for n, name in numbers.items() if HEX.fullmatch(values.get(n, ""))})
         return found
 
     def _set_physical(self, on: bool, timeout: float | None = None) -> None:

@@ -6,6 +6,7 @@ Source: gdb manual, chapter "The GDB/MI Interface".
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -258,17 +259,12 @@ class Gdb:
 
     def _record(self, line: bytes) -> dict[str, Any] | None:
         """One line as pygdbmi's dictionary; None for what says nothing (an echoed command, the prompt, or no MI)."""
-        text = line.decode("utf-8", "backslashreplace").rstrip("\r")
-        if text.startswith(("~", "@")):
-            # pygdbmi takes quadratic time for what follows the last escape of such a string: let one end it.
-            record: dict[str, Any] = parse_response(text.removesuffix('"') + '\\n"')
-            record["payload"] = record["payload"][:-1]
-            return record
-        if not text.startswith(("^", "*", "=", *"0123456789")):
+        record = parsed(line)
+        if record is None:
+            text = line.decode("utf-8", "backslashreplace").rstrip("\r")
             if text and not text.startswith(("&", "(gdb)")):
                 self._last_words = text[:200]
             return None
-        record = parse_response(text)
         if record["type"] == "result":
             # The notification of the same comes later, perhaps too late for a stop that follows at once.
             self.running |= record["message"] == "running"
@@ -287,3 +283,50 @@ class Gdb:
             code = self._process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         return f"{how}: {self._last_words}" if self._last_words else how
+
+
+STREAMS = ("~", "@")
+RECORDS = ("^", "*", "=", *"0123456789")
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+NAME = r"[A-Za-z_][\w.-]*"
+TUPLE = re.compile(rf"\{{(?:{NAME}=S(?:,{NAME}=S)*)?\}}", re.ASCII)
+LIST = re.compile(rf"\[(?:(?:{NAME}=)?S(?:,(?:{NAME}=)?S)*)?\]", re.ASCII)
+RECORD = re.compile(rf"\d{{0,18}}[*=^][\w-]+(?:,{NAME}=S)*", re.ASCII)
+NESTED = 64
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """One line of MI as pygdbmi's dictionary; None for one that says nothing.
+
+    Raises:
+        TargetError: it is none that gdb would say.
+    """
+    text = line.decode("utf-8", "backslashreplace").rstrip("\r")
+    if not text.startswith((*STREAMS, *RECORDS)):
+        return None
+    try:
+        if text.startswith(STREAMS):
+            # pygdbmi takes quadratic time for what follows the last escape of such a string: let one end it.
+            record: dict[str, Any] = parse_response(text.removesuffix('"') + '\\n"')
+            record["payload"] = record["payload"][:-1]
+            return record
+        if _is_record(text):
+            return dict(parse_response(text))
+    except Exception as error:
+        # pygdbmi meets what gdb would not say with whatever it trips over.
+        raise TargetError(f"gdb says what is no MI ({type(error).__name__}): {text[:60]!r}") from None
+    raise TargetError(f"gdb says what is no MI, or not all of it: {text[:60]!r}")
+
+
+def _is_record(text: str) -> bool:
+    """Whether a line is as MI's grammar has it: pygdbmi guesses otherwise, and may never return.
+
+    Strings become S, then the innermost tuples and lists, until none is left.
+    """
+    rest = STRING.sub("S", text)
+    for _ in range(NESTED):
+        before = rest
+        rest = LIST.sub("S", TUPLE.sub("S", rest))
+        if rest == before:
+            break
+    return RECORD.fullmatch(rest) is not None

@@ -14,6 +14,8 @@ from typing import Any
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
+from inspector.base.foreign_text import one_line
+from inspector.targets.live.answers import Greeting, Status, decoded
 
 LONGEST_LINE = 1 << 24
 
@@ -42,10 +44,10 @@ class Qmp(Closing):
                 raise TargetError(f"QMP socket {self.path}: {getattr(error, 'strerror', None) or error}") from error
             greeting = self._greeting(time.monotonic() + timeout)
             try:
-                found = greeting["QMP"]["version"]["qemu"]
-                self.version = (int(found["major"]), int(found["minor"]), int(found["micro"]))
-            except (KeyError, TypeError, ValueError) as error:
+                found = decoded(Greeting, greeting, self.path).qmp.version.qemu
+            except TargetError as error:
                 raise TargetError(f"{self.path} is no QMP socket: its greeting is not QEMU's") from error
+            self.version = (found.major, found.minor, found.micro)
             self.execute("qmp_capabilities")
         except BaseException:
             self._socket.close()
@@ -70,7 +72,12 @@ class Qmp(Closing):
                 return message["return"]
             if "error" in message:
                 why = message["error"]
-                raise TargetError(f"QEMU refuses {command}: {why.get('desc', why) if isinstance(why, dict) else why}")
+                said = why.get("desc", why) if isinstance(why, dict) else why
+                raise TargetError(f"QEMU refuses {command}: {one_line(str(said)[:500])}")
+
+    def status(self) -> Status:
+        """Whether the machine runs, and why not. Raises TargetError."""
+        return decoded(Status, self.execute("query-status"), f"QMP socket {self.path}")
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
@@ -103,7 +110,7 @@ class Qmp(Closing):
         line, self._rest = self._rest.split(b"\n", 1)
         try:
             message = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TargetError(f"{self.path} is no QMP socket: {line[:40]!r} is not JSON") from error
         if not isinstance(message, dict):
             raise TargetError(f"{self.path} is no QMP socket: {line[:40]!r} is not a JSON object")
