@@ -29,7 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "cpus": "what each CPU does: idle, a guest, or a function of Xen",
     "route": "one interrupt end to end: entry, descriptor, vCPU, list",
     "audit": "what is wrong with it",
-    "explain": "what a rule of the audit means",
+    "explain": "what a rule, situation, hazard, mended bug or field means",
     "save": "all of it to a file",
     "report": "one page, or a picture, about all of it",
     "diff": "what changed between two",

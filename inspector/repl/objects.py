@@ -136,6 +136,14 @@ def rules(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield rule.id, f"{rule.severity}: {rule.title}"
 
 
+def terms(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    """The situations, hazards and mended bugs that have a name."""
+    from inspector.analysis.glossary import entries
+
+    for entry in entries().values():
+        yield entry.name, f"{entry.kind}: {entry.title}"
+
+
 def _apic(row: Mapping[str, object], eime: int) -> int:
     from structs.irte import dst_apic_id
 
@@ -153,6 +161,7 @@ KINDS: dict[str, Callable[[Inspection], Iterator[tuple[str, str]]]] = {
     "dXvY": vcpus,
     "CPU": cpus,
     "RULE": rules,
+    "TERM": terms,
 }
 """What a command's option or argument of this name (its metavar, a part of it, or its destination) stands for."""
 
