@@ -69,7 +69,7 @@ def _shown(field: str, value: Any) -> str:
     name = field.rpartition(".")[2]
     if value is None:
         return "-"
-    if name in ("pir", "irr", "isr"):
+    if name in ("pir", "irr", "isr") and isinstance(value, list):
         return " ".join(f"{vector:02x}" for vector in value) or "none"
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"

@@ -21,6 +21,9 @@ from inspector.targets.recorded.recorded import RecordedTarget
 
 EXPECTED = "none of its debug keys V, M, i, z, Q or q, no VT-d fault and no boot message"
 
+BOOTS_TOLD = 4
+"""Of how many other boots it is said what they hold."""
+
 Tell = Callable[[int], None]
 
 
@@ -94,6 +97,8 @@ def _other_boots(found: list[BootLines], number: int) -> list[str]:
     if len(found) == 1:
         return []
     others = [f"boot {at} has {_answers(boot)}" for at, boot in enumerate(found, 1) if at != number]
+    if len(others) > BOOTS_TOLD:
+        others = [*others[-BOOTS_TOLD:], f"and {len(others) - BOOTS_TOLD} before"]
     return [f"the log holds {len(found)} boots, shown is boot {number} (--boot N for another); {'; '.join(others)}"]
 
 

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import io
-import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, Protocol
 
 from inspector.base.errors import TargetError
 from inspector.targets.recorded.console.decoding import utf16
@@ -29,78 +28,98 @@ ODD_BYTES = 0.01
 MEMBERS_LIMIT = 100_000
 
 
-def _gzip(file: BinaryIO) -> IO[bytes]:
-    import gzip
+class Decompressor(Protocol):
+    """What zlib, lzma, bz2 and zstandard have in common."""
 
-    return cast(IO[bytes], gzip.open(file))
+    @property
+    def eof(self) -> bool:
+        """Whether what it decompresses has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows that end."""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """The next part."""
 
 
-def _xz(file: BinaryIO) -> IO[bytes]:
+def _gzip() -> Decompressor:
+    return zlib.decompressobj(wbits=31)
+
+
+def _xz() -> Decompressor:
     import lzma
 
-    return lzma.open(file)
+    return lzma.LZMADecompressor()
 
 
-def _bzip2(file: BinaryIO) -> IO[bytes]:
+def _bzip2() -> Decompressor:
     import bz2
 
-    return bz2.open(file)
+    return bz2.BZ2Decompressor()
 
 
-def _zstd(file: BinaryIO) -> IO[bytes]:
-    return io.BufferedReader(_Zstd(file))
+def _zstd() -> Decompressor:
+    import zstandard
+
+    found: Decompressor = zstandard.ZstdDecompressor().decompressobj()
+    return found
 
 
-class _Zstd(io.RawIOBase):
-    """Frames of zstd, one after another. Raises EOFError in the middle of one, as the others do: zstandard's own reader
-    ends there without a word."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        import zstandard
-
-        self._file = file
-        self._new = zstandard.ZstdDecompressor().decompressobj
-        self._frame = self._new()
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            rest = self._frame.unused_data if self._frame.eof else b""
-            raw = rest or self._file.read(HEAD)
-            if self._frame.eof and raw:
-                self._frame = self._new()
-            if not raw:
-                if self._frame.eof:
-                    return 0
-                raise EOFError("the file ends in the middle of a zstd frame")
-            self._ready = self._frame.decompress(raw)
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
-        return count
-
-
-COMPRESSIONS: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
+COMPRESSIONS: Mapping[bytes, Callable[[], Decompressor]] = {
     b"\x1f\x8b": _gzip,
     b"\xfd7zXZ\x00": _xz,
     b"BZh": _bzip2,
     b"\x28\xb5\x2f\xfd": _zstd,
 }
-"""By how a compressed file begins: what reads it."""
+"""By how a compressed file begins: what decompresses it."""
 
 
-def unpacked(file: BinaryIO) -> IO[bytes]:
-    """What is in a file, uncompressed if it is compressed, however often."""
-    stream: IO[bytes] = file
+class Unpacked(io.RawIOBase):
+    """A compressed file's content. Where the file is damaged or cut the content ends, and `error` says why: what was
+    there before is not lost, as it is with the readers of the standard library."""
+
+    def __init__(self, file: IO[bytes], new: Callable[[], Decompressor]) -> None:
+        self.error = ""
+        self._file = file
+        self._new = new
+        self._part = new()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As RawIOBase."""
+        while not self._ready and not self.error:
+            rest = self._part.unused_data if self._part.eof else b""
+            raw = rest or self._file.read(HEAD)
+            if not raw:
+                self.error = "" if self._part.eof else "it ends in the middle"
+                break
+            if self._part.eof:
+                self._part = self._new()
+            try:
+                self._ready = self._part.decompress(raw)
+            except Exception as error:  # each library has its own, and all mean the same
+                self.error = str(error)
+        count = min(len(buffer), len(self._ready))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
+
+
+def unpacked(file: IO[bytes]) -> tuple[IO[bytes], Sequence[Unpacked]]:
+    """What is in a file, uncompressed if it is compressed, however often; and what uncompresses it."""
+    stream, used = _peekable(file), list[Unpacked]()
     for _ in range(3):
         head = _peek(stream, 8)
-        opener = next((opener for magic, opener in COMPRESSIONS.items() if head.startswith(magic)), None)
-        if opener is None:
+        new = next((new for magic, new in COMPRESSIONS.items() if head.startswith(magic)), None)
+        if new is None:
             break
-        stream = _peekable(opener(stream))  # type: ignore[arg-type]
-    return stream
+        used.append(Unpacked(stream, new))
+        stream = io.BufferedReader(used[-1], HEAD)
+    return stream, used
 
 
 def is_text(sample: bytes) -> bool:
@@ -129,22 +148,19 @@ class Text:
 
     name: str
     stream: IO[bytes]
+    used: Sequence[Unpacked] = ()
     problem: str = ""
 
     @property
     def is_text(self) -> bool:
         """Whether it is one; nothing of it is read for good."""
-        try:
-            return is_text(_peek(self.stream, HEAD))
-        except _damages() as error:
-            self.problem = f"{self.name} is damaged: {error}"
-            return False
+        return is_text(_peek(self.stream, HEAD))
 
     def chunks(self, tell: Callable[[int], None] = lambda count: None) -> Iterator[bytes]:
         """The text in pieces of whole lines; `tell` is called with how many bytes have been read. Where a compressed
         file is damaged the text ends, and `problem` says so."""
         rest, count = b"", 0
-        while piece := self._read(count):
+        while piece := self.stream.read(CHUNK):
             count += len(piece)
             tell(count)
             end = piece.rfind(b"\n") + 1
@@ -153,18 +169,13 @@ class Text:
                 continue
             yield rest + piece[:end] if end else rest + piece
             rest = piece[end:] if end else b""
+            if count > UNPACKED_LIMIT:
+                self.problem = f"{self.name} is more than {UNPACKED_LIMIT >> 30} GiB of text: the rest is not read"
+                return
+        if error := next((each.error for each in self.used if each.error), ""):
+            self.problem = f"{self.name} is damaged after {count} bytes of its text, and ends there: {error}"
         if rest:
             yield rest
-
-    def _read(self, count: int) -> bytes:
-        if count > UNPACKED_LIMIT:
-            self.problem = f"{self.name} is more than {UNPACKED_LIMIT >> 30} GiB of text: the rest is not read"
-            return b""
-        try:
-            return self.stream.read(CHUNK)
-        except _damages() as error:
-            self.problem = f"{self.name} is damaged after {count} bytes of its text, and ends there: {error}"
-            return b""
 
 
 def texts(path: str, name: str | None = None) -> Iterator[Text]:
@@ -177,35 +188,29 @@ def texts(path: str, name: str | None = None) -> Iterator[Text]:
     name = name or path
     try:
         with open(path, "rb") as file:
-            stream = unpacked(_peekable(file))
-            if not is_tar(_peek(stream, 512)):
-                yield Text(name, stream)
+            stream, used = unpacked(file)
+            head = _peek(stream, 512)
+            if not head and (error := next((each.error for each in used if each.error), "")):
+                raise TargetError(f"{name} cannot be read: {error}")
+            if not is_tar(head):
+                yield Text(name, stream, used)
                 return
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                for count, member in enumerate(archive):
-                    if count >= MEMBERS_LIMIT:
-                        raise TargetError(f"{name} has more than {MEMBERS_LIMIT} members")
-                    if member.isfile() and (content := archive.extractfile(member)):
-                        yield _member(f"{name}:{member.name}", content)
-    except _damages() as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise TargetError(f"{name} cannot be read: {reason}") from None
+            yield from _members(name, stream)
+    except OSError as error:
+        raise TargetError(f"{name} cannot be read: {error.strerror or error}") from None
 
 
-def _member(name: str, content: IO[bytes]) -> Text:
+def _members(name: str, stream: IO[bytes]) -> Iterator[Text]:
+    """The texts in a tar archive, up to where it is damaged."""
     try:
-        return Text(name, unpacked(_peekable(content)))
-    except _damages() as error:
-        return Text(name, io.BytesIO(), f"{name} is damaged: {error}")
-
-
-def _damages() -> tuple[type[BaseException], ...]:
-    """What the decompressors raise for a damaged file; only those that were needed are asked."""
-    found: list[type[BaseException]] = [OSError, EOFError, ValueError, zlib.error, tarfile.TarError]
-    for module, error in (("lzma", "LZMAError"), ("zstandard", "ZstdError")):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], error))
-    return tuple(found)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for count, member in enumerate(archive):
+                if count >= MEMBERS_LIMIT:
+                    raise TargetError(f"{name} has more than {MEMBERS_LIMIT} members")
+                if member.isfile() and (content := archive.extractfile(member)):
+                    yield Text(f"{name}:{member.name}", *unpacked(content))
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        yield Text(name, io.BytesIO(), (), f"{name} is damaged, and ends there: {error}")
 
 
 def _peekable(file: IO[bytes]) -> io.BufferedReader:

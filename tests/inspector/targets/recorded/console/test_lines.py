@@ -44,9 +44,9 @@ def test_two_marks_in_one_line_are_two_lines() -> None:
 
 
 def test_numbers_what_follows_and_the_missing_end() -> None:
-    chunks = [b"dom0\n(XEN) a\nmore\n", b"(XEN) b\n(XEN) c"]
+    chunks = [b"dom0\n(XEN) a[ 1.000000] x\nmore\n", b"(XEN) b\n(XEN) c"]
     assert list(lines(chunks, every)) == [
-        Line(2, "a", "", "more"),
+        Line(2, "a[ 1.000000] x", "", "more"),
         Line(4, "b", "", ""),
         Line(5, "c", "", "", ended=False),
     ]

@@ -42,12 +42,12 @@ def test_compressed_files(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", PACK)
 def test_a_compressed_file_that_is_cut_tells_so(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "log"
-    whole = PACK[kind](os.urandom(3_000_000).hex().encode())
+    whole = PACK[kind](os.urandom(1_000_000).hex().encode())
     path.write_bytes(whole[: len(whole) // 2])
-    (text,) = source.texts(str(path))
-    read = b"".join(text.chunks())
-    assert "is damaged after" in text.problem
-    assert str(len(read)) in text.problem
+    for text in source.texts(str(path)):
+        count = sum(map(len, text.chunks()))
+        assert text.problem.startswith(f"{path} is damaged after {count} bytes of its text, and ends there: ")
+        assert count > 100_000
 
 
 def test_a_file_that_only_begins_like_a_compressed_one(tmp_path: Path) -> None:
