@@ -74,6 +74,18 @@ def said(image: Image | None, layout: StructLayout) -> Iterator[tuple[str, bool]
             yield path, True
 
 
+def reached_at(image: Image, struct: str, path: str, size: int) -> list[int]:
+    """The offsets at which all functions that reach a member of that size could have it; none without the code."""
+    sets = []
+    for name in ACCESSES[struct].get(path, ()):
+        made = accesses(image, name)
+        if made is not None:
+            inner, wide = INNER.get((path, name), (0, size))
+            own = {at - inner for at, width in made if width == wide}
+            sets.append(own | {at for at, width in made if not width and size > 8})
+    return sorted(at for at in set.intersection(*sets) if at >= DISTINCTIVE) if sets else []
+
+
 def _reaches(made: frozenset[Access], place: Place, path: str, name: str) -> bool:
     inner, size = INNER.get((path, name), (0, place.size))
     wanted = {(place.offset + inner, size), (place.offset, 0)} if place.size > 8 else {(place.offset, size)}

@@ -10,8 +10,10 @@ member is
   a member that is proved;
 * unknown otherwise, and then no part of the profile.
 
-A structure of which memory holds none, so that nothing is proved, is taken as consistent only if `struct domain` and
-`struct vcpu` are settled: a build with other options (larger locks, say) would have refuted those.
+Where no known layout is what the code tells, one is put together from that (`inspector.xen.layout_derive`) and is a
+candidate like the others. A structure of which memory holds none, so that nothing is proved, is taken as consistent
+only if `struct domain` and `struct vcpu` are settled: a build with other options (larger locks, say) would have refuted
+those.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate, around
 from inspector.xen import layout_code
 from inspector.xen.layout_checks import CHECKS, Settled
+from inspector.xen.layout_derive import derive
 from inspector.xen.layout_facts import Facts
 from structs.xen.layout import Place, StructLayout
 
@@ -87,19 +90,14 @@ def _settle(
     settled: Settled, struct: str, candidates: Sequence[Candidate], version: str | None, blind: bool
 ) -> Verdict:
     """The verdict on one structure. `blind`: whether one of which nothing is proved can be told."""
-    fits, refuted = [], list[str]()
-    for candidate in candidates:
-        said = list(CHECKS[struct](settled, candidate.layout)) if struct in CHECKS else []
-        said += layout_code.said(settled.image, candidate.layout)
-        wrong = sorted({path for path, holds in said if not holds})
-        refuted += [f"{struct}.{path}" for path in wrong]
-        if not wrong:
-            fits.append(Fit(candidate, frozenset(path for path, holds in said if holds)))
-    fits = _agreeing(fits)
     beside = around(candidates, version)
+    if derived := derive(settled.image, struct, beside):
+        candidates = [*candidates, derived]
+    fits, refuted = _tried(settled, struct, candidates)
+    fits = _agreeing(fits)
     paths = sorted({path for fit in fits or map(Fit, candidates[:1]) for path in fit.candidate.layout.members})
     if any(fit.proved for fit in fits) or (blind and fits and not refuted):
-        states = {path: _state(path, fits, beside) for path in paths}
+        states = {path: _state(path, fits, beside, candidates) for path in paths}
     else:
         states = dict.fromkeys(paths, UNKNOWN)
     if not any(state != UNKNOWN for state in states.values()):
@@ -109,6 +107,19 @@ def _settle(
     members = {path: best.members[path] for path, state in states.items() if state != UNKNOWN}
     builds = tuple(dict.fromkeys(build.version for fit in fits for build in fit.candidate.builds))
     return Verdict(struct, StructLayout(struct, best.size, members), states, tuple(dict.fromkeys(refuted)), builds)
+
+
+def _tried(settled: Settled, struct: str, candidates: Sequence[Candidate]) -> tuple[list[Fit], list[str]]:
+    """Those that nothing refutes, and the members that refuted the others."""
+    fits, refuted = [], list[str]()
+    for candidate in candidates:
+        said = list(CHECKS[struct](settled, candidate.layout)) if struct in CHECKS else []
+        said += layout_code.said(settled.image, candidate.layout)
+        wrong = sorted({path for path, holds in said if not holds})
+        refuted += [f"{struct}.{path}" for path in wrong]
+        if not wrong:
+            fits.append(Fit(candidate, frozenset(path for path, holds in said if holds)))
+    return fits, refuted
 
 
 def _agreeing(fits: list[Fit]) -> list[Fit]:
@@ -130,7 +141,7 @@ def _place(layout: StructLayout, path: str) -> Place | None:
     return place
 
 
-def _state(path: str, fits: list[Fit], beside: Sequence[Candidate]) -> str:
+def _state(path: str, fits: list[Fit], beside: Sequence[Candidate], known: Sequence[Candidate]) -> str:
     places = {_place(fit.candidate.layout, path) for fit in fits}
     if len(places) != 1 or None in places:
         return UNKNOWN
@@ -138,7 +149,7 @@ def _state(path: str, fits: list[Fit], beside: Sequence[Candidate]) -> str:
         return PROVED
     if path in NEVER_UNPROVED:
         return UNKNOWN
-    if all(_bracketed(path, fit) for fit in fits):
+    if all(_bracketed(path, fit, known) for fit in fits):
         return CONSISTENT
     everywhere = {_place(candidate.layout, path) for candidate in beside}
     return CONSISTENT if everywhere == places or _kept_distance(path, fits, beside) else UNKNOWN
@@ -158,12 +169,24 @@ def _distance(layout: StructLayout, start: str, end: str) -> int | None:
     return last.offset - first.offset if first and last else None
 
 
-def _bracketed(path: str, fit: Fit) -> bool:
-    """Whether proved members lie on both sides: what shifts a member shifts what follows it."""
+def _bracketed(path: str, fit: Fit, known: Sequence[Candidate]) -> bool:
+    """Whether proved members lie on both sides, and each known layout in which those two are as far apart has it there.
+
+    What shifts a member shifts what follows it; but two changes may make up for each other.
+    """
     members = fit.candidate.layout.members
-    anchors = [members[proved].offset for proved in fit.proved if proved in members]
+    anchors = sorted((members[proved].offset, proved) for proved in fit.proved if proved in members)
     at = members[path].offset
-    return any(anchor <= at for anchor in anchors) and any(anchor >= at for anchor in anchors)
+    before = [proved for offset, proved in anchors if offset <= at]
+    after = [proved for offset, proved in anchors if offset >= at]
+    if not before or not after:
+        return False
+    start, end = before[-1], after[0]
+    alike = [
+        one.layout for one in known if _distance(one.layout, start, end) == _distance(fit.candidate.layout, start, end)
+    ]
+    wanted = _distance(fit.candidate.layout, start, path)
+    return all(_distance(layout, start, path) in (None, wanted) for layout in alike)
 
 
 def score(verdicts: Iterable[Verdict]) -> dict[str, int]:
