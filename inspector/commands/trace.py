@@ -89,7 +89,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         if isinstance(target, Control) and was_running:
             target.cont()
     if arguments.output:
-        new_file.write(arguments.output, dumps(found.hits, found.unit), keep=inspection.target.files)
+        new_file.write(arguments.output, dumps(found.hits, found.unit, found.beginning), keep=inspection.target.files)
     if arguments.perfetto:
         vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
         source = perfetto.dumps(found.hits, found.unit, vectors)

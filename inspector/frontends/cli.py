@@ -33,6 +33,7 @@ TARGETS: Mapping[str, str] = {
 GROUPS: Mapping[str, tuple[str, str]] = {
     "lab": ("start and stop a real Xen under a real QEMU", "inspector.frontends.lab_cli"),
     "explore": ("every interleaving of the simulated machine's steps", "inspector.frontends.explore_cli"),
+    "coverage": ("hold a trace of a real Xen against the simulated one's logic", "inspector.frontends.coverage_cli"),
     "profile": ("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
     "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),

@@ -27,7 +27,7 @@ QEMU_ONLY: Mapping[str, object] = {
     "eim": False,
     "uefi": False,
     "qemu": "system",
-    "crash": None,
+    "crash": False,
 }
 HVM_ONLY: Mapping[str, object] = {"cpus": None, "vcpus": None, "guest": None, "no_posting": False}
 """Options of `lab up` that one kind of lab has, with what they are if not given."""

@@ -19,7 +19,11 @@ Membership = tuple[int | None, int | None]
 
 
 class Lists:
-    """The lists of a machine's CPUs, and these vCPUs' nodes on them."""
+    """The lists of a machine's CPUs, and these vCPUs' nodes on them.
+
+    Attributes:
+        known: each vCPU's place, as last read.
+    """
 
     def __init__(self, xen: Xen, lists: Sequence[BlockingList], vcpus: Sequence[Vcpu]) -> None:
         self._target = xen.memory.target
@@ -38,13 +42,13 @@ class Lists:
             Write(node, place, size)
             for node, (place, size) in zip(self._nodes, self._places[len(self._heads) :], strict=True)
         ]
-        self._known = self._look()
+        self.known = self._look()
 
     def changed(self) -> Mapping[str, tuple[Membership, Membership]]:
         """The vCPUs whose place is another one than when last asked: before and after."""
         now = self._look()
-        found = {name: (self._known[name], now[name]) for name in now if now[name] != self._known[name]}
-        self._known = now
+        found = {name: (self.known[name], now[name]) for name in now if now[name] != self.known[name]}
+        self.known = now
         return found
 
     def _look(self) -> dict[str, Membership]:

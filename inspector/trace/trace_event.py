@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from inspector.base.errors import UsageError
@@ -21,6 +21,23 @@ LATEST = 1e15
 """No trace is longer: in seconds, or steps."""
 
 Value = int | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The state of the machine when a trace began.
+
+    Attributes:
+        cpus: how many there are.
+        x2apic: the form of NDST.
+        vectors: Xen's notification and wakeup vectors.
+        fields: by vCPU, those of its descriptor, and its place on the lists if they were followed.
+    """
+
+    cpus: int
+    x2apic: bool
+    vectors: tuple[int, int]
+    fields: Mapping[str, Mapping[str, Value]]
 
 
 @dataclass(frozen=True)
@@ -71,9 +88,27 @@ def document(hit: TraceEvent) -> dict[str, Any]:
     }
 
 
-def dumps(hits: Iterable[TraceEvent], unit: str) -> str:
-    """A trace as JSON lines: first one that tells the unit of time, then one a hit."""
-    return "".join(json.dumps(line) + "\n" for line in ({"format": FORMAT, "unit": unit}, *map(document, hits)))
+def dumps(hits: Iterable[TraceEvent], unit: str, beginning: Beginning | None = None) -> str:
+    """A trace as JSON lines: first one that tells the unit of time and how it began, then one a hit."""
+    head = {"format": FORMAT, "unit": unit, **({"beginning": asdict(beginning)} if beginning else {})}
+    return "".join(json.dumps(line) + "\n" for line in (head, *map(document, hits)))
+
+
+def beginning_of(text: str, source: str) -> Beginning:
+    """How a trace began. Raises UsageError if it does not tell."""
+    try:
+        raw = json.loads(text.partition("\n")[0])["beginning"]
+        fields = {
+            str(vcpu): {name: tuple(value) if isinstance(value, list) else value for name, value in of.items()}
+            for vcpu, of in raw["fields"].items()
+        }
+        known = [value for of in fields.values() for value in of.values()]
+        vectors = int(raw["vectors"][0]), int(raw["vectors"][1])
+        if not all(value is None or isinstance(value, int | tuple) for value in known):
+            raise TypeError("a field of the wrong kind")
+        return Beginning(int(raw["cpus"]), bool(raw["x2apic"]), vectors, fields)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        raise UsageError(f"{source} does not tell in what state it began: make it anew with `trace --output`") from None
 
 
 def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:

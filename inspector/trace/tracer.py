@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inspector.base.errors import UNREADABLE, TargetError
-from inspector.model.snapshot import Descriptor, Vcpu
+from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
 from inspector.trace.lists import Lists, Membership
-from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, TraceEvent, Value
+from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import read_descriptors
 from inspector.xen.xen import Xen
@@ -29,11 +29,12 @@ POSTS = ("vmx_deliver_posted_intr", "deliver_posted_intr")
 
 @dataclass(frozen=True)
 class Trace:
-    """What was seen, in the order it happened; the unit of its times; and why it ended, in words."""
+    """What was seen, in the order it happened; the unit of its times; why it ended, in words; and how it began."""
 
     hits: Sequence[TraceEvent]
     unit: str
     ended: str
+    beginning: Beginning | None = None
 
 
 def trace(
@@ -61,6 +62,7 @@ def trace(
     tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
     if isinstance(target, WatchesLists) and target.watches_lists:
         tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, vcpus)
+    beginning = tracer.beginning(inspection.snapshot)
     hits: list[TraceEvent] = []
     deadline = time.monotonic() + seconds
     ended = f"{count} transitions seen"
@@ -83,7 +85,7 @@ def trace(
         ended = str(error)
     finally:
         target.disarm()
-    return Trace(hits, target.unit, ended)
+    return Trace(hits, target.unit, ended, beginning)
 
 
 def traced(hits: Generator[TraceEvent, None, Trace]) -> Trace:
@@ -108,6 +110,16 @@ class _Tracer:
         path = variants.vmx(xen.profile)
         self._offset = xen.profile.offset("vcpu", f"{path}.pi_desc") if path else 0
         self.lists: Lists | None = None
+
+    def beginning(self, snapshot: Snapshot) -> Beginning:
+        """The state in which the trace begins."""
+        places = self.lists.known if self.lists else {}
+        fields: dict[str, dict[str, Value]] = {}
+        for name, pi in self._known.items():
+            fields[name] = {field: getattr(pi, field) for field in FIELDS}
+            fields[name] |= dict(zip(LIST_FIELDS, places[name], strict=True)) if name in places else {}
+        vectors = snapshot.posted_intr_vector or 0, snapshot.pi_wakeup_vector or 0
+        return Beginning(len(snapshot.cpus), bool(snapshot.x2apic), vectors, fields)
 
     def writes(self, vcpus: Sequence[Vcpu]) -> list[Write]:
         """What to watch: the descriptors, and the lists if they are followed."""

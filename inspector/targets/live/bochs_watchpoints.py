@@ -52,6 +52,7 @@ class BochsWatchpoints:
 
     Attributes:
         stops: how often the machine stopped at a tripwire.
+        late: how often it did so when it was to be stopped for good, which the trace does not hold.
         merged: how often two CPUs had stored to one field by then, so that what was between them is not known.
     """
 
@@ -65,7 +66,7 @@ class BochsWatchpoints:
         self._start: int | None = None
         self._hooks = {address: name for name, address in hooks.items()}
         self._due: deque[StopEvent] = deque()
-        self.stops = self.merged = 0
+        self.stops = self.merged = self.late = 0
         for write in writes:
             answer = debugger.command(f"watch w {write.physical:#x} {write.size}")
             if "inserted" not in answer:
@@ -126,7 +127,8 @@ class BochsWatchpoints:
 
     def disarm(self) -> None:
         """Stop it, and take them all away."""
-        self._debugger.stop()
+        if STORED.search(self._debugger.stop()):
+            self.late += 1
         self._debugger.command("unwatch")
         for number in re.findall(r"^\s*(\d+) lbreakpoint", self._debugger.command("blist"), re.MULTILINE):
             self._debugger.command(f"del {number}")

@@ -49,7 +49,7 @@ class Outcome:
         return [event for event in self.events if not isinstance(event, Store)]
 
 
-class _Noted:
+class Noted:
     """Calls that are only noted."""
 
     def __init__(self, w: LogicContext) -> None:
@@ -104,14 +104,14 @@ class _Given:
         return False
 
 
-def _context(layout: Layout, version: Version, random: Callable[[], int]) -> tuple[LogicContext, _Noted]:
+def alone(layout: Layout, version: Version, random: Callable[[], int]) -> tuple[LogicContext, Noted]:
     """A machine of which there is nothing but memory, and the list of the CPUs that are online."""
     state = State.switched_on(layout.config.cpus, 0, False)
     state.online = [cpu for cpu in range(layout.config.cpus) if layout.is_online(cpu)]
     state.areas = areas(layout)
     w = LogicContext(layout, version, state, _Given(random))
     w.refresh()
-    w.calls = noted = _Noted(w)
+    w.calls = noted = Noted(w)
     return w, noted
 
 
@@ -142,7 +142,7 @@ def run_procedure(
     """
     if name not in PROCEDURES:
         raise SimError(f"no procedure {name!r}")
-    w, noted = _context(layout, version, random)
+    w, noted = alone(layout, version, random)
     actor = Actor(ActorId(ActorKind.CPU, cpu), f"CPU {cpu}", cpu)
     actor.current = layout.physical(layout.memory.u64(layout.cpu_info(cpu) + w.o.current_vcpu))
     actor.in_irq = layout.memory.u32(layout.irq_stat(cpu) + LOCAL_IRQ_COUNT) if in_irq is None else int(in_irq)

@@ -1,0 +1,86 @@
+"""A trace of a real Xen held against the logic of the simulated one, and which of its steps the real Xen has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from inspector.base.errors import UsageError
+from inspector.model.answer import Answer, Block, Table, Text
+from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, loads
+from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario.bugs import version as version_of
+
+SHOWN = 10
+
+
+def coverage(text: str, source: str, version: str) -> Answer:
+    """What comes of a trace, as `trace --output` writes it.
+
+    Raises:
+        UsageError: it is none, or does not follow the lists, or there is no such version of the logic.
+    """
+    hits, _ = loads(text, source)
+    beginning = beginning_of(text, source)
+    if any(name not in fields for fields in beginning.fields.values() for name in LIST_FIELDS):
+        raise UsageError(f"{source} does not follow the blocking lists: make it on an HVM lab (`lab up --hvm`)")
+    seen = _seen(hits, source)
+    try:
+        verdict = _acceptor(beginning, version).see(seen)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+    return _answer(verdict, len(seen), version)
+
+
+def _seen(hits: Sequence[TraceEvent], source: str) -> list[Seen]:
+    seen = []
+    for hit in hits:
+        if hit.kind != WRITE:
+            raise UsageError(f"{source} is a trace of functions (--hooks); expected one of stores")
+        if hit.vcpu is None or hit.cpu is None or hit.function is None:
+            raise UsageError(f"{source} does not tell who stored: make it on an HVM lab (`lab up --hvm`)")
+        seen.append(Seen(hit.cpu, hit.function, _number(hit.vcpu, source), hit.changes))
+    return seen
+
+
+def _acceptor(beginning: Beginning, version: str) -> Acceptor:
+    state = {_number(name, "the trace"): fields for name, fields in beginning.fields.items()}
+    return Acceptor(beginning.cpus, state, beginning.vectors, beginning.x2apic, version_of(version))
+
+
+def _number(name: str, source: str) -> int:
+    domain, _, vcpu = name.removeprefix("d").partition("v")
+    if not (domain.isdecimal() and vcpu.isdecimal() and domain == "1" and len(vcpu) < 5):
+        raise UsageError(f"{source} tells of {name[:20]!r}; expected vCPUs of domain 1, as an HVM lab has them")
+    return int(vcpu)
+
+
+def _answer(verdict: Verdict, count: int, version: str) -> Answer:
+    all_steps = steps_of_interest()
+    shown = [step for step in all_steps if verdict.steps[step]]
+    rows = [(name, action, str(verdict.steps[name, action] or "-")) for name, action in all_steps]
+    blocks: list[Block] = [Table(("FUNCTION", "STEP", "SEEN"), rows, numeric=frozenset({"SEEN"}))]
+    for place, each, why in verdict.refused[:SHOWN]:
+        blocks.append(Text(f"refused: change {place + 1}, CPU {each.cpu} in {each.function}, d1v{each.vcpu}: {why}"))
+    blocks.append(
+        Text(
+            f"{verdict.accepted} of {count} changes are such as the logic of Xen {version} makes"
+            f"{f', {len(verdict.refused)} are not' if verdict.refused else ''}; "
+            f"{len(shown)} of its {len(all_steps)} steps were seen"
+        )
+    )
+    document: dict[str, Any] = {
+        "version": version,
+        "changes": count,
+        "accepted": verdict.accepted,
+        "gaps": verdict.gaps,
+        "refused": [
+            {"place": place, "cpu": each.cpu, "function": each.function, "vcpu": f"d1v{each.vcpu}", "why": why}
+            for place, each, why in verdict.refused
+        ],
+        "steps": [
+            {"function": name, "step": action, "seen": verdict.steps[name, action]} for name, action in all_steps
+        ],
+    }
+    return Answer(document, blocks)

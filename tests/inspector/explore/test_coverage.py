@@ -1,0 +1,56 @@
+"""What `vtdpi coverage` tells of a trace, and of what is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inspector.base.errors import UsageError
+from inspector.explore.coverage import coverage
+
+TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
+
+
+def test_each_step_with_how_often_it_was_seen() -> None:
+    document = coverage(TRACE.read_text(), TRACE.name, "current").document
+    assert (document["changes"], document["accepted"], document["refused"]) == (700, 700, [])
+    seen = {(each["function"], each["step"]): each["seen"] for each in document["steps"]}
+    assert seen["vmx_pi_switch_from", "suppresses notifications"] > 0
+    assert seen["pi_wakeup_interrupt", "takes it off the list"] == 0
+
+
+def test_what_another_logic_cannot_do_is_named() -> None:
+    document = coverage(TRACE.read_text(), TRACE.name, "current with no-recheck").document
+    assert document["version"] == "current with no-recheck"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is no trace"),
+        ('{"format": "vtdpi trace", "unit": "s"}\n', "does not tell in what state it began"),
+        (
+            '{"format": "vtdpi trace", "unit": "s", "beginning": {"cpus": 2, "fields": 3}}\n',
+            "does not tell in what state",
+        ),
+    ],
+)
+def test_what_is_no_such_trace_is_one_line(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        coverage(text, "t.jsonl", "current")
+
+
+def test_a_trace_that_names_other_vcpus_or_no_lists_is_one_line() -> None:
+    head, *lines = TRACE.read_text().splitlines()
+    other = [line.replace('"d1v', '"d2v') for line in lines[:3]]
+    with pytest.raises(UsageError, match="expected vCPUs of domain 1"):
+        coverage("\n".join([head, *other]), "t.jsonl", "current")
+    begun = json.loads(head)
+    for fields in begun["beginning"]["fields"].values():
+        del fields["blocking_list"]
+    with pytest.raises(UsageError, match="does not follow the blocking lists"):
+        coverage("\n".join([json.dumps(begun), *lines[:3]]), "t.jsonl", "current")
+    with pytest.raises(UsageError, match="no version"):
+        coverage(TRACE.read_text(), "t.jsonl", "9.9")

@@ -1,0 +1,121 @@
+"""A trace of a real Xen 4.20.4 is such as the logic makes; one that was tampered with, or another logic, is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
+
+TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
+HEAD, *LINES = [json.loads(line) for line in TRACE.read_text().splitlines()]
+
+PART = 200
+"""What suffices of it for one difference."""
+
+
+def value(raw: Any) -> Any:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+def real() -> list[Seen]:
+    return [
+        Seen(
+            line["cpu"],
+            line["function"],
+            int(line["vcpu"][3:]),
+            {name: (value(each["before"]), value(each["after"])) for name, each in line["changes"].items()},
+        )
+        for line in LINES
+    ]
+
+
+def held(seen: list[Seen], version: Version = CURRENT) -> Verdict:
+    beginning = HEAD["beginning"]
+    state = {
+        int(name[3:]): {field: value(raw) for field, raw in of.items()} for name, of in beginning["fields"].items()
+    }
+    return Acceptor(beginning["cpus"], state, tuple(beginning["vectors"]), beginning["x2apic"], version).see(seen)
+
+
+def test_all_of_it_is_such_as_the_logic_makes() -> None:
+    verdict = held(real())
+    assert verdict.accepted == len(LINES) == 700
+    assert not verdict.refused
+    assert verdict.gaps == 0
+    assert set(verdict.steps) <= set(steps_of_interest())
+    seen = {name for name, _ in verdict.steps}
+    assert seen == {
+        *("vmx_deliver_posted_intr", "vmx_sync_pir_to_irr", "vmx_pi_switch_from", "vmx_pi_switch_to"),
+        *("vmx_vcpu_block", "vmx_pi_unblock_vcpu"),
+    }
+
+
+def first(seen: list[Seen], function: str, field: str) -> int:
+    return next(at for at, each in enumerate(seen) if each.function == function and field in each.changes)
+
+
+def another_function(seen: list[Seen]) -> int:
+    at = first(seen, "vmx_pi_switch_to", "sn")
+    seen[at] = replace(seen[at], function="vmx_pi_switch_from")
+    return at
+
+
+def another_value(seen: list[Seen]) -> int:
+    at = first(seen, "vmx_vcpu_block", "nv")
+    before, _ = seen[at].changes["nv"]
+    seen[at] = replace(seen[at], changes={"nv": (before, 0x77)})
+    return at
+
+
+def the_wrong_order(seen: list[Seen]) -> int:
+    """The vCPU is on the list before its lock is noted."""
+    at = first(seen, "vmx_vcpu_block", "blocking_lock")
+    seen[at], seen[at + 1] = seen[at + 1], seen[at]
+    return at
+
+
+def a_step_left_out(seen: list[Seen]) -> int:
+    """A post that sets its vector and no ON, though nothing keeps it from it; the next one comes."""
+    at = next(at for at, each in enumerate(seen) if each.function == "vmx_deliver_posted_intr" and "on" in each.changes)
+    cpu = seen[at].cpu
+    del seen[at]
+    return next(
+        place
+        for place, each in enumerate(seen)
+        if place >= at and (each.cpu, each.function) == (cpu, "vmx_deliver_posted_intr")
+    )
+
+
+def a_function_that_stores_nothing(seen: list[Seen]) -> int:
+    seen[5] = replace(seen[5], function="schedule")
+    return 5
+
+
+@pytest.mark.parametrize(
+    "tamper", [another_function, another_value, the_wrong_order, a_step_left_out, a_function_that_stores_nothing]
+)
+def test_what_xen_does_not_do_is_refused_where_it_is(tamper: Callable[[list[Seen]], int]) -> None:
+    seen = real()[:PART]
+    at = tamper(seen)
+    verdict = held(seen)
+    assert at in [place for place, _, _ in verdict.refused]
+    assert verdict.accepted + len(verdict.refused) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("version", "function"),
+    [
+        (replace(CURRENT, lists_before_nv=False), "vmx_vcpu_block"),
+        (replace(CURRENT, resume_unlists=False), "vmx_pi_unblock_vcpu"),
+    ],
+)
+def test_another_logic_is_told_from_the_real_one(version: Version, function: str) -> None:
+    verdict = held(real()[:PART], version)
+    assert function in {each.function for _, each, _ in verdict.refused}
