@@ -23,4 +23,4 @@ def open_target(options: Options) -> Target:
         return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
     from inspector.targets.open_file import open_file
 
-    return open_file(options.file, options.boot)
+    return open_file(options.file, options.boot, options.hole)

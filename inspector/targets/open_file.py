@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from inspector.base import progress
 from inspector.base.errors import TargetError, UsageError, VtdpiError
+from inspector.targets.dump.domain_core import DomainCore, is_domain_core
 from inspector.targets.dump.elf_core import MAGIC as ELF_MAGIC
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.dump.file import File
@@ -18,7 +19,9 @@ from inspector.targets.dump.file_target import FileTarget
 from inspector.targets.dump.flattened import head_of, is_flattened
 from inspector.targets.dump.kdump import Kdump
 from inspector.targets.dump.kdump_part import MAGIC as KDUMP_MAGIC
-from inspector.targets.dump.raw_image import RawImage
+from inspector.targets.dump.lime import MAGIC as LIME_MAGIC
+from inspector.targets.dump.lime import Lime
+from inspector.targets.dump.raw_image import RawImage, read_size
 from inspector.targets.recorded.console import source
 from inspector.targets.recorded.console.log import ConsoleLog, NoLog, console_log
 from inspector.targets.recorded.recorded import RecordedTarget
@@ -28,6 +31,7 @@ from inspector.targets.target import Target
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
     (lambda head: head.startswith(ELF_MAGIC), ElfCore),
     (lambda head: head.startswith(KDUMP_MAGIC), Kdump),
+    (lambda head: head.startswith(LIME_MAGIC), Lime),
 )
 _PACKED = {
     b"\x1f\x8b": "is compressed with gzip: unpack it first (gunzip)",
@@ -48,15 +52,17 @@ STDIN = "-"
 STDIN_NAME = "standard input"
 
 
-def open_file(path: str | os.PathLike[str], boot: int | None = None) -> Target:
+def open_file(path: str | os.PathLike[str], boot: int | None = None, hole: str | None = None) -> Target:
     """The target for a dump: an ELF core, a kdump, a saved snapshot, a log of Xen's console, or else a raw image of
-    memory from address 0. A log may be compressed or in a tar archive, and `boot` is which one of several in it. `-` is
-    standard input.
+    memory from address 0. A log may be compressed or in a tar archive, and `boot` is which one of several in it; `hole`
+    is how much of a raw image lies below 4 GiB (`2G`). `-` is standard input.
 
     Raises:
         TargetError: it is none of these, or too damaged; the message says what it is.
-        UsageError: a log has no such boot, or it is no log.
+        UsageError: a log has no such boot, or it is no log; it is no raw image, or `hole` no size.
     """
+    if hole is not None:
+        return _with_hole(path, hole)
     if os.fspath(path) == STDIN:
         return _standard_input(boot)
     target = _open(path, boot)
@@ -64,6 +70,14 @@ def open_file(path: str | os.PathLike[str], boot: int | None = None) -> Target:
         target.close()
         raise UsageError(f"--boot is for a console log, and {os.fspath(path)} is none")
     return target
+
+
+def _with_hole(path: str | os.PathLike[str], hole: str) -> Target:
+    below_4g = read_size(hole)
+    with _open(path, None) as target:
+        if not isinstance(target, RawImage):
+            raise UsageError(f"--hole is for a raw image, and {target.description} is none")
+    return RawImage(path, below_4g=below_4g)
 
 
 def _standard_input(boot: int | None) -> Target:
@@ -86,8 +100,11 @@ def _open(path: str | os.PathLike[str], boot: int | None) -> Target:
     try:
         flattened, head = is_flattened(file), head_of(file, _HEAD)
         sample = file.read(0, source.HEAD)
+        of_domain = is_domain_core(file)
     finally:
         file.close()
+    if of_domain:
+        return DomainCore(file.path)
     for recognises, target in _KINDS:
         if recognises(head):
             return target(file.path)

@@ -51,6 +51,10 @@ class DumpOptions(Symbols):
 
     file: FileName = argument("a core, kdump, raw image, snapshot, or a log, also compressed or in a tar; - is stdin")
     boot: int | None = option("of a log that holds several boots, from 1 (default: last)")
+    hole: str | None = option(
+        "of a raw image without the PCI hole: how much of it lies below 4 GiB, such as 2G (0: no hole)",
+        metavar="SIZE",
+    )
 
 
 Options = SimOptions | LiveOptions | DumpOptions

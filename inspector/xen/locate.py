@@ -54,8 +54,12 @@ def locate(target: Target) -> Located | None:
 
 
 def image_starts(target: Target) -> list[int]:
-    """The 2 MiB boundaries of RAM, on one of which the image's virtual addresses start."""
-    return Ranges.of(target.memory() or (PROBED_WITHOUT_A_MAP,)).multiples(ALIGNMENT)
+    """The 2 MiB boundaries of RAM, on one of which the image's virtual addresses start.
+
+    The image itself lies 2 MiB above; what is below it may be left out of a dump, or a hole in a file.
+    """
+    boundaries = Ranges.of(target.memory() or (PROBED_WITHOUT_A_MAP,)).multiples(ALIGNMENT)
+    return sorted({*boundaries, *(boundary - ALIGNMENT for boundary in boundaries if boundary)})
 
 
 def roots_by_scan(target: Target, within: Sequence[Range] | None = None) -> Iterator[int]:
