@@ -68,7 +68,7 @@ class Inspection:
         return self.deferred.complete()
 
     def machine(self) -> Snapshot:
-        """The snapshot, for who asks about CPUs and vCPUs. Raises VtdpiError, with the reason, if none is known."""
+        """The snapshot, where CPUs or vCPUs are known. Raises VtdpiError, with the reason, where none are."""
         snapshot = self.snapshot
         if snapshot.vcpus or snapshot.cpus:
             return snapshot
@@ -153,16 +153,27 @@ class Inspection:
             return [profiles.of_symbols(Path(self._symbols))]
         return profiles.all_named(self._profile) if self._profile else None
 
-    @cached_property
+    @property
     def raw_dmar(self) -> Dmar:
         """The ACPI DMAR table as it lies in memory. Raises VtdpiError."""
+        if isinstance(self._dmar, VtdpiError):
+            raise self._dmar
+        return self._dmar
+
+    @cached_property
+    def _dmar(self) -> Dmar | VtdpiError:
+        """The table, or why there is none: what may be a long search is done once."""
         from inspector.vtd.acpi import find
 
-        if self.xen is None:
-            return find(self.target)
-        # A dump of Xen's own that lacks the tables needs no search of all of it: Xen names the units.
-        roots, areas = firmware.acpi_roots(self.xen), firmware.acpi_areas(self.xen)
-        return find(self.target, roots, areas, search=not self.xen_units)
+        try:
+            if self.xen is None:
+                return find(self.target)
+            roots, areas = firmware.acpi_roots(self.xen), firmware.acpi_areas(self.xen)
+            # No search of all memory where Xen has told what units there are, if any.
+            told = bool(self.xen_units) or not any(absence.member == "units" for absence in self.absent)
+            return find(self.target, roots, areas, search=not told)
+        except VtdpiError as error:
+            return error
 
     @cached_property
     def xen_units(self) -> list[iommu.Iommu]:

@@ -138,7 +138,7 @@ def read(history: History, audit_steps: bool = False) -> Reading:
     buffered = 0
     for machine, event in history.replay():
         inspection = _inspection(machine, inspection)
-        snapshot = inspection.snapshot if audit_steps else take_vcpus(inspection)
+        snapshot = take_vcpus(inspection)
         states, stands = _states(snapshot), _situations(snapshot)
         kept = sum(map(len, machine.state.buffers))
         effect = _effect(event, snapshot) if event.subject not in (changes := _changes(known, states)) else None

@@ -14,6 +14,7 @@ from structs.xen import variants
 # IREMAP_ENTRY_NR: Xen programs IRTA.S = 15 for every unit.
 ENTRIES = 1 << 16
 UNITS_LIMIT = 128
+LIST = "Xen's list of VT-d units"
 PLATFORM_LIMIT = 256
 
 SLOT_SIZE = 16
@@ -52,7 +53,7 @@ def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
         nodes.extend(xen.list_nodes(head, UNITS_LIMIT))
     except BrokenList as error:
         nodes = error.nodes
-        absent.append(unreadable("units", f"Xen's list of VT-d units, acpi_drhd_units: {error}", address=head))
+        absent.append(unreadable(LIST, f"{LIST}, acpi_drhd_units: {error}", "units", head))
     units = [node - link for node in nodes]
     drhds = xen.structs("acpi_drhd_unit", units, "address", "segment", "iommu")
     found = [(at, drhd) for at, drhd in zip(units, drhds, strict=True) if drhd and drhd["iommu"]]
@@ -60,9 +61,10 @@ def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
     rows = xen.structs("vtd_iommu", [drhd["iommu"] for _, drhd in found], *members)
     absent += [
         unreadable(
-            "units",
+            LIST,
             f"struct vtd_iommu of the unit at {drhd['address']:#x} cannot be read at {drhd['iommu']:#x}",
-            address=drhd["iommu"],
+            "units",
+            drhd["iommu"],
         )
         for (_, drhd), row in zip(found, rows, strict=True)
         if row is None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inspector.xen.knowledge import Knowledge
 
 LIST_LIMIT = 65536
+FEW = 16
+"""Structures, up to which it is quicker to take members out one by one than as columns."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class Xen:
         selection = self.profile.selection(struct, *paths)
         size = selection.record.size
         parts = self.memory.read_parts([(address + selection.offset & (1 << 64) - 1, size) for address in addresses])
+        if len(parts) <= FEW:
+            fields = {path: selection.record[path] for path in paths}
+            numbers = [None if part is None else int.from_bytes(part, "little") for part in parts]
+            return [None if n is None else {path: f.extract(n) for path, f in fields.items()} for n in numbers]
         rows = iter(_rows(columns(selection.record, b"".join(part for part in parts if part is not None), paths)))
         return [None if part is None else next(rows) for part in parts]
 
