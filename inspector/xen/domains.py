@@ -10,6 +10,7 @@ from dataclasses import replace
 from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import Domain, Vcpu
+from inspector.xen.events import with_events
 from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
 from inspector.xen.vmx import with_vmx
@@ -119,7 +120,7 @@ def _read_vcpus(
         absent += wrong_ones[:EXAMPLES]
         if len(wrong_ones) > EXAMPLES:
             absent.append(unreadable(f"d{number}", f"and {len(wrong_ones) - EXAMPLES} more like these", "vcpus"))
-    return with_vmx(xen, vcpus, absent)
+    return with_events(xen, with_vmx(xen, vcpus, absent))
 
 
 def _wrong(row: dict[str, int] | None, domain: Domain, number: int) -> str | None:

@@ -121,8 +121,15 @@ LOG = """(XEN) Xen version 4.20.3 (Debian 4.20.3-1) (a@b) (gcc 14) debug=n Mon S
 """
 
 
+@cache
+def field_logs() -> list[str]:
+    """Logs of all debug keys, faults and boots."""
+    folder = Path(__file__).parents[1] / "data" / "field" / "logs"
+    return [path.read_text("latin-1") for path in sorted(folder.iterdir())]
+
+
 def console_log(luck: random.Random) -> None:
-    kept = LOG.splitlines(keepends=True)
+    kept = luck.choice([LOG, *field_logs()]).splitlines(keepends=True)
     for _ in range(luck.randint(0, 4)):
         words = luck.choice(kept).split(" ")
         words[luck.randrange(len(words))] = luck.choice(["-1", "ffffffffffffffff", "9" * 5000, "\x1b[2J", "0x8000000"])

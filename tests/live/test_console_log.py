@@ -83,7 +83,7 @@ def test_the_same_irqs_tables_and_vcpus(lab_dom0: Lab, tmp_path: Path) -> None:
     flags = [(s.posted_intr_vector or 0, s.pi_wakeup_vector or 0, s.intremap) for s in (told, found)]
     assert flags[0] == flags[1]
     assert told.x2apic in (None, found.x2apic)  # where all destinations are 0, no key tells
-    vcpus = [[(v.name, v.hvm, v.pause_count) for v in s.vcpus] for s in (told, found)]
+    vcpus = [[(v.name, v.hvm, v.pause_count, v.event_masked) for v in s.vcpus] for s in (told, found)]
     assert vcpus[0] == vcpus[1]
     assert {d.domain: sorted(d.devices) for d in told.domains} == {d.domain: sorted(d.devices) for d in found.domains}
 

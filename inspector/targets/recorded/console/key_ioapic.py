@@ -20,12 +20,11 @@ VERSION = re.compile(r"\.\.\.\.\.\.\.\s+: IO APIC version: ([0-9A-F]{4})")
 REGISTER = r"\.\.\.\.+\s+(?:register #|: |IRQ redirection table)"
 COLUMNS = r"\s*NR (?:Log|Dst| ?DestID)"
 START = r"\s*[0-9a-f]{2}\s+[0-9a-fA-F]{2,8}\s+(?:[0-9a-fA-F]{2}\s+)?\d\s+\d\s+\d\s"
-OLD_ROW = re.compile(
-    r"\s*([0-9a-f]{2}) ([0-9A-F]{3}) ([0-9A-F]{2})\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+([0-9A-F]{2})"
-)
-NEW_ROW = re.compile(
-    r"\s*([0-9a-f]{2})\s+()([0-9a-f]{2}|[0-9a-f]{8})\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+(\d)\s+([0-9A-F]{2})"
-)
+BITS = r"([01])\s+" * 6 + r"([0-7])\s+"
+"""Mask, trigger mode, IRR, polarity, delivery status, destination mode; delivery mode."""
+
+OLD_ROW = re.compile(rf"\s*([0-9a-f]{{2}}) ([0-9A-F]{{3}}) ([0-9A-F]{{2}})\s+{BITS}([0-9A-F]{{2}})")
+NEW_ROW = re.compile(rf"\s*([0-9a-f]{{2}})\s+()([0-9a-f]{{2}}|[0-9a-f]{{8}})\s+{BITS}([0-9A-F]{{2}})")
 MAPPING = re.compile(r"IRQ(\d{1,10}) ((?:-> \d{1,10}:\d{1,10})+)")
 MAPPING_START = r"IRQ\d{1,10} -> "
 DONE = r"\.{20,}\s*done\."

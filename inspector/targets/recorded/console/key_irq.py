@@ -38,8 +38,8 @@ DIRECT_START = r"\s*0x[0-9a-f]{2} -> "
 PIN_IRQ = re.compile(r"\s*IRQ\s*(\d{1,10}) Vec\s*(-?\d{1,10}):")
 PIN_START = r"\s*Apic 0x[0-9a-f]+, Pin"
 PIN = re.compile(
-    r"\s*Apic 0x([0-9a-f]{2,3}), Pin\s+(\d{1,10}): vec=([0-9a-f]{2}) delivery=(\S+)\s+dest=([LP]) status=(\d)"
-    r" polarity=(\d) irr=(\d) trig=([LE]) mask=(\d) dest_id:([0-9a-f]{1,16})"
+    r"\s*Apic 0x([0-9a-f]{2,3}), Pin\s+(\d{1,10}): vec=([0-9a-f]{2}) delivery=(\S+)\s+dest=([LP]) status=([01])"
+    r" polarity=([01]) irr=([01]) trig=([LE]) mask=([01]) dest_id:([0-9a-f]{1,16})"
 )
 DELIVERY = {"Fixed": 0, "LoPri": 1, "SMI": 2, "NMI": 4, "INIT": 5, "ExINT": 7}
 HEX_DIGITS = (2, 8)

@@ -25,7 +25,7 @@ NEW_ROW = re.compile(r"\s*([RP]):\s+([0-9a-f]{4,5}):((?:\s+[0-9a-f]{1,16})+)")
 OLD_ROW = re.compile(r"\s*()([0-9a-f]{4,5}):((?:\s+[0-9a-f]{1,16}){12})")
 REDIRECTION = re.compile(r"Redirection table of IOAPIC (\S+):")
 PIN_HEAD = re.compile(r"\s*#entry IDX FMT MASK TRIG IRR POL STAT DELI\s+VECTOR")
-PIN = re.compile(r"\s*([0-9a-f]{2}):\s+([0-9a-f]{4})\s+(1)((?:\s+[0-9a-f]){6})\s+([0-9a-f]{2})")
+PIN = re.compile(r"\s*([0-9a-f]{2}):\s+([0-9a-f]{4})\s+(1)((?:\s+[01]){5}\s+[0-7])\s+([0-9a-f]{2})")
 PIN_START = re.compile(r"\s*[0-9a-f]{2}:  [0-9a-f]{4} ")
 
 ORDERS = {
