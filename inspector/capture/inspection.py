@@ -131,10 +131,14 @@ class Inspection:
 
     def _unknown_xen(self, error: XenNotFound, named: bool) -> Xen | None:
         """The Xen of which no profile is known, by what its image tells."""
+        from inspector.profiles.places import installed
+        from inspector.xen.find import find
         from inspector.xen.unknown import recognise
 
         if error.located is not None:
             try:
+                if profile := installed(error.located.image.build_id or ""):
+                    return find(self.target, [profile])
                 xen = recognise(error.located)
             except UNREADABLE as why:
                 self.notes.append(str(why))

@@ -14,7 +14,7 @@ from inspector.capture.inspection import Inspection
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.lab.xen import DEBIAN
-from inspector.profiles import layouts
+from inspector.profiles import layouts, places
 from inspector.profiles import store as profiles
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.live.qmp import Qmp
@@ -51,6 +51,7 @@ def nothing_known(told, xen_version, monkeypatch):
     }
     monkeypatch.setattr(profiles, "known", lambda: iter(()))
     monkeypatch.setattr(layouts, "bundled", lambda: hidden)
+    monkeypatch.setattr(places, "installed", lambda build_id: None)
 
 
 def version_of(number: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.profiles import layouts
+from inspector.profiles import layouts, places
 from inspector.profiles import store as profiles
 from inspector.targets.open_file import open_file
 from inspector.xen.locate import locate
@@ -17,6 +17,7 @@ BUILD_4_20 = "ea92b67a6c7ec0dc9541bc73daef97756b70e672"
 def no_profile(monkeypatch):
     """No profile is known."""
     monkeypatch.setattr(profiles, "known", lambda: iter(()))
+    monkeypatch.setattr(places, "installed", lambda build_id: None)
 
 
 def test_every_symbol_is_had_from_the_image_itself(golden):
@@ -50,6 +51,7 @@ def test_commands_answer_as_with_the_profile(golden, run, name, monkeypatch):
 def hide(monkeypatch) -> None:
     """No profile is known, and no layout of the captures' build."""
     monkeypatch.setattr(profiles, "known", lambda: iter(()))
+    monkeypatch.setattr(places, "installed", lambda build_id: None)
     hidden = {
         struct: [one for one in known if {build.build_id for build in one.builds} != {BUILD_4_20}]
         for struct, known in layouts.bundled().items()
@@ -72,6 +74,7 @@ def test_info_says_in_twelve_lines_what_it_is_and_how_well_it_is_known(golden, r
 
 def test_what_is_not_known_is_named_and_the_rest_answers(golden, run, monkeypatch):
     monkeypatch.setattr(profiles, "known", lambda: iter(()))
+    monkeypatch.setattr(places, "installed", lambda build_id: None)
     monkeypatch.setattr(layouts, "bundled", dict)
     answer = run("dump", golden("lost-wakeup"), "audit", "--json")
     assert "struct domain" in answer.err
