@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from inspector.base import progress
 from inspector.base.errors import TargetError, UsageError, VtdpiError
@@ -23,10 +24,12 @@ from inspector.targets.dump.lime import MAGIC as LIME_MAGIC
 from inspector.targets.dump.lime import Lime
 from inspector.targets.dump.raw_image import RawImage, read_size
 from inspector.targets.recorded.console import source
-from inspector.targets.recorded.console.log import ConsoleLog, NoLog, console_log
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.recorded.saved import saved
 from inspector.targets.target import Target
+
+if TYPE_CHECKING:
+    from inspector.targets.recorded.console.log import ConsoleLog
 
 _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
     (lambda head: head.startswith(ELF_MAGIC), ElfCore),
@@ -66,7 +69,7 @@ def open_file(path: str | os.PathLike[str], boot: int | None = None, hole: str |
     if os.fspath(path) == STDIN:
         return _standard_input(boot)
     target = _open(path, boot)
-    if boot is not None and not isinstance(target, ConsoleLog):
+    if boot is not None and not _is_log(target):
         target.close()
         raise UsageError(f"--boot is for a console log, and {os.fspath(path)} is none")
     return target
@@ -126,7 +129,15 @@ def _open(path: str | os.PathLike[str], boot: int | None) -> Target:
     return RawImage(file.path)
 
 
+def _is_log(target: Target) -> bool:
+    from inspector.targets.recorded.console.log import ConsoleLog
+
+    return isinstance(target, ConsoleLog)
+
+
 def _packed(path: str, advice: str, boot: int | None) -> ConsoleLog:
+    from inspector.targets.recorded.console.log import console_log
+
     try:
         return console_log(path, boot, tell=progress.reading(path))
     except TargetError as error:
@@ -134,6 +145,8 @@ def _packed(path: str, advice: str, boot: int | None) -> ConsoleLog:
 
 
 def _text(path: str, boot: int | None) -> ConsoleLog:
+    from inspector.targets.recorded.console.log import NoLog, console_log
+
     try:
         return console_log(path, boot, tell=progress.reading(path))
     except NoLog as error:
