@@ -111,7 +111,10 @@ class Stub:
         else:
             first = packet[:1] if len(packet) < 2 or packet[0] in "CS" else ""
         if first in ("s", "S"):
-            thread = self._thread(packet.partition(":")[2].partition(";")[0])
+            try:
+                thread = self._thread(packet.partition(":")[2].partition(";")[0])
+            except ValueError:
+                return None
             self._cpu = self._cpu if thread is None else thread
             return True
         return False if first in ("c", "C") else None

@@ -333,6 +333,56 @@ MI = (
 )
 
 
+REQUESTS = (
+    *("?", "g", "m1000,40", "Mffff82d040000000,1:00", "X1000,1:a", "qSupported:xmlRegisters=i386", "qfThreadInfo"),
+    *("qXfer:features:read:target.xml:0,fff", "Hg1", "T1", "Z2,1000,8", "z2,1000,8", "Z0,ffff82d040200000,1", "p10"),
+    *("qRcmd,696e666f", "qqemu.PhyMemMode", "Qqemu.PhyMemMode:1", "vCont?", "D", "D;1", "k", "!", "qAttached", "qC"),
+    *("G00", "P10=00", "s", "C05", "vCont;c", "vCont;s:1;c", "qXfer:features:read::0,0", "vMustReplyEmpty", "R00"),
+)
+
+
+@cache
+def served() -> Any:
+    from sim_backend.debug.gdb_stub import Stub
+
+    return Stub(Machine(scenario.load("idle"), seed=1))
+
+
+def served_packet(luck: random.Random) -> None:
+    """What `sim --serve` is asked: it answers, whatever it is."""
+    packet = luck.choice(REQUESTS)
+    if luck.random() < 0.8:
+        packet = damaged(packet.encode(), luck, 3).decode("latin-1")
+    sent: list[str] = []
+    if served().resume(packet) is None:
+        answer = served().answer(packet, sent.append)
+        assert all(ord(c) < 256 for c in answer), "no byte"
+
+
+@cache
+def server() -> Any:
+    from sim_backend.debug.gdb_server import GdbServer
+
+    made = GdbServer(Machine(scenario.load("idle"), seed=1))
+    thread = threading.Thread(target=made.serve, daemon=True)
+    thread.start()
+    return made, thread
+
+
+def served_bytes(luck: random.Random) -> None:
+    """Whatever comes to its socket, it goes on to serve the next one."""
+    made, thread = server()
+    packets = [damaged(p.encode(), luck, 2) if luck.random() < 0.5 else p.encode() for p in luck.choices(REQUESTS, k=3)]
+    raw = b"".join(b"+$%s#%02x" % (packet, sum(packet) & 255) for packet in packets)
+    host, _, port = made.address.rpartition(":")
+    with socket.create_connection((host, int(port)), 2) as client, suppress(ConnectionError):
+        client.sendall(damaged(raw, luck, 4) if luck.random() < 0.3 else raw)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(4096):
+            pass
+    assert thread.is_alive(), "the server has ended"
+
+
 def mi(luck: random.Random) -> None:
     parsed(damaged(luck.choice(MI), luck, 4))
 
@@ -388,6 +438,8 @@ AREAS: dict[str, Case] = {
     "remote-protocol": remote_protocol,
     "qmp": qmp,
     "mi": mi,
+    "served-packet": served_packet,
+    "served-bytes": served_bytes,
     "monitor-text": monitor_text,
     "dump": dump,
     "configuration": configuration,

@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -71,12 +72,43 @@ def labs(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[object
     """Call it with a recipe for a lab that runs."""
     if not shutil.which("gdb"):
         unavailable("gdb is missing: install the package gdb")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, _ended_with_us(tmp_path_factory.getbasetemp()):
         # Labs of a test run are not among the user's.
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield Labs(unavailable)
         for one in Lab.all():
             one.down()
+
+
+WATCHER = """
+import os, signal, sys
+sys.stdin.buffer.read()
+mark = os.fsencode(sys.argv[1]) + b"/"
+for name in os.listdir("/proc"):
+    if name.isdecimal() and int(name) != os.getpid():
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if mark in file.read():
+                    os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            pass
+"""
+
+
+@contextmanager
+def _ended_with_us(directory: Path) -> Iterator[None]:
+    """What was started with a path below a directory, a lab's QEMU above all, ends with this process, however it does.
+
+    A process of its own waits for the end of its input, which only this one has.
+    """
+    words = [sys.executable, "-c", WATCHER, str(directory)]
+    watcher = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
+    assert watcher.stdin
+    try:
+        yield
+    finally:
+        watcher.stdin.close()
+        watcher.wait(30)
 
 
 @pytest.fixture(scope="module")
