@@ -97,6 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     post.add_argument("vector", type=_vector, metavar="VECTOR", help="of the guest, such as 0x31")
     post.add_argument("name", nargs="?", default="", help="which HVM lab (default: the only one)")
 
+    capture = words.add_parser("capture", help="save an HVM lab's Xen as it is now, without its guests' memory")
+    capture.add_argument("name", help="which HVM lab")
+    capture.add_argument("file", type=Path, metavar="FILE", help="an ELF core; compressed, if its name ends in .zst")
+
     down = words.add_parser("down", help="end a lab and remove all it left")
     down.add_argument("name", nargs="?", default="", help="which lab (default: the only one)")
     down.add_argument("--all", action="store_true", help="every lab")
@@ -116,7 +120,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         VtdpiError: it cannot be done.
     """
-    commands = {"up": _up, "list": _list, "keys": _keys, "crash": _crash, "post": _post, "down": _down}
+    commands = {
+        "up": _up,
+        "list": _list,
+        "keys": _keys,
+        "crash": _crash,
+        "post": _post,
+        "capture": _capture,
+        "down": _down,
+    }
     return commands[args.lab_command](args)
 
 
@@ -253,6 +265,16 @@ def _post(args: argparse.Namespace) -> int:
     print(
         f"written: vector {args.vector:#x} in PIR of {args.vcpu}{', ON' if done.notified else ''}; {sent} ({done.why})"
     )
+    return 0
+
+
+def _capture(args: argparse.Namespace) -> int:
+    from inspector.lab import labs
+    from inspector.lab.hvm.capture import capture
+
+    pages = capture(labs.find_hvm(args.name), args.file)
+    print(f"{args.file} holds {pages} pages of {args.name}")
+    print(f"vtdpi dump {args.file}")
     return 0
 
 

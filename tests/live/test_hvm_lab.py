@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from inspector.base.errors import VtdpiError
+from inspector.capture.inspection import Inspection
 from inspector.explore.coverage import coverage
 from inspector.lab import LabError, labs
+from inspector.lab.hvm.capture import capture
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
 from inspector.model.snapshot import Snapshot
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
+from inspector.targets.open_file import open_file
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("hvm")]
 
@@ -165,6 +169,26 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
         for field, change in hit["changes"].items():
             assert known.get((hit["vcpu"], field), change["before"]) == change["before"]
             known[hit["vcpu"], field] = change["after"]
+
+
+def test_a_capture_is_the_machine_as_it_stood(asked: Session, storm: HvmLab, tmp_path: Path) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    bochs.stop()
+    live = asked.inspection.again().snapshot
+    path = tmp_path / "storm.core.zst"
+    pages = capture(storm, path)
+    assert 0 < path.stat().st_size < 1 << 20
+    assert not bochs.running
+    with path.open("rb") as packed, (tmp_path / "storm.core").open("wb") as core:
+        zstandard.ZstdDecompressor().copy_stream(packed, core)
+    with open_file(tmp_path / "storm.core") as dump:
+        assert sum(each.size for each in dump.memory() or ()) == pages * 4096 < bochs.ram.size
+        saved = Inspection(dump).snapshot
+        assert saved.vcpus == live.vcpus
+        assert saved.lists == live.lists
+        assert [(cpu.rip, cpu.mode) for cpu in saved.cpus] == [(cpu.rip, cpu.mode) for cpu in live.cpus]
+    bochs.cont()
 
 
 def test_watch_and_audit_let_it_run_on(asked: Session, storm: HvmLab) -> None:
