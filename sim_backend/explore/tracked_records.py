@@ -80,6 +80,7 @@ class Tracked:
     _shown: Shown
     _kind: type
     _fields: tuple[Part, ...]
+    _kinds: tuple[tuple[Kind[Any], ...], ...]
     _parts: list[list[Any]]
     _tokens: list[object]
     keys: tuple[Key, ...]
@@ -100,9 +101,7 @@ class Tracked:
         shown.view.touch(key)
         if self._tokens[part] is not shown.token:
             value = shown.view[key]
-            kinds = self._fields[part]
-            values = (value,) if len(kinds) == 1 else value
-            self._parts[part] = [each.kind.thaw(frozen) for each, frozen in zip(kinds, values, strict=True)]
+            self._parts[part] = self._thawed(part, value)
             self._tokens[part] = shown.token
             shown.opened[key] = self, part
         return self._parts[part]
@@ -116,10 +115,11 @@ class Tracked:
 
     def frozen(self, part: int) -> Hashable:
         """A part as its key's value."""
-        values = tuple(
-            each.kind.freeze(value) for each, value in zip(self._fields[part], self._parts[part], strict=True)
-        )
-        return values[0] if len(values) == 1 else self.settled(part, values)
+        kinds, values = self._kinds[part], self._parts[part]
+        if len(kinds) == 1:
+            return kinds[0].freeze(values[0])
+        frozen = [kind.freeze(value) for kind, value in zip(kinds, values, strict=True)]
+        return self.settled(part, tuple(frozen))
 
     def settled(self, part: int, values: tuple[Any, ...]) -> Hashable:
         """A part of several fields, without what nobody reads any more."""
@@ -133,9 +133,13 @@ class Tracked:
     def restore(self, kept: list[tuple[int, Hashable]]) -> None:
         """Go back to what was kept."""
         for part, value in kept:
-            kinds = self._fields[part]
-            values: Any = (value,) if len(kinds) == 1 else value
-            self._parts[part] = [each.kind.thaw(frozen) for each, frozen in zip(kinds, values, strict=True)]
+            self._parts[part] = self._thawed(part, value)
+
+    def _thawed(self, part: int, value: Any) -> list[Any]:
+        kinds = self._kinds[part]
+        if len(kinds) == 1:
+            return [kinds[0].thaw(value)]
+        return [each if kind.immutable else kind.thaw(each) for kind, each in zip(kinds, value, strict=True)]
 
 
 class Items:
@@ -208,6 +212,7 @@ def tracked_type(kind: type, by: type[Tracked], written_by_others: bool) -> type
             "__slots__": ("_parts", "_shown", "_tokens", "keys", *(f"_{name}" for name in items)),
             "_fields": parts,
             "_kind": kind,
+            "_kinds": tuple(tuple(each.kind for each in part) for part in parts),
         }
         for number, part in enumerate(parts):
             for at, each in enumerate(part):
@@ -220,6 +225,9 @@ def tracked_type(kind: type, by: type[Tracked], written_by_others: bool) -> type
 
 def _property(part: int, at: int, alone: bool, written_by_others: bool) -> property:
     def get(self: Tracked) -> Any:
+        shown = self._shown
+        if self._tokens[part] is shown.token and shown.view.own is None:
+            return self._parts[part][at]
         return self.opened(part)[at]
 
     def put(self: Tracked, value: Any) -> None:

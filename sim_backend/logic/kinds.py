@@ -478,6 +478,7 @@ def held_fields(kind: type) -> tuple[Held, ...]:
 
 
 _HELD: dict[type, tuple[Held, ...]] = {}
+_DIGESTED: dict[type, tuple[str, ...]] = {}
 _ALL: dict[type, tuple[tuple[str, Kind[object] | None], ...]] = {}
 
 
@@ -511,7 +512,14 @@ def copied(state: T) -> T:
 
 def digested(state: object) -> list[object]:
     """What tells a state from another, in an order that is always the same."""
-    return [getattr(state, each.name) for each in held_fields(type(state)) if each.digested]
+    return [getattr(state, name) for name in _digested_names(type(state))]
+
+
+def _digested_names(kind: type) -> tuple[str, ...]:
+    known = _DIGESTED.get(kind)
+    if known is None:
+        known = _DIGESTED[kind] = tuple(each.name for each in held_fields(kind) if each.digested)
+    return known
 
 
 def saved(state: object) -> dict[str, Plain]:

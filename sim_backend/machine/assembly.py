@@ -60,8 +60,7 @@ def duplicated(w: LogicContext) -> LogicContext:
     """The same parts in the same state, which go their own way; nobody is outside yet."""
     other = LogicContext.__new__(LogicContext)
     for name in LogicContext.__slots__:
-        if hasattr(w, name):
-            setattr(other, name, getattr(w, name))
+        setattr(other, name, getattr(w, name))
     other.layout = layout = w.layout.copy()
     other.memory = layout.memory
     other.virtual, other.physical = layout.virtual, layout.physical

@@ -133,10 +133,7 @@ class Machine(Environment):
         first: list[Actor] = [*w.cpus, *w.drains, *w.devices.values(), w.outside]
         self.actors = [*first, w.toolstack, *w.units]
         self._foreground = first
-        self._others = tuple(
-            tuple((*ring[place + 1 :], *ring[: place + 1]) for place in range(len(ring)))
-            for ring in (self.actors, first)
-        )
+        self._others = _others(self.actors), _others(first)
 
     @property
     def version(self) -> Version:
@@ -376,7 +373,8 @@ class Machine(Environment):
 
     def copy(self) -> Machine:
         """A machine of the same state that goes its own way. The memory's observer stays here."""
-        other = Machine.of(self.scenario, duplicated(self.context))
+        other = Machine.__new__(Machine)
+        other.scenario, other.context = self.scenario, duplicated(self.context)
         outside = copied(self.context.outside)
         assert isinstance(outside, Outside)
         outside.environment = other
@@ -415,3 +413,8 @@ def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:
 
 def _place(actor: Actor) -> tuple[int, int] | None:
     return (actor.stack[-1][PROCEDURE], actor.stack[-1][PC]) if actor.stack else None
+
+
+def _others(ring: list[Actor]) -> list[list[Actor]]:
+    """By place in a ring, all of it, beginning behind that place."""
+    return [ring[place:] + ring[:place] for place in range(1, len(ring) + 1)]
