@@ -33,7 +33,7 @@ def of_msi(irq: Irq | None = None, **entry: int) -> Snapshot:
 class TestHeldBack:
     """D33."""
 
-    def test_an_irq_in_flight_and_masked(self) -> None:
+    def test_d33_an_irq_in_flight_and_masked(self) -> None:
         guest = Guest(1, 87, pirq_masked=True)
         (one,) = found(of_msi(Irq(25, 0x62, "PCI-MSI", 0x10, in_flight=1, guests=(guest,))), "D33")
         assert (one.severity, one.subject) == ("warning", "irq 25")
@@ -47,7 +47,7 @@ class TestHeldBack:
 class TestLostDestination:
     """D34."""
 
-    def test_a_vector_that_nobody_takes(self) -> None:
+    def test_d34_a_vector_that_nobody_takes(self) -> None:
         (one,) = found(of_msi(vector=0), "D34")
         assert (one.severity, one.subject) == ("bug", "unit 0 entry 0x18")
 
