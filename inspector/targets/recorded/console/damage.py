@@ -30,7 +30,8 @@ def match(pattern: re.Pattern[str], line: Line, damaged: list[Damage]) -> re.Mat
     if found := pattern.fullmatch(line.text):
         return found
     inserted = INSERTED.search(line.text)
-    if inserted and line.after and (found := pattern.fullmatch(line.text[: inserted.start()] + line.after)):
+    kept = line.text[: inserted.start()] if inserted else line.text
+    if line.after and (found := pattern.fullmatch(kept + line.after)):
         damaged.append(Damage(line.number, line.text, f"put together with the next line ({found[0].strip()!r})"))
         return found
     damaged.append(Damage(line.number, line.text, "left out" if line.ended else "cut off by the end of the file"))

@@ -131,6 +131,8 @@ def begins(text: str, before: Sequence[Line]) -> bool:
 
 def cut(facts: Tables, earlier: Tables | None) -> str | None:
     """A unit or an IO-APIC that an earlier answer has does not go away."""
+    if ended := next((str(damage) for damage in facts.damaged if "end of the file" in damage.done), None):
+        return ended
     if earlier is None:
         return None
     known = {unit.index for unit in facts.units}

@@ -42,7 +42,7 @@ class Line(NamedTuple):
         number: of the line in the file, from 1.
         text: what Xen printed, less mark, timestamp and trailing blanks.
         time: when, as the log has it; Xen's own timestamp before a logger's. Empty if it has none.
-        after: of a line in which another's text may begin, the line that follows, if it is not Xen's: its rest.
+        after: of a line that another's text may have cut, the line that follows, if it is not Xen's: its rest.
         ended: whether the line's end is there; False for a last line that the file cuts off.
     """
 
@@ -71,7 +71,7 @@ def lines(chunks: Iterable[bytes], wanted: Callable[[str], object]) -> Iterator[
             text, time = _text(chunk[at + len(MARK) : start])
             if wanted(text):
                 head = chunk[chunk.rfind(b"\n", 0, at) + 1 : at]
-                after = _after(chunk, end) if again < 0 and INSERTED in text else ""
+                after = _after(chunk, end) if again >= 0 or INSERTED in text else ""
                 yield Line(number, text, time or _time(head), after, ended or again >= 0)
         number += chunk.count(b"\n", counted)
 

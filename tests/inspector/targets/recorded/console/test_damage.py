@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from inspector.targets.recorded.console.damage import Damage, match
-from inspector.targets.recorded.console.lines import Line
+from inspector.targets.recorded.console.lines import Line, lines
 
 ROW = re.compile(r"R: (\d{4}) (\d{4})")
 
@@ -30,3 +30,12 @@ def test_what_cannot_be_mended_is_left_out_and_told() -> None:
     assert match(ROW, Line(8, "R: 0001", ended=False), damaged) is None
     assert "left out" in str(damaged[0])
     assert "cut off by the end of the file" in str(damaged[1])
+
+
+def test_a_row_cut_by_another_cpu_goes_on_in_the_next_line() -> None:
+    (first, second) = lines([b"(XEN) R: 0001 0(XEN) APIC error on CPU3: 00(08)\n002\n"], lambda text: True)
+    damaged: list[Damage] = []
+    found = match(ROW, first, damaged)
+    assert found
+    assert (found[2], second.text) == ("0002", "APIC error on CPU3: 00(08)")
+    assert len(damaged) == 1

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from inspector.targets.recorded.console import key_vtd
 from inspector.targets.recorded.console.key_vtd import KEY, PinFacts, Tables, UnitFacts
+from inspector.targets.recorded.console.lines import Line
 from structs.irte import IRTE, POSTED, REMAPPED
 
 from .printing import RELEASES, Version, numbered, patient, vtd
@@ -91,3 +92,11 @@ def test_an_answer_without_a_unit_that_an_earlier_one_has_is_cut() -> None:
 
 
 ENTRY = bytes(REMAPPED.build({"p": 1, "vector": 0x62, "svt": 1, "sid": 0x300}))
+
+
+def test_an_answer_that_ends_in_the_middle_of_a_row_is_cut() -> None:
+    *lines, last = numbered(vtd((4, 20), Tables([UnitFacts(0, 256, False, True, True, entries={1: ENTRY})])))
+    whole = key_vtd.read([*lines, last])
+    half = key_vtd.read([*lines, Line(last.number, last.text[:30], ended=False)])
+    assert KEY.cut(whole, whole) is None
+    assert "end of the file" in str(KEY.cut(half, whole))
