@@ -56,14 +56,16 @@ def by_index(index: int, unit: int | None = None) -> Callable[[Columns], Array]:
     return lambda table: (table["index"] == index) & (table["unit"] == unit if unit is not None else True)
 
 
-def by_source(sid: int) -> Callable[[Columns], Array]:
-    """The entries that a device may use because they name it (as `structs.irte.source_matches`, without SVT=0)."""
+def by_source(sid: int, segment: int | None = None) -> Callable[[Columns], Array]:
+    """The entries that a device may use because they name it (as `structs.irte.source_matches`, without SVT=0), in
+    units of its segment; of any if that is not known."""
 
     def usable(table: Columns) -> Array:
         compared = np.array(SQ_MASKS, "<u2")[table["sq"]]
         exactly = (table["sid"] ^ np.uint16(sid)) & compared == 0
         between = (table["sid"] >> 8 <= sid >> 8) & (table["sid"] & 0xFF >= sid >> 8)
-        return np.select([table["svt"] == 1, table["svt"] == 2], [exactly, between], False)
+        found: Array = np.select([table["svt"] == 1, table["svt"] == 2], [exactly, between], False)
+        return found if segment is None else found & (table["segment"] == segment)
 
     return usable
 
@@ -145,11 +147,16 @@ def _nobody(snapshot: Snapshot, destination: Destination) -> bool:
 
 
 def _columns(unit: VtdUnit) -> Columns:
-    """What is asked of entries, as columns: `index`, `unit`, `im`, `sid`, `sq`, `svt`, and `pda` where `im` is 1."""
+    """What is asked of entries, as columns: `index`, `unit`, `segment`, `im`, `sid`, `sq`, `svt`; `pda` if `im` is 1."""
     raw = records(REMAPPED, unit.raw)
-    common = columns(REMAPPED, raw, ["im", "sid", "sq", "svt"])
-    of_unit = np.full(len(unit.indices), -1 if unit.index is None else unit.index)
-    return {"index": np.array(unit.indices, int), "unit": of_unit, **common, **columns(POSTED, raw, ["pda"])}
+    count = len(unit.indices)
+    return {
+        "index": np.array(unit.indices, int),
+        "unit": np.full(count, -1 if unit.index is None else unit.index),
+        "segment": np.full(count, unit.segment),
+        **columns(REMAPPED, raw, ["im", "sid", "sq", "svt"]),
+        **columns(POSTED, raw, ["pda"]),
+    }
 
 
 def _entries(unit: VtdUnit, chosen: Array) -> list[Entry]:

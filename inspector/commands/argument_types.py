@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Self
 
 from inspector.base.arguments import BadWord, Word, read_number
 
-BDF = re.compile(r"(?:[0-9a-f]{1,4}:)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
+BDF = re.compile(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
 VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
 
 
-def read_bdf(word: str) -> int:
-    """A device `[segment:]bus:device.function` as a source-id; the segment is not part of it. Raises BadWord."""
+class SourceId(int):
+    """A device as a source-id, and its segment; None if the user named none: then any."""
+
+    segment: int | None = None
+
+    @classmethod
+    def of(cls, segment: int | None, sid: int) -> Self:
+        """The device `sid` of a segment."""
+        made = cls(sid)
+        made.segment = segment
+        return made
+
+    def is_on(self, segment: int) -> bool:
+        """Whether a segment may be the device's."""
+        return self.segment in (None, segment)
+
+
+def read_bdf(word: str) -> SourceId:
+    """A device `[segment:]bus:device.function`. Raises BadWord."""
     match = BDF.fullmatch(word)
-    if not match or int(match[2], 16) > 31:
+    if not match or int(match[3], 16) > 31:
         raise BadWord(f"{word!r} is no device; expected bus:device.function, such as 00:1f.0")
-    bus, device, function = (int(part, 16) for part in match.groups())
-    return bus << 8 | device << 3 | function
+    segment = int(match[1], 16) if match[1] else None
+    bus, device, function = (int(part, 16) for part in match.groups()[1:])
+    return SourceId.of(segment, bus << 8 | device << 3 | function)
 
 
 def read_vcpu(word: str) -> str:
@@ -48,7 +66,7 @@ def _number(name: str, kind: str, noun: str = "number", example: str = "24 or 0x
     return Word(name, read_number, kind, noun, example)
 
 
-Device = Annotated[int, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
+Device = Annotated[SourceId, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
 VcpuName = Annotated[str, Word("dXvY", read_vcpu, "dXvY", "vCPU", "d1v0")]
 CpuNumber = Annotated[int, _number("CPU", "CPU")]
 Vector = Annotated[int, _number("VECTOR", "", "vector", "0x62")]

@@ -114,12 +114,11 @@ def _test(what: Sequence[str]) -> tuple[Test | None, str]:
 def _of_device(word: str) -> Test:
     """Interrupts of a device that have an irq; of any segment if the word names none."""
     sid = read_bdf(word)
-    segment = int(word.split(":")[0], 16) if word.count(":") == 2 else None
 
     def test(each: Interrupt) -> bool:
         if each.device is None or each.irq is None or each.entry is not None:
             return False
-        return each.device & 0xFFFF == sid and segment in (None, each.device >> 16)
+        return each.device & 0xFFFF == sid and sid.is_on(each.device >> 16)
 
     return test
 

@@ -10,7 +10,7 @@ from inspector.analysis.irqs import Interrupt, interrupts
 from inspector.base.arguments import flag, option
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
-from inspector.commands.argument_types import CpuNumber, Device, DomainNumber, UnitNumber, Vector
+from inspector.commands.argument_types import CpuNumber, Device, DomainNumber, SourceId, UnitNumber, Vector
 from inspector.commands.command import Example, command
 from inspector.model.absence import NOT_PRINTED
 from inspector.model.answer import Answer, Table, Text
@@ -160,7 +160,7 @@ _KEYS: dict[str, Callable[[Interrupt], Any]] = {
 def _wanted(interrupt: Interrupt, arguments: Arguments) -> bool:
     checks: Iterable[bool] = (
         arguments.unit in (None, interrupt.unit),
-        arguments.device is None or (interrupt.device is not None and interrupt.device & 0xFFFF == arguments.device),
+        arguments.device is None or _is_of(interrupt, arguments.device),
         arguments.domain is None or _is_domains(interrupt, arguments.domain),
         arguments.cpu is None or arguments.cpu in (interrupt.cpus or ()),
         arguments.vector is None or arguments.vector in (interrupt.vector, interrupt.guest_vector),
@@ -169,6 +169,11 @@ def _wanted(interrupt: Interrupt, arguments: Arguments) -> bool:
         not arguments.posted or interrupt.posted,
     )
     return all(checks)
+
+
+def _is_of(interrupt: Interrupt, device: SourceId) -> bool:
+    sbdf = interrupt.device
+    return sbdf is not None and sbdf & 0xFFFF == device and device.is_on(sbdf >> 16)
 
 
 def _is_domains(interrupt: Interrupt, domain: int) -> bool:

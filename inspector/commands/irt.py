@@ -53,7 +53,7 @@ def irt(inspection: Inspection, arguments: Arguments) -> Answer:
     for unit, entries in tables(snapshot, arguments.unit, problems):
         rows, shown = [], []
         for row in entries.decode(_chosen(entries, arguments)):
-            if _wanted(row, arguments):
+            if _wanted(row, unit, arguments):
                 source = sources.of(unit, row)
                 rows.append({**row, "source": source.document()})
                 shown.append(_row(row, unit.eime, str(source)))
@@ -83,8 +83,9 @@ def _chosen(entries: Entries, arguments: Arguments) -> Array:
     return chosen
 
 
-def _wanted(row: Mapping[str, Any], arguments: Arguments) -> bool:
-    return arguments.device is None or (row["svt"] != 0 and source_matches(row, arguments.device))
+def _wanted(row: Mapping[str, Any], unit: VtdUnit, arguments: Arguments) -> bool:
+    device = arguments.device
+    return device is None or (row["svt"] != 0 and device.is_on(unit.segment) and source_matches(row, device))
 
 
 def _head(unit: VtdUnit) -> str:

@@ -134,7 +134,7 @@ def selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
                 return by_descriptor(place), vcpu, _nothing_posted(vcpu)
             case [device]:
                 sid = read_bdf(device)
-                return by_source(sid), None, f"no present entry is for {device}"
+                return by_source(sid, sid.segment), None, f"no present entry is for {device}"
     except BadWord as error:
         raise UsageError(f"route: {error}") from None
     raise UsageError(f"route {' '.join(what)}: {EXPECTED}")

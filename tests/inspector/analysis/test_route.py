@@ -131,3 +131,12 @@ def test_where_there_is_no_xen_none_takes_it() -> None:
     snapshot = replace(machine({"svt": 1, "sid": 0x18, "vector": 0x31}), version=None, cpus=())
     (route,) = routes(snapshot, by_index(0))
     assert route.fires == ["vector 0x31 (fixed) is sent to APIC 0x0; the handler there takes it"]
+
+
+def test_a_device_of_one_segment_uses_that_segments_units() -> None:
+    one = machine({"svt": 1, "sid": 0x18, "vector": 0x31})
+    (unit,) = one.units
+    snapshot = replace(one, units=(unit, replace(unit, index=1, segment=1)))
+    assert [route.unit.index for route in routes(snapshot, by_source(0x18))] == [0, 1]
+    assert [route.unit.index for route in routes(snapshot, by_source(0x18, segment=1))] == [1]
+    assert routes(snapshot, by_source(0x18, segment=2)) == []
