@@ -147,7 +147,7 @@ def _nobody(snapshot: Snapshot, destination: Destination) -> bool:
 
 
 def _columns(unit: VtdUnit) -> Columns:
-    """What is asked of entries, as columns: `index`, `unit`, `segment`, `im`, `sid`, `sq`, `svt`; `pda` if `im` is 1."""
+    """What is asked of entries, as columns: place, source and, in posted ones, `pda`."""
     raw = records(REMAPPED, unit.raw)
     count = len(unit.indices)
     return {
