@@ -191,6 +191,15 @@ def test_a_capture_is_the_machine_as_it_stood(asked: Session, storm: HvmLab, tmp
     bochs.cont()
 
 
+def test_xen_answers_debug_keys(storm: HvmLab) -> None:
+    text = storm.keys("q")
+    assert text.startswith("(XEN) 'q' pressed")
+    after = text.partition("VCPU information and callbacks for domain 1:")[2]
+    assert [f"VCPU{number}:" in after for number in range(7)] == [True] * 6 + [False]
+    with pytest.raises(LabError, match="one printable ASCII character"):
+        storm.keys("qq")
+
+
 def test_watch_and_audit_let_it_run_on(asked: Session, storm: HvmLab) -> None:
     bochs = asked.target
     assert isinstance(bochs, Bochs)

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 from inspector.base.errors import TargetError
 from inspector.lab import LabError, Say, process, silent, state, xen
-from inspector.lab.console import last_lines
+from inspector.lab.console import last_lines, own_lines
 from inspector.lab.hvm import boot, machine, packages, switches
 from inspector.lab.hvm.assembly import ROM_AT, Assembler
 from inspector.lab.hvm.machine import HvmRecipe
 from inspector.profiles import store
 from inspector.profiles.functions import SymbolFile
-from inspector.targets.live.bochs import PREFIX, BochsMachine
+from inspector.targets.live.bochs import PREFIX, Bochs, BochsMachine
 from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import PROGRAM, BochsProcess
@@ -33,6 +33,9 @@ FAILED = "vtdpi dom0: failed: "
 LEARNING = 200
 """Stops after which the registers' places would be known, if they ever were."""
 MOMENT = 0.005
+KEY_MARK = b"vtdpi dom0: key:"
+KEYS_LIMIT, QUIET = 30.0, 1.0
+"""Seconds for an answer to a debug key, and of silence after which it is taken for whole."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,27 @@ class HvmLab:
         """The command that attaches to it."""
         return ["vtdpi", "live", f"{PREFIX}{self.name}"]
 
-    def keys(self, key: str) -> str:
-        """What Xen prints for a debug key. Raises LabError."""
-        raise LabError(f"{self.name} takes no debug keys")
+    def keys(self, key: str, timeout: float = KEYS_LIMIT) -> str:
+        """What Xen prints for a debug key, which dom0 presses, as `xl debug-keys` does: a write to dom0's memory.
+
+        Raises:
+            LabError: it is no key, or Xen does not answer.
+        """
+        if len(key) != 1 or not "!" <= key <= "~":
+            raise LabError(f"a debug key is one printable ASCII character, not {key!r}")
+        before = self.console.stat().st_size
+        deadline = time.monotonic() + timeout
+        with Bochs(self.machine()) as bochs:
+            if not bochs.running:
+                raise LabError(f"Xen cannot answer: {self.name} is stopped; continue it first")
+            with bochs.held():
+                place = _mailbox(bochs)
+                bochs.ram.write(place, key.encode())
+            while bochs.read(place, 1) != b"\0":
+                if time.monotonic() > deadline:
+                    raise LabError(f"Xen does not answer within {timeout:g} s; {last_lines(self.console)}")
+                time.sleep(0.02)
+        return _quiet(self.console, before, deadline)
 
     def down(self) -> None:
         """End its Bochs and remove what it has on disk. Raises LabError if it cannot be ended."""
@@ -180,6 +201,28 @@ class HvmLab:
         lab = cls(directory.name, pid, console, image, symbols, recipe.guest, recipe.posting, places)
         state.save(directory, lab.record())
         return lab
+
+
+def _mailbox(bochs: Bochs) -> int:
+    """Where dom0 looks for a debug key. Raises LabError."""
+    for known in bochs.memory():
+        at = bochs.read(known.start, known.size).find(KEY_MARK)
+        # Once more it stands in what dom0 was loaded from.
+        if at >= 0 and not boot.MODULE <= known.start + at < boot.MODULE + (1 << 20):
+            return known.start + at + len(KEY_MARK)
+    raise LabError("dom0 has no place for a debug key: was this lab started by another version?")
+
+
+def _quiet(console: Path, start: int, deadline: float) -> str:
+    """Xen's own lines from there on, once no more come."""
+    size, since = -1, time.monotonic()
+    while time.monotonic() < deadline and time.monotonic() - since < QUIET:
+        if (now := console.stat().st_size) != size:
+            size, since = now, time.monotonic()
+        time.sleep(0.02)
+    with console.open("rb") as file:
+        file.seek(start)
+        return own_lines(file.read())
 
 
 def clear(directory: Path) -> None:
