@@ -12,6 +12,7 @@ from tests.fuzz.harness import SAID, changed, damaged, run
 KEPT = (
     # A line of MI that pygdbmi reads past its end, for ever.
     "mi/1/3141",
+    "mi/11/26385",
     # A member of no size, which is no field.
     "profile/1/39",
     "snapshot/1/50",

@@ -289,9 +289,11 @@ STREAMS = ("~", "@")
 RECORDS = ("^", "*", "=", *"0123456789")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 NAME = r"[A-Za-z_][\w.-]*"
-TUPLE = re.compile(rf"\{{(?:{NAME}=S(?:,{NAME}=S)*)?\}}", re.ASCII)
-LIST = re.compile(rf"\[(?:(?:{NAME}=)?S(?:,(?:{NAME}=)?S)*)?\]", re.ASCII)
-RECORD = re.compile(rf"\d{{0,18}}[*=^][\w-]+(?:,{NAME}=S)*", re.ASCII)
+VALUE = "\0"
+"""Stands for a value that was read."""
+TUPLE = re.compile(rf"\{{(?:{NAME}={VALUE}(?:,{NAME}={VALUE})*)?\}}", re.ASCII)
+LIST = re.compile(rf"\[(?:(?:{NAME}=)?{VALUE}(?:,(?:{NAME}=)?{VALUE})*)?\]", re.ASCII)
+RECORD = re.compile(rf"\d{{0,18}}[*=^][\w-]+(?:,{NAME}={VALUE})*", re.ASCII)
 NESTED = 64
 
 
@@ -321,12 +323,14 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 def _is_record(text: str) -> bool:
     """Whether a line is as MI's grammar has it: pygdbmi guesses otherwise, and may never return.
 
-    Strings become S, then the innermost tuples and lists, until none is left.
+    Strings become VALUE, then the innermost tuples and lists, until none is left.
     """
-    rest = STRING.sub("S", text)
+    if VALUE in text:
+        return False
+    rest = STRING.sub(VALUE, text)
     for _ in range(NESTED):
         before = rest
-        rest = LIST.sub("S", TUPLE.sub("S", rest))
+        rest = LIST.sub(VALUE, TUPLE.sub(VALUE, rest))
         if rest == before:
             break
     return RECORD.fullmatch(rest) is not None
