@@ -7,13 +7,13 @@ from inspect import signature
 import pytest
 
 from sim_backend.logic.calls import Calls
-from sim_backend.logic.pi.run_procedure import _Noted
+from sim_backend.logic.pi.run_procedure import Noted
 from sim_backend.logic.services import Services
 
 NAMES = [name for name in vars(Calls) if not name.startswith("_")]
 
 
-@pytest.mark.parametrize("kind", [Services, _Noted])
+@pytest.mark.parametrize("kind", [Services, Noted])
 @pytest.mark.parametrize("name", NAMES)
 def test_all_take_the_same(kind, name):
     wanted = list(signature(getattr(Calls, name)).parameters)
