@@ -10,6 +10,7 @@ from inspector.targets.recorded.console.lines import Line
 INSERTED = re.compile(r"\[ *\d+\.\d{6}\] |\bsystemd\[\d+\]: ")
 """Where another's text begins within a line of Xen's: Linux's console timestamp, systemd's name."""
 
+CUT_OFF = "cut off by the end of the file"
 SHOWN = 100
 
 
@@ -34,5 +35,10 @@ def match(pattern: re.Pattern[str], line: Line, damaged: list[Damage]) -> re.Mat
     if line.after and (found := pattern.fullmatch(kept + line.after)):
         damaged.append(Damage(line.number, line.text, f"put together with the next line ({found[0].strip()!r})"))
         return found
-    damaged.append(Damage(line.number, line.text, "left out" if line.ended else "cut off by the end of the file"))
+    damaged.append(left_out(line))
     return None
+
+
+def left_out(line: Line) -> Damage:
+    """A line of which nothing can be made: damaged, or not whole because the file ends in it."""
+    return Damage(line.number, line.text, "left out" if line.ended else CUT_OFF)

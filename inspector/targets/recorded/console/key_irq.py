@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inspector.targets.recorded.console import cpus
-from inspector.targets.recorded.console.damage import Damage, match
+from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
 
@@ -133,7 +133,7 @@ def cut(facts: Irqs, earlier: Irqs | None) -> str | None:
         return "its direct vectors are not in it"
     if earlier and len(earlier.pins) > len(facts.pins):
         return "not all of its IO-APIC pins are in it"
-    return next((str(d) for d in facts.damaged if "end of the file" in d.done), None)
+    return next((str(d) for d in facts.damaged if d.done == CUT_OFF), None)
 
 
 KEY = Key(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from inspector.targets.recorded.console.damage import Damage, match
+from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
 
@@ -72,7 +72,7 @@ def cut(facts: Msis, earlier: Msis | None) -> str | None:
         return "its beginning is not in the log"
     if not facts.rows and earlier and earlier.rows:
         return "no row is in it"
-    return next((str(d) for d in facts.damaged if "end of the file" in d.done), None)
+    return next((str(d) for d in facts.damaged if d.done == CUT_OFF), None)
 
 
 KEY = Key("M", re.compile(f"{HEADER}|{START}"), at(HEADER), read, cut)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from inspector.targets.recorded.console.damage import Damage, match
+from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
 
@@ -59,7 +59,7 @@ def cut(facts: Devices, earlier: Devices | None) -> str | None:
         return "its beginning is not in the log"
     if not facts.devices:
         return "no device is in it"
-    return next((str(d) for d in facts.damaged if "end of the file" in d.done), None)
+    return next((str(d) for d in facts.damaged if d.done == CUT_OFF), None)
 
 
 KEY = Key("Q", re.compile(f"{HEADER}|{SEGMENT}|{START}"), at(HEADER), read, cut)

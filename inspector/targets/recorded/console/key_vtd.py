@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from inspector.targets.recorded.console.damage import Damage, match
+from inspector.targets.recorded.console.damage import CUT_OFF, Damage, left_out, match
 from inspector.targets.recorded.console.key import Key
 from inspector.targets.recorded.console.lines import Line
 from structs.bits import BitRecord
@@ -131,7 +131,7 @@ def begins(text: str, before: Sequence[Line]) -> bool:
 
 def cut(facts: Tables, earlier: Tables | None) -> str | None:
     """A unit or an IO-APIC that an earlier answer has does not go away."""
-    if ended := next((str(damage) for damage in facts.damaged if "end of the file" in damage.done), None):
+    if ended := next((str(damage) for damage in facts.damaged if damage.done == CUT_OFF), None):
         return ended
     if earlier is None:
         return None
@@ -184,7 +184,7 @@ def _entry(unit: UnitFacts, row: re.Match[str], line: Line, damaged: list[Damage
     record, names = ORDERS[row[1]]
     words = row[3].split()
     if len(words) != len(names):
-        damaged.append(Damage(line.number, line.text))
+        damaged.append(left_out(line))
         return
     values = {"im": int(row[1] == "P")} | {name: int(word, 16) for name, word in zip(names, words, strict=True)}
     index, pda = int(row[2], 16), values.get("pda", 0)
@@ -193,7 +193,7 @@ def _entry(unit: UnitFacts, row: re.Match[str], line: Line, damaged: list[Damage
         values["pda"] = pda & ~SIGN
     raw = _packed(record, values)
     if raw is None or not values["p"] or index >= (unit.size or max(SIZES)):
-        damaged.append(Damage(line.number, line.text))
+        damaged.append(left_out(line))
         return
     if signed:
         unit.signed.append(index)
