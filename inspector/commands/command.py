@@ -20,7 +20,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +33,7 @@ A = TypeVar("A")
 Stream = Generator["Block", None, "Answer"]
 """An answer that comes in parts: each is shown when it happens; what is returned is the whole document and the end."""
 
-Run = Callable[["Inspection", Any], "Answer | Stream"]
+Run = Callable[[Any, Any], "Answer | Stream"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Command:
         while_running: whether it also works on a machine that runs.
         simulated: whether it needs a simulated machine.
         drives: whether it lets the machine run, or has it do something.
-        document: the type of the document that it answers.
+        version: of the schema of its documents: it grows when a reader of the old one would misread the new one.
     """
 
     name: str
@@ -89,7 +89,12 @@ class Command:
     while_running: bool = False
     simulated: bool = False
     drives: bool = False
-    document: type | None = None
+    version: int = 1
+
+    @property
+    def schema(self) -> str:
+        """The name of the schema of its documents, which each of them has as its first member."""
+        return f"vtdpi/{self.name}/{self.version}"
 
     def answer(self, inspection: Inspection, arguments: Any = None) -> Answer:
         """The whole answer; without arguments, that of the command alone. Raises VtdpiError."""
@@ -111,26 +116,39 @@ def command(
     while_running: bool = False,
     simulated: bool = False,
     drives: bool = False,
-    document: type | None = None,
+    version: int = 1,
 ) -> Callable[[Callable[[Inspection, A], Answer | Stream]], Command]:
     """Make a command of a function, whose docstring is its help; see Command for the arguments."""
 
     def made(run: Callable[[Inspection, A], Answer | Stream]) -> Command:
         help = cleandoc(run.__doc__ or "")
+        called = name or run.__name__.rstrip("_")
         return Command(
-            name or run.__name__.rstrip("_"),
+            called,
             help.partition("\n")[0].rstrip("."),
             arguments,
-            run,
+            lambda inspection, given: _named(run(inspection, given), f"vtdpi/{called}/{version}"),
             help,
             examples,
             while_running,
             simulated,
             drives,
-            document,
+            version,
         )
 
     return made
+
+
+def _named(answer: Answer | Stream, schema: str) -> Answer | Stream:
+    """The same, with a document that names its schema."""
+    if isinstance(answer, Generator):
+        return _named_at_its_end(answer, schema)
+    return replace(answer, document={"schema": schema, **answer.document})
+
+
+def _named_at_its_end(stream: Stream, schema: str) -> Stream:
+    answer = yield from stream
+    return replace(answer, document={"schema": schema, **answer.document})
 
 
 def finish(stream: Stream, seen: Callable[[Block], None] = lambda block: None) -> Answer:

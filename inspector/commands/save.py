@@ -26,7 +26,7 @@ class Arguments:
 def save(inspection: Inspection, arguments: Arguments) -> Answer:
     """Everything about interrupt posting and remapping to a file, to look at later or elsewhere."""
     new_file.write(arguments.file, dumps(inspection.snapshot) + "\n", keep=inspection.target.files)
-    document = {"file": arguments.file, "schema": SCHEMA, "vcpus": len(inspection.snapshot.vcpus)}
+    document = {"file": arguments.file, "snapshot_schema": SCHEMA, "vcpus": len(inspection.snapshot.vcpus)}
     vcpus, units = len(inspection.snapshot.vcpus), len(inspection.snapshot.units)
     words = f"{vcpus} vCPUs and {units} VT-d units saved to {arguments.file}"
     return Answer(document, [Text(words)], absent=inspection.snapshot.absences)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import seconds
 from inspector.commands.command import Example, Stream, command
-from inspector.model.answer import Answer, Block, Text
+from inspector.model.answer import Answer, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
 
@@ -40,7 +39,7 @@ class Arguments:
     while_running=True,
     drives=True,
 )
-def watch(inspection: Inspection, arguments: Arguments) -> Stream:
+def watch(inspection: Inspection, arguments: Arguments) -> Answer | Stream:
     """A live table of vCPUs, descriptors and lists: what changed since the last look is marked, findings as they come.
 
     This lets a live machine RUN, and stops it for each look only; the table tells for how long. A simulated machine
@@ -48,30 +47,34 @@ def watch(inspection: Inspection, arguments: Arguments) -> Stream:
 
     Keys: space looks once, c goes on, + and - change the interval, q leaves. Without a terminal: lines of what changed.
     """
-    with Looks(inspection, arguments.steps) as looks:
-        if not arguments.json and _is_terminal():
-            # Only here, for it brings what draws on terminals.
-            from inspector.watch.screen import Screen
+    if arguments.json or not _is_terminal():
+        return _lines(inspection, arguments)
+    # Only here, for it brings what draws on terminals.
+    from inspector.watch.screen import Screen
 
-            last = Screen(looks, inspection.target.description, arguments.interval, arguments.count).run()
-        else:
-            last = yield from _plainly(looks, arguments)
+    with Looks(inspection, arguments.steps) as looks:
+        return _answer(Screen(looks, inspection.target.description, arguments.interval, arguments.count).run())
+
+
+def _lines(inspection: Inspection, arguments: Arguments) -> Stream:
+    """A line for each change, until the count is reached or Ctrl-C."""
+    last = None
+    with Looks(inspection, arguments.steps) as looks:
+        try:
+            while not arguments.count or not last or last.number < arguments.count:
+                last = looks.take((lambda: time.sleep(arguments.interval)) if last else lambda: None)
+                yield Text("\n".join(lines(last)))
+        except KeyboardInterrupt:
+            pass
+    return _answer(last)
+
+
+def _answer(last: Seen | None) -> Answer:
+    """What the last look saw."""
     if last is None:
         return Answer({"looks": 0, "findings": []}, [Text("no look")])
     found = [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings]
     return Answer({"looks": last.number, "findings": found}, [Text(f"{last.number} looks")], last.problems)
-
-
-def _plainly(looks: Looks, arguments: Arguments) -> Generator[Block, None, Seen | None]:
-    """A line for each change, until the count is reached or Ctrl-C."""
-    last = None
-    try:
-        while not arguments.count or not last or last.number < arguments.count:
-            last = looks.take((lambda: time.sleep(arguments.interval)) if last else lambda: None)
-            yield Text("\n".join(lines(last)))
-    except KeyboardInterrupt:
-        pass
-    return last
 
 
 def _is_terminal() -> bool:

@@ -1,5 +1,6 @@
 """A history, read, as one JSON document.
 
+    schema          its name and version
     kind            "vtdpi reading"
     scenario        its name and title
     version         of the logic
@@ -35,6 +36,7 @@ def document(reading: Reading) -> dict[str, Any]:
         for name, state in reading.start.items()
     }
     return {
+        "schema": "vtdpi/history/1",
         "kind": KIND,
         "scenario": reading.title,
         "version": reading.version,

@@ -41,6 +41,7 @@ def listed(options: Namespace) -> int:
         Table(("property", "kind", "what it says"), [(a.name, a.kind, a.words) for a in PROPERTIES]),
     ]
     document = {
+        "schema": "vtdpi/explore-list/1",
         "changes": [_change_document(kind, each) for kind, each in changes],
         "scenarios": [{"name": name, "title": title} for name, title in scenarios],
         "properties": [{"name": each.name, "kind": each.kind, "words": each.words} for each in PROPERTIES],

@@ -65,7 +65,7 @@ def shown(found: Found, wanted: str | None) -> Verdict | None:
 
 def answer(found: Found, history_of: Verdict | None) -> Answer:
     """All of it; a history itself is shown apart."""
-    return Answer(_document(found), _blocks(found, history_of))
+    return Answer({"schema": "vtdpi/explore/1", **_document(found)}, _blocks(found, history_of))
 
 
 def _document(found: Found) -> dict[str, Any]:

@@ -37,6 +37,7 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "profile": ("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
     "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),
+    "schema": ("print the JSON Schema of a command's answers", "inspector.frontends.schema_cli"),
     "config": ("print the default configuration of the prompt", "inspector.frontends.config_cli"),
     "gdb-plugin": ("print the path of the plugin for gdb to `source`", "inspector.gdb_plugin.install"),
 }

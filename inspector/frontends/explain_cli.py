@@ -14,9 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the explanation; the exit status. Raises UsageError if nothing is called so."""
-    from inspector.commands.explain import explained
+    from inspector.commands.explain import Arguments, explain
     from inspector.shell.session import Answered
 
-    answered = Answered(explained(options.thing), options.json)
+    answered = Answered(explain.run(None, Arguments(options.thing)), options.json)
     answered.show(sys.stdout)
     return answered.status

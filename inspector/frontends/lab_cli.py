@@ -215,7 +215,7 @@ def _tell_up(args: argparse.Namespace, lab: AnyLab) -> None:
     import json
 
     if args.json:
-        print(json.dumps(lab.record()))
+        print(json.dumps({"schema": "vtdpi/lab/1", **lab.record()}))
     else:
         print(f"{lab.name} is up, its console in {lab.console}")
         print(attach_line(lab))
@@ -228,7 +228,7 @@ def _list(args: argparse.Namespace) -> int:
 
     labs = all_labs.running()
     if args.json:
-        print(json.dumps({"labs": [lab.record() for lab in labs]}))
+        print(json.dumps({"schema": "vtdpi/lab-list/1", "labs": [lab.record() for lab in labs]}))
         return 0
     for lab in labs:
         print(f"{lab.name:20} process {lab.pid:<8} {attach_line(lab)}")

@@ -9,6 +9,8 @@ from inspector.commands import request
 from inspector.commands.command import Example
 from inspector.model.answer import Answer, Block, Facts, Text
 
+SCHEMA = "vtdpi/help/1"
+
 OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",
     "quit": "leave, with the target as it was found (or Ctrl-D)",
@@ -34,15 +36,17 @@ def answer(
         UsageError: there is no such command.
     """
     if words and words[0] in (aliases or {}):
-        return Answer({"alias": words[0]}, [Text(f"{words[0]} is an alias of: {(aliases or {})[words[0]]}")])
+        return Answer(
+            {"schema": SCHEMA, "alias": words[0]}, [Text(f"{words[0]} is an alias of: {(aliases or {})[words[0]]}")]
+        )
     if words and words[0] in OF_THE_SHELL:
-        return Answer({"command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
+        return Answer({"schema": SCHEMA, "command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
     if words:
         text = request.parser(commands.load(words[0]), example=example).format_help()
-        return Answer({"command": words[0], "help": text}, [Text(text.rstrip())])
+        return Answer({"schema": SCHEMA, "command": words[0], "help": text}, [Text(text.rstrip())])
     every = {**commands.summaries(), **OF_THE_SHELL}
     blocks: list[Block] = [Facts(list(every.items()), "commands")]
     if aliases:
         blocks.append(Facts(list(aliases.items()), "aliases"))
     blocks.append(Facts(LINES, "lines"))
-    return Answer({"commands": every, "aliases": dict(aliases or {})}, blocks)
+    return Answer({"schema": SCHEMA, "commands": every, "aliases": dict(aliases or {})}, blocks)

@@ -9,11 +9,14 @@ import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jsonschema_rs
 import pytest
 
+from inspector.commands import schemas
 from inspector.frontends.cli import main
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
 from structs.dmar import DMAR
@@ -100,6 +103,35 @@ def with_rsdp(rsdt: int) -> bytes:
     return bytes(raw)
 
 
+@cache
+def schema_check(name: str) -> Any:
+    """What checks a command's documents by its shipped schema, and that they have nothing that it does not name."""
+    return jsonschema_rs.validator_for(closed(json.loads(schemas.shipped(name))))
+
+
+def closed(schema: Any) -> Any:
+    """The schema, but what it does not name is not allowed: so it names all that there is."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(part) for key, part in schema.items()}
+    if isinstance(made.get("properties"), dict) and schema.get("type") == "object":
+        made["additionalProperties"] = False
+    return made
+
+
+def check_schema(document: Any) -> None:
+    """Fail unless a command's document names its schema, and is as that says."""
+    named = document.get("schema", "") if isinstance(document, dict) else ""
+    if not isinstance(named, str) or not named.startswith("vtdpi/"):
+        pytest.fail(f"a document that names no schema: {str(document)[:200]}")
+    name = named.split("/")[1]
+    if name in schemas.names():
+        error = next(schema_check(name).iter_errors(document), None)
+        assert error is None, f"{named}: {error.message} at {list(error.instance_path)}"
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a command line printed, and its exit status."""
@@ -110,7 +142,10 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        """The document that it printed, which is as its schema says."""
+        document = json.loads(self.out)
+        check_schema(document)
+        return document
 
 
 Run = Callable[..., Ran]

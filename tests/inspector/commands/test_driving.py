@@ -7,7 +7,7 @@ import json
 import pytest
 
 IDLE = ("sim", "--scenario", "idle")
-EVENT = {"number", "actor", "function", "action", "subject", "field", "before", "after"}
+EVENT = {"number", "actor", "cpu", "function", "step", "action", "subject", "field", "before", "after"}
 
 
 def ask(run, *commands):
