@@ -221,7 +221,7 @@ def _move(number: int, saved: Any) -> Move:
         _kinds(f"{where}, ", saved, {"turn": str}, {"choices": list})
     else:
         _kinds(f"{where}, ", saved, {"order": str}, {"arguments": list, "choices": list})
-    arguments, choices = saved.get("arguments", []), saved.get("choices", [])
+    arguments, choices = saved.get("arguments") or [], saved.get("choices") or []
     for value in (*arguments, *choices):
         if not _is_number(value) and not isinstance(value, str | bool):
             raise SimError(f"{where}: {str(value)[:40]!r} is neither a name nor a number of up to 32 bits")

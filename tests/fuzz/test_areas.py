@@ -13,6 +13,7 @@ KEPT = (
     # A line of MI that pygdbmi reads past its end, for ever.
     "mi/1/3141",
     "mi/11/26385",
+    "history/12/15234",
     # A member of no size, which is no field.
     "profile/1/39",
     "snapshot/1/50",
