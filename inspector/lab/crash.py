@@ -17,7 +17,7 @@ from inspector.lab import LabError, Say, cpio
 from inspector.lab.boot import SIGN_OF_LIFE
 from inspector.lab.console import last_lines
 from inspector.lab.packages import tree
-from inspector.targets.dump.file import File, Source
+from inspector.targets.dump.file import File
 from inspector.targets.dump.flattened import Flattened
 
 RESERVED_MIB = 160
@@ -176,18 +176,17 @@ def copy(disk: Path, size: int, form: str, file: BinaryIO) -> None:
     for. Raises OSError, or TargetError if it makes no sense.
     """
     with closing(File(disk)) as on_disk:
-        source: Source = on_disk
+        stretches: Iterable[tuple[int, int, int]] = [(0, size, 0)]
         if form != "raw":
             flattened = Flattened(on_disk)
-            if form == "flattened":
-                size = flattened.end
-            else:
-                source, size = flattened, flattened.size
-        for at in range(0, size, PIECE):
-            piece = source.read(at, min(PIECE, size - at))
-            if any(piece):
-                file.seek(at)
-                file.write(piece)
+            size = flattened.end if form == "flattened" else flattened.size
+            stretches = [(0, size, 0)] if form == "flattened" else flattened.stretches()
+        for start, length, at in stretches:
+            for done in range(0, length, PIECE):
+                piece = on_disk.read(at + done, min(PIECE, length - done))
+                if any(piece):
+                    file.seek(start + done)
+                    file.write(piece)
     file.truncate(size)
 
 

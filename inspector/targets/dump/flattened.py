@@ -73,6 +73,14 @@ class Flattened:
         """The bytes at `offset`; fewer than `size` if not all were written."""
         return b"".join([self._file.read(at, length) for at, length in self._extents.locate(offset, size)])
 
+    def stretches(self) -> Iterator[tuple[int, int, int]]:
+        """What was written, ascending: offset in the file it stands for, size, and where those bytes are."""
+        extents = self._extents
+        for start, end, at in zip(
+            extents.starts.tolist(), extents.ends.tolist(), extents.offsets.tolist(), strict=True
+        ):
+            yield start, end - start, at
+
     def _index(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blocks' offsets in the file they stand for, their sizes, and where their bytes are."""
         starts, sizes, offsets = array("q"), array("q"), array("q")
