@@ -1,0 +1,36 @@
+"""What each CPU does, by Xen's memory and its registers."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector.xen.domains import domains
+from inspector.xen.percpu import cpus, interruptible
+
+
+def found(xen, absent=None):
+    _, vcpus, _ = domains(xen)
+    return cpus(xen, vcpus, [] if absent is None else absent)
+
+
+def test_each_cpu_with_its_apic(layout, look):
+    assert [(cpu.cpu, cpu.apic_id, cpu.online) for cpu in found(look())] == [
+        (number, apic, True) for number, apic in enumerate(layout.config.apics)
+    ]
+
+
+def test_the_vcpu_whose_state_a_cpu_holds(layout, look):
+    layout.memory.set_u64(layout.percpu(1, "curr_vcpu"), layout.virtual(layout.vcpu(1, 2)))
+    assert [cpu.loaded for cpu in found(look())][1] == "d1v2"
+
+
+def test_an_online_cpu_without_an_area_is_told(layout, look):
+    layout.memory.set_u64(layout.symbol("__per_cpu_offset") + 8, 0x8000_0000_0000_0000)
+    absent = []
+    assert [cpu.offset is None for cpu in found(look(), absent)] == [False, True]
+    assert [(absence.subject, absence.member) for absence in absent] == [("CPU 1", "offset")]
+
+
+@pytest.mark.parametrize(("rflags", "answer"), [(0, None), (2, False), (0x202, True)])
+def test_rflags_that_were_never_saved_tell_nothing(rflags, answer):
+    assert interruptible(rflags) is answer
