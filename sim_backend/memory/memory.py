@@ -55,6 +55,9 @@ class Memory:
     def __init__(self, size: int, high: int = 0) -> None:
         if size <= 0 or size % PAGE or high < 0 or high % PAGE:
             raise SimError(f"memory of {size} and {high} bytes: they must be multiples of {PAGE}, the first positive")
+        # Before anything is laid out for it: a page costs a hundred bytes here even if nothing is in it.
+        if max(size, high) > GIB_4:
+            raise SimError(f"memory of {size} and {high} bytes: up to 4 GiB below 4 GiB and as much above")
         self.size = size
         self.high = high
         self.observer: Observer | None = None

@@ -13,6 +13,8 @@ KEPT = (
     # A line of MI that pygdbmi reads past its end, for ever.
     "mi/1/3141",
     "mi/11/26385",
+    # Memory of more bytes than any machine has.
+    "machine/12/98",
     "history/12/15234",
     # A member of no size, which is no field.
     "profile/1/39",
