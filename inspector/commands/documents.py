@@ -489,10 +489,10 @@ class Events(TypedDict):
 
 
 class BeforeAfter(TypedDict):
-    """A field of a descriptor, before and after."""
+    """A field of a descriptor, or the CPU whose blocking list or lock it is, before and after."""
 
-    before: int | list[int]
-    after: int | list[int]
+    before: int | list[int] | None
+    after: int | list[int] | None
 
 
 class Hit(TypedDict):
@@ -504,6 +504,7 @@ class Hit(TypedDict):
     function: str | None
     vcpu: str | None
     changes: dict[str, BeforeAfter]
+    line: NotRequired[str]
 
 
 class Trace(TypedDict):

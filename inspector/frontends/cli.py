@@ -26,7 +26,7 @@ COMMANDS_HELP = "commands:\n{commands}\n\n`vtdpi TARGET COMMAND --help` tells ea
 
 TARGETS: Mapping[str, str] = {
     "sim": "the built-in simulated machine (what `vtdpi` alone opens)",
-    "live": "a Xen running under QEMU, through gdb",
+    "live": "a Xen running under QEMU, through gdb, or in Bochs",
     "dump": "a memory dump, a saved snapshot or a console log",
 }
 

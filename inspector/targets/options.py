@@ -39,7 +39,9 @@ class LiveOptions(Symbols):
     """A Xen that runs under QEMU."""
 
     address: str = argument(
-        "QEMU's -gdb, HOST:PORT or unix:PATH (default: its -s)", "127.0.0.1:1234", metavar="HOST:PORT"
+        "QEMU's -gdb, HOST:PORT or unix:PATH (default: its -s); bochs:NAME for an HVM lab",
+        "127.0.0.1:1234",
+        metavar="HOST:PORT",
     )
     qmp: FileName | None = option("QEMU's -qmp unix socket: faster bulk reads", metavar="SOCK")
     gdb: str = option("the gdb to run (default: gdb)", "gdb", metavar="GDB")
