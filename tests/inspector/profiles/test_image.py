@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from inspector.profiles.image import BASES, Image
+from inspector.profiles.image import Image
+from structs.xen.variants import IMAGE_BASES
 
-BASE = BASES[0]
+BASE = IMAGE_BASES[0]
 
 
 def directory(address: int, guid: bytes, rva: int | None = None) -> bytes:
