@@ -8,7 +8,7 @@ from typing import Any
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.report import Chain, Entry, Link, RemappingTable, Report
-from inspector.audit import audit
+from inspector.audit import audit, coverage
 from inspector.audit.explanation import explained
 from inspector.base import new_file
 from inspector.base.arguments import FileName, argument, flag, option
@@ -122,6 +122,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("interrupt posting", _on(snapshot.intpost)),
         ("x2APIC", _on(snapshot.x2apic)),
         ("vectors", ", ".join("not known" if v is None else f"{v:#x}" for v in vectors) + " (notification, wakeup)"),
+        ("audit", str(coverage(snapshot))),
         (
             "VT-d units",
             ", ".join(f"{unit.name.removeprefix('unit ')} at {unit.register_base:#x}" for unit in snapshot.units)

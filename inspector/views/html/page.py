@@ -58,7 +58,7 @@ def verdict(findings: Sequence[Explained]) -> Element:
         f"{count} {name}{'s' * (count > 1 and name != 'info')}" for name, count in counts.items() if count
     )
     mark = tag("span", f"{MARKS[worst]} {words or 'no finding'}", class_="word")
-    return tag("p", mark, " of the audit" if words else ": the audit holds", class_=f"verdict {worst}")
+    return tag("p", mark, " of the audit" if words else " in what the audit could check", class_=f"verdict {worst}")
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Element:

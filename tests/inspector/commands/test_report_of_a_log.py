@@ -1,0 +1,23 @@
+"""What is shown of a log where nobody can look: said, not left empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LOG = Path(__file__).parents[2] / "data" / "field" / "logs" / "c01_posted_rows_and_q_false_D17.log"
+
+
+def test_the_page_says_what_its_verdict_rests_on(run: Callable[..., Any], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run("dump", LOG, "report", page).status == 0
+    text = page.read_text()
+    assert "need descriptors, which no debug key prints" in text
+    assert "the audit holds" not in text
+
+
+def test_no_log_has_blocking_lists(run: Callable[..., Any]) -> None:
+    told = run("dump", LOG, "blocked")
+    assert (told.status, told.out) == (3, "")
+    assert "no debug key prints one" in told.err
