@@ -12,7 +12,6 @@ from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.deferred import Part, defer
 from inspector.model.interrupts import IoApic, Msi
 from inspector.model.snapshot import BlockingList, Cpu, Domain, Snapshot, Vcpu
-from inspector.xen import blocking, domains, irqs, percpu
 from inspector.xen.xen import Xen
 
 if TYPE_CHECKING:
@@ -122,6 +121,8 @@ class _Capture:
         return values
 
     def _vcpus(self) -> Mapping[str, Any]:
+        from inspector.xen import blocking, domains, percpu
+
         xen, absent = self._inspection.xen, self._absent
         if xen is None:
             return dict.fromkeys(("cpus", "lists", "domains", "vcpus"), ())
@@ -151,6 +152,8 @@ class _Capture:
         return {"msis": tuple(_physical(xen, msi) for msi in self._inspection.xen_msis) if xen else ()}
 
     def _irqs(self) -> Mapping[str, Any]:
+        from inspector.xen import irqs
+
         xen = self._inspection.xen
         if xen is None:
             return {"irqs": ()}
