@@ -1,3 +1,3 @@
 """Where bytes come from, and what they say about a Xen's interrupts."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -70,7 +70,7 @@ class Command:
     Attributes:
         name: the word that asks for it.
         summary: what it is for, in a few words; empty for a built-in one, whose summary is in the list of commands.
-        arguments: a dataclass of `argument()`s and `option()`s.
+        arguments: a dataclass whose fields are made by `argument()` and `option()`.
         run: answers, from one inspection of the machine. Raises VtdpiError if nothing of it could be read.
         help: what it does, in sentences.
         examples: of its use.
