@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from sim_backend import new_file
 from sim_backend.layout.builder import DIRECT_MAP, IMAGE_ALIGNMENT, PHYS_START
 from sim_backend.layout.layout import Layout
 from sim_backend.machine.registers import Placed, registers
@@ -57,7 +58,7 @@ def write_core(machine: Placed, path: Path) -> None:
         SimError: the file cannot be written.
     """
     try:
-        with path.open("wb") as file:
+        with new_file.replacing(path) as file:
             write_into(machine, file)
     except OSError as error:
         raise SimError(f"{path} cannot be written: {error.strerror}") from None

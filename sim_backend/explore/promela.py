@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sim_backend import new_file
 from sim_backend.explore.search import Search
 
 MODEL = """/* {actions} actions on a row of {words} words; {states} states, {transitions} transitions. */
@@ -89,8 +90,8 @@ def write(search: Search, path: Path) -> Path:
     """
     beside = tables_of(path)
     text = model(search, beside.name)
-    beside.write_text(tables(search))
-    path.write_text(text)
+    new_file.write(beside, tables(search).encode())
+    new_file.write(path, text.encode())
     return beside
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from sim_backend import new_file
 from sim_backend.layout.config import DeviceConfig, LayoutConfig
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_STATE
 from sim_backend.layout.layout import Layout
@@ -33,12 +34,12 @@ ADDRESS = 8
 
 
 def write(machine: Machine, path: Path) -> None:
-    """Write a machine to a file. Raises SimError if the file cannot be written."""
+    """Write a machine to a file, which appears whole or not at all. Raises SimError if it cannot be written."""
     text = msgspec.json.encode(_document(machine))
     pages = b"".join(at.to_bytes(ADDRESS, "little") + page for at, page in machine.memory.used_pages())
     body = zlib.compress(len(text).to_bytes(LENGTH, "little") + text + pages, 1)
     try:
-        path.write_bytes(MAGIC + f"{FORMAT}\n".encode() + _checksum(body) + body)
+        new_file.write(path, MAGIC + f"{FORMAT}\n".encode() + _checksum(body) + body)
     except OSError as error:
         raise SimError(f"the machine cannot be saved to {path}: {error.strerror}") from None
 
@@ -139,6 +140,7 @@ def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
         raise ValueError(f"{', '.join(sorted(odd))[:100]}: it is no part of this machine")
     for name, record in records.items():
         restore(record, document.records[name])
+    machine.loaded = True
     return machine
 
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from sim_backend import new_file
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.workload import Workload
@@ -80,9 +81,9 @@ class History:
         return machine
 
     def write(self, path: str | Path) -> None:
-        """Write it to a file. Raises SimError if that fails."""
+        """Write it to a file, which appears whole or not at all. Raises SimError if that fails."""
         try:
-            Path(path).write_text(self.text(), "utf-8")
+            new_file.write(path, self.text().encode())
         except OSError as error:
             raise SimError(f"the history cannot be written to {path}: {error.strerror}") from None
 

@@ -39,7 +39,7 @@ from sim_backend.machine.environment import PCIE_ENDPOINT, Environment
 from sim_backend.machine.event import Event
 from sim_backend.machine.moves import ENVIRONMENT, Move, give
 from sim_backend.machine.outside import Outside
-from sim_backend.memory.errors import SimError
+from sim_backend.memory.errors import Inconsistent, SimError
 from sim_backend.scenario.bugs import version as version_of
 from sim_backend.scenario.scenario import DEFAULT, Scenario, load, parse_bdf
 
@@ -77,6 +77,7 @@ class Machine(Environment):
         entered: actor and name of the procedure that the last step entered, or None.
         ahead: the moves of a history that `step` and `run` are to do before chance decides. Not saved, no part of the
             digest.
+        loaded: from a file, whose state may be none that a machine gets into: then a step raises Inconsistent.
 
     vCPUs are named `d1v0` or (1, 0), devices `00:03.0` or by number (bus << 8 | devfn).
 
@@ -84,7 +85,7 @@ class Machine(Environment):
         SimError: there is no such machine.
     """
 
-    __slots__ = ("_foreground", "_others", "actors", "ahead", "entered", "moving", "scenario")
+    __slots__ = ("_foreground", "_others", "actors", "ahead", "entered", "loaded", "moving", "scenario")
 
     actors: list[Actor]
     moving: Actor
@@ -125,6 +126,7 @@ class Machine(Environment):
         self.scenario, self.context = scenario, context
         self.entered: tuple[str, str] | None = None
         self.ahead: tuple[Move, ...] = ()
+        self.loaded = False
         context.outside = self.moving = Outside.of(self)
         self._line_up()
 
@@ -237,6 +239,9 @@ class Machine(Environment):
                 asked = " ".join(map(str, move.arguments))
                 return Event(self.steps, ENVIRONMENT.kind.value, move.order, asked, **self._effect(), who=ENVIRONMENT)
             return self._turn(move.turn, before)
+        except Exception as error:
+            self._doubt(error)
+            raise
         finally:
             chance.choices = None
 
@@ -310,6 +315,9 @@ class Machine(Environment):
                     break
         except SimError as error:
             self._crash(error)
+        except Exception as error:
+            self._doubt(error)
+            raise
         state.draw = draw
         state.steps += done
         return done
@@ -343,6 +351,12 @@ class Machine(Environment):
                 if actor.turn(w):
                     return True
         return False
+
+    def _doubt(self, error: Exception) -> None:
+        """Raise Inconsistent if the fault is that of the file from which the machine is."""
+        if self.loaded and not isinstance(error, SimError):
+            why = f"{type(error).__name__} {str(error)[:100]!r}"
+            raise Inconsistent(f"the machine from the file is in a state that none gets into ({why}): save it again")
 
     def _crash(self, error: SimError) -> None:
         actor = self.moving
@@ -380,7 +394,7 @@ class Machine(Environment):
         outside.environment = other
         other.context.outside = other.moving = outside
         other._line_up()
-        other.ahead, other.entered = self.ahead, self.entered
+        other.ahead, other.entered, other.loaded = self.ahead, self.entered, self.loaded
         return other
 
     snapshot = copy
@@ -392,7 +406,7 @@ class Machine(Environment):
         return blake2b(whole.encode(), key=self.memory.digest(), digest_size=32).digest()
 
     def save(self, path: str | Path) -> None:
-        """Write the whole machine to a file. Raises SimError if that fails."""
+        """Write the machine to a file, which appears whole or not at all. Raises SimError if that fails."""
         from sim_backend.machine.checkpoint import write
 
         write(self, Path(path))

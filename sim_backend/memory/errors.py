@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class SimError(Exception):
     """The machine cannot be built or driven as asked: what was expected, what was found, what to do."""
+
+
+class Inconsistent(SimError):
+    """A machine from a file cannot move: no machine gets into a state such as its own."""

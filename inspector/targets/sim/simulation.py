@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from inspector.base.errors import NotReadable, UsageError
+from inspector.base.errors import NotReadable, TargetError, UsageError
 from inspector.profiles import store
 from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
@@ -17,7 +17,7 @@ from inspector.targets.watchpoint import StopEvent, Write
 from sim_backend.layout import profiles
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.machine.registers import Placed, registers
-from sim_backend.memory.errors import SimError
+from sim_backend.memory.errors import Inconsistent, SimError
 from sim_backend.memory.memory import PAGE
 
 if TYPE_CHECKING:
@@ -69,18 +69,32 @@ class Simulation(Target):
         return getattr(self.machine, "crashed", None)
 
     def drive(self, order: str, *arguments: object) -> object:
-        """Call a method of the machine (`post`, `block`, ...). Raises UsageError if it refuses."""
+        """Call a method of the machine (`post`, `block`, ...).
+
+        Raises:
+            UsageError: it refuses.
+            TargetError: it is from a file, and in a state that no machine gets into.
+        """
         self.touched()
         try:
             return getattr(self.machine, order)(*arguments)
+        except Inconsistent as error:
+            raise TargetError(str(error)) from None
         except SimError as error:
             raise UsageError(str(error)) from None
 
     def step(self, count: int) -> list[dict[str, Any]]:
-        """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen."""
+        """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen.
+
+        Raises:
+            TargetError: it is from a file, and in a state that no machine gets into.
+        """
         self.touched()
         machine: Any = self.machine
-        return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
+        try:
+            return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
+        except Inconsistent as error:
+            raise TargetError(str(error)) from None
 
     unit = "steps"
 
@@ -247,13 +261,20 @@ def _machine(options: SimOptions) -> Machine:
                 scenario = replace(scenario, layout=replace(scenario.layout, profile=options.build))
             machine = Machine(scenario, version=options.version, seed=options.seed)
         machine.run(options.steps)
+    except Inconsistent as error:
+        raise TargetError(str(error)) from None
     except SimError as error:
         raise UsageError(str(error)) from None
     return machine
 
 
 def serve(options: SimOptions) -> int:
-    """Serve the machine to gdb until Ctrl-C. Raises UsageError if the address or the machine is none."""
+    """Serve the machine to gdb until Ctrl-C.
+
+    Raises:
+        UsageError: the address or the machine is none.
+        TargetError: it is from a file, and in a state that no machine gets into.
+    """
     from sim_backend.debug.gdb_server import GdbServer
 
     host, _, port = (options.serve or "").rpartition(":")
@@ -263,6 +284,8 @@ def serve(options: SimOptions) -> int:
         with GdbServer(_machine(options), host.strip("[]") or "127.0.0.1", int(port)) as server:
             print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
             server.serve()
+    except Inconsistent as error:
+        raise TargetError(str(error)) from None
     except (OSError, SimError) as error:
         raise UsageError(f"--serve {options.serve}: {error}") from None
     except KeyboardInterrupt:

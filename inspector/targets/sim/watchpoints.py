@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inspector.base.errors import TargetError
 from inspector.targets.watchpoint import StopEvent, Write
+from sim_backend.memory.errors import Inconsistent
 
 if TYPE_CHECKING:
     from sim_backend.machine.event import Event
@@ -36,7 +37,7 @@ class Watchpoints:
         """Step until it trips; None if it has not within that time.
 
         Raises:
-            TargetError: nothing can happen any more.
+            TargetError: nothing can happen any more, or the machine is from a file and in a state that none gets into.
         """
         machine, memory = self._machine, self._machine.memory
         stored = False
@@ -60,6 +61,8 @@ class Watchpoints:
                         return self._trip("hook", event, machine.entered[1])
                 if events < AT_ONCE:
                     raise TargetError(f"the simulated machine stands still: {machine.crashed or 'nothing can happen'}")
+        except Inconsistent as error:
+            raise TargetError(str(error)) from None
         finally:
             memory.observer = before
         return None

@@ -10,7 +10,8 @@ from sim_backend.layout import profiles
 from sim_backend.layout.layout import LayoutConfig
 from sim_backend.machine.checkpoint import FORMAT, MAGIC
 from sim_backend.machine.machine import Machine
-from sim_backend.memory.errors import SimError
+from sim_backend.machine.moves import Move
+from sim_backend.memory.errors import Inconsistent, SimError
 from sim_backend.scenario.scenario import BUNDLED, load
 
 
@@ -112,3 +113,30 @@ def test_no_file_is_an_error(tmp_path):
         Machine.load(tmp_path / "none")
     with pytest.raises(SimError, match="cannot be saved"):
         Machine(load("idle")).save(tmp_path / "no" / "folder")
+
+
+def test_a_state_that_no_machine_gets_into_ends_with_one_line(tmp_path):
+    machine = Machine(load("one-device"), seed=4)
+    machine.run(500)
+    machine.state.areas.clear()
+    machine.save(tmp_path / "machine")
+    with pytest.raises(Inconsistent, match="a state that none gets into") as error:
+        Machine.load(tmp_path / "machine").run(5000)
+    assert "\n" not in str(error.value)
+    with pytest.raises(Inconsistent):
+        list(Machine.load(tmp_path / "machine").copy().events_of(5000))
+    with pytest.raises(Inconsistent):
+        turn_by_turn(Machine.load(tmp_path / "machine"), 5000)
+    # Of a machine that is from no file it is a fault of this program, and stays one.
+    with pytest.raises(KeyError):
+        machine.run(5000)
+
+
+def turn_by_turn(machine, rounds):
+    for actor in machine.actors * rounds:
+        try:
+            machine.perform(Move(turn=actor.name))
+        except Inconsistent:
+            raise
+        except SimError:
+            continue

@@ -8,6 +8,7 @@ import pytest
 
 from sim_backend.logic.versions import CURRENT
 from sim_backend.machine.history import History, started
+from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move
 from sim_backend.scenario.scenario import load
 
@@ -118,3 +119,18 @@ def test_a_history_that_cannot_be_done_is_told_at_once(vtdpi, path, tmp_path):
         2,
         "vtdpi: step 31 of the history, device 00:03.0: device 00:03.0 cannot do anything now\n",
     )
+
+
+def test_a_machine_in_an_impossible_state_is_one_line(vtdpi, tmp_path):
+    machine = Machine(load("one-device"), seed=4)
+    machine.run(500)
+    machine.state.areas.clear()
+    machine.save(tmp_path / "machine")
+    for words in (("step", "5000"), ("run", "5000")):
+        status, _, err = vtdpi("sim", "--load", tmp_path / "machine", *words)
+        assert (status, err.count("\n")) == (3, 1), words
+        assert "a state that none gets into" in err
+    status, _, err = vtdpi("sim", "--load", tmp_path / "machine", "--steps", "5000", "info")
+    assert (status, err.count("\n")) == (3, 1)
+    _, out, _ = vtdpi("sim", "--load", tmp_path / "machine", "trace", "--count", "5000")
+    assert "a state that none gets into" in out.splitlines()[-1]
