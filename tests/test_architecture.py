@@ -1,13 +1,168 @@
-"""Who may import whom, as pyproject.toml says."""
+"""Who may import whom, as pyproject.toml says; and that the tests stand where the code stands."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
+TOP = Path(__file__).parents[1]
+
+BY_COMMANDS = "tests/inspector/commands run it with every target, by the name of what is asked"
+BY_RULES = "tests/inspector/audit/test_rules.py breaks each rule once"
+IN_GDB = "runs within a gdb: tests/live/test_gdb_plugin.py"
+IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
+IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and tests/inspector/watch"
+THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
+
+UNTESTED_ALONE = {
+    "inspector/analysis/posting.py": THROUGH_OTHERS,
+    "inspector/analysis/situation.py": THROUGH_OTHERS,
+    "inspector/analysis/vcpu_words.py": THROUGH_OTHERS,
+    "inspector/audit/blocked.py": BY_RULES,
+    "inspector/audit/evidence.py": BY_RULES,
+    "inspector/audit/explanation.py": THROUGH_OTHERS,
+    "inspector/audit/hardware.py": BY_RULES,
+    "inspector/audit/lists.py": BY_RULES,
+    "inspector/audit/machine.py": BY_RULES,
+    "inspector/audit/rule.py": THROUGH_OTHERS,
+    "inspector/audit/running.py": BY_RULES,
+    "inspector/base/closing.py": THROUGH_OTHERS,
+    "inspector/base/errors.py": THROUGH_OTHERS,
+    "inspector/commands/audit.py": BY_COMMANDS,
+    "inspector/commands/blocked.py": BY_COMMANDS,
+    "inspector/commands/control.py": BY_COMMANDS,
+    "inspector/commands/diff.py": BY_COMMANDS,
+    "inspector/commands/documents.py": BY_COMMANDS,
+    "inspector/commands/expect.py": BY_COMMANDS,
+    "inspector/commands/faults.py": BY_COMMANDS,
+    "inspector/commands/info.py": BY_COMMANDS,
+    "inspector/commands/ioapic.py": BY_COMMANDS,
+    "inspector/commands/irte.py": BY_COMMANDS,
+    "inspector/commands/json_path.py": BY_COMMANDS,
+    "inspector/commands/orders.py": BY_COMMANDS,
+    "inspector/commands/pi.py": BY_COMMANDS,
+    "inspector/commands/queue.py": BY_COMMANDS,
+    "inspector/commands/record_fields.py": BY_COMMANDS,
+    "inspector/commands/regs.py": BY_COMMANDS,
+    "inspector/commands/report.py": BY_COMMANDS,
+    "inspector/commands/request.py": BY_COMMANDS,
+    "inspector/commands/route.py": BY_COMMANDS,
+    "inspector/commands/save.py": BY_COMMANDS,
+    "inspector/commands/simulation.py": BY_COMMANDS,
+    "inspector/commands/vcpus.py": BY_COMMANDS,
+    "inspector/explore/document.py": THROUGH_OTHERS,
+    "inspector/explore/steps.py": THROUGH_OTHERS,
+    "inspector/explore/table.py": THROUGH_OTHERS,
+    "inspector/explore/trace_events.py": THROUGH_OTHERS,
+    "inspector/explore/verdicts.py": THROUGH_OTHERS,
+    "inspector/frontends/config_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/coverage_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/entry.py": THROUGH_OTHERS,
+    "inspector/frontends/explain_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/explore_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/help_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/lab_cli.py": IN_QEMU,
+    "inspector/frontends/open_target.py": THROUGH_OTHERS,
+    "inspector/frontends/profile_cli.py": THROUGH_OTHERS,
+    "inspector/frontends/schema_cli.py": THROUGH_OTHERS,
+    "inspector/gdb_plugin/attached.py": IN_GDB,
+    "inspector/gdb_plugin/bootstrap.py": IN_GDB,
+    "inspector/gdb_plugin/commands.py": IN_GDB,
+    "inspector/gdb_plugin/completion.py": IN_GDB,
+    "inspector/gdb_plugin/packages.py": THROUGH_OTHERS,
+    "inspector/gdb_plugin/printers.py": IN_GDB,
+    "inspector/lab/boot.py": IN_QEMU,
+    "inspector/lab/capture.py": IN_QEMU,
+    "inspector/lab/hvm/assembly.py": IN_QEMU,
+    "inspector/lab/hvm/lab.py": IN_QEMU,
+    "inspector/lab/initrd.py": IN_QEMU,
+    "inspector/lab/lab.py": IN_QEMU,
+    "inspector/lab/labs.py": IN_QEMU,
+    "inspector/lab/machine.py": IN_QEMU,
+    "inspector/lab/process.py": IN_QEMU,
+    "inspector/lab/qemu.py": IN_QEMU,
+    "inspector/lab/xen.py": IN_QEMU,
+    "inspector/profiles/dwarf.py": THROUGH_OTHERS,
+    "inspector/repl/bar.py": IN_TERMINAL,
+    "inspector/repl/colors.py": IN_TERMINAL,
+    "inspector/repl/completer.py": IN_TERMINAL,
+    "inspector/repl/config.py": IN_TERMINAL,
+    "inspector/repl/grammar.py": IN_TERMINAL,
+    "inspector/repl/objects.py": IN_TERMINAL,
+    "inspector/repl/plain.py": IN_TERMINAL,
+    "inspector/repl/start.py": IN_TERMINAL,
+    "inspector/shell/help.py": THROUGH_OTHERS,
+    "inspector/shell/output.py": THROUGH_OTHERS,
+    "inspector/shell/session.py": THROUGH_OTHERS,
+    "inspector/targets/control.py": THROUGH_OTHERS,
+    "inspector/targets/dump/binary_layout.py": THROUGH_OTHERS,
+    "inspector/targets/dump/file.py": THROUGH_OTHERS,
+    "inspector/targets/dump/file_target.py": THROUGH_OTHERS,
+    "inspector/targets/live/answers.py": THROUGH_OTHERS,
+    "inspector/targets/live/bochs.py": THROUGH_OTHERS,
+    "inspector/targets/live/bochs_process.py": THROUGH_OTHERS,
+    "inspector/targets/live/gdb_inferior.py": THROUGH_OTHERS,
+    "inspector/targets/live/gdb_mi.py": THROUGH_OTHERS,
+    "inspector/targets/live/qemu_stub.py": THROUGH_OTHERS,
+    "inspector/targets/recorded/console/key.py": THROUGH_OTHERS,
+    "inspector/targets/recorded/recorded.py": THROUGH_OTHERS,
+    "inspector/targets/recorded/saved.py": THROUGH_OTHERS,
+    "inspector/targets/sim/watchpoints.py": THROUGH_OTHERS,
+    "inspector/targets/target.py": THROUGH_OTHERS,
+    "inspector/targets/watchpoint.py": THROUGH_OTHERS,
+    "inspector/trace/functions.py": THROUGH_OTHERS,
+    "inspector/trace/perfetto.py": THROUGH_OTHERS,
+    "inspector/views/html/markup.py": THROUGH_OTHERS,
+    "inspector/views/html/picture.py": THROUGH_OTHERS,
+    "inspector/views/html/table_map.py": THROUGH_OTHERS,
+    "inspector/views/html/timeline.py": THROUGH_OTHERS,
+    "inspector/views/json.py": THROUGH_OTHERS,
+    "inspector/watch/lines.py": IN_TERMINAL,
+    "inspector/watch/looks.py": IN_TERMINAL,
+    "inspector/watch/screen.py": IN_TERMINAL,
+    "inspector/xen/firmware.py": THROUGH_OTHERS,
+    "inspector/xen/knowledge.py": THROUGH_OTHERS,
+    "inspector/xen/layout_checks.py": THROUGH_OTHERS,
+    "inspector/xen/layout_derive.py": THROUGH_OTHERS,
+    "inspector/xen/layout_facts.py": THROUGH_OTHERS,
+    "inspector/xen/pirqs.py": THROUGH_OTHERS,
+    "sim_backend/debug/gdb_stub.py": THROUGH_OTHERS,
+    "sim_backend/explore/atomics.py": THROUGH_OTHERS,
+    "sim_backend/explore/kernels.py": THROUGH_OTHERS,
+    "sim_backend/explore/tracked_memory.py": THROUGH_OTHERS,
+    "sim_backend/layout/firmware.py": THROUGH_OTHERS,
+    "sim_backend/logic/pi/irte.py": THROUGH_OTHERS,
+}
+"""Files without a test file in their place, and why. To be made shorter, never longer."""
+
 
 def test_the_arrows_between_the_packages() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([linter], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    done = subprocess.run([linter], cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def has_behaviour(path: Path) -> bool:
+    """Whether a file has a function; one without holds only data and types, which are tested where they are used."""
+    functions = ast.FunctionDef, ast.AsyncFunctionDef
+    return any(isinstance(node, functions) for node in ast.walk(ast.parse(path.read_bytes())))
+
+
+def without_test() -> set[str]:
+    """The files of inspector/ and sim_backend/ that have no test file in their place: x/y.py has tests/x/test_y.py."""
+    return {
+        path.relative_to(TOP).as_posix()
+        for package in ("inspector", "sim_backend")
+        for path in (TOP / package).rglob("*.py")
+        if path.name != "__init__.py"
+        and has_behaviour(path)
+        and not (TOP / "tests" / path.relative_to(TOP)).with_name(f"test_{path.name}").exists()
+    }
+
+
+def test_every_file_has_a_test_file_in_its_place() -> None:
+    missing = without_test()
+    assert missing <= UNTESTED_ALONE.keys(), "write tests for " + ", ".join(sorted(missing - UNTESTED_ALONE.keys()))
+    assert missing >= UNTESTED_ALONE.keys(), "take out of UNTESTED_ALONE " + ", ".join(UNTESTED_ALONE.keys() - missing)
