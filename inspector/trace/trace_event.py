@@ -19,6 +19,9 @@ LIST_FIELDS = ("blocking_list", "blocking_lock")
 
 LATEST = 1e15
 """No trace is longer: in seconds, or steps."""
+LAST_CPU, LAST_VECTOR, LAST_NUMBER = 65535, 255, (1 << 32) - 1
+UNLIKE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+"""What decoding raises of a text that is none of ours."""
 
 Value = int | tuple[int, ...] | None
 
@@ -98,16 +101,13 @@ def beginning_of(text: str, source: str) -> Beginning:
     """How a trace began. Raises UsageError if it does not tell."""
     try:
         raw = json.loads(text.partition("\n")[0])["beginning"]
-        fields = {
-            str(vcpu): {name: tuple(value) if isinstance(value, list) else value for name, value in of.items()}
-            for vcpu, of in raw["fields"].items()
-        }
-        known = [value for of in fields.values() for value in of.values()]
-        vectors = int(raw["vectors"][0]), int(raw["vectors"][1])
-        if not all(value is None or isinstance(value, int | tuple) for value in known):
-            raise TypeError("a field of the wrong kind")
-        return Beginning(int(raw["cpus"]), bool(raw["x2apic"]), vectors, fields)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        fields = {vcpu: {name: _value(name, value) for name, value in of.items()} for vcpu, of in raw["fields"].items()}
+        notification, wakeup = (_number(vector, LAST_VECTOR) for vector in raw["vectors"])
+        cpus, x2apic = _number(raw["cpus"], LAST_CPU + 1), raw["x2apic"]
+        if type(x2apic) is not bool:
+            raise TypeError("x2apic")
+        return Beginning(cpus, x2apic, (notification, wakeup), fields)
+    except UNLIKE:
         raise UsageError(f"{source} does not tell in what state it began: make it anew with `trace --output`") from None
 
 
@@ -116,7 +116,7 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
     lines = [line for line in text.splitlines() if line.strip()]
     try:
         head = json.loads(lines[0]) if lines else None
-    except ValueError:
+    except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT or head.get("unit") not in (SECONDS, STEPS):
         raise UsageError(f"{source} is no trace: expected JSON lines as `trace --output` writes them")
@@ -124,7 +124,7 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
     for number, line in enumerate(lines[1:], 2):
         try:
             hits.append(_hit(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except UNLIKE:
             raise UsageError(f"{source}, line {number}: no hit of a trace; is the file damaged?") from None
     return hits, head["unit"]
 
@@ -132,28 +132,35 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
 def _hit(raw: Mapping[str, Any]) -> TraceEvent:
     changes = {}
     for name, change in raw["changes"].items():
-        if name not in FIELDS + LIST_FIELDS:
-            raise ValueError(name)
         changes[name] = (_value(name, change["before"]), _value(name, change["after"]))
     cpu, function, vcpu, line = raw["cpu"], raw["function"], raw["vcpu"], raw.get("line")
     if not (
-        isinstance(raw["time"], int | float)
+        type(raw["time"]) in (int, float)
         and 0 <= raw["time"] < LATEST
-        and (cpu is None or isinstance(cpu, int))
         and all(text is None or isinstance(text, str) for text in (function, vcpu, line))
         and raw["kind"] in (WRITE, HOOK)
     ):
         raise ValueError("a field of the wrong kind")
+    cpu = None if cpu is None else _number(cpu, LAST_CPU)
     return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes, line=line)
 
 
 def _value(name: str, raw: Any) -> Value:
-    if name == "pir":
-        if not all(isinstance(vector, int) for vector in raw):
-            raise ValueError(name)
-        return tuple(raw)
-    if not (isinstance(raw, int) or (raw is None and name in LIST_FIELDS)):
+    """A field's value, as it is in JSON. Raises ValueError if it is none."""
+    if name not in FIELDS + LIST_FIELDS:
         raise ValueError(name)
+    if name == "pir":
+        if type(raw) is not list or len(raw) > LAST_VECTOR + 1:
+            raise ValueError(name)
+        return tuple(_number(vector, LAST_VECTOR) for vector in raw)
+    if raw is None and name in LIST_FIELDS:
+        return None
+    return _number(raw, LAST_NUMBER)
+
+
+def _number(raw: Any, last: int) -> int:
+    if type(raw) is not int or not 0 <= raw <= last:
+        raise ValueError(f"{raw!r:.40}: expected 0 to {last}")
     return raw
 
 

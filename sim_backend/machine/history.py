@@ -37,6 +37,10 @@ LARGEST = 64 << 20
 """Bytes of a file: more is no history."""
 LARGEST_NUMBER = (1 << 32) - 1
 SETTLE = "settle"
+LONGEST, LONGEST_NAME = 4096, 100
+"""Characters of a text in it, and of a name or an order."""
+MOST_CHOICES = 1 << 12
+"""In one move."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,9 @@ def parse(text: bytes | str, source: str) -> History:
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise SimError(f'{source} is no history: expected a JSON object with "kind": "{KIND}"')
     if document.get("format") != FORMAT:
-        raise SimError(f"{source} is a history of format {document.get('format')!r}; this vtdpi reads format {FORMAT}")
+        raise SimError(
+            f"{source} is a history of format {document.get('format')!r:.40}; this vtdpi reads format {FORMAT}"
+        )
     try:
         return _history(document)
     except SimError as error:
@@ -194,8 +200,8 @@ def _history(document: Mapping[str, Any]) -> History:
     _kinds("", document, {"kind": str, "format": int, "scenario": dict, "version": dict, "moves": list}, _OPTIONAL)
     described = dict(document["scenario"])
     name = described.pop("name", "machine")
-    if not isinstance(name, str):
-        raise SimError(f"scenario.name = {name!r}: expected a text")
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise SimError(f"scenario.name = {name!r:.40}: expected a text of up to {LONGEST_NAME} characters")
     moves = tuple(_move(number, item) for number, item in enumerate(document["moves"], 1))
     return History(
         scenario=replace(scenarios.from_document(described, name), name=name),
@@ -222,9 +228,13 @@ def _move(number: int, saved: Any) -> Move:
         _kinds(f"{where}, ", saved, {"turn": str}, {"choices": list})
     else:
         _kinds(f"{where}, ", saved, {"order": str}, {"arguments": list, "choices": list})
+    if len(saved.get("turn") or saved["order"]) > LONGEST_NAME:
+        raise SimError(f"{where}: a name of more than {LONGEST_NAME} characters")
     arguments, choices = saved.get("arguments") or [], saved.get("choices") or []
+    if max(len(arguments), len(choices)) > MOST_CHOICES:
+        raise SimError(f"{where}: more than {MOST_CHOICES} arguments or choices")
     for value in (*arguments, *choices):
-        if not _is_number(value) and not isinstance(value, str | bool):
+        if not _is_number(value) and not (isinstance(value, str | bool) and len(str(value)) <= LONGEST_NAME):
             raise SimError(f"{where}: {str(value)[:40]!r} is neither a name nor a number of up to 32 bits")
     if not all(map(_is_number, choices)):
         raise SimError(f"{where}: choices are numbers")
@@ -239,11 +249,17 @@ def _kinds(where: str, saved: Mapping[str, Any], needed: Mapping[str, type], opt
     if missing := needed.keys() - saved.keys():
         raise SimError(f"{where}{min(missing)} is missing")
     if unknown := saved.keys() - needed.keys() - optional.keys():
-        raise SimError(f"{where}{min(unknown)[:40]}: no such key; is it of another vtdpi?")
+        raise SimError(f"{where}{_named(min(unknown)[:40])}: no such key; is it of another vtdpi?")
     for key, kind in (*needed.items(), *optional.items()):
         value = saved.get(key)
         if type(value) is not kind and not (value is None and key in optional):
             raise SimError(f"{where}{key} = {str(value)[:40]!r}: expected {_WORDS[kind]}")
+        if isinstance(value, str) and len(value) > LONGEST:
+            raise SimError(f"{where}{key}: a text of {len(value)} characters: expected up to {LONGEST}")
+
+
+def _named(key: str) -> str:
+    return key if key.isprintable() else repr(key)
 
 
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "an object", list: "a list"}

@@ -38,7 +38,16 @@ BUNDLED = ("idle", "one-device", "wakeup-storm", "oversubscribed", "migration", 
 DEFAULT = "one-device"
 
 
-_BARE = re.compile(r"[\w-]+")
+LARGEST = 1 << 20
+"""Bytes of a file: more is no scenario."""
+LARGEST_NUMBER = (1 << 63) - 1
+"""TOML's whole numbers have 64 bits."""
+LONGEST = 4096
+"""Characters of a text in it: a profile may be named by its path."""
+SHOWN = 200
+"""Characters of it in a message, and of an order."""
+
+_BARE = re.compile(r"[\w-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,14 @@ def load(name_or_path: str | Path) -> Scenario:
         if _BARE.fullmatch(name) and bundled.is_file():
             return parse(bundled.read_text("utf-8"), name)
     try:
-        text = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with open(name, "rb") as file:
+            raw = file.read(LARGEST + 1)
+        text = raw.decode()
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SimError(f"scenario {name}: {why}; bundled ones are {', '.join(BUNDLED)}") from None
+    if len(raw) > LARGEST:
+        raise SimError(f"scenario {name}: it has more than {LARGEST} bytes; bundled ones are {', '.join(BUNDLED)}")
     return parse(text, name)
 
 
@@ -78,8 +91,11 @@ def parse(text: str, source: str) -> Scenario:
     """The scenario that a TOML text describes. `source` names it in errors."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SimError(f"scenario {source}: {error}") from None
+    except RecursionError:
+        raise SimError(f"scenario {source}: it is nested too deep for TOML of a scenario") from None
+    except ValueError as error:
+        # Of TOML's grammar, or of a number that has thousands of digits.
+        raise SimError(f"scenario {source}: {_short(str(error))}") from None
     return from_document(document, source)
 
 
@@ -123,7 +139,7 @@ def _scenario(document: Mapping[str, Any], source: str) -> Scenario:
     explore = dict(document.get("explore", {}))
     _known("explore.", explore, {**dict.fromkeys(Bounds().numbers(), int), "prelude": list})
     if "prelude" in explore:
-        explore["prelude"] = tuple(map(str, explore["prelude"]))
+        explore["prelude"] = tuple(_text("explore.prelude", order, SHOWN) for order in explore["prelude"])
     if "domain" in document:
         machine["domains"] = domains
     return Scenario(
@@ -184,12 +200,17 @@ def parse_bdf(text: str, what: str = "device") -> int:
 
 def _known(where: str, table: Any, kinds: Mapping[str, type]) -> None:
     if not isinstance(table, dict):
-        raise SimError(f"{where.rstrip('.')}: expected a table, found {table!r}")
+        raise SimError(f"{where.rstrip('.')}: expected a table, found {_short(repr(table))}")
     for key, value in table.items():
         if key not in kinds:
-            raise SimError(f"{where}{key}: no such key; there are {', '.join(kinds)}")
+            named = key if key.isprintable() else repr(key)
+            raise SimError(f"{where}{_short(named)}: no such key; there are {', '.join(kinds)}")
         if not isinstance(value, kinds[key]) or (kinds[key] is int and isinstance(value, bool)):
-            raise SimError(f"{where}{key} = {value!r}: expected {_NAMES[kinds[key]]}")
+            raise SimError(f"{where}{key} = {_short(repr(value))}: expected {_NAMES[kinds[key]]}")
+        if kinds[key] is int:
+            _number(f"{where}{key}", value)
+        if kinds[key] is str:
+            _text(f"{where}{key}", value)
 
 
 _NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}
@@ -203,5 +224,19 @@ def _needed(where: str, table: Mapping[str, Any], *keys: str) -> None:
 
 def _number(where: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise SimError(f"{where}: {value!r} is no whole number")
+        raise SimError(f"{where}: {_short(repr(value))} is no whole number")
+    if abs(value) > LARGEST_NUMBER:
+        raise SimError(f"{where}: a number of {value.bit_length()} bits: expected one of up to 63")
     return value
+
+
+def _text(where: str, value: Any, longest: int = LONGEST) -> str:
+    if not isinstance(value, str):
+        raise SimError(f"{where}: {_short(repr(value))} is no text")
+    if len(value) > longest:
+        raise SimError(f"{where}: a text of {len(value)} characters: expected up to {longest}")
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

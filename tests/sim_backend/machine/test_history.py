@@ -269,13 +269,21 @@ def changed(history, **members):
         ({"moves": [{"turn": "CPU 0", "arguments": []}]}, "move 1, arguments: no such key"),
         ({"moves": [{"order": "post", "arguments": [[]]}]}, "move 1: '..' is neither a name nor a number"),
         ({"moves": [{"order": "post", "arguments": [1 << 80]}]}, "neither a name nor a number of up to 32 bits"),
+        ({"format": "x\n" * 5000}, "it is a history of format 'x.{38}; this"),
+        ({"a\nb": 1}, r"history it: 'a\\nb': no such key"),
+        ({"why": "x" * 5000}, "why: a text of 5000 characters"),
+        ({"scenario": {"name": "x" * 5000}}, "scenario.name = 'x{39}: expected a text of up to 100"),
+        ({"moves": [{"turn": "x" * 500}]}, "move 1: a name of more than 100 characters"),
+        ({"moves": [{"order": "post", "arguments": ["x" * 5000]}]}, "move 1: 'x{40}' is neither"),
+        ({"moves": [{"turn": "CPU 0", "choices": [0] * 5000}]}, "move 1: more than 4096 arguments or choices"),
         ({"moves": [{"turn": "CPU 0", "choices": ["a"]}]}, "move 1: choices are numbers"),
         ({"moves": [{"turn": "CPU 0", "choices": [-1]}]}, "move 1: '-1' is neither"),
     ],
 )
 def test_files_that_are_none(history, members, message):
-    with pytest.raises(SimError, match=message):
+    with pytest.raises(SimError, match=message) as error:
         parse(changed(history, **members), "it")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, b"\xff\xfe\x00", '{"kind": NaN}', "9" * 10_000])

@@ -52,6 +52,15 @@ def test_one_of_your_own(tmp_path):
         ("[[device]]\nbdf = '00:03.0'\ndomain = 5", "device's domain is not there"),
         ("[workload]\nhalt = -1", "workload halt = -1: a rate is 0 to 1024"),
         ("[workload]\nhalt = 1000\nipi = 1000", "add up to more"),
+        ("title = " + "[" * 5000 + "]" * 5000, "nested too deep"),
+        ("[machine]\ncpus = " + "9" * 5000, "4300 digits"),
+        ("[machine]\ncpus = 0x" + "f" * 5000, "machine.cpus: a number of 20000 bits: expected one of up to 63"),
+        ("[machine]\napic_ids = [0x" + "f" * 5000 + "]\ncpus = 1", "machine.apic_ids: a number of 20000 bits"),
+        ("[machine]\ncpus = '" + "9" * 5000 + "'", r"machine.cpus = '9{199}\.\.\.: expected a whole number"),
+        ("title = '" + "x" * 5000 + "'", "title: a text of 5000 characters"),
+        ('"a\\nb" = 1', r"'a\\nb': no such key"),
+        ("[explore]\nprelude = [1]", "explore.prelude: 1 is no text"),
+        ("[explore]\nprelude = ['" + "x" * 5000 + "']", "explore.prelude: a text of 5000 characters"),
         ("[workload]\ntimer = 1000\nevent = 1000", "timer, event add up to more"),
     ],
 )
@@ -71,6 +80,12 @@ def test_there_is_none(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SimError, match="it is no text"):
         load(tmp_path / "binary")
+    with pytest.raises(SimError, match="it has more than 1048576 bytes"):
+        load("/dev/zero")
+    for name in ("a\0b", "x" * 5000):
+        with pytest.raises(SimError, match="bundled ones are idle") as error:
+            load(name)
+        assert "\n" not in str(error.value)
 
 
 def test_devices_are_named_as_everywhere():
