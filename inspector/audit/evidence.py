@@ -11,6 +11,7 @@ from inspector.model.snapshot import (
     CRASHED_OR_IN_GUEST,
     IN_XEN,
     MARKER,
+    NOT_KNOWN,
     Cpu,
     Descriptor,
     Snapshot,
@@ -67,7 +68,9 @@ def state(vcpu: Vcpu) -> tuple[Any, ...]:
     """What stays the same of a vCPU that has not moved: if a later snapshot has it too, nothing was in progress."""
     assert vcpu.pi
     pi = vcpu.pi
-    return vcpu.since, vcpu.runstate, vcpu.pause_flags, vcpu.lock, pi.pir, pi.on, pi.sn, pi.nv, pi.ndst
+    # Whether it has moved cannot be told while its run state is being written: the same as none.
+    since = object() if vcpu.runstate == NOT_KNOWN else vcpu.since
+    return since, vcpu.runstate, vcpu.pause_flags, vcpu.lock, pi.pir, pi.on, pi.sn, pi.nv, pi.ndst
 
 
 def destination(snapshot: Snapshot, ndst: int) -> Cpu | None:

@@ -42,6 +42,7 @@ FORMAT = "vtdpi snapshot"
 LARGEST_TABLE, ENTRY = 1 << 16, 16
 """Entries of an interrupt-remapping table at most, and the bytes of one, and of a fault record."""
 QUEUE_SIZES = (16, 32)
+NOT_KNOWN = "unknown"
 IDLE = "idle"
 IN_XEN, IN_GUEST, IN_PV = "xen", "guest", "pv"
 CRASHED, CRASHED_OR_IN_GUEST = "crashed", "crashed or guest"
@@ -69,7 +70,7 @@ class Vcpu:
     """One vCPU. Addresses are Xen's virtual ones unless said otherwise; None is what could not be read.
 
     Attributes:
-        runstate: `running`, `runnable`, `blocked` or `offline`.
+        runstate: `running`, `runnable`, `blocked` or `offline`; `unknown` (NOT_KNOWN) while Xen is writing it.
         pause_count: of the vCPU and its domain together.
         since: when it entered its run state, in ns of Xen's clock: if two snapshots agree, it has not run between.
         in_guest: whether its CPU executes the guest now.

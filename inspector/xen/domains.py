@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
 from inspector.model.absence import Absence, unreadable
-from inspector.model.snapshot import Domain, Vcpu
+from inspector.model.snapshot import NOT_KNOWN, Domain, Vcpu
 from inspector.xen.events import with_events
 from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
@@ -26,6 +26,8 @@ EXAMPLES = 4
 CDF_HVM = 1
 RUNSTATE = ("runstate.state", "runstate.state_entry_time")
 RUNSTATES = {0: "running", 1: "runnable", 2: "blocked", 3: "offline"}
+LOOKS = 3
+"""How often a run state is read that is found while it is being written."""
 
 
 def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
@@ -41,6 +43,11 @@ def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
     # Xen keeps the list in the order of domain ids (domain_create): one that does not end is soon noticed.
     address, last = xen.pointer("domain_list"), -1
     while address:
+        # A struct domain begins a page: by alloc_domain_struct, and since 4.22 by its type (63137a8731).
+        if address % PAGE:
+            why = f"the list of domains is broken: it leads to {address:#x}, where no page begins and so no domain"
+            absent.append(unreadable("domains", why, address=address))
+            break
         row = xen.structs("domain", [address], *basics, *hooks)[0]
         if row is None:
             absent.append(
@@ -87,10 +94,10 @@ def _vcpus(
 def _read_vcpus(
     xen: Xen, wanted: list[tuple[Domain, int, int]], hooks: dict[int, tuple[str, ...]], absent: list[Absence]
 ) -> list[Vcpu]:
-    dirty = variants.optional(xen.profile, "vcpu", ["dirty_cpu"])
-    members = ("vcpu_id", "domain", "processor", "is_running", "pause_flags", "pause_count", *RUNSTATE, *dirty)
+    more = variants.optional(xen.profile, "vcpu", ["dirty_cpu", variants.RUNSTATE_SEQ])
+    members = ("vcpu_id", "domain", "processor", "is_running", "pause_flags", "pause_count", *RUNSTATE, *more)
     # A struct vcpu is a page of its own (alloc_vcpu_struct): what is not page-aligned is none.
-    rows = iter(xen.structs("vcpu", [at for _, _, at in wanted if not at % PAGE], *members))
+    rows = iter(_structs(xen, [at for _, _, at in wanted if not at % PAGE], members))
     bad: dict[int, list[Absence]] = {}
     vcpus = []
     for domain, number, at in wanted:
@@ -107,12 +114,12 @@ def _read_vcpus(
                     address=at,
                     hvm=domain.hvm,
                     processor=row["processor"],
-                    runstate=RUNSTATES.get(row["runstate.state"], f"unknown {row['runstate.state']}"),
+                    runstate=_runstate(row),
                     is_running=bool(row["is_running"]),
                     pause_flags=row["pause_flags"],
                     pause_count=row["pause_count"] + domain.pause_count,
                     dirty_cpu=row.get("dirty_cpu"),
-                    since=row["runstate.state_entry_time"],
+                    since=None if _being_written(row) else row["runstate.state_entry_time"],
                     hooks=hooks[domain.address] if domain.hvm else (),
                 )
             )
@@ -121,6 +128,28 @@ def _read_vcpus(
         if len(wrong_ones) > EXAMPLES:
             absent.append(unreadable(f"d{number}", f"and {len(wrong_ones) - EXAMPLES} more like these", "vcpus"))
     return with_events(xen, with_vmx(xen, vcpus, absent))
+
+
+def _structs(xen: Xen, addresses: list[int], members: tuple[str, ...]) -> list[dict[str, int] | None]:
+    """The vCPUs' members; read again where a run state was being written, for the machine may go on meanwhile."""
+    rows = xen.structs("vcpu", addresses, *members)
+    for _ in range(LOOKS - 1):
+        torn = [number for number, row in enumerate(rows) if row and _being_written(row)]
+        again = xen.structs("vcpu", [addresses[number] for number in torn], *members)
+        for number, row in zip(torn, again, strict=True):
+            rows[number] = row
+    return rows
+
+
+def _being_written(row: dict[str, int]) -> bool:
+    """Whether a CPU is writing this run state: its sequence count is odd (seqcount_t)."""
+    return bool(row.get(variants.RUNSTATE_SEQ, 0) & 1)
+
+
+def _runstate(row: dict[str, int]) -> str:
+    if _being_written(row):
+        return NOT_KNOWN
+    return RUNSTATES.get(row["runstate.state"], f"{NOT_KNOWN} {row['runstate.state']}")
 
 
 def _wrong(row: dict[str, int] | None, domain: Domain, number: int) -> str | None:

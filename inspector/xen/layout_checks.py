@@ -160,6 +160,7 @@ def domain(known: Settled, layout: StructLayout) -> Said:
     in_order = [number for number in numbers if number is not None]
     if (
         len(in_order) != len(listed)
+        or any(at % PAGE for at in listed)
         or in_order != sorted(set(in_order))
         or (in_order and in_order[-1] >= DOMIDS["dom_io"])
     ):

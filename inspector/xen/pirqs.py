@@ -8,6 +8,7 @@ from __future__ import annotations
 from inspector.base.errors import VtdpiError
 from inspector.model.snapshot import Binding
 from inspector.xen.xen import Xen
+from structs.xen import variants
 from structs.xen.pirq import DPCI, GUEST_MSI, INDIRECT, MAPPED, NODE_SLOTS, SLOT_COUNT
 
 # struct radix_tree_root { u32 height; node *rnode; }
@@ -16,7 +17,7 @@ HEIGHT_LIMIT = 3
 """64 ** 3 pirqs are more than a domain can have."""
 
 PIRQS_LIMIT = 65536
-MEMBERS = ("arch.irq", *(f"{DPCI}.{name}" for name in ("flags", "gmsi.gvec", "gmsi.dest_vcpu_id", "gmsi.posted")))
+MEMBERS = ("arch.irq", *(f"{DPCI}.{name}" for name in ("flags", "gmsi.dest_vcpu_id", "gmsi.posted")))
 
 
 class BrokenTree(VtdpiError):
@@ -29,14 +30,16 @@ def bindings(xen: Xen, domain: int) -> tuple[Binding, ...] | None:
     Raises:
         NotMapped, NotReadable, BrokenTree: the tree cannot be read.
     """
-    if not all(xen.profile.has("pirq", member) for member in MEMBERS) or not xen.profile.has("domain", "pirq_tree"):
+    vector = variants.guest_vector(xen.profile)
+    described = all(xen.profile.has("pirq", member) for member in MEMBERS) and xen.profile.has("domain", "pirq_tree")
+    if vector is None or not described:
         return None
-    rows = xen.structs("pirq", pirqs(xen, domain), *MEMBERS)
+    rows = xen.structs("pirq", pirqs(xen, domain), *MEMBERS, vector)
     wanted = MAPPED | GUEST_MSI
     return tuple(
         Binding(
             row["arch.irq"],
-            row[f"{DPCI}.gmsi.gvec"] & 0xFF,
+            row[vector] & 0xFF,
             -1 if row[f"{DPCI}.gmsi.dest_vcpu_id"] >> 31 else row[f"{DPCI}.gmsi.dest_vcpu_id"],
             bool(row[f"{DPCI}.gmsi.posted"]),
         )

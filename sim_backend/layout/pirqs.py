@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim_backend.layout.builder import LayoutBuilder
+from structs.xen import variants
 from structs.xen.pirq import (
     DPCI,
     GUEST_MSI,
@@ -30,8 +31,9 @@ NODE_SIZE = 576
 
 def described(ground: LayoutBuilder) -> bool:
     """Whether this build's profile tells how a pirq and the tree lie in memory."""
-    members = ("pirq", "arch.irq", f"{DPCI}.gmsi.gvec")
-    return ground.profile.has("domain", "pirq_tree.rnode") and all(ground.profile.has("pirq", m) for m in members)
+    profile = ground.profile
+    told = profile.has("domain", "pirq_tree.rnode") and variants.guest_vector(profile) is not None
+    return told and all(profile.has("pirq", member) for member in ("pirq", "arch.irq"))
 
 
 def tree_size(irqs: int) -> int:
@@ -89,8 +91,9 @@ def delete(ground: LayoutBuilder, leaves: int, irq: int) -> None:
 def bind(ground: LayoutBuilder, pirq: int, gvec: int, vcpu_id: int, posted: bool) -> None:
     """Note that an MSI is the guest's vector `gvec` for this vCPU, or for SEVERAL, and whether it is posted."""
     if pirq:
-        gmsi = {"gvec": gvec, "dest_vcpu_id": vcpu_id, "posted": posted}
+        gmsi = {"dest_vcpu_id": vcpu_id, "posted": posted}
         ground.put("pirq", pirq, {f"{DPCI}.flags": MACH_MSI | MAPPED | GUEST_MSI})
+        ground.put_known("pirq", pirq, dict.fromkeys(variants.GUEST_VECTOR, gvec))
         ground.put_known("pirq", pirq, {f"{DPCI}.gmsi.{name}": value for name, value in gmsi.items()})
 
 

@@ -43,7 +43,7 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "pci_dev": ("bus", "devfn", "domain", "domain_list", "sbdf.sbdf", "seg"),
     "pirq": (
         *("arch.irq", "pirq", "arch.hvm.dpci.flags", "arch.hvm.dpci.gmsi.gvec", "arch.hvm.dpci.gmsi.dest_vcpu_id"),
-        *("arch.hvm.dpci.gmsi.posted", "arch.hvm.dpci.gmsi.gflags"),
+        *(f"arch.hvm.dpci.gmsi.{name}" for name in ("posted", "gflags", "addr", "data")),
     ),
     "sched_resource": ("curr", "granularity"),
     "sched_unit": ("vcpu_list",),

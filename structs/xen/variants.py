@@ -21,6 +21,14 @@ VMX = ("arch.hvm.vmx", "arch.hvm_vcpu.u.vmx")
 VLAPIC = ("arch.hvm.vlapic", "arch.hvm_vcpu.vlapic")
 """`struct vcpu`: its virtual local APIC, since 4.12, and before."""
 
+GUEST_VECTOR = (f"{DPCI}.gmsi.gvec", f"{DPCI}.gmsi.data")
+"""`struct pirq`: where bits 7:0 are the guest's vector of an MSI. The second form, `addr` and `data` as the guest wrote
+them in place of `gvec` and `gflags`, is on Xen's list, and in no release yet."""
+
+RUNSTATE_SEQ = "runstate_seq"
+"""`struct vcpu`: odd while `runstate` is being written (1dc4d5d818, of June 2026, in the stable branches from 4.17 on).
+Builds before that do not tell."""
+
 HOOKS: tuple[Mapping[str, str], ...] = (
     {"arch.hvm.pi_ops.flags": "flags", "arch.hvm.pi_ops.vcpu_block": "block"},
     {
@@ -44,7 +52,7 @@ HOOK_FLAGS = {0: "switch_from", 1: "switch_to"}
 
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     # A vCPU's last CPU; before 4.11 a mask, vcpu_dirty_cpumask.
-    "vcpu": ("dirty_cpu", "arch.user_regs.rflags", "poll_evtchn"),
+    "vcpu": ("dirty_cpu", RUNSTATE_SEQ, "arch.user_regs.rflags", "poll_evtchn"),
     "cpu_info": ("guest_cpu_user_regs.rflags",),
     "msi_desc": ("msi_attrib.type", "msi_attrib.pos"),
     "irq_desc": ("status", "handler", "action", "arch.cpu_mask", "affinity"),
@@ -78,6 +86,11 @@ def vmx(profile: Profile) -> str | None:
 def vlapic(profile: Profile) -> str | None:
     """The path to a vCPU's virtual local APIC."""
     return _first(profile, "vcpu", VLAPIC, "regs")
+
+
+def guest_vector(profile: Profile) -> str | None:
+    """The path to the guest's vector of an MSI in a `struct pirq`: bits 7:0 of what is there."""
+    return next((path for path in GUEST_VECTOR if profile.has("pirq", path)), None)
 
 
 def hooks(profile: Profile) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.model.snapshot import NOT_KNOWN
 from inspector.xen.domains import domains
 
 
@@ -39,3 +40,46 @@ def test_more_vcpus_than_xen_allows_are_not_read(layout, look, count):
     _, vcpus, absent = domains(look())
     assert [vcpu.name for vcpu in vcpus] == ["d0v0"]
     assert any(f"claims {count} vCPUs" in absence.why for absence in absent)
+
+
+def test_what_begins_no_page_is_no_domain(layout, look):
+    astray = layout.virtual(layout.domain(1)) + 0x10
+    layout.put("domain", layout.domain(0), {"next_in_list": astray})
+    layout.put("domain", layout.domain(1) + 0x10, {"domain_id": 1, "next_in_list": 0})
+    found, _, (absence,) = domains(look())
+    assert [domain.domain for domain in found] == [0]
+    assert (absence.subject, absence.address) == ("domains", astray)
+    assert "no page begins" in absence.why
+
+
+def test_a_run_state_that_is_being_written_is_not_known(layout, look):
+    values = {"runstate_seq": 7, "runstate.state": 2, "runstate.state_entry_time": 1000}
+    layout.put("vcpu", layout.vcpu(1, 1), values)
+    layout.put("vcpu", layout.vcpu(1, 2), values | {"runstate_seq": 8})
+    _, vcpus, absent = domains(look())
+    found = {vcpu.name: (vcpu.runstate, vcpu.since) for vcpu in vcpus}
+    assert absent == []
+    assert (found["d1v1"], found["d1v2"]) == ((NOT_KNOWN, None), ("blocked", 1000))
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_run_state_that_is_being_written_is_read_again(layout, look, monkeypatch, looks):
+    """Where the machine runs on. The third look is the last."""
+    place = layout.vcpu(1, 1)
+    layout.put("vcpu", place, {"runstate_seq": 7, "runstate.state": 1})
+    xen = look()
+    read, done = type(xen).structs, []
+
+    def structs(self, struct, addresses, *paths):
+        rows = read(self, struct, addresses, *paths)
+        if "runstate_seq" in paths and any(row and row["runstate_seq"] & 1 for row in rows):
+            done.append(len(addresses))
+            if len(done) == looks:
+                layout.put("vcpu", place, {"runstate_seq": 8, "runstate.state": 2})
+        return rows
+
+    monkeypatch.setattr(type(xen), "structs", structs)
+    _, vcpus, _ = domains(xen)
+    (found,) = (vcpu.runstate for vcpu in vcpus if vcpu.name == "d1v1")
+    assert found == ("blocked" if looks < 3 else NOT_KNOWN)
+    assert done[1:] == [1] * (looks - 1), "only the one that was being written"

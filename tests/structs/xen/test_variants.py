@@ -43,10 +43,16 @@ def test_the_hooks_of_each_age(form):
     assert variants.hooks(profile("domain", *form)) == form
 
 
+@pytest.mark.parametrize("path", variants.GUEST_VECTOR)
+def test_the_guest_vector_of_an_msi_in_either_form(path):
+    assert variants.guest_vector(profile("pirq", path)) == path
+
+
 def test_what_no_profile_tells_is_nothing():
     empty = profile("vcpu", "processor")
     assert (variants.vmx(empty), variants.vlapic(empty), variants.hooks(empty)) == (None, None, {})
     assert variants.optional(empty, "vcpu") == ()
+    assert variants.guest_vector(profile("pirq", "pirq")) is None
 
 
 def test_the_bundled_builds_have_the_newest_forms():
@@ -54,3 +60,5 @@ def test_the_bundled_builds_have_the_newest_forms():
         assert (variants.vmx(known), variants.vlapic(known)) == (variants.VMX[0], variants.VLAPIC[0])
         assert variants.hooks(known) == variants.HOOKS[0]
         assert "dirty_cpu" in variants.optional(known, "vcpu")
+        assert variants.guest_vector(known) in (variants.GUEST_VECTOR[0], None), "4.17's does not tell of pirqs"
+        assert (variants.RUNSTATE_SEQ in variants.optional(known, "vcpu")) == (not known.version.startswith("4.17.5"))
