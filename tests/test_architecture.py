@@ -17,9 +17,6 @@ IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and test
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
 UNTESTED_ALONE = {
-    "inspector/analysis/posting.py": THROUGH_OTHERS,
-    "inspector/analysis/situation.py": THROUGH_OTHERS,
-    "inspector/analysis/vcpu_words.py": THROUGH_OTHERS,
     "inspector/audit/blocked.py": BY_RULES,
     "inspector/audit/evidence.py": BY_RULES,
     "inspector/audit/explanation.py": THROUGH_OTHERS,
@@ -40,11 +37,9 @@ UNTESTED_ALONE = {
     "inspector/commands/info.py": BY_COMMANDS,
     "inspector/commands/ioapic.py": BY_COMMANDS,
     "inspector/commands/irte.py": BY_COMMANDS,
-    "inspector/commands/json_path.py": BY_COMMANDS,
     "inspector/commands/orders.py": BY_COMMANDS,
     "inspector/commands/pi.py": BY_COMMANDS,
     "inspector/commands/queue.py": BY_COMMANDS,
-    "inspector/commands/record_fields.py": BY_COMMANDS,
     "inspector/commands/regs.py": BY_COMMANDS,
     "inspector/commands/report.py": BY_COMMANDS,
     "inspector/commands/request.py": BY_COMMANDS,
@@ -128,12 +123,6 @@ UNTESTED_ALONE = {
     "inspector/xen/layout_derive.py": THROUGH_OTHERS,
     "inspector/xen/layout_facts.py": THROUGH_OTHERS,
     "inspector/xen/pirqs.py": THROUGH_OTHERS,
-    "sim_backend/debug/gdb_stub.py": THROUGH_OTHERS,
-    "sim_backend/explore/atomics.py": THROUGH_OTHERS,
-    "sim_backend/explore/kernels.py": THROUGH_OTHERS,
-    "sim_backend/explore/tracked_memory.py": THROUGH_OTHERS,
-    "sim_backend/layout/firmware.py": THROUGH_OTHERS,
-    "sim_backend/logic/pi/irte.py": THROUGH_OTHERS,
 }
 """Files without a test file in their place, and why. To be made shorter, never longer."""
 

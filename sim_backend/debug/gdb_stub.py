@@ -224,9 +224,11 @@ class Stub:
         data = bytes.fromhex(digits)
         if len(data) != size:
             return BAD
-        pieces = list(self._pieces(address, size))
+        memory, pieces = self.machine.layout.memory, list(self._pieces(address, size))
+        if not all(memory.has(place, length) for place, length in pieces):
+            return FAULT
         for place, length in pieces:
-            self.machine.layout.memory.write(place, data[:length])
+            memory.write(place, data[:length])
             data = data[length:]
         return "OK"
 
