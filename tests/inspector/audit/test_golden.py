@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from inspector.analysis.situation import situation
-from inspector.audit import audit, confirm
+from inspector.audit import Finding, audit, confirm
 from inspector.capture.inspection import Inspection
-from inspector.model.snapshot import Snapshot
+from inspector.model.snapshot import IDLE, Snapshot
 from inspector.targets.open_file import open_file
 from inspector.targets.ranges import Range
 from inspector.targets.target import Cpu, Target
+from inspector.xen.percpu import IRQ_STAT_SIZE
 
+PI_CONTROL = 32
+"""Where ON, SN and NV are in a descriptor, after PIR."""
 GOLDEN = Path(__file__).parents[2] / "data/golden"
 EXPECTED = {
     path.name.removeprefix("xen-4.20.3-").removesuffix(".expected.json"): json.loads(path.read_text())
@@ -112,6 +115,43 @@ def test_an_interrupt_written_into_the_irr_of_a_blocked_vcpu(
         assert (finding.rule, finding.severity, finding.subject) == ("D30", severity, vcpu)
         assert "vector 0x83" in finding.message
         assert audit(Inspection(Written(target, interrupt | {page + 0x80: 0x80})).snapshot) == []
+
+
+def test_cpus_that_all_wait_in_mwait_settle_what_was_a_suspicion(golden: Callable[[str], Path]) -> None:
+    """An unseen interrupt is a bug then. An unanswered notification is one only if a second look shows the same: the
+    vector may have arrived when the CPUs were stopped already, and local APICs are in no dump."""
+    vcpu = "d1v2"
+    with open_file(golden("xapic-4-cpus")) as target:
+        inspection = Inspection(target)
+        assert inspection.xen
+        held = inspection.snapshot.by_name[vcpu]
+        assert held.pi
+        assert (held.blocked, held.pi.on, held.pi.sn) == (True, 0, 0)
+        xen = inspection.xen
+        row = xen.structs("vcpu", [held.address], "arch.hvm.vlapic.regs")[0]
+        assert row
+        interrupt = {xen.memory.translate(row["arch.hvm.vlapic.regs"]) + 0x240: 1 << 3}
+        notification = {held.pi.address + PI_CONTROL: 1 | held.pi.nv << 16}
+        in_mwait = xen.profile.symbol("irq_stat") + xen.profile.offset("irq_cpustat_t", "in_mwait")
+        waiting = {xen.memory.translate(in_mwait + IRQ_STAT_SIZE * cpu.cpu): 1 for cpu in inspection.snapshot.online}
+
+        def look(words: dict[int, int]) -> Snapshot:
+            return Inspection(Written(target, words)).snapshot
+
+        def said(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
+            return [(finding.rule, finding.severity, finding.subject) for finding in findings]
+
+        assert all(cpu.mode == IDLE for cpu in look(waiting).online)
+        assert said(audit(look(interrupt))) == [("D30", "warning", vcpu)]
+        assert said(audit(look(interrupt | waiting))) == [("D30", "bug", vcpu)]
+        unanswered = look(notification | waiting)
+        assert said(audit(unanswered)) == [("D4", "warning", vcpu)]
+        assert "local APICs cannot be read here" in audit(unanswered)[0].message
+        assert said(confirm([unanswered, look(notification | waiting)])) == [("D4", "bug", vcpu)]
+        # A run state that is being written: whether the vCPU has moved in between cannot be told.
+        seq = xen.memory.translate(held.address + xen.profile.offset("vcpu", "runstate_seq"))
+        writing = look(notification | waiting | {seq: 7})
+        assert said(confirm([writing, look(notification | waiting | {seq: 7})])) == [("D4", "warning", vcpu)]
 
 
 def test_priorities_and_rflags_of_a_real_guest(take: Take) -> None:

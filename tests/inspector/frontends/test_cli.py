@@ -67,3 +67,16 @@ def test_alone_it_opens_the_simulation() -> None:
     words = [sys.executable, "-m", "inspector.frontends.cli"]
     ran = subprocess.run(words, env=environment, input="info\n", capture_output=True, check=True, text=True)
     assert "simulated machine" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        ("lab", "Start and stop a real Xen under a real QEMU."),
+        ("profile", "Make, list and show profiles of Xen builds."),
+        ("schema", "Print the JSON Schema of a command's answers."),
+    ],
+)
+def test_a_groups_help_keeps_the_capitals_of_names(group, sentence, run):
+    answer = run(group, "--help")
+    assert (answer.status, sentence in " ".join(answer.out.split())) == (0, True)
