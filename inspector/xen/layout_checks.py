@@ -325,11 +325,12 @@ def _dirty(facts: Facts, layout: StructLayout, vcpus: list[int]) -> Said:
 
 
 def _flags(path: str, values: list[int | None]) -> Said:
-    """A saved RFLAGS: bit 1 is set, bits that are reserved are not; all zero before the first exit."""
+    """A saved RFLAGS: bits that are reserved are not set. What a CPU saved has bit 1; it is zero before the first exit,
+    and what Xen or the toolstack made for a vCPU that has not run may lack that bit."""
     saved = [value for value in values if value]
-    if any(not value & RFLAGS_1 or value & RFLAGS_RESERVED for value in saved):
+    if any(value & RFLAGS_RESERVED for value in saved):
         yield path, False
-    elif saved:
+    elif saved and all(value & RFLAGS_1 for value in saved):
         yield path, True
 
 
@@ -406,11 +407,7 @@ def cpu_info(known: Settled, layout: StructLayout) -> Said:
     offsets = [facts.per_cpu_offsets.get(cpu, 0) for cpu in infos]
     yield from holds("per_cpu_offset", [facts.member(layout, at, "per_cpu_offset") for at in infos.values()], offsets)
     path = "guest_cpu_user_regs.rflags"
-    saved = [value for at in infos.values() if (value := facts.member(layout, at, path))]
-    if any(not value & RFLAGS_1 or value & RFLAGS_RESERVED for value in saved):
-        yield path, False
-    elif saved:
-        yield path, True
+    yield from _flags(path, [facts.member(layout, at, path) for at in infos.values()])
 
 
 def sched_resource(known: Settled, layout: StructLayout) -> Said:
