@@ -19,12 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.base import xdg
-from inspector.lab import LabError, Missing, Say
+from inspector.lab import LabError, Missing, Say, manifest
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = "https://deb.debian.org/debian"
 CHECKSUMS = "packages.sha256"
 """In an unpacked tree: which packages are in it, with their checksums, as `sha256sum` prints them."""
+STAMP = "updated"
+"""When the package lists were fetched."""
 LISTS_LAST = 24 * 3600
 """Seconds until package lists are fetched again before a download."""
 
@@ -71,8 +73,8 @@ def tree(
 ) -> Path:
     """The directory, named `name` in the cache, that holds the unpacked packages.
 
-    Downloads and unpacks what is not there yet. The directory appears whole or not at all, and any number of programs
-    may ask for it at once.
+    Downloads and unpacks what is not there yet, or is damaged since (see `manifest`). The directory appears whole or
+    not at all, and any number of programs may ask for it at once.
 
     Args:
         release: Debian's name for it, `bookworm`.
@@ -86,11 +88,14 @@ def tree(
         LabError: apt or dpkg is missing, or the download or the unpacking failed.
     """
     place = cache_home() / name
-    if place.is_dir():
+    if place.is_dir() and not manifest.damage(place):
         return place
     with _alone(say):
         if place.is_dir():
-            return place
+            damaged = manifest.damage(place)
+            if not damaged:
+                return place
+            say(f"{place} is damaged ({damaged}): unpacking it again")
         apt = Apt(release, say)
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=cache_home()) as scratch:
             root = Path(scratch) / "root"
@@ -99,6 +104,9 @@ def tree(
             apt.unpack(names, Path(scratch), root, dependencies, chosen)
             if finish:
                 finish(root)
+            manifest.write(root)
+            if place.is_dir():
+                place.rename(Path(scratch) / "damaged")
             root.rename(place)
     return place
 
@@ -147,12 +155,12 @@ class Apt:
         updated = self._update(only_if_old=True)
         try:
             self._download(packages, scratch, dependencies, chosen)
-        except NotOffered:
-            raise
         except LabError:
-            # The mirror may have dropped what day-old lists name.
+            # The mirror may have dropped what day-old lists name, or the lists are damaged.
             if updated:
                 raise
+            (self.home / STAMP).unlink(missing_ok=True)
+            shutil.rmtree(self.home / "lists", ignore_errors=True)
             self._update(only_if_old=False)
             self._download(packages, scratch, dependencies, chosen)
         archives = sorted(scratch.glob("*.deb"))
@@ -183,7 +191,7 @@ class Apt:
         _run(self._apt("apt-get", "-q", "download", *packages), f"{several} cannot be downloaded", cwd=scratch)
 
     def _update(self, only_if_old: bool) -> bool:
-        stamp = self.home / "updated"
+        stamp = self.home / STAMP
         if only_if_old and stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < LISTS_LAST:
             return False
         if not KEYRING.exists():

@@ -72,6 +72,10 @@ gdb.events.gdb_exiting.connect(restore)
 """
 
 
+UNCONFINED = (
+    "this kernel cannot keep gdb from your files (no Landlock, which Linux has from 5.13 on), and a stub may ask gdb "
+    "to read and write them: attach only to a stub that you trust"
+)
 AFTERWARDS = "it runs from here on, as after any gdb session; name its QMP socket with --qmp to leave it as found"
 
 
@@ -122,6 +126,8 @@ class GdbMi(QemuStub):
         self._cached = 0
         self._register_names: list[str] | None = None
         self._gdb = Gdb(gdb, timeout)
+        if not self._gdb.confined:
+            self.warnings = [UNCONFINED]
         try:
             self._attach(qmp)
         except BaseException:
@@ -144,7 +150,10 @@ class GdbMi(QemuStub):
             if self._resume is None:
                 self._resume = self.found_running is not False
                 if self.found_running is None:
-                    self.warnings = [f"{self.description} does not tell gdb whether it was running; {AFTERWARDS}"]
+                    self.warnings = [
+                        *self.warnings,
+                        f"{self.description} does not tell gdb whether it was running; {AFTERWARDS}",
+                    ]
         self._attached = True
         told = f"python vtdpi.physical, vtdpi.resume = {self._found.physical}, {self._resume}"
         attached = self._gdb.try_all([told, f"-target-select remote {self.address}"])[1]

@@ -41,3 +41,44 @@ def test_a_tree_that_is_there_needs_neither_tools_nor_network(
     (cache / "x").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert packages.tree("x", "bookworm", ["busybox-static"], silent) == cache / "x"
+
+
+@pytest.fixture
+def unpacking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was unpacked: a file each, from no network."""
+    done: list[str] = []
+
+    def unpack(apt: packages.Apt, names: list[str], scratch: Path, root: Path, *more: object) -> None:
+        done.extend(names)
+        (root / "file").write_bytes(b"x" * 5000)
+
+    monkeypatch.setattr(packages.Apt, "unpack", unpack)
+    return done
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get here")
+def test_a_damaged_tree_is_unpacked_again(unpacking: list[str]) -> None:
+    said: list[str] = []
+    place = packages.tree("x", "bookworm", ["p"], said.append)
+    assert packages.tree("x", "bookworm", ["p"], said.append) == place
+    assert (unpacking, said) == (["p"], [])
+    (place / "file").write_bytes(b"x" * 4096)
+    assert packages.tree("x", "bookworm", ["p"], said.append) == place
+    assert unpacking == ["p", "p"]
+    assert said == [f"{place} is damaged (file): unpacking it again"]
+    assert (place / "file").stat().st_size == 5000
+    assert not list(place.parent.glob(".unpack-*"))
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get here")
+def test_a_damaged_tree_stays_until_there_is_a_whole_one(unpacking: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place = packages.tree("x", "bookworm", ["p"], silent)
+    (place / "file").write_bytes(b"")
+
+    def fails(*arguments: object) -> None:
+        raise Missing("no network")
+
+    monkeypatch.setattr(packages.Apt, "unpack", fails)
+    with pytest.raises(Missing, match="no network"):
+        packages.tree("x", "bookworm", ["p"], silent)
+    assert (place / "file").exists()

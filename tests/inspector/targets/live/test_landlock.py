@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from inspector.base.errors import TargetError
+from inspector.targets.live import landlock
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.live.landlock import confinement
 from inspector.targets.live.mi import Gdb
+from sim_backend.machine.machine import Machine
 
 specification = importlib.util.spec_from_file_location("hostile_stub", Path(__file__).with_name("hostile_stub.py"))
 assert specification
@@ -86,6 +88,24 @@ def test_our_gdb_cannot_touch_files_in_any_other_way(tmp_path, stub):
         "victim": "still here",
         "secret": "a secret",
     }
+
+
+@pytest.fixture
+def machine(laid_out):
+    return Machine(laid_out("idle"), seed=1)
+
+
+def test_a_kernel_without_it_is_noted_once(run, server, unavailable, monkeypatch):
+    if not shutil.which("gdb"):
+        unavailable("gdb is missing: install the package gdb")
+    address = server.address
+    assert "Landlock" not in run("live", address, "info").err
+    # A system call that no kernel has, as an old kernel lacks this one.
+    monkeypatch.setattr(landlock, "CREATE_RULESET", 100_000)
+    told = run("live", address, "-c", "info", "-c", "vcpus")
+    assert told.status == 0
+    assert told.err.count("no Landlock") == 1
+    assert "attach only to a stub that you trust" in told.err
 
 
 def test_a_gdb_from_elsewhere_may_read_but_not_write(tmp_path, unavailable):
