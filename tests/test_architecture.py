@@ -122,7 +122,6 @@ UNTESTED_ALONE = {
     "inspector/xen/layout_checks.py": THROUGH_OTHERS,
     "inspector/xen/layout_derive.py": THROUGH_OTHERS,
     "inspector/xen/layout_facts.py": THROUGH_OTHERS,
-    "inspector/xen/pirqs.py": THROUGH_OTHERS,
 }
 """Files without a test file in their place, and why. To be made shorter, never longer."""
 
