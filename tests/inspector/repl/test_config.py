@@ -1,0 +1,84 @@
+"""The user's configuration: the default, what it may say, and what is told of what it may not."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inspector.base.errors import UsageError
+from inspector.repl.config import Config, default, load, parse
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Where the file would be."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "vtdpi").mkdir()
+    return tmp_path / "vtdpi" / "config.toml"
+
+
+def test_without_a_file_and_with_the_printed_default_it_is_the_same(place):
+    without = load()
+    assert not place.exists()
+    place.write_text(default())
+    assert str(place) in default()
+    assert load() == without
+
+
+def test_what_it_does_not_say_stays_as_it_is():
+    changed = parse('keys = "vi"\n[colors]\nprompt = "red"\n[aliases]\np = "irt --posted"', "file")
+    plain = parse("", "file")
+    assert (changed.keys, changed.aliases) == ("vi", {"p": "irt --posted"})
+    assert changed.colors == {**plain.colors, "prompt": "red"}
+    assert (changed.pager, changed.bar) == (plain.pager, plain.bar)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("keys = ", "is no TOML"),
+        ('keys = "nano"', "expected 'emacs' or 'vi'"),
+        ('bar = "yes"', "bar is 'yes'; expected a boolean"),
+        ("pager = true", "pager is True; expected a string"),
+        ("bar = 1", "expected a boolean"),
+        ("colors = 1", "expected a table"),
+        ("nope = 1", "there is no setting nope"),
+        ('[colors]\nsky = "blue"', "there is no setting colors.sky"),
+        ("[aliases]\np = 3", "p is 3; expected a string"),
+        ("d = 2000-99-99", "file"),
+    ],
+)
+def test_what_it_may_not_say_is_one_line(text, says):
+    with pytest.raises(UsageError) as error:
+        parse(text, "file")
+    assert says in str(error.value)
+    assert str(error.value).startswith("file")
+
+
+def test_a_file_that_cannot_be_read_is_told(place):
+    place.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load()
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        load()
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_any_text_is_a_configuration_or_a_usage_error(text):
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError):
+        with pytest.raises(UsageError):
+            parse(text, "file")
+    else:
+        try:
+            found = parse(text, "file")
+        except UsageError:
+            return
+        assert isinstance(found, Config)
