@@ -1,0 +1,26 @@
+"""`vtdpi help`."""
+
+from __future__ import annotations
+
+import pytest
+
+from inspector import commands
+
+
+def test_the_list_has_every_command(run):
+    ran = run("help")
+    assert ran.status == 0
+    assert all(name in ran.out for name in commands.names())
+    assert set(commands.names()) <= set(run("help", "--json").json["commands"])
+
+
+@pytest.mark.parametrize("name", ["irt", "route", "audit"])
+def test_examples_are_command_lines_of_the_shell(run, name):
+    """Not lines of a session, which need a target that is open."""
+    assert f"vtdpi live {name}" in run("help", name).out or f"vtdpi dump FILE {name}" in run("help", name).out
+
+
+def test_no_such_command(run):
+    ran = run("help", "nope")
+    assert (ran.status, ran.out) == (2, "")
+    assert "nope" in ran.err
