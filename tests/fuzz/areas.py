@@ -39,6 +39,7 @@ from sim_backend.scenario import scenario
 from structs.xen import isf
 from structs.xen.profile import Profile
 from tests.fuzz.harness import Case, changed, damaged, text_of
+from tests.fuzz.memory import changed_memory, extents, flattened, page_bitmap, unflattened
 
 DATA = Path(__file__).parents[1] / "data"
 COMMANDS = ("vcpus", "irt", "audit", "info", "blocked", "ioapic", "route irte 1", "pi d1v0", "faults", "dmar")
@@ -64,12 +65,20 @@ def in_file(content: bytes, luck: random.Random, then: Callable[[str], None]) ->
         then(file.name)
 
 
-def opened(content: bytes, luck: random.Random) -> None:
-    """Open a file as `vtdpi dump` does, and ask something of it."""
+def opened(content: bytes, luck: random.Random, often: float = 1.0) -> None:
+    """Open a file as `vtdpi dump` does, and ask something of it; if not so often, most times just read here and there.
+
+    A command looks for Xen in all of a dump: a hundred times as long as to open it.
+    """
 
     def ask(name: str) -> None:
         with open_file(name) as target:
-            asked(target, luck)
+            if luck.random() < often:
+                asked(target, luck)
+                return
+            target.cpus()
+            for part in list(target.memory())[:20]:
+                target.read_parts([(part.start, 4096), (part.end - 64, 128)])
 
     in_file(content, luck, ask)
 
@@ -414,7 +423,24 @@ def dumps() -> list[bytes]:
 def dump(luck: random.Random) -> None:
     raw = luck.choice(dumps())
     head = damaged(raw[:4096], luck)
-    opened(head + raw[4096 : luck.choice([len(raw), luck.randrange(len(raw))])], luck)
+    opened(head + raw[4096 : luck.choice([len(raw), luck.randrange(len(raw))])], luck, 0.1)
+
+
+def kdump(luck: random.Random) -> None:
+    """The kdump, plain or in blocks of any order."""
+    raw = plain_kdump() if luck.random() < 0.5 else flattened(plain_kdump(), luck)
+    at = luck.choice([0, 4096, luck.randrange(len(raw))])
+    opened(raw[:at] + damaged(raw[at : at + 4096], luck) + raw[at + 4096 :], luck, 0.1)
+
+
+@cache
+def plain_kdump() -> bytes:
+    """The kdump is flattened, as `makedumpfile -F` writes it: what it stands for."""
+    return unflattened(dumps()[-1])
+
+
+def memory_changed(luck: random.Random) -> None:
+    asked(changed_memory(luck), luck)
 
 
 def configuration(luck: random.Random) -> None:
@@ -442,5 +468,9 @@ AREAS: dict[str, Case] = {
     "served-bytes": served_bytes,
     "monitor-text": monitor_text,
     "dump": dump,
+    "kdump": kdump,
+    "extents": extents,
+    "page-bitmap": page_bitmap,
+    "memory": memory_changed,
     "configuration": configuration,
 }
