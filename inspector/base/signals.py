@@ -58,7 +58,8 @@ def held() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
+        # SIGINT last: from then on it may raise here.
+        for number, handler in reversed(before.items()):
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])

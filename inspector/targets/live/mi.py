@@ -18,6 +18,7 @@ from typing import Any
 
 from pygdbmi.gdbmiparser import parse_response
 
+from inspector.base import signals
 from inspector.base.errors import TargetError
 from inspector.targets.live.landlock import confinement
 
@@ -109,10 +110,12 @@ class Gdb:
         self._last_words = ""
         self.memory = os.memfd_create("vtdpi-gdb")
         self.memory_file = f"/proc/self/fd/{self.memory}"
+        started: subprocess.Popen[bytes] | None = None
         try:
-            with confinement(found) as confine:
+            # Python runs code of others around a fork, and drops what is raised there: Ctrl-C waits.
+            with signals.held(), confinement(found) as confine:
                 self.confined = confine is not None
-                self._process = subprocess.Popen(
+                started = self._process = subprocess.Popen(
                     # Of its own session: Ctrl-C in the terminal is for us alone.
                     [found, "-q", "-nx", "-iex", "set auto-load off", "-i=mi3"],
                     preexec_fn=confine,
@@ -130,6 +133,12 @@ class Gdb:
         except OSError as error:
             os.close(self.memory)
             raise TargetError(f"{found} cannot be run: {error.strerror}") from error
+        except (KeyboardInterrupt, SystemExit):
+            os.close(self.memory)
+            if started is not None:
+                started.kill()
+                started.wait()
+            raise
         assert self._process.stdin
         assert self._process.stdout
         self._in = self._process.stdin.fileno()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ import pytest
 
 from inspector.base.errors import TargetError
 from inspector.targets.live.mi import Gdb, GdbRefused
+
+ROOT = Path(__file__).parents[4]
 
 pytestmark = pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is missing: install the package gdb")
 
@@ -122,6 +126,29 @@ def test_what_is_no_gdb(tmp_path: Path, script: str, expected: str) -> None:
     program.chmod(0o755)
     with pytest.raises(TargetError, match=expected):
         Gdb(str(program), timeout=2)
+
+
+AT_FORK = """
+import os, signal
+from inspector.targets.live.mi import Gdb
+asked = []
+def once():
+    if not asked:
+        asked.append(True)
+        signal.raise_signal(signal.SIGINT)
+os.register_at_fork(after_in_parent=once)
+try:
+    Gdb("gdb")
+except KeyboardInterrupt:
+    print("interrupted", len(asked))
+"""
+"""Python drops what is raised in such a function."""
+
+
+def test_ctrl_c_while_gdb_is_forked_is_not_lost() -> None:
+    command = [sys.executable, "-c", AT_FORK]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "interrupted 1\n", done.stderr
 
 
 def test_nothing_is_left_open(gdb: Gdb) -> None:
