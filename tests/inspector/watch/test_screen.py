@@ -3,56 +3,10 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
 
-from inspector.capture.inspection import Inspection
-from inspector.targets.sim.simulation import Simulation
-from inspector.watch.looks import Looks
-from sim_backend.machine.machine import Machine
-from sim_backend.scenario.scenario import load
-
 STORM = ("sim", "--scenario", "wakeup-storm", "--steps", 5000, "watch")
-
-
-@pytest.fixture
-def machine():
-    machine = Machine(load("wakeup-storm"), seed=3)
-    machine.run(3000)
-    return machine
-
-
-def test_what_changed_is_marked_and_only_that(machine):
-    looks = Looks(Inspection(Simulation(machine)), 300)
-    before = looks.take()
-    assert not any(any(row.changed) for row in before.rows)
-    changes = 0
-    for _ in range(20):
-        now = looks.take()
-        for old, new in zip(before.rows, now.rows, strict=True):
-            assert new.changed == tuple(a != b for a, b in zip(old.cells, new.cells, strict=True))
-            changes += sum(new.changed)
-        assert [is_new for _, is_new in now.lists] == [text not in dict(before.lists) for text, _ in now.lists]
-        earlier = {(f.rule, f.subject, f.severity) for f in before.findings}
-        assert list(now.fresh) == [f for f in now.findings if (f.rule, f.subject, f.severity) not in earlier]
-        before = now
-    assert changes > 50
-    assert machine.steps == 3000 + 20 * 300
-
-
-def test_activity_counts_the_vectors_that_came_or_went(machine):
-    target = Simulation(machine)
-    looks = Looks(Inspection(target), 200)
-    looks.take()
-    pirs = [{v.name: set(v.pi.pir) for v in Inspection(target).snapshot.vcpus if v.pi}]
-    for _ in range(5):
-        seen = looks.take()
-        pirs.append({v.name: set(v.pi.pir) for v in Inspection(target).snapshot.vcpus if v.pi})
-    rows = {row.cells[0]: row for row in seen.rows}
-    for name in pirs[0]:
-        wanted = [len(a[name] ^ b[name]) for a, b in pairwise(pirs)]
-        assert list(rows[name].activity[-5:]) == wanted
 
 
 def number(screen):
