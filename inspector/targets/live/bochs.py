@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from inspector.base.errors import TargetError
 from inspector.profiles.functions import SymbolFile
 from inspector.targets.live import bochs_registers
 from inspector.targets.live.bochs_debugger import BochsDebugger
+from inspector.targets.live.bochs_hold import BochsHold
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import BochsProcess
 from inspector.targets.live.bochs_watchpoints import BochsWatchpoints, Where
@@ -55,6 +54,8 @@ class Bochs(Target):
         self.machine = machine
         self.description = f"Bochs {machine.name} (process {machine.pid})"
         self.process = BochsProcess(machine.pid)
+        self._hold = BochsHold(machine.pid, machine.answers)
+        self._hold.recover()
         self.ram = BochsMemory(self.process)
         self.debugger = BochsDebugger(machine.pid, machine.commands, machine.answers)
         self._cpus = bochs_registers.cpu_places(self.process)
@@ -95,7 +96,7 @@ class Bochs(Target):
         if not self.debugger.running:
             yield
             return
-        self._signal(signal.SIGSTOP)
+        self._hold.take()
         self._holding = True
         try:
             yield
@@ -106,7 +107,7 @@ class Bochs(Target):
         if self._holding:
             self._holding = False
             self._generation += 1
-            self._signal(signal.SIGCONT)
+            self._hold.release()
 
     def read(self, address: int, size: int) -> bytes:
         """As Target.read."""
@@ -165,10 +166,5 @@ class Bochs(Target):
                 with suppress(TargetError):
                     self.debugger.cont()
         finally:
+            self._hold.close()
             self.debugger.close()
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.kill(self.machine.pid, number)
-        except OSError as error:
-            raise TargetError(f"{self.description} is gone: {error.strerror}") from error
