@@ -505,6 +505,7 @@ class Hit(TypedDict):
     vcpu: str | None
     changes: dict[str, BeforeAfter]
     line: NotRequired[str]
+    situation: NotRequired[str]
 
 
 class Trace(TypedDict):

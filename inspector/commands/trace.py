@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated
 
 from inspector.analysis import vcpu_words as words
+from inspector.analysis.situation import situation
 from inspector.base import new_file
 from inspector.base.arguments import FileName, Word, argument, flag, option
 from inspector.base.errors import NotHere, UsageError
@@ -83,7 +84,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         hooks = _hooks(inspection, arguments)
         vcpus = _vcpus(snapshot, arguments, hooks)
         found = yield from _lines(
-            tracer.trace(inspection, target, vcpus, hooks, arguments.count, arguments.seconds), target.unit
+            tracer.trace(inspection, target, vcpus, hooks, arguments.count, arguments.seconds, _situation), target.unit
         )
     finally:
         if isinstance(target, Control) and was_running:
@@ -96,6 +97,11 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         new_file.write(arguments.perfetto, source, keep=inspection.target.files)
     document = {"unit": found.unit, "ended": found.ended, "hits": [event_document(hit) for hit in found.hits]}
     return Answer(document, [Text(f"{len(found.hits)} transitions; {found.ended}")])
+
+
+def _situation(snapshot: Snapshot, vcpu: Vcpu) -> str | None:
+    found = situation(snapshot, vcpu)
+    return found.id if found else None
 
 
 def _lines(hits: Generator[TraceEvent, None, Trace], unit: str) -> Generator[Block, None, Trace]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, loads
@@ -30,7 +32,15 @@ def coverage(text: str, source: str, version: str) -> Answer:
         verdict = _acceptor(beginning, version).see(seen)
     except SimError as error:
         raise UsageError(str(error)) from None
-    return _answer(verdict, len(seen), version)
+    return _answer(verdict, len(seen), version, _situations(hits, source))
+
+
+def _situations(hits: Sequence[TraceEvent], source: str) -> Mapping[str, int] | None:
+    """How often each was seen, S1 to S15; None if the trace does not tell any."""
+    seen = Counter(hit.situation for hit in hits if hit.situation)
+    if unknown := seen.keys() - SITUATIONS.keys():
+        raise UsageError(f"{source} tells of a situation {min(unknown)[:20]!r}; expected S1 to S15, or between")
+    return {name: seen[name] for name in SITUATIONS if name != "between"} if seen else None
 
 
 def _seen(hits: Sequence[TraceEvent], source: str) -> list[Seen]:
@@ -56,11 +66,16 @@ def _number(name: str, source: str) -> int:
     return int(vcpu)
 
 
-def _answer(verdict: Verdict, count: int, version: str) -> Answer:
+def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer:
     all_steps = steps_of_interest()
     shown = [step for step in all_steps if verdict.steps[step]]
     rows = [(name, action, str(verdict.steps[name, action] or "-")) for name, action in all_steps]
     blocks: list[Block] = [Table(("FUNCTION", "STEP", "SEEN"), rows, numeric=frozenset({"SEEN"}))]
+    if situations is None:
+        blocks.append(Text("which situations were seen is not known: this trace does not tell them; make it anew"))
+    else:
+        lines = [(name, SITUATIONS[name], str(count or "-")) for name, count in situations.items()]
+        blocks.append(Table(("SITUATION", "WHAT IT IS", "SEEN"), lines, numeric=frozenset({"SEEN"})))
     for place, each, why in verdict.refused[:SHOWN]:
         blocks.append(Text(f"refused: change {place + 1}, CPU {each.cpu} in {each.function}, d1v{each.vcpu}: {why}"))
     blocks.append(
@@ -68,6 +83,7 @@ def _answer(verdict: Verdict, count: int, version: str) -> Answer:
             f"{verdict.accepted} of {count} changes are such as the logic of Xen {version} makes"
             f"{f', {len(verdict.refused)} are not' if verdict.refused else ''}; "
             f"{len(shown)} of its {len(all_steps)} steps were seen"
+            f"{_summary(situations)}"
         )
     )
     document: dict[str, Any] = {
@@ -75,6 +91,7 @@ def _answer(verdict: Verdict, count: int, version: str) -> Answer:
         "changes": count,
         "accepted": verdict.accepted,
         "gaps": verdict.gaps,
+        "situations": situations,
         "refused": [
             {"place": place, "cpu": each.cpu, "function": each.function, "vcpu": f"d1v{each.vcpu}", "why": why}
             for place, each, why in verdict.refused
@@ -84,3 +101,7 @@ def _answer(verdict: Verdict, count: int, version: str) -> Answer:
         ],
     }
     return Answer(document, blocks)
+
+
+def _summary(situations: Mapping[str, int] | None) -> str:
+    return f"; situations {' '.join(name for name, count in situations.items() if count)}" if situations else ""

@@ -55,6 +55,7 @@ class TraceEvent:
         vcpu: whose descriptor changed; for a hook, the CPU's current vCPU.
         changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors.
         line: of Xen's source, `vmx.c:152`, where symbols tell it.
+        situation: where that vCPU stands right after, `S8`, where the trace looked (`inspector.analysis.situation`).
         actor: who did it, where that is known to be neither a CPU nor a device.
     """
 
@@ -66,6 +67,7 @@ class TraceEvent:
     changes: Mapping[str, tuple[Value, Value]] = field(default_factory=dict)
     actor: str | None = None
     line: str | None = None
+    situation: str | None = None
 
     @property
     def where(self) -> str:
@@ -88,6 +90,7 @@ def document(hit: TraceEvent) -> dict[str, Any]:
         "vcpu": hit.vcpu,
         "changes": changes,
         **({"line": hit.line} if hit.line else {}),
+        **({"situation": hit.situation} if hit.situation else {}),
     }
 
 
@@ -134,15 +137,16 @@ def _hit(raw: Mapping[str, Any]) -> TraceEvent:
     for name, change in raw["changes"].items():
         changes[name] = (_value(name, change["before"]), _value(name, change["after"]))
     cpu, function, vcpu, line = raw["cpu"], raw["function"], raw["vcpu"], raw.get("line")
+    situation = raw.get("situation")
     if not (
         type(raw["time"]) in (int, float)
         and 0 <= raw["time"] < LATEST
-        and all(text is None or isinstance(text, str) for text in (function, vcpu, line))
+        and all(text is None or isinstance(text, str) for text in (function, vcpu, line, situation))
         and raw["kind"] in (WRITE, HOOK)
     ):
         raise ValueError("a field of the wrong kind")
     cpu = None if cpu is None else _number(cpu, LAST_CPU)
-    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes, line=line)
+    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes, line=line, situation=situation)
 
 
 def _value(name: str, raw: Any) -> Value:

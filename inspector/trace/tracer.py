@@ -12,6 +12,7 @@ from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
 from inspector.trace.lists import Lists, Membership
+from inspector.trace.situations import Situate, Situations
 from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import read_descriptors
@@ -44,6 +45,7 @@ def trace(
     hooks: Mapping[str, int],
     count: int,
     seconds: float,
+    situate: Situate | None = None,
 ) -> Generator[TraceEvent, None, Trace]:
     """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
 
@@ -54,6 +56,7 @@ def trace(
         inspection: of the machine as it stands.
         target: the machine.
         count, seconds: after how many hits, and after how long, to end.
+        situate: tells where the vCPU of a store stands; asked where the lists are followed.
 
     Raises:
         TargetError: the machine was lost, or stopped for another reason than a tripwire.
@@ -62,6 +65,7 @@ def trace(
     tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
     if isinstance(target, WatchesLists) and target.watches_lists:
         tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, vcpus)
+        tracer.situations = Situations(inspection.xen, inspection.snapshot, situate) if situate else None
     beginning = tracer.beginning(inspection.snapshot)
     hits: list[TraceEvent] = []
     deadline = time.monotonic() + seconds
@@ -110,6 +114,7 @@ class _Tracer:
         path = variants.vmx(xen.profile)
         self._offset = xen.profile.offset("vcpu", f"{path}.pi_desc") if path else 0
         self.lists: Lists | None = None
+        self.situations: Situations | None = None
 
     def beginning(self, snapshot: Snapshot) -> Beginning:
         """The state in which the trace begins."""
@@ -149,7 +154,10 @@ class _Tracer:
     ) -> TraceEvent:
         if stop_event.function is None and _by_device(changes, function):
             cpu = function = None
-        return TraceEvent(stop_event.time, WRITE, cpu, function, name, changes, line=stop_event.line)
+        where = None
+        if self.situations and self.lists and name in self.lists.known:
+            where = self.situations.at(name, self._known[name], self.lists.known[name])
+        return TraceEvent(stop_event.time, WRITE, cpu, function, name, changes, line=stop_event.line, situation=where)
 
     def _changed(self, names: Iterable[str]) -> dict[str, Changes]:
         """What changed in the descriptors of these vCPUs since they were last read."""

@@ -163,6 +163,14 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
     held = coverage(path.read_text(), path.name, "current").document
     assert held["refused"] == []
     assert held["accepted"] == len(hits)
+    # Who is stored to by somebody is running, preempted, about to block, blocked or woken.
+    assert {name for name, count in held["situations"].items() if count} >= {"S2", "S4", "S7", "S8", "S11"}
+    assert sum(held["situations"].values()) <= len(hits)
+    for hit in hits:
+        if hit["function"] == "vmx_vcpu_block":
+            assert hit["situation"] == "S7"
+        if hit["function"] == "pi_wakeup_interrupt":
+            assert hit["situation"] not in ("S1", "S2")
     # Each change begins with what the last one left.
     known: dict[tuple[str, str], object] = {}
     for hit in hits:

@@ -21,6 +21,21 @@ def test_each_step_with_how_often_it_was_seen() -> None:
     assert seen["pi_wakeup_interrupt", "takes it off the list"] == 0
 
 
+def test_the_situations_that_a_trace_tells_and_what_tells_none() -> None:
+    older = coverage(TRACE.read_text(), TRACE.name, "current").document
+    assert older["situations"] is None
+    head, *lines = TRACE.read_text().splitlines()
+    told = [
+        json.dumps({**json.loads(line), "situation": name})
+        for line, name in zip(lines[:3], ("S2", "S8", "S8"), strict=True)
+    ]
+    document = coverage("\n".join([head, *told]), "t.jsonl", "current").document
+    assert {name: count for name, count in document["situations"].items() if count} == {"S2": 1, "S8": 2}
+    assert list(document["situations"]) == [f"S{number}" for number in range(1, 16)]
+    with pytest.raises(UsageError, match="situation 'S99'"):
+        coverage("\n".join([head, *told]).replace("S8", "S99"), "t.jsonl", "current")
+
+
 def test_what_another_logic_cannot_do_is_named() -> None:
     document = coverage(TRACE.read_text(), TRACE.name, "current with no-recheck").document
     assert document["version"] == "current with no-recheck"
