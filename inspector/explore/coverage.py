@@ -9,7 +9,8 @@ from typing import Any
 from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, loads
+from inspector.trace.last_stores import since_preempted
+from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, document, loads
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import version as version_of
@@ -17,8 +18,11 @@ from sim_backend.scenario.bugs import version as version_of
 SHOWN = 10
 
 
-def coverage(text: str, source: str, version: str) -> Answer:
+def coverage(text: str, source: str, version: str, stores_of: str | None = None) -> Answer:
     """What comes of a trace, as `trace --output` writes it.
+
+    Args:
+        stores_of: a vCPU whose stores since it was last preempted are shown.
 
     Raises:
         UsageError: it is none, or does not follow the lists, or there is no such version of the logic.
@@ -32,7 +36,8 @@ def coverage(text: str, source: str, version: str) -> Answer:
         verdict = _acceptor(beginning, version).see(seen)
     except SimError as error:
         raise UsageError(str(error)) from None
-    return _answer(verdict, len(seen), version, _situations(hits, source))
+    answer = _answer(verdict, len(seen), version, _situations(hits, source))
+    return _with_stores(answer, hits, source, stores_of) if stores_of else answer
 
 
 def _situations(hits: Sequence[TraceEvent], source: str) -> Mapping[str, int] | None:
@@ -66,6 +71,22 @@ def _number(name: str, source: str) -> int:
     return int(vcpu)
 
 
+def _with_stores(answer: Answer, hits: Sequence[TraceEvent], source: str, vcpu: str) -> Answer:
+    stores = since_preempted(hits, vcpu)
+    if not stores:
+        known = ", ".join(sorted({hit.vcpu for hit in hits if hit.vcpu})) or "none"
+        raise UsageError(f"{source} has no store to {vcpu[:20]}; it has some to {known}")
+    columns = ("TIME (s)", "BY", "FUNCTION", "LINE", "CHANGES", "THEN")
+    rows = [
+        (f"{hit.time:.6f}", hit.where, hit.function or "-", hit.line or "-", hit.words(), hit.situation or "-")
+        for hit in stores
+    ]
+    whole = stores[0].changes.get("sn") != (0, 1)
+    since = "in this trace, where it is never preempted" if whole else "since it was last preempted"
+    table = Table(columns, rows, f"the stores to {vcpu} {since}")
+    return Answer({**answer.document, "stores": [document(hit) for hit in stores]}, [*answer.blocks, table])
+
+
 def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer:
     all_steps = steps_of_interest()
     shown = [step for step in all_steps if verdict.steps[step]]
@@ -86,7 +107,7 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
             f"{_summary(situations)}"
         )
     )
-    document: dict[str, Any] = {
+    made: dict[str, Any] = {
         "version": version,
         "changes": count,
         "accepted": verdict.accepted,
@@ -100,7 +121,7 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
             {"function": name, "step": action, "seen": verdict.steps[name, action]} for name, action in all_steps
         ],
     }
-    return Answer(document, blocks)
+    return Answer(made, blocks)
 
 
 def _summary(situations: Mapping[str, int] | None) -> str:

@@ -163,8 +163,8 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
     held = coverage(path.read_text(), path.name, "current").document
     assert held["refused"] == []
     assert held["accepted"] == len(hits)
-    # Who is stored to by somebody is running, preempted, about to block, blocked or woken.
-    assert {name for name, count in held["situations"].items() if count} >= {"S2", "S4", "S7", "S8", "S11"}
+    # Of whom a store is seen: running, woken and running, preempted, about to block, blocked.
+    assert {name for name, count in held["situations"].items() if count} >= {"S2", "S3", "S4", "S7", "S8"}
     assert sum(held["situations"].values()) <= len(hits)
     for hit in hits:
         if hit["function"] == "vmx_vcpu_block":

@@ -36,6 +36,17 @@ def test_the_situations_that_a_trace_tells_and_what_tells_none() -> None:
         coverage("\n".join([head, *told]).replace("S8", "S99"), "t.jsonl", "current")
 
 
+def test_the_stores_since_a_vcpu_was_last_preempted() -> None:
+    head, *lines = TRACE.read_text().splitlines()
+    answer = coverage("\n".join([head, *lines[:40]]), TRACE.name, "current", "d1v0")
+    mine = [hit for hit in map(json.loads, lines[:40]) if hit["vcpu"] == "d1v0"]
+    stores = answer.document["stores"]
+    assert stores
+    assert stores == mine[-len(stores) :]
+    with pytest.raises(UsageError, match="no store to d1v77; it has some to d1v0"):
+        coverage("\n".join([head, *lines[:40]]), TRACE.name, "current", "d1v77")
+
+
 def test_what_another_logic_cannot_do_is_named() -> None:
     document = coverage(TRACE.read_text(), TRACE.name, "current with no-recheck").document
     assert document["version"] == "current with no-recheck"
