@@ -14,6 +14,10 @@ BY_RULES = "tests/inspector/audit/test_rules.py breaks each rule once"
 IN_GDB = "runs within a gdb: tests/live/test_gdb_plugin.py"
 IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
 IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and tests/inspector/watch"
+LIVE = "speaks to a real gdb: tests/live/test_gdb_mi.py, and test_landlock.py beside where its test would be"
+BOCHS = "tests/inspector/targets/live/test_bochs_*.py, and tests/live/test_hvm_lab.py with a real Bochs"
+EXPLORE = "tests/inspector/explore/test_exploring.py, test_show.py, test_page.py and test_coverage.py run it"
+LAYOUTS = "tests/inspector/xen/test_unknown.py and test_selfcheck.py run it"
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
 UNTESTED_ALONE = {
@@ -42,20 +46,20 @@ UNTESTED_ALONE = {
     "inspector/commands/save.py": BY_COMMANDS,
     "inspector/commands/simulation.py": BY_COMMANDS,
     "inspector/commands/vcpus.py": BY_COMMANDS,
-    "inspector/explore/document.py": THROUGH_OTHERS,
-    "inspector/explore/steps.py": THROUGH_OTHERS,
-    "inspector/explore/table.py": THROUGH_OTHERS,
-    "inspector/explore/trace_events.py": THROUGH_OTHERS,
-    "inspector/explore/verdicts.py": THROUGH_OTHERS,
-    "inspector/frontends/coverage_cli.py": THROUGH_OTHERS,
-    "inspector/frontends/explore_cli.py": THROUGH_OTHERS,
+    "inspector/explore/document.py": EXPLORE,
+    "inspector/explore/steps.py": EXPLORE,
+    "inspector/explore/table.py": EXPLORE,
+    "inspector/explore/trace_events.py": EXPLORE,
+    "inspector/explore/verdicts.py": EXPLORE,
+    "inspector/frontends/coverage_cli.py": EXPLORE,
+    "inspector/frontends/explore_cli.py": EXPLORE,
     "inspector/frontends/lab_cli.py": IN_QEMU,
     "inspector/frontends/profile_cli.py": THROUGH_OTHERS,
     "inspector/gdb_plugin/attached.py": IN_GDB,
     "inspector/gdb_plugin/bootstrap.py": IN_GDB,
     "inspector/gdb_plugin/commands.py": IN_GDB,
     "inspector/gdb_plugin/completion.py": IN_GDB,
-    "inspector/gdb_plugin/packages.py": THROUGH_OTHERS,
+    "inspector/gdb_plugin/packages.py": IN_GDB,
     "inspector/gdb_plugin/printers.py": IN_GDB,
     "inspector/lab/boot.py": IN_QEMU,
     "inspector/lab/capture.py": IN_QEMU,
@@ -73,17 +77,15 @@ UNTESTED_ALONE = {
     "inspector/repl/start.py": IN_TERMINAL,
     "inspector/shell/session.py": THROUGH_OTHERS,
     "inspector/targets/dump/binary_layout.py": THROUGH_OTHERS,
-    "inspector/targets/live/bochs.py": THROUGH_OTHERS,
-    "inspector/targets/live/bochs_process.py": THROUGH_OTHERS,
-    "inspector/targets/live/gdb_inferior.py": THROUGH_OTHERS,
-    "inspector/targets/live/gdb_mi.py": THROUGH_OTHERS,
+    "inspector/targets/live/bochs.py": BOCHS,
+    "inspector/targets/live/bochs_process.py": BOCHS,
+    "inspector/targets/live/gdb_inferior.py": IN_GDB,
+    "inspector/targets/live/gdb_mi.py": LIVE,
     "inspector/targets/recorded/console/key.py": THROUGH_OTHERS,
     "inspector/targets/watchpoint.py": THROUGH_OTHERS,
     "inspector/views/html/picture.py": THROUGH_OTHERS,
-    "inspector/xen/firmware.py": THROUGH_OTHERS,
-    "inspector/xen/knowledge.py": THROUGH_OTHERS,
-    "inspector/xen/layout_derive.py": THROUGH_OTHERS,
-    "inspector/xen/layout_facts.py": THROUGH_OTHERS,
+    "inspector/xen/layout_derive.py": LAYOUTS,
+    "inspector/xen/layout_facts.py": LAYOUTS,
 }
 """Files without a test file in their place, and why. To be made shorter, never longer."""
 
