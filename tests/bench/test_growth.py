@@ -22,7 +22,7 @@ from tests.inspector.conftest import DMAR_AT, DRHD, QUEUE, RSDP_AT, RSDT_AT, TAB
 BEFORE = "9e7fa84"
 ROOT = Path(__file__).parents[2]
 ENTRIES, VCPUS, CPUS = 65536, 4096, 4095
-LONGEST = 300
+LONGEST = 60
 
 
 @pytest.fixture(scope="module")
