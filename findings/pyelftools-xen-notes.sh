@@ -6,7 +6,7 @@
 # Seen:        n_type is looked up in GNU's names whatever n_name is.
 # For a user:  code that takes the note whose type is NT_GNU_BUILD_ID gets the base address of a Xen guest kernel, not its
 #              build-id, and no error. n_name must be compared too.
-# vtdpi:       compares the owner as well as the type.
+# vtdpi:       looks for a build-id by owner ("GNU") and type together.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -8,7 +8,7 @@
 #              with no error. After one that asked for multiprocess, a plain `D` is refused (E22). A physical read where
 #              nothing is gives zeros, not an error.
 # For a user:  a tool that dies in physical mode makes the next debugger show wrong bytes; zeros may be no memory at all.
-# vtdpi:       sets the mode it needs, sets virtual again when it leaves, and detaches with `D;1`.
+# vtdpi:       asks for the mode first, sets the one it needs, puts the found one back, and detaches with `D;1`.
 set -euo pipefail
 dir=$(mktemp -d); qemu=
 trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true; rm -rf "$dir"' EXIT
