@@ -25,6 +25,10 @@ class NoSymbols(VtdpiError):
     """The image does not tell its own symbols: they are not in this target's memory."""
 
 
+TELLING = 3
+"""So many members that memory contradicts tell a layout of another build: 7 and more were in captures."""
+
+
 class DoesNotFit(VtdpiError):
     """The layouts of a profile contradict what lies in memory."""
 
@@ -47,12 +51,16 @@ def recognise(located: Located) -> Xen:
 def refuse_misfit(xen: Xen) -> None:
     """Compare a profile's layouts with what lies in the memory of the Xen that it was given for.
 
+    Layouts of another build are contradicted at many members. One or two may be what a machine has not set up, such as
+    a virtual APIC's version: they are no reason to refuse symbols of the very build.
+
     Raises:
         DoesNotFit: they contradict it.
     """
     candidates = {struct: [Candidate(layout, ())] for struct, layout in of_profile(xen.profile).items()}
     verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, xen.profile.version)
-    if wrong := [member for verdict in verdicts.values() for member in verdict.refuted]:
+    wrong = [member for verdict in verdicts.values() for member in verdict.refuted]
+    if len(wrong) >= TELLING:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise DoesNotFit(
             f"the layouts in the profile of Xen {xen.profile.version} do not fit the Xen in memory, which contradicts "

@@ -47,7 +47,7 @@ def test_it_stays_stopped_until_cont_and_is_left_running(one_lab: Lab, terminal:
     opened.wait("(running)>", " running │")
     opened.until(lambda _: is_running(one_lab), "it does not run")
     opened.enter("irt")
-    opened.wait("is running: `stop` it to read it")
+    opened.wait("is running: `stop`")
     assert is_running(one_lab)
     opened.enter("stop")
     opened.wait("is stopped")

@@ -84,8 +84,9 @@ class Conversation(Closing):
     `stop_replies` counts the stop replies that came by themselves.
     """
 
-    def __init__(self, address: Address, timeout: float = 5.0) -> None:
-        """Connect.
+    def __init__(self, address: Address, timeout: float = 5.0, ours: bool = False) -> None:
+        """Connect. `ours`: whoever was connected there before was of us, and has left; a stub that is itself stopped
+        takes note of that later.
 
         Raises:
             TargetError: nobody listens there, or somebody is connected already.
@@ -99,12 +100,14 @@ class Conversation(Closing):
         self._poked = False
         try:
             if not address.port:
-                _check_free_path(address)
+                if not ours:
+                    _check_free_path(address)
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 self._socket.settimeout(timeout)
                 self._socket.connect(address.host)
             else:
-                _check_free(address)
+                if not ours:
+                    _check_free(address)
                 self._socket = socket.create_connection((address.host, address.port), timeout)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except ConnectionRefusedError as error:
@@ -243,7 +246,7 @@ def restore(address: Address, physical: bool, resume: bool, timeout: float = 5.0
         NobodyListens: the stub is gone.
         TargetError: it does not do as it is told.
     """
-    with Conversation(address, timeout) as stub, _going_on(stub, resume):
+    with Conversation(address, timeout, ours=True) as stub, _going_on(stub, resume):
         for packet in (b"Qqemu.PhyMemMode:%d" % physical, *([DETACH] if resume else [])):
             answer = stub.ask(packet)
             if answer != b"OK":

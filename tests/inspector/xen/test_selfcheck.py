@@ -9,16 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inspector.capture.inspection import Inspection
 from inspector.profiles import layouts
 from inspector.profiles import store as profiles
 from inspector.profiles.layouts import Candidate
 from inspector.targets.open_file import open_file
+from inspector.targets.sim.simulation import Simulation
 from inspector.xen import selfcheck
 from inspector.xen.layout_facts import Facts
 from inspector.xen.locate import locate
 from inspector.xen.selfcheck import CONSISTENT, PROVED
 from inspector.xen.unknown import DoesNotFit, recognise, refuse_misfit
 from inspector.xen.xen import Xen
+from sim_backend.machine.machine import Machine
+from sim_backend.scenario.scenario import load
 from structs.xen.layout import StructLayout, of_profile
 from structs.xen.profile import Profile
 
@@ -133,6 +137,14 @@ def test_a_profile_with_the_layouts_of_another_build_is_refused(golden):
         refuse_misfit(Xen(right, memory))
         with pytest.raises(DoesNotFit, match="do not fit the Xen in memory, which contradicts domain"):
             refuse_misfit(Xen(of_another_build(right, other), memory))
+
+
+def test_symbols_of_the_very_build_are_not_refused_for_what_a_machine_has_not_set_up():
+    machine = Machine(load("one-device"))
+    machine.run(800)
+    inspection = Inspection(Simulation(machine))
+    assert inspection.xen
+    refuse_misfit(inspection.xen)
 
 
 def test_memory_that_is_gone_proves_and_refutes_nothing(golden, oracle):
