@@ -82,7 +82,7 @@ def test_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     profiles.store(profile)
 
     def load() -> None:
-        profiles._load.cache_clear()
+        profiles._entry.cache_clear()
         assert profiles.by_build_id(profile.build_id)
 
     loaded = median(load)
