@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import termios
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -17,6 +20,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from inspector.audit import BUG, Finding
+from inspector.base import signals
 from inspector.base.errors import VtdpiError
 from inspector.base.foreign_text import one_line
 from inspector.watch.looks import COLUMNS, Looks, Row, Seen
@@ -35,6 +39,21 @@ STYLE = Style.from_dict(
         "activity": "ansicyan",
     }
 )
+
+
+@contextmanager
+def _left_as_found() -> Iterator[None]:
+    """Put the terminal's modes back: a signal that raises in the event loop can end it before it has done so itself."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        yield
+    finally:
+        with signals.held():
+            termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 class Screen:
@@ -78,7 +97,8 @@ class Screen:
 
     def run(self) -> Seen | None:
         """Show it; the last look. Raises VtdpiError if the machine was lost."""
-        self._app.run(pre_run=self._begin)
+        with _left_as_found():
+            self._app.run(pre_run=self._begin)
         if self._error:
             raise self._error
         return self._seen
