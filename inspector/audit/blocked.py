@@ -17,9 +17,9 @@ from inspector.audit.evidence import (
     state,
     why,
 )
-from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
+from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS, RECORDS
 from inspector.audit.rule import Found, rule
-from inspector.model.snapshot import MARKER, Snapshot, Vcpu
+from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 
@@ -106,6 +106,16 @@ def unanswered(snapshot: Snapshot) -> Iterator[Found]:
     Known bugs that end so: commits 17ee5853e2 and 92fc8d10f5 (both 4.9). In the model, also a store of NV that is seen
     late by the hardware; nobody has confirmed that on a real machine.
 
+    It is a bug where no vector that is still on its way could help, and no CPU is in the middle of this: if its handler
+    would wake nobody, for NV is not the wakeup vector, or NDST names no online CPU, or one whose list the vCPU is not
+    on; or if no device posts to the vCPU, by Xen's records and by the tables, for Xen itself wakes the vCPU that it
+    posts to (`vmx_deliver_posted_intr`) and leaves that to no vector.
+
+    Else it is a suspicion, also if the destination waits in MWAIT. Xen lets each interrupt end that wait, masked or not
+    (ECX bit 0, or interrupts on: SDM volume 2, MWAIT); so the vector cannot have arrived earlier than its C-state's
+    exit latency before the snapshot, a millisecond at most. But a device may have posted just then: on a sound machine
+    that is busy with interrupts such a snapshot is no rarity, and local APICs, which would tell, are in no dump.
+
     Look next at: `pi dXvY`, `blocked`, and a second snapshot (`audit --again 1`).
     """
     for vcpu, pi in settled(snapshot):
@@ -117,10 +127,35 @@ def unanswered(snapshot: Snapshot) -> Iterator[Found]:
             "pending at no CPU, for NDST names none that is known" if cpu is None else f"not pending at CPU {cpu.cpu}"
         )
         waits = f"; {named(pi.pir)} waits" if pi.pir else ""
-        message = (
-            f"is blocked with ON=1, and vector {pi.nv:#x} is {where} {on_its_way(pending)}{waits}: nothing wakes it"
-        )
-        yield Found(vcpu.name, message, False, state(vcpu))
+        hopeless = quiet(snapshot) and _hopeless(snapshot, vcpu, pi, cpu)
+        doubt = f"({hopeless}; {why(snapshot)})" if hopeless else _on_its_way(pending, cpu)
+        message = f"is blocked with ON=1, and vector {pi.nv:#x} is {where} {doubt}{waits}: nothing wakes it"
+        yield Found(vcpu.name, message, bool(hopeless), state(vcpu))
+
+
+def _hopeless(snapshot: Snapshot, vcpu: Vcpu, pi: Descriptor, cpu: Cpu | None) -> str | None:
+    """Why no vector that is on its way would wake a blocked vCPU with ON=1; None if one might."""
+    if snapshot.pi_wakeup_vector and pi.nv != snapshot.pi_wakeup_vector:
+        return "and its handler wakes nobody"
+    # A CPU that keeps its area may be going offline just now, or be coming.
+    gone = cpu is None or (not cpu.online and cpu.offset is None)
+    if snapshot.x2apic is not None and snapshot.online and gone:
+        return "and no online CPU would take it"
+    if cpu and LISTS.missing(snapshot) is None and vcpu.blocking_list != cpu.cpu:
+        return f"and its handler would not find the vCPU on CPU {cpu.cpu}'s list"
+    recorded = RECORDS.missing(snapshot) is None and not any(a.member in ("msis", "irqs") for a in snapshot.absences)
+    if recorded and pi.address not in {msi.pi_desc for msi in snapshot.msis} | _referred(snapshot):
+        return "and no device posts to it: Xen, which does, wakes whom it posts to itself"
+    return None
+
+
+def _on_its_way(pending: bool | None, cpu: Cpu | None) -> str:
+    if not (cpu and cpu.in_mwait):
+        return on_its_way(pending)
+    return (
+        f"(a suspicion: CPU {cpu.cpu} waits in MWAIT, which the vector would end; it may have been sent just now, and "
+        "local APICs cannot be read here)"
+    )
 
 
 @rule("D5", "stranded-vector", "a posted vector that nothing will deliver", needs=(DESCRIPTORS,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,35 @@ def test_d4_outstanding_and_pending_nowhere(machine):
     assert machine.found(irr=(), isr=()) == {"D4": ["warning d1v2"]}
     assert machine.found(irr=(W,), isr=()) == {}
     assert machine.found(irr=(), isr=(W,)) == {}
+
+
+def test_d4_is_a_bug_where_no_vector_on_its_way_would_help(machine):
+    machine.pi(3, on=1)
+    assert machine.found() == {"D4": ["bug d1v3"]}, "no device posts to it"
+    machine.places[0] = "vmx_deliver_posted_intr"
+    assert machine.found() == {"D4": ["warning d1v3"]}
+    machine.places[0] = "guest"
+    machine.pi(3, on=0)
+    machine.pi(2, on=1, nv=P)
+    assert machine.found() == {"D1": ["bug d1v2"], "D4": ["bug d1v2"]}, "the vector's handler wakes nobody"
+    machine.pi(2, nv=W, ndst=machine.ndst(2))
+    assert machine.found() == {"D3": ["bug d1v2"], "D4": ["bug d1v2"]}, "it looks through another list"
+
+
+def test_d4_of_a_cpu_in_mwait_is_a_suspicion_where_a_device_posts(machine):
+    """What a device posted just now has not ended the wait yet: the exit latency of a C-state."""
+    machine.pi(2, on=1, pir=pir_of([0x62]))
+    machine.places.update({0: "idle", 1: "idle"})
+    machine.put(0, is_running=0, runstate__state=1)
+    machine.pi(0, sn=1)
+    (found,) = (finding for finding in audit(waiting(machine.snapshot())) if finding.rule == "D4")
+    assert found.suspicion
+    assert "waits in MWAIT, which the vector would end" in found.message
+
+
+def waiting(snapshot):
+    """The snapshot with all its CPUs in MWAIT."""
+    return replace(snapshot, cpus=tuple(replace(cpu, in_mwait=True) for cpu in snapshot.cpus))
 
 
 def test_d5_a_vector_that_nothing_will_deliver(machine):
