@@ -26,6 +26,7 @@ QEMU_ONLY: Mapping[str, object] = {
     "stopped": False,
     "eim": False,
     "uefi": False,
+    "grub": False,
     "qemu": "system",
     "crash": False,
 }
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up = words.add_parser("up", help="start a Xen and print how to attach", description=up_description())
     up.add_argument("--xen", default="4.20", metavar="4.17|4.20", help="Debian's Xen of this release (default: 4.20)")
     up.add_argument(
-        "--xen-image", type=Path, metavar="FILE", help="your own Xen instead: xen.gz, or with --uefi a xen.efi"
+        "--xen-image", type=Path, metavar="FILE", help="your own Xen instead: xen.gz, or with --uefi also a xen.efi"
     )
     up.add_argument("--symbols", type=Path, metavar="FILE", help="the xen-syms of --xen-image")
     up.add_argument(
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument("--append", default="", metavar="OPTIONS", help="more options for Xen's command line")
     up.add_argument("--stopped", action="store_true", help="leave the machine stopped before its first instruction")
     up.add_argument("--uefi", action="store_true", help="UEFI firmware (OVMF) instead of a BIOS, and a xen.efi")
+    up.add_argument("--grub", action="store_true", help="with --uefi: GRUB, which starts a xen.gz, as Debian has it")
     up.add_argument("--eim", action="store_true", help="VT-d with 32-bit destinations (needs QEMU 9 or newer)")
     up.add_argument(
         "--qemu", default="system", metavar="WHICH", help="system, trixie or sid (Debian's, downloaded) or a path"
@@ -166,7 +168,8 @@ def _up(args: argparse.Namespace) -> int:
         append=args.append,
         stopped=args.stopped,
         eim=args.eim,
-        uefi=args.uefi,
+        uefi=args.uefi or args.grub,
+        grub=args.grub,
         qemu=args.qemu,
     )
     try:

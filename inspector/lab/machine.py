@@ -36,7 +36,8 @@ class Recipe:
         stopped: leave the machine stopped before its first instruction.
         eim: the VT-d unit's extended interrupt mode, 32-bit destinations (QEMU 9 or newer under TCG).
         crash: with a dom0 that loads a crash kernel, so that `lab crash` can make a dump.
-        uefi: UEFI firmware in place of a BIOS; the Xen is a xen.efi then.
+        uefi: UEFI firmware in place of a BIOS; the Xen is a xen.efi then, unless an own one is given.
+        grub: with UEFI firmware, Debian's xen.gz, started by GRUB, as Debian itself does.
         qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, `sid`, or a path.
     """
 
@@ -52,6 +53,7 @@ class Recipe:
     eim: bool = False
     crash: bool = False
     uefi: bool = False
+    grub: bool = False
     qemu: str = "system"
 
 

@@ -1,4 +1,5 @@
-"""A machine with UEFI firmware (OVMF) in place of a BIOS, which starts a xen.efi from a system partition.
+"""A machine with UEFI firmware (OVMF) in place of a BIOS: it starts a xen.efi from a system partition, or GRUB, which
+starts a xen.gz.
 
 Sources: the UEFI specification 3.5.1.1 (what is started from removable media), docs/misc/efi.pandoc in Xen (its
 configuration file has the image's name).
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from inspector.lab import LabError, Say
+from inspector.lab import LabError, Say, grub
 from inspector.lab.packages import tree
 
 PLACES = (Path("/usr/share/OVMF"), Path("/usr/share/edk2/x64"))
@@ -17,6 +18,9 @@ CODE, VARIABLES = "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"
 OWN_VARIABLES = "uefi-variables"
 PARTITION = "esp"
 FOLDER, IMAGE, SETTINGS = "EFI/BOOT", "BOOTX64.EFI", "BOOTX64.cfg"
+XEN = "xen"
+"""An image that GRUB starts."""
+EFI, GZIP, ELF = b"MZ", b"\x1f\x8b", b"\x7fELF"
 RELEASE = "trixie"
 
 MIB = 256
@@ -42,27 +46,34 @@ def write(directory: Path, image: Path, options: str, modules: str, say: Say) ->
     """Lay out the system partition, and the firmware's variables, in a lab's directory; the folder with OVMF.
 
     Args:
-        image: the xen.efi.
+        image: a xen.efi, or a xen.gz, unpacked or not.
         options: Xen's command line.
         modules: as `initrd.write` gives them: the dom0 kernel with its command line, then perhaps its initrd.
 
     Raises:
-        LabError: OVMF cannot be had, or `image` is no EFI image.
+        LabError: OVMF or GRUB cannot be had, or `image` is no image of Xen.
     """
     with image.open("rb") as file:
-        if file.read(2) != b"MZ":
-            raise LabError(f"{image} is no EFI image; --uefi starts a xen.efi, not a xen.gz")
+        magic = file.read(4)
+    if not magic.startswith((EFI, GZIP, ELF)):
+        raise LabError(f"{image} is no Xen that UEFI can start: neither a xen.efi nor a xen.gz, which GRUB starts")
     place = firmware(say)
     shutil.copyfile(place / VARIABLES, directory / OWN_VARIABLES)
-    partition = directory / PARTITION / FOLDER
-    partition.mkdir(parents=True)
-    shutil.copyfile(image, partition / IMAGE)
+    partition = directory / PARTITION
+    folder = partition / FOLDER
+    folder.mkdir(parents=True)
     kernel, *others = modules.split(",")
     for name in (kernel.split()[0], *others):
-        shutil.copyfile(directory / name, partition / name)
-    ramdisk = "".join(f"ramdisk={name}\n" for name in others)
-    settings = f"[global]\ndefault=lab\n[lab]\noptions={options}\nkernel={kernel}\n{ramdisk}"
-    (partition / SETTINGS).write_text(settings)
+        shutil.copyfile(directory / name, folder / name)
+    if magic.startswith(EFI):
+        shutil.copyfile(image, folder / IMAGE)
+        ramdisk = "".join(f"ramdisk={name}\n" for name in others)
+        settings = f"[global]\ndefault=lab\n[lab]\noptions={options}\nkernel={kernel}\n{ramdisk}"
+        (folder / SETTINGS).write_text(settings)
+    else:
+        shutil.copyfile(image, folder / XEN)
+        given = [f"{FOLDER}/{module}" for module in (kernel, *others)]
+        grub.write(partition, folder / IMAGE, f"{FOLDER}/{XEN}", options, given, say)
     return place
 
 

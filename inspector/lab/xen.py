@@ -40,7 +40,7 @@ def chosen(recipe: Recipe, say: Say) -> Build:
         return Build("capture", recipe.capture.absolute(), None)
     if recipe.image:
         return own(recipe.image, recipe.symbols)
-    return debian_efi(recipe.xen, say) if recipe.uefi else debian(recipe.xen, say)
+    return debian_efi(recipe.xen, say) if recipe.uefi and not recipe.grub else debian(recipe.xen, say)
 
 
 def debian(number: str, say: Say) -> Build:

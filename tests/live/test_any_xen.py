@@ -28,10 +28,19 @@ LEAST = 70
 PINS = 24
 
 
-@pytest.fixture(params=["bios", "uefi"])
+STARTS = {
+    "xen.gz by SeaBIOS": (False, False),
+    "xen.efi by OVMF": (True, False),
+    "xen.gz by OVMF and GRUB": (True, True),
+}
+"""By name, whether UEFI and whether GRUB is in it. A BIOS starts no xen.efi: that is a program for UEFI."""
+
+
+@pytest.fixture(params=STARTS)
 def lab(request, labs, xen_version) -> Lab:
-    """Xen alone, as xen.gz under SeaBIOS and as xen.efi under OVMF."""
-    return labs(Recipe(xen=xen_version, uefi=request.param == "uefi"))
+    """Xen alone, started in each way that there is."""
+    uefi, grub = STARTS[request.param]
+    return labs(Recipe(xen=xen_version, uefi=uefi, grub=grub))
 
 
 @pytest.fixture
