@@ -9,15 +9,14 @@ from typing import Any
 from inspector import commands
 from inspector.analysis import glossary
 from inspector.audit import rules
-from inspector.commands import request, schemas
-from inspector.commands.command import Example
+from inspector.commands import schemas
 
 
 def command_page() -> str:
     """Every command's help, as `--help` prints it."""
     parts = ["# Commands\n\nThe same ones on the command line, at the prompt, in scripts, in gdb and from Python.\n"]
     for name, summary in commands.summaries().items():
-        text = request.parser(commands.load(name), example=Example.of_shell).format_help().rstrip()
+        text = commands.load(name).parser().format_help().rstrip()
         parts.append(f"## {name}\n\n{summary[0].upper()}{summary[1:]}.\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
-from inspector.frontends.open_target import open_target
+from inspector.frontends.target_words import open_target
 from inspector.shell.session import Session
-from inspector.targets.control import Control, is_running
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
+from inspector.targets.target import Control, is_running
 
 if TYPE_CHECKING:
     from inspector.analysis.route import Route

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inspector.base.errors import UNREADABLE, NotHere, StaleError
-from inspector.capture.units import unit_of
 from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.deferred import Part, defer
 from inspector.model.interrupts import IoApic, Msi
 from inspector.model.snapshot import BlockingList, Cpu, Domain, Snapshot, Vcpu
+from inspector.vtd.units import unit_of
 from inspector.xen.xen import Xen
 
 if TYPE_CHECKING:

@@ -59,10 +59,8 @@ BUILT_IN: Mapping[str, str] = {
 """Our own commands, and what each is for, in a few words. They are loaded when they are needed."""
 
 HOMES: Mapping[str, str] = {
-    **dict.fromkeys(("step", "run", "core"), "simulation"),
-    **dict.fromkeys(
-        ("post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign", "deassign"), "orders"
-    ),
+    **dict.fromkeys(("step", "run", "core", "post", "block", "wake", "sleep", "preempt"), "simulation"),
+    **dict.fromkeys(("migrate", "offline", "assign", "deassign"), "simulation"),
     **dict.fromkeys(("stop", "cont"), "control"),
 }
 """The module of a command, where it is not the one of its name."""

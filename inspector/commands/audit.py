@@ -14,7 +14,7 @@ from inspector.commands.argument_types import RuleName, seconds
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot
-from inspector.targets.control import Control, Driven
+from inspector.targets.target import Control, Driven
 
 COLUMNS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
 WAIT = 1.0

@@ -18,15 +18,21 @@ The docstring is its help. A package of somebody else's names such a function by
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inspector.base.arguments import arguments_of
+from inspector.base.parser import Parser, add_arguments, given
+from inspector.commands import load
+
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
     from inspector.model.answer import Answer, Block
+
 
 A = TypeVar("A")
 
@@ -108,6 +114,18 @@ class Command:
         lines = [text if not note else f"{text:{width}}{note}" for text, note in shown]
         return "\n\n".join(part for part in (self.help, "\n".join(lines)) if part)
 
+    def parser(self, prefix: str = "", example: Callable[[Example], str] = Example.of_shell) -> ArgumentParser:
+        """The parser of its options; `prefix` stands before its name, `example` is as for `explained`."""
+        made = Parser(
+            f"{prefix}{self.name}",
+            description=self.explained(example),
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        add_arguments(made, self.arguments)
+        if not any(each.name == "json" for each in arguments_of(self.arguments)):
+            made.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+        return made
+
 
 def command(
     arguments: type[A],
@@ -163,3 +181,36 @@ def finish(stream: Stream, seen: Callable[[Block], None] = lambda block: None) -
             except StopIteration as end:
                 answer: Answer = end.value
                 return answer
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command and its arguments, not yet run. `json` is whether the answer is to be JSON."""
+
+    command: Command
+    arguments: Any
+    json: bool
+
+    def answer(self, inspection: Inspection) -> Answer:
+        """The whole answer. Raises VtdpiError if nothing could be read."""
+        return self.command.answer(inspection, self.arguments)
+
+
+def parse(words: Sequence[str], prefix: str = "", json: bool = False) -> Request:
+    """What the words ask for.
+
+    Args:
+        words: the command's name and its options.
+        prefix: what stands before the name in help texts.
+        json: whether the answer is JSON even without `--json`.
+
+    Raises:
+        UsageError: there is no such command, or it does not take these options.
+        SystemExit: `--help` was asked for and printed.
+    """
+    name, *rest = words
+    chosen = load(name)
+    made = chosen.parser(prefix)
+    made.set_defaults(json=json)
+    options: Namespace = made.parse_args(rest)
+    return Request(chosen, given(chosen.arguments, options), options.json)

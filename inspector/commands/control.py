@@ -7,7 +7,7 @@ from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
-from inspector.targets.control import Control
+from inspector.targets.target import Control
 
 
 def control(inspection: Inspection) -> Control:

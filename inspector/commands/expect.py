@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from inspector.base.arguments import argument
 from inspector.base.errors import ExpectationFailed, UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands import request
-from inspector.commands.command import Example, command
+from inspector.commands.command import Example, command, parse
 from inspector.commands.json_path import PathError, at
 from inspector.model.answer import Answer, Text
 
@@ -39,7 +38,7 @@ def expect(inspection: Inspection, arguments: Arguments) -> Answer:
     if len(arguments.words) < 4 or arguments.words[-2] not in ("==", "!=") or arguments.words[0] == "expect":
         raise UsageError(FORM)
     *words, path, sign, value = arguments.words
-    wanted = request.parse(words)
+    wanted = parse(words)
     expected = _value(value)
     name = f"{path} of `{' '.join(words)}`"
     answer = wanted.answer(inspection)

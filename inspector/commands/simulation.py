@@ -1,4 +1,5 @@
-"""A simulated machine is driven: `step`, `run`, `core`, and what the orders to it have in common."""
+"""A simulated machine is driven: it steps, runs, and is asked for interrupts and for what guests, the scheduler and the
+toolstack do."""
 
 from __future__ import annotations
 
@@ -8,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from inspector.base import new_file
 from inspector.base.arguments import FilePath, argument, flag
-from inspector.base.errors import NotHere, VtdpiError
+from inspector.base.errors import NotHere, UsageError, VtdpiError
+from inspector.capture.inspection import Inspection
+from inspector.commands.argument_types import VCPU, CpuNumber, Device, DomainNumber, VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
     from inspector.targets.sim.simulation import Simulation
+
 
 AT_ONCE = 10_000
 """Steps that an order may take on a machine that does nothing of itself."""
@@ -123,3 +127,144 @@ def core(inspection: Inspection, arguments: Core) -> Answer:
     with new_file.replacing(arguments.file, keep=inspection.target.files) as file:
         write(file)
     return Answer({"file": str(arguments.file)}, [Text(f"wrote {arguments.file}")])
+
+
+LATER = "only ask for it; `step` or `run` make it happen"
+
+
+@dataclass(frozen=True)
+class OfVcpu:
+    """An order about a vCPU."""
+
+    vcpu: VcpuName = argument("which vCPU")
+    later: bool = flag(LATER)
+
+
+@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nvcpus"), simulated=True, drives=True)
+def block(inspection: Inspection, arguments: OfVcpu) -> Answer:
+    """The guest halts a vCPU: it blocks until something wakes it."""
+    return order(inspection, f"the guest halts {arguments.vcpu}", arguments.later, "block", arguments.vcpu)
+
+
+@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nwake d1v0"), simulated=True, drives=True)
+def wake(inspection: Inspection, arguments: OfVcpu) -> Answer:
+    """Wake a vCPU: unpause it if it is paused, else send it an event."""
+    return order(inspection, f"{arguments.vcpu} is woken", arguments.later, "wake", arguments.vcpu)
+
+
+@command(OfVcpu, Example("sim --scenario idle", "sleep d1v0\nvcpus"), simulated=True, drives=True)
+def sleep(inspection: Inspection, arguments: OfVcpu) -> Answer:
+    """Pause a vCPU, as the toolstack does; `wake` unpauses it."""
+    return order(inspection, f"{arguments.vcpu} is paused", arguments.later, "sleep", arguments.vcpu)
+
+
+@dataclass(frozen=True)
+class Preempted(OfVcpu):
+    """How a vCPU is preempted."""
+
+    tasklet: bool = flag("by a tasklet: a lazy switch to idle")
+
+
+@command(Preempted, Example("sim --scenario idle", "preempt d1v0 --tasklet"), simulated=True, drives=True)
+def preempt(inspection: Inspection, arguments: Preempted) -> Answer:
+    """End the time slice of a running vCPU; another one runs if one waits. With --tasklet its CPU runs a tasklet."""
+    words = f"{arguments.vcpu} is preempted" + (" by a tasklet" if arguments.tasklet else "")
+    return order(inspection, words, arguments.later, "preempt", arguments.vcpu, arguments.tasklet)
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """Which vCPU moves where."""
+
+    vcpu: VcpuName = argument("which vCPU")
+    cpu: CpuNumber = argument("where to")
+    later: bool = flag(LATER)
+
+
+@command(Migrated, Example("sim --scenario idle", "migrate d1v0 1"), simulated=True, drives=True)
+def migrate(inspection: Inspection, arguments: Migrated) -> Answer:
+    """Move a vCPU to another physical CPU."""
+    words = f"{arguments.vcpu} moves to CPU {arguments.cpu}"
+    return order(inspection, words, arguments.later, "migrate", arguments.vcpu, arguments.cpu)
+
+
+@dataclass(frozen=True)
+class OfCpu:
+    """Which CPU goes, or comes back."""
+
+    cpu: CpuNumber = argument("which CPU; 0 stays")
+    back: bool = flag("bring it online again")
+    later: bool = flag(LATER)
+
+
+@command(
+    OfCpu,
+    Example("sim --scenario idle", "block d1v1\noffline 1\nvcpus"),
+    Example("sim --scenario idle", "offline 1\noffline 1 --back"),
+    simulated=True,
+    drives=True,
+)
+def offline(inspection: Inspection, arguments: OfCpu) -> Answer:
+    """Take a physical CPU offline, or bring it back."""
+    words = f"CPU {arguments.cpu} " + ("comes back" if arguments.back else "goes offline")
+    return order(inspection, words, arguments.later, "bring_online" if arguments.back else "offline", arguments.cpu)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Which interrupt."""
+
+    target: str = argument("who sends, or which vCPU gets it", metavar="DEVICE|dXvY")
+    vector: int | None = argument("which of the device's; the vCPU's vector", None)
+    later: bool = flag(LATER)
+
+
+@command(
+    Posted,
+    Example("sim --scenario idle", "post 00:03.0 1", "the device's vector number 1, as a remappable MSI"),
+    Example("sim --scenario idle", "post d1v0 0x41", "an emulated device's interrupt, posted by software"),
+    simulated=True,
+    drives=True,
+)
+def post(inspection: Inspection, arguments: Posted) -> Answer:
+    """A device sends an interrupt, or software posts one to a vCPU."""
+    target, vector = arguments.target, arguments.vector
+    if not VCPU.fullmatch(target):
+        words = f"{target} sends its interrupt {vector or 0}"
+        return order(inspection, words, arguments.later, "post", target, vector or 0)
+    if vector is None:
+        raise UsageError(f"post {target}: which vector? Such as 0x41")
+    words = f"software posts vector {vector:#x} to {target}"
+    return order(inspection, words, arguments.later, "deliver", target, vector)
+
+
+@dataclass(frozen=True)
+class OfDevice:
+    """Which device."""
+
+    device: Device = argument("bus:device.function", metavar="DEVICE")
+    later: bool = flag(LATER)
+
+
+@command(OfDevice, Example("sim --scenario idle", "deassign 00:03.0\nirt"), simulated=True, drives=True)
+def deassign(inspection: Inspection, arguments: OfDevice) -> Answer:
+    """Take a device away from its domain."""
+    return order(inspection, "the device leaves its domain", arguments.later, "deassign", arguments.device)
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Which device goes to which domain."""
+
+    device: Device = argument("bus:device.function", metavar="DEVICE")
+    domain: DomainNumber = argument("its number")
+    later: bool = flag(LATER)
+
+
+@command(
+    Assigned, Example("sim --scenario idle", "deassign 00:03.0\nassign 00:03.0 1\nirt"), simulated=True, drives=True
+)
+def assign(inspection: Inspection, arguments: Assigned) -> Answer:
+    """Give a device to a domain, whose vCPUs get its interrupts, posted."""
+    words = f"domain {arguments.domain} gets the device"
+    return order(inspection, words, arguments.later, "assign", arguments.device, arguments.domain)

@@ -17,7 +17,7 @@ from inspector.commands.argument_types import VcpuName, seconds
 from inspector.commands.command import Example, Stream, command
 from inspector.model.answer import Answer, Block, Text
 from inspector.model.snapshot import BLOCK, Snapshot, Vcpu
-from inspector.targets.control import Control
+from inspector.targets.target import Control
 from inspector.targets.watchpoint import Watchpoint
 from inspector.trace import perfetto, tracer
 from inspector.trace.functions import Functions

@@ -89,7 +89,7 @@ def _session(asked: Asked) -> int:
     from inspector.shell.session import Session
 
     def open_target() -> Target:
-        from inspector.frontends.open_target import open_target
+        from inspector.frontends.target_words import open_target
 
         with _progress_shown():
             return open_target(asked.target)

@@ -1,4 +1,4 @@
-"""The words of `vtdpi sim`, `live` and `dump`: the target's options, then the command with its own."""
+"""The words of `vtdpi sim`, `live` and `dump`: the target's options, then the command with its own; and that target."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.base.parser import Parser
-from inspector.commands.parsing import add_arguments, given
+from inspector.base.parser import Parser, add_arguments, given
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
+from inspector.targets.target import Target
 
 
 @dataclass(frozen=True)
@@ -98,3 +98,23 @@ def _command_at(words: Sequence[str], actions: Sequence[Action], is_target: Call
         else:
             return at
     return len(words)
+
+
+def open_target(options: Options) -> Target:
+    """Attach to, or open, what the options name. Raises TargetError."""
+    if isinstance(options, SimOptions):
+        from inspector.targets.sim.simulation import simulated
+
+        return simulated(options)
+    if isinstance(options, LiveOptions) and options.address.startswith("bochs:"):
+        from inspector.lab.labs import find_hvm
+        from inspector.targets.live.bochs import Bochs
+
+        return Bochs(find_hvm(options.address.removeprefix("bochs:")).machine())
+    if isinstance(options, LiveOptions):
+        from inspector.targets.live.gdb_mi import GdbMi
+
+        return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
+    from inspector.targets.open_file import open_file
+
+    return open_file(options.file, options.boot, options.hole)

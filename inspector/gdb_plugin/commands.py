@@ -12,8 +12,8 @@ import gdb  # type: ignore[import-untyped]
 from inspector import commands
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.base.foreign_text import visible
-from inspector.commands import BUILT_IN, request
-from inspector.commands.command import Example
+from inspector.commands import BUILT_IN
+from inspector.commands.command import Example, parse
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
 
@@ -74,8 +74,8 @@ def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     out, err = io.StringIO(), io.StringIO()
     packages.need()
     if "-h" in words[1:] or "--help" in words[1:]:
-        return request.parser(commands.load(words[0]), "vtdpi ", in_gdb).format_help(), "", 0, False
-    request.parse(words, "vtdpi ")
+        return commands.load(words[0]).parser("vtdpi ", in_gdb).format_help(), "", 0, False
+    parse(words, "vtdpi ")
     if words[0] in INSTEAD:
         raise UsageError(INSTEAD[words[0]])
     with attached() as now:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inspector.model.absence import Absence, lines
+from inspector.model.absence import UNREADABLE, Absence
 from inspector.model.notebook import html_table, html_text
 
 
@@ -65,7 +65,8 @@ class Answer:
     @property
     def exit_status(self) -> int:
         """0, 1 if a bug was found, or else 3 if something could not be read."""
-        return 1 if self.bug else 3 if self.problems or lines(self.absent) else 0
+        unreadable = any(absence.kind == UNREADABLE for absence in self.absent)
+        return 1 if self.bug else 3 if self.problems or unreadable else 0
 
 
 def _html(block: Block) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from inspector.base.foreign_text import one_line
-from inspector.targets.control import is_running
-from inspector.targets.target import Target
+from inspector.targets.target import Target, is_running
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection

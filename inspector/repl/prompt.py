@@ -25,7 +25,7 @@ from inspector.repl.completer import LineCompleter
 from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
 from inspector.shell.script import Leave, run_line
-from inspector.targets.control import is_running
+from inspector.targets.target import is_running
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection

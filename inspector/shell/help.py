@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from inspector import commands
-from inspector.commands import request
 from inspector.commands.command import Example
 from inspector.model.answer import Answer, Block, Facts, Text
 
@@ -42,7 +41,7 @@ def answer(
     if words and words[0] in OF_THE_SHELL:
         return Answer({"schema": SCHEMA, "command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
     if words:
-        text = request.parser(commands.load(words[0]), example=example).format_help()
+        text = commands.load(words[0]).parser(example=example).format_help()
         return Answer({"schema": SCHEMA, "command": words[0], "help": text}, [Text(text.rstrip())])
     every = {**commands.summaries(), **OF_THE_SHELL}
     blocks: list[Block] = [Facts(list(every.items()), "commands")]

@@ -90,7 +90,7 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
         VtdpiError: it failed.
         Leave: it says so.
     """
-    from inspector.shell import help, line, output
+    from inspector.shell import help, line
     from inspector.shell.session import Answered
 
     parsed = line.parse(_expanded(text, aliases or {}))
@@ -106,7 +106,7 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
     except SystemExit:
         return 0
     keep = session.opened.files if session.opened else ()
-    with output.to(parsed, pager, keep, at_once=answered.in_parts) as out:
+    with line.to(parsed, pager, keep, at_once=answered.in_parts) as out:
         answered.show(out)
     answered.tell(sys.stderr)
     return answered.status

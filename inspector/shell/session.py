@@ -10,12 +10,10 @@ from typing import IO, TYPE_CHECKING
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import one_line
-from inspector.commands import request
-from inspector.commands.command import Stream, finish
+from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
 from inspector.model.answer import Answer
-from inspector.targets.control import Held, is_running
-from inspector.targets.target import Target
+from inspector.targets.target import Held, Target, is_running
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -83,7 +81,8 @@ class Answered:
         """Print what there is to say besides."""
         for line in self._notes(self.answer):
             print(f"note: {one_line(line)}", file=err)
-        for line in dict.fromkeys((*self.answer.problems, *lines(self.answer.absent))):
+        told = lines(self.answer.absent) if self.answer.absent else ()
+        for line in dict.fromkeys((*self.answer.problems, *told)):
             print(f"vtdpi: {one_line(line)}", file=err)
 
 
@@ -149,7 +148,7 @@ class Session(Closing):
             VtdpiError: the words are wrong, or the target could not be read.
             SystemExit: help was asked for and printed.
         """
-        wanted = request.parse(words, self.prefix, self.json)
+        wanted = parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
             asked = self._asked(inspection.target, wanted.command.while_running)

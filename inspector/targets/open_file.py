@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.base import progress
 from inspector.base.errors import TargetError, UsageError, VtdpiError
-from inspector.targets.dump.domain_core import DomainCore, is_domain_core
-from inspector.targets.dump.elf_core import MAGIC as ELF_MAGIC
-from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.dump.file import File
-from inspector.targets.dump.file_target import FileTarget
-from inspector.targets.dump.flattened import head_of, is_flattened
-from inspector.targets.dump.kdump import Kdump
-from inspector.targets.dump.kdump_part import MAGIC as KDUMP_MAGIC
-from inspector.targets.dump.lime import MAGIC as LIME_MAGIC
-from inspector.targets.dump.lime import Lime
-from inspector.targets.dump.raw_image import RawImage, read_size
-from inspector.targets.recorded.console import source
-from inspector.targets.recorded.recorded import RecordedTarget
-from inspector.targets.recorded.saved import saved
+from inspector.targets.dump.file import File, is_flattened
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
     from inspector.targets.recorded.console.log import ConsoleLog
 
-_KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[str], FileTarget]], ...] = (
-    (lambda head: head.startswith(ELF_MAGIC), ElfCore),
-    (lambda head: head.startswith(KDUMP_MAGIC), Kdump),
-    (lambda head: head.startswith(LIME_MAGIC), Lime),
-)
+
+def _elf(path: str) -> Target:
+    from inspector.targets.dump.elf_core import ElfCore
+
+    return ElfCore(path)
+
+
+def _kdump(path: str) -> Target:
+    from inspector.targets.dump.kdump import Kdump
+
+    return Kdump(path)
+
+
+def _lime(path: str) -> Target:
+    from inspector.targets.dump.lime import Lime
+
+    return Lime(path)
+
+
+_ELF = b"\x7fELF"
+_SEGMENTS = slice(56, 58)
+"""Where in an ELF header their number stands."""
+
+_KINDS: tuple[tuple[bytes, Callable[[str], Target]], ...] = ((_ELF, _elf), (b"KDUMP   ", _kdump), (b"EMiL", _lime))
+"""What a dump of each format begins with, and its target."""
+
 _PACKED = {
     b"\x1f\x8b": "is compressed with gzip: unpack it first (gunzip)",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it first (zstd -d)",
@@ -76,6 +83,8 @@ def open_file(path: str | os.PathLike[str], boot: int | None = None, hole: str |
 
 
 def _with_hole(path: str | os.PathLike[str], hole: str) -> Target:
+    from inspector.targets.dump.raw_image import RawImage, read_size
+
     below_4g = read_size(hole)
     with _open(path, None) as target:
         if not isinstance(target, RawImage):
@@ -85,6 +94,11 @@ def _with_hole(path: str | os.PathLike[str], hole: str) -> Target:
 
 def _standard_input(boot: int | None) -> Target:
     """A copy of it, for dumps are not read from front to back."""
+    import shutil
+    import tempfile
+
+    from inspector.targets.recorded.recorded import RecordedTarget
+
     with tempfile.NamedTemporaryFile(prefix="vtdpi-") as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
@@ -99,23 +113,40 @@ def _standard_input(boot: int | None) -> Target:
 
 
 def _open(path: str | os.PathLike[str], boot: int | None) -> Target:
-    file = File(path)
-    try:
-        flattened, head = is_flattened(file), head_of(file, _HEAD)
-        sample = file.read(0, source.HEAD)
-        of_domain = is_domain_core(file)
-    finally:
-        file.close()
-    if of_domain:
-        return DomainCore(file.path)
-    for recognises, target in _KINDS:
-        if recognises(head):
-            return target(file.path)
-    if flattened:
+    with closing(File(path)) as file:
+        head = file.read(0, _HEAD)
+        if is_flattened(file):
+            return _flattened(file)
+        if head.startswith(_ELF) and not any(head[_SEGMENTS]):
+            from inspector.targets.dump.domain_core import DomainCore, is_domain_core
+
+            if is_domain_core(file):
+                return DomainCore(file.path)
+        return _dump(file.path, head) or _other(file, head, boot)
+
+
+def _dump(path: str, head: bytes) -> Target | None:
+    """The dump of which the first bytes tell what it is; None if they are no dump's."""
+    return next((target(path) for magic, target in _KINDS if head.startswith(magic)), None)
+
+
+def _flattened(file: File) -> Target:
+    from inspector.targets.dump.flattened import head_of
+
+    head = head_of(file, _HEAD)
+    target = _dump(file.path, head)
+    if target is None:
         raise TargetError(
             f"{file.path} is flattened by makedumpfile, but what it stands for begins with {head[:8]!r};"
             " expected an ELF core or a kdump"
         )
+    return target
+
+
+def _other(file: File, head: bytes, boot: int | None) -> Target:
+    """A log, a saved snapshot, a raw image, or what is none of ours."""
+    from inspector.targets.recorded.console import source
+
     for magic, advice in _NOT_READ.items():
         if head.startswith(magic):
             raise TargetError(f"{file.path} {advice}")
@@ -123,9 +154,14 @@ def _open(path: str | os.PathLike[str], boot: int | None) -> Target:
         if head.startswith(magic):
             return _packed(file.path, advice, boot)
     if head.lstrip().startswith(b"{"):
+        from inspector.targets.recorded.saved import saved
+
         return saved(file.path)
+    sample = file.read(0, source.HEAD)
     if source.is_tar(sample) or source.is_text(sample):
         return _text(file.path, boot)
+    from inspector.targets.dump.raw_image import RawImage
+
     return RawImage(file.path)
 
 

@@ -1,10 +1,16 @@
-"""Find the ACPI DMAR table in physical memory, by the root pointer (ACPI 5.2.5) and the root table that it names."""
+"""Find the ACPI DMAR table in physical memory, by the root pointer (ACPI 5.2.5) and the root table that it names.
+
+A BIOS leaves the root pointer in the EBDA or in the last 128 KiB below 1 MiB. UEFI hands its address to the operating
+system and keeps it anywhere in RAM below 4 GiB, in the upper part as a rule, aligned to no more than 4 bytes in OVMF.
+So where the address is not known, memory is searched for the signature, and the checksum tells what is one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from re import finditer
 from typing import Any
 
 from construct import Construct, ConstructError
@@ -12,10 +18,81 @@ from construct import Construct, ConstructError
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.model.vtd import Dmar, Hop, Scope
 from inspector.targets.ranges import Range
-from inspector.targets.target import Target
-from inspector.vtd import root_pointer
-from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDT, XSDT
+from inspector.targets.target import Control, Target
+from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDP_ALIGNMENT, RSDT, XSDT, checksum
 from structs.dmar import DMAR, NAMES, NO_BASE, SCOPE_FLAGS, SIGNATURES
+
+PAGE = 0x1000
+EBDA_POINTER = 0x40E
+EBDA_SIZE = 0x400
+BIOS_AREA = Range(0xE0000, 0x100000)
+SIGNATURE = b"RSD PTR "
+SIZE, WHOLE_SIZE = 20, 36
+"""Of revision 0, and of the others."""
+ANY_ALIGNMENT = 4
+
+FOUR_GIB = 1 << 32
+CHUNK = 4 << 20
+ALIVE_LIMIT = 64 << 20
+"""How much below the end of RAM is searched where the machine stands still for it; of a dump, all."""
+
+
+def in_bios_areas(target: Target) -> Iterator[tuple[int, bytes]]:
+    """Address and bytes of each root pointer where a BIOS leaves it."""
+    pointer = target.read_parts([(EBDA_POINTER, 2)])[0]
+    areas = [BIOS_AREA]
+    if pointer is not None and (ebda := int.from_bytes(pointer, "little") << 4) >= PAGE:
+        areas.insert(0, Range(ebda, ebda + EBDA_SIZE))
+    for area in areas:
+        yield from within(target, area, RSDP_ALIGNMENT)
+
+
+def within(target: Target, area: Range, alignment: int = ANY_ALIGNMENT) -> Iterator[tuple[int, bytes]]:
+    """Address and bytes of each root pointer in an area of memory, holes left out. A sum that is not 0 is none."""
+    wanted = [(at, min(PAGE, area.end - at)) for at in range(area.start, area.end, PAGE)]
+    start, run = area.start, b""
+    for (address, _), part in zip([*wanted, (area.end, 0)], [*target.read_parts(wanted), None], strict=True):
+        if part is not None:
+            run += part
+            continue
+        yield from _in_bytes(start, run, alignment)
+        start, run = address + PAGE, b""
+
+
+def by_search(target: Target) -> Iterator[tuple[int, bytes]]:
+    """Address and bytes of each root pointer in RAM below 4 GiB, from the top."""
+    ranges = [Range(known.start, min(known.end, FOUR_GIB)) for known in target.memory() or () if known.start < FOUR_GIB]
+    left = FOUR_GIB if target.scannable and not alive(target) else ALIVE_LIMIT if target.scannable else 0
+    for known in reversed(ranges):
+        for end in range(known.end, known.start, -CHUNK):
+            if left <= 0:
+                return
+            start = max(known.start, end - CHUNK)
+            left -= end - start
+            # What lies across the end is found too.
+            raw = target.read_parts([(start, min(end + WHOLE_SIZE, known.end) - start)])[0]
+            if raw is not None:
+                yield from _in_bytes(start, raw, ANY_ALIGNMENT)
+
+
+def alive(target: Target) -> bool:
+    """Whether the machine stands still while it is read."""
+    return isinstance(target, Control)
+
+
+def _in_bytes(start: int, raw: bytes, alignment: int) -> Iterator[tuple[int, bytes]]:
+    for at in (match.start() for match in finditer(SIGNATURE, raw)):
+        whole = (start + at) % alignment == 0 and at + SIZE <= len(raw)
+        if whole and checksum(raw[at : at + SIZE]) == 0:
+            yield start + at, raw[at : at + WHOLE_SIZE]
+
+
+def at_addresses(target: Target, addresses: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Address and bytes of the root pointers at these addresses, those left out where none is."""
+    for address, raw in zip(addresses, target.read_parts([(at, WHOLE_SIZE) for at in addresses]), strict=True):
+        if raw is not None:
+            yield from (found for found in _in_bytes(address, raw, ANY_ALIGNMENT) if found[0] == address)
+
 
 TABLE_LIMIT = 1 << 20
 
@@ -112,10 +189,10 @@ def find(target: Target, roots: Sequence[int] = (), areas: Sequence[Range] = (),
         VtdpiError: there is no root pointer or no DMAR, or what there is cannot be read.
     """
     found = chain(
-        root_pointer.at_addresses(target, roots),
-        root_pointer.in_bios_areas(target),
-        chain.from_iterable(root_pointer.within(target, area) for area in areas),
-        root_pointer.by_search(target) if search else (),
+        at_addresses(target, roots),
+        in_bios_areas(target),
+        chain.from_iterable(within(target, area) for area in areas),
+        by_search(target) if search else (),
     )
     problem: VtdpiError | None = None
     for address, raw in found:
@@ -170,7 +247,7 @@ def _root_table(target: Target, schema: Construct, address: int) -> list[int]:
 def _no_root_pointer(target: Target, searched: bool) -> str:
     where = "below 1 MiB"
     if searched and target.memory() and target.scannable:
-        where = "below 4 GiB" if not root_pointer.alive(target) else "below 1 MiB, or in the last 64 MiB below 4 GiB"
+        where = "below 4 GiB" if not alive(target) else "below 1 MiB, or in the last 64 MiB below 4 GiB"
     return f"no ACPI root pointer {where} (not part of this target, or firmware that keeps it elsewhere): no DMAR table"
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Queue
-from inspector.vtd.units import UnitReader
 from structs.bits import BitRecord
 from structs.invalidation import DESCRIPTOR, WIDE_DESCRIPTOR
 from structs.registers import descriptor_size, queue_size
+
+if TYPE_CHECKING:
+    from inspector.vtd.units import UnitReader
 
 
 def descriptor(queue: Queue, slot: int) -> tuple[BitRecord, dict[str, int]]:

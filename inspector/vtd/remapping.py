@@ -10,12 +10,22 @@ import numpy as np
 from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Gap, VtdUnit
 from inspector.targets.target import Target
-from inspector.vtd.units import RemappingTable
 from structs.columns import Array, columns, records, rows
 from structs.irte import IRTE, REMAPPED
 
 PAGE = 0x1000
 PER_PAGE = PAGE // IRTE.size
+
+
+@dataclass(frozen=True)
+class RemappingTable:
+    """Where a unit's interrupt-remapping table is. `irta` is the register's value, or what Xen programs into it."""
+
+    irta: int
+    base: int
+    entries: int
+    eime: int
+    origin: str
 
 
 @dataclass(frozen=True)

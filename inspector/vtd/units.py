@@ -1,4 +1,5 @@
-"""The VT-d units of a machine: found through the ACPI DMAR table or Xen's list, read by their registers.
+"""The VT-d units of a machine: found through the ACPI DMAR table or Xen's list, read by their registers, and as the
+snapshot has them, each part read when first asked for.
 
 Registers are device memory: a live target has them, a dump does not. Then Xen's `struct vtd_iommu` tells where the
 tables are, and each value says which of the two it comes from.
@@ -6,30 +7,25 @@ tables are, and each value says which of the two it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from inspector.base.errors import NotHere, NotReadable
-from inspector.model.vtd import Scope
+from inspector.base.errors import UNREADABLE, NotHere, NotReadable
+from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
+from inspector.model.deferred import Part, defer
+from inspector.model.vtd import HPET, IOAPIC, Fault, Platform, Register, Scope, VtdUnit
 from inspector.targets.target import Target
+from inspector.vtd import queue, remapping
+from inspector.vtd.remapping import RemappingTable
 from inspector.xen.iommu import ENTRIES, Iommu
+from structs.columns import columns, rows
 from structs.faults import FRCD
-from structs.registers import BY_NAME, CAP, IRTA, fault_record_count, fault_record_offset, table_entries
+from structs.registers import BY_NAME, CAP, IRTA, REGISTERS, fault_record_count, fault_record_offset, table_entries
 
 WINDOW = 0x100
 ABSENT = (0, (1 << 32) - 1)
-
-
-@dataclass(frozen=True)
-class RemappingTable:
-    """Where a unit's interrupt-remapping table is. `irta` is the register's value, or what Xen programs into it."""
-
-    irta: int
-    base: int
-    entries: int
-    eime: int
-    origin: str
 
 
 @dataclass(frozen=True)
@@ -109,3 +105,143 @@ class UnitReader:
         if not fields["irta"]:
             raise NotHere(f"unit {self.index} has no interrupt-remapping table: IRTA is {value:#x}")
         return RemappingTable(value, fields["irta"], table_entries(fields), fields["eime"], origin)
+
+
+def unit_of(unit: UnitReader, check: Callable[[], None]) -> VtdUnit:
+    """The unit. `check` is called before each part is read, and raises if that would be of another moment."""
+    return _Capture(unit, check).made
+
+
+class _Capture:
+    """One unit, and what turned out to be absent of it."""
+
+    def __init__(self, unit: UnitReader, check: Callable[[], None]) -> None:
+        self._unit = unit
+        self._check = check
+        self._absent: list[Absence] = []
+        known = {
+            "index": unit.index,
+            "register_base": unit.register_base,
+            "segment": unit.segment,
+            "in_use": unit.xen.in_use if unit.xen else None,
+            "scopes": unit.scopes,
+            "include_all": unit.include_all,
+            "platform": _platform(unit),
+            "absent": (),
+        }
+        parts: Sequence[tuple[tuple[str, ...], Part]] = (
+            (("cap", "ecap", "cap_pi"), self._capabilities),
+            (("base", "size", "eime", "origin", "irta"), self._place),
+            (("indices", "raw", "stale_indices", "stale_raw", "gaps"), self._entries),
+            (("registers", "fsts", "iqh", "iqt"), self._registers),
+            (("queue",), self._queue),
+            (("faults", "frcd"), self._faults),
+        )
+        self.made = defer(VtdUnit, known, [(names, self._told(part)) for names, part in parts])
+
+    def _told(self, part: Part) -> Part:
+        def read() -> Mapping[str, Any]:
+            self._check()
+            values = part()
+            return {**values, "absent": tuple(self._absent)}
+
+        return read
+
+    @cached_property
+    def _has_registers(self) -> bool:
+        try:
+            return bool(self._unit.window)
+        except UNREADABLE as error:
+            self._absent.append(Absence(NOT_APPLICABLE, self._name, str(error), "registers", self._unit.register_base))
+            return False
+
+    @property
+    def _name(self) -> str:
+        return f"unit {self._unit.index}"
+
+    def _capabilities(self) -> Mapping[str, Any]:
+        if self._has_registers:
+            cap, ecap = self._unit.raw_register("CAP"), self._unit.raw_register("ECAP")
+        elif self._unit.xen:
+            cap, ecap = self._unit.xen.cap, self._unit.xen.ecap
+        else:
+            return {"cap": None, "ecap": None, "cap_pi": None}
+        return {"cap": cap, "ecap": ecap, "cap_pi": CAP["pi"].extract(cap)}
+
+    def _place(self) -> Mapping[str, Any]:
+        try:
+            table = self._unit.table
+        except UNREADABLE:
+            return {"base": None, "size": 0, "eime": 0, "origin": "", "irta": None}
+        return {
+            "base": table.base,
+            "size": table.entries,
+            "eime": table.eime,
+            "origin": table.origin,
+            "irta": table.irta,
+        }
+
+    def _entries(self) -> Mapping[str, Any]:
+        nothing = {"indices": (), "raw": b"", "stale_indices": (), "stale_raw": b"", "gaps": ()}
+        try:
+            table = self._unit.table
+            entries = remapping.read(self._unit.target, table, self._name)
+        except UNREADABLE as error:
+            self._absent.append(unreadable(self._name, error, "raw"))
+            return nothing
+        if entries.missing:
+            why = f"{entries.missing} bytes of the table at {table.base:#x} cannot be read"
+            self._absent.append(unreadable(self._name, why, "raw", table.base))
+        used, stale = entries.used(), entries.stale_indices()
+        return {
+            "indices": tuple(used.tolist()),
+            "raw": entries.raw[used].tobytes(),
+            "stale_indices": tuple(stale.tolist()),
+            "stale_raw": entries.raw[stale].tobytes(),
+            "gaps": entries.gaps,
+        }
+
+    def _registers(self) -> Mapping[str, Any]:
+        if not self._has_registers:
+            return {"registers": (), "fsts": None, "iqh": None, "iqt": None}
+        values = {register.name: self._unit.raw_register(register.name) for register in REGISTERS}
+        return {
+            "registers": tuple(Register(name, value) for name, value in values.items()),
+            "fsts": values["FSTS"],
+            "iqh": values["IQH"],
+            "iqt": values["IQT"],
+        }
+
+    def _queue(self) -> Mapping[str, Any]:
+        try:
+            return {"queue": queue.read(self._unit)}
+        except UNREADABLE as error:
+            self._absent.append(Absence(NOT_APPLICABLE, self._name, str(error), "queue"))
+            return {"queue": None}
+
+    def _faults(self) -> Mapping[str, Any]:
+        if not self._has_registers:
+            return {"faults": (), "frcd": b""}
+        try:
+            raw = self._unit.fault_records
+        except UNREADABLE as error:
+            self._absent.append(unreadable(self._name, f"unit {self._unit.index}'s fault records: {error}", "faults"))
+            return {"faults": (), "frcd": b""}
+        found = (
+            Fault(number, record["f"], record["fr"], record["sid"], record["fi"], record["t2"] << 1 | record["t1"])
+            for number, record in enumerate(rows(columns(FRCD, raw)))
+            if record["f"] or record["fr"]
+        )
+        return {"faults": tuple(found), "frcd": raw}
+
+
+def _platform(unit: UnitReader) -> tuple[Platform, ...]:
+    """The IO-APICs and HPETs behind the unit: from the DMAR table, and those that only Xen's copy of it tells of."""
+    known = {
+        (scope.kind, scope.enumeration_id): scope.sid
+        for scope in unit.scopes
+        if scope.kind in (IOAPIC, HPET) and scope.sid is not None
+    }
+    for at in unit.xen.platform if unit.xen else ():
+        known.setdefault((at.kind, at.enumeration_id), at.sid)
+    return tuple(Platform(kind, number, sid) for (kind, number), sid in known.items())

@@ -13,7 +13,7 @@ from inspector.analysis.situation import label, situation
 from inspector.audit import INFO, Finding, confirm
 from inspector.base.errors import NotHere
 from inspector.model.snapshot import BlockingList, Snapshot, Vcpu
-from inspector.targets.control import Control, Driven
+from inspector.targets.target import Control, Driven
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection

@@ -6,16 +6,15 @@ a 2 MiB boundary. For any other build, `inspector.xen.locate`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.profiles import store as profiles
 from inspector.profiles.image import CODEVIEW, DIRECTORY_SIZE, NOTE, RECORD_AT
 from inspector.targets.target import Target
-from inspector.xen.locate import Located, image_starts, locate, roots_in_use
-from inspector.xen.paging import NotMapped, PageTables
+from inspector.xen.locate import Located, image_starts, locate
+from inspector.xen.paging import NotMapped, PageTables, roots_in_use
 from inspector.xen.xen import Xen, image_base
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
@@ -43,18 +42,24 @@ def find(target: Target, wanted: Sequence[Profile] | None = None, before: Xen | 
     Raises:
         XenNotFound: there is none of a known build, or one of another build than `wanted`; the message says which.
     """
-    candidates = list(wanted) if wanted else list(profiles.known())
     same = before is not None and (wanted is None or any(each.build_id == before.profile.build_id for each in wanted))
     if before and same and (xen := _xen_at(target, before.memory.root, before.profile)):
         return replace(xen, knowledge=before.knowledge)
     roots = roots_in_use(target)
-    in_use = ((profile, root) for profile in candidates for root in roots)
-    by_build_id = ((profile, root) for profile in candidates for root in _roots_by_build_id(target, profile))
-    for profile, root in chain(in_use, by_build_id):
-        if xen := _xen_at(target, root, profile):
+    tried = []
+    for profile in wanted or profiles.known():
+        if xen := _first(target, roots, profile):
+            return xen
+        tried.append(profile)
+    for profile in tried:
+        if xen := _first(target, _roots_by_build_id(target, profile), profile):
             return xen
     located = locate(target)
     raise XenNotFound(_why_not(target, located, wanted[0] if wanted else None), located)
+
+
+def _first(target: Target, roots: Iterable[int], profile: Profile) -> Xen | None:
+    return next(filter(None, (_xen_at(target, root, profile) for root in roots)), None)
 
 
 def _xen_at(target: Target, root: int, profile: Profile) -> Xen | None:

@@ -15,7 +15,7 @@ from inspector.base.errors import UNREADABLE
 from inspector.profiles.image import END, START, Image
 from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
-from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables
+from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables, roots_in_use
 from structs.xen.variants import IMAGE_BASES
 
 ALIGNMENT = 2 << 20
@@ -37,12 +37,6 @@ class Located:
 
     image: Image
     tables: PageTables
-
-
-def roots_in_use(target: Target) -> list[int]:
-    """The level-4 tables to look at first: the one that a crashed Xen's notes name, then those that the CPUs use."""
-    named = [target.crash.root] if target.crash and target.crash.root is not None else []
-    return [*named, *sorted({cpu.registers["cr3"] & ADDRESS for cpu in target.cpus() if cpu.registers.get("cr3")})]
 
 
 def locate(target: Target) -> Located | None:

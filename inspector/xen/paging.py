@@ -122,3 +122,9 @@ class PageTables:
             except NotReadable as error:
                 raise NotMapped(address, f"its page table at {table:#x} cannot be read ({error.why})") from None
         return self._tables[table]
+
+
+def roots_in_use(target: Target) -> list[int]:
+    """The level-4 tables to look at first: the one that a crashed Xen's notes name, then those that the CPUs use."""
+    named = [target.crash.root] if target.crash and target.crash.root is not None else []
+    return [*named, *sorted({cpu.registers["cr3"] & ADDRESS for cpu in target.cpus() if cpu.registers.get("cr3")})]

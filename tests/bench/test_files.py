@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inspector.frontends.open_target import open_target
+from inspector.frontends.target_words import open_target
 from inspector.shell.script import run_line
 from inspector.shell.session import Session
 from inspector.targets.options import SimOptions

@@ -13,7 +13,7 @@ import pytest
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.dump.file import FileTarget
 from inspector.targets.dump.kdump import Kdump
 from inspector.targets.dump.raw_image import RawImage
 from inspector.targets.live.qmp import Qmp

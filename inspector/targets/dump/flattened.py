@@ -15,9 +15,7 @@ import numpy as np
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import File, Source
-
-MAGIC = b"makedumpfile"
+from inspector.targets.dump.file import File
 
 _HEADER = struct.Struct(">16sqq")  # signature, type, version
 _BLOCK = struct.Struct(">qq")  # offset, size; then that many bytes
@@ -26,23 +24,8 @@ _END = -1
 _OFFSET_LIMIT = 1 << 60
 
 
-def source_of(file: File) -> tuple[Source, list[str]]:
-    """What a file stands for, itself unless it is flattened, and what is wrong with that. Raises TargetError."""
-    if not is_flattened(file):
-        return file, []
-    unpacked = Flattened(file)
-    return unpacked, unpacked.warnings
-
-
-def is_flattened(file: File) -> bool:
-    """Whether a file is in this form."""
-    return file.read(0, len(MAGIC)) == MAGIC
-
-
 def head_of(file: File, size: int) -> bytes:
     """The first bytes of what a file stands for, found without going through all of it. Raises TargetError."""
-    if not is_flattened(file):
-        return file.read(0, size)
     _check_header(file)
     for start, length, at in _blocks(file, []):
         if start == 0:

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inspector.base.errors import NotReadable, TargetError
-from inspector.targets.dump import flattened
-from inspector.targets.dump.file import PAGE_SIZE, File
-from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.dump.file import PAGE_SIZE, File, FileTarget, source_of
 from inspector.targets.dump.kdump_part import MAGIC, KdumpPart
 from inspector.targets.dump.packing import unpacked
 from inspector.targets.ranges import Ranges
@@ -129,7 +127,7 @@ class Kdump(FileTarget):
         except TargetError:
             return None
         try:
-            source, _ = flattened.source_of(file)
+            source, _ = source_of(file)
             if source.read(0, len(MAGIC)) == MAGIC:
                 part = KdumpPart(source, name, plain=source is file)
                 if part.split and part.identity == one.identity:

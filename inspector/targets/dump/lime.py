@@ -9,7 +9,7 @@ import struct
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.dump.file import FileTarget
 from inspector.targets.ranges import Ranges
 
 MAGIC = b"EMiL"

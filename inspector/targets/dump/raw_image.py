@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from inspector.base.errors import TargetError, UsageError
 from inspector.targets.dump import smbios
 from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import PAGE_SIZE
-from inspector.targets.dump.file_target import FileTarget
+from inspector.targets.dump.file import PAGE_SIZE, FileTarget
 from inspector.targets.ranges import Range
 
 _4G = 1 << 32

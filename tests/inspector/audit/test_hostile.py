@@ -12,7 +12,7 @@ import pytest
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.capture.inspection import Inspection
-from inspector.commands.request import parse
+from inspector.commands.command import parse
 from inspector.model.snapshot import dumps, loads
 from inspector.targets.target import Target
 from inspector.views import json as json_view

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.commands import BUILT_IN, load, request
+from inspector.commands import BUILT_IN, command, load
 from inspector.repl import config
 from inspector.repl.colors import LineLexer
 from inspector.repl.grammar import Grammar
@@ -169,7 +169,7 @@ def test_examples_are_lines_of_a_session(name):
     for example in load(name).examples:
         for text in example.of_session().splitlines():
             assert text in shown
-            assert request.parse(line.parse(text).words).command.name in BUILT_IN
+            assert command.parse(line.parse(text).words).command.name in BUILT_IN
     assert "vtdpi sim" not in shown
 
 

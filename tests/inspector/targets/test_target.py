@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from inspector.base.errors import NotHere, NotReadable, TargetError
-from inspector.targets.control import is_running
-from inspector.targets.target import Target
+from inspector.targets.sim.simulation import Simulation
+from inspector.targets.target import Control, Driven, Held, Target, is_running
+from sim_backend.layout.layout import LayoutConfig
+from sim_backend.machine.machine import Machine
 
 
 class Ram(Target):
@@ -55,3 +59,27 @@ def test_what_memory_alone_cannot_tell():
     assert Ram().memory() is None
     assert list(Ram().cpus()) == []
     assert not is_running(Ram())
+
+
+def machine(**members):
+    return SimpleNamespace(**members)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_machine_that_can_be_stopped_tells_whether_it_runs(running):
+    whole = machine(running=running, stop=lambda: None, cont=lambda: None)
+    assert isinstance(whole, Control)
+    assert is_running(whole) is running
+
+
+def test_one_that_cannot_does_not():
+    assert not is_running(machine(running=True))
+    assert not is_running(None)
+
+
+def test_a_simulated_machine_is_driven():
+    simulation = Simulation(Machine(LayoutConfig()))
+    assert isinstance(simulation, Driven)
+    assert not isinstance(simulation, Control)
+    assert not isinstance(simulation, Held)
+    assert not is_running(simulation)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Gap, VtdUnit
 from inspector.targets.target import Target
-from inspector.vtd.remapping import PAGE, PER_PAGE, allowed, bdf, entries_of, read
-from inspector.vtd.units import RemappingTable
+from inspector.vtd.remapping import PAGE, PER_PAGE, RemappingTable, allowed, bdf, entries_of, read
 from structs.irte import IRTE, REMAPPED
 
 

@@ -9,6 +9,7 @@ import pytest
 from inspector.targets.open_file import open_file
 from inspector.targets.target import Cpu
 from inspector.xen import locate
+from inspector.xen.paging import roots_in_use
 
 BUILD_4_20 = "ea92b67a6c7ec0dc9541bc73daef97756b70e672"
 
@@ -25,7 +26,7 @@ def test_by_the_page_tables_of_a_cpu_that_runs_xen(golden):
 @pytest.mark.parametrize("name", ["two-in-guest", "lost-wakeup"])
 def test_by_a_table_that_maps_itself_where_every_cpu_runs_a_guest(golden, name):
     with open_file(golden(name)) as target:
-        for root in locate.roots_in_use(target):
+        for root in roots_in_use(target):
             tables = locate.PageTables(target, root)
             assert name == "lost-wakeup" or locate.mapped(tables) is None
         found = locate.locate(target)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.dump.file import File
-from inspector.targets.dump.flattened import head_of, is_flattened, source_of
+from inspector.targets.dump.file import File, is_flattened, source_of
+from inspector.targets.dump.flattened import head_of
 from inspector.targets.open_file import open_file
 from inspector.targets.ranges import Range
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import TargetError
-from inspector.targets.dump.file import File
-from inspector.targets.dump.flattened import source_of
+from inspector.targets.dump.file import File, source_of
 from inspector.targets.dump.kdump_part import KdumpPart, _clear_outside
 
 

@@ -10,7 +10,7 @@ import pytest
 from inspector.base.errors import NotReadable
 from inspector.capture.inspection import Inspection
 from inspector.commands import BUILT_IN
-from inspector.commands.request import parse
+from inspector.commands.command import parse
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.sim.simulation import Simulation
 from inspector.views import json as json_view
