@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inspector.analysis.irqs import Entry, entries, owners
+from inspector.analysis.interrupt import Entry
+from inspector.analysis.irqs import entry_at, owners
 from inspector.analysis.sources import InterruptSources
 from inspector.model.reports import FaultReport
 from inspector.model.snapshot import Snapshot
@@ -141,12 +142,10 @@ def _units(snapshot: Snapshot, report: FaultReport) -> list[VtdUnit]:
 
 def _found(snapshot: Snapshot, report: FaultReport) -> list[tuple[VtdUnit, Entry]]:
     """The entries of that index in the units that may have reported it."""
-    return [
-        (unit, entry)
-        for unit in _units(snapshot, report)
-        for entry in entries(unit)
-        if entry["index"] == report.index and unit.base is not None
-    ]
+    if report.index is None:
+        return []
+    units = [unit for unit in _units(snapshot, report) if unit.base is not None]
+    return [(unit, entry) for unit in units if (entry := entry_at(unit, report.index))]
 
 
 def _entry(snapshot: Snapshot, report: FaultReport) -> str:

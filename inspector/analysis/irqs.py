@@ -6,172 +6,20 @@ snapshot does not have is None, or is not there: nothing is guessed.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from inspector.analysis.interrupt import IOAPIC_TYPE, OWN_TYPES, Entry, Interrupt, PinState
 from inspector.analysis.sources import InterruptSources, Source
-from inspector.model.interrupts import Guest, Irq, Msi, Redirection
+from inspector.model.interrupts import Irq, Msi, Redirection
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
-from structs.columns import columns, records, rows
+from structs.columns import Array, columns, records, rows
 from structs.ioapic import RTE
-from structs.irte import POSTED, REMAPPED, dst_apic_id
-
-Entry = dict[str, Any]
-
-IN_PROGRESS, DISABLED, PENDING, GUEST, MOVE_PENDING, EOI_PENDING = 1 << 0, 1 << 1, 1 << 2, 1 << 4, 1 << 5, 1 << 7
-"""`irq_desc.status` (xen/include/xen/irq.h), the same since 4.2."""
-
-IOAPIC_TYPE = "IO-APIC"
-OWN_TYPES = ("DMA_MSI", "IOMMU")
-"""Of a VT-d unit's own fault interrupt, which is never remapped."""
-
-
-@dataclass(frozen=True)
-class PinState:
-    """What is known of an IO-APIC's pin: where it is, and of its entry what Xen or a register tells."""
-
-    ioapic: int
-    pin: int
-    vector: int | None = None
-    mask: int | None = None
-    irr: int | None = None
-    tm: int | None = None
-    irq: int | None = None
-
-
-@dataclass(frozen=True)
-class Interrupt:
-    """One interrupt, end to end.
-
-    Attributes:
-        irq: Xen's number for it.
-        source: what raises it, None if that is not known; `device` of it: seg << 16 | bus << 8 | devfn.
-        unit, index, entry: the remapping entry that it goes through, with its fields by mnemonic.
-        eime: whether the entry's destination is in x2APIC form.
-        vector: the host's; of a posted one it is Xen's for the irq, and `guest_vector` the guest's.
-        vcpu: the vCPU that it is posted to.
-        state: the irq as Xen has it.
-        msi, pin: what Xen knows of the source.
-        owner: who has the device: `d1`, `d[IO]`.
-    """
-
-    irq: int | None
-    source: Source | None = None
-    device: int | None = None
-    unit: int | None = None
-    index: int | None = None
-    entry: Entry | None = field(default=None, compare=False)
-    eime: bool = False
-    vector: int | None = None
-    vcpu: str | None = None
-    state: Irq | None = None
-    msi: Msi | None = None
-    pin: PinState | None = None
-    owner: str | None = None
-
-    @property
-    def posted(self) -> bool:
-        """Whether its entry is in posted format."""
-        return bool(self.entry and self.entry["im"])
-
-    @property
-    def guest_vector(self) -> int | None:
-        """The vector that the guest gets, of a posted one."""
-        return self.entry["vector"] if self.entry and self.posted else None
-
-    @property
-    def guests(self) -> tuple[Guest, ...]:
-        """The domains that it is bound to."""
-        return self.state.guests if self.state else ()
-
-    @property
-    def in_flight(self) -> int | None:
-        """How many of its guests have not ended it."""
-        return self.state.in_flight if self.state else None
-
-    @property
-    def cpus(self) -> tuple[int, ...] | None:
-        """The CPUs that its vector is set up on."""
-        return self.state.cpus if self.state else None
-
-    @property
-    def type(self) -> str:
-        """What kind of interrupt it is: an IO-APIC's, an MSI, a unit's own."""
-        if self.state and self.state.type:
-            return self.state.type
-        if self.msi:
-            return self.msi.kind
-        return IOAPIC_TYPE if self.pin else ""
-
-    @property
-    def taker(self) -> str:
-        """Who takes it: a vCPU that it is posted to, the domains that it is bound to, Xen, or nobody."""
-        if self.vcpu:
-            return f"posted to {self.vcpu}"
-        if self.posted:
-            return "posted"
-        if self.guests:
-            return ", ".join(dict.fromkeys(f"d{guest.domain}" for guest in self.guests))
-        if self.state is None:
-            return "not known"
-        if self.state.action:
-            return f"Xen: {self.state.action}"
-        if self.state.status is None:
-            return "not known"
-        if self.state.status & GUEST:
-            return "a guest"
-        return "nobody" if self.state.status & DISABLED and not self.type.startswith(OWN_TYPES) else "Xen"
-
-    @property
-    def masks(self) -> tuple[str, ...]:
-        """What holds it back, from the device to the guest."""
-        return tuple(self._masks())
-
-    def _masks(self) -> Iterator[str]:
-        if self.pin and self.pin.mask:
-            yield "pin"
-        if self.msi:
-            if self.msi.masked:
-                yield "device"
-            if self.msi.host_masked:
-                yield "Xen"
-            if self.msi.guest_masked:
-                yield "guest"
-        if self.state and self.state.status is not None and self.state.status & DISABLED:
-            yield "irq disabled"
-        for guest in self.guests:
-            if guest.pirq_masked:
-                yield f"d{guest.domain} pirq {guest.pirq}"
-            if guest.masked:
-                yield f"d{guest.domain} event channel"
-
-    @property
-    def pending(self) -> tuple[str, ...]:
-        """What waits: a level interrupt that was not ended, the irq, a guest's event."""
-        return tuple(self._pending())
-
-    def _pending(self) -> Iterator[str]:
-        if self.in_flight:
-            yield f"{self.in_flight} in flight"
-        if self.pin and self.pin.irr:
-            yield "IRR"
-        if self.state and self.state.status is not None:
-            for bit, word in ((IN_PROGRESS, "in progress"), (PENDING, "pending"), (EOI_PENDING, "EOI pending")):
-                if self.state.status & bit:
-                    yield word
-        for guest in self.guests:
-            if guest.pending:
-                yield f"d{guest.domain} event"
-
-    @property
-    def fires(self) -> bool:
-        """Whether something may raise it: its source is not known to be masked."""
-        return not (self.pin and self.pin.mask) and not (self.msi and (self.msi.masked or self.msi.host_masked))
+from structs.irte import IRTE, POSTED, REMAPPED, dst_apic_id
 
 
 def interrupts(snapshot: Snapshot) -> list[Interrupt]:
@@ -179,6 +27,36 @@ def interrupts(snapshot: Snapshot) -> list[Interrupt]:
     of, in the tables' order."""
     joined = _Join(snapshot)
     return [*joined.by_irq(), *joined.others()]
+
+
+def interrupts_of_sources(snapshot: Snapshot) -> list[Interrupt]:
+    """Those of `interrupts` of which more is known than their entry: an irq, an MSI or a pin; for a full table, few."""
+    joined = _Join(snapshot)
+    return [*joined.by_irq(), *joined.of_pins()]
+
+
+class _Table:
+    """The present entries of a unit: columns of all of them, rows of those that are asked for."""
+
+    def __init__(self, unit: VtdUnit) -> None:
+        self.unit = unit
+        self.raw = records(REMAPPED, unit.raw)
+        self.indices = np.array(unit.indices, int)
+        self.columns = columns(REMAPPED, self.raw, ["im", "vector", "svt", "sid"])
+
+    def rows(self, places: Array) -> list[Entry]:
+        """The entries at these places by mnemonic, each with its `index`."""
+        raw, posted = self.raw[places], self.columns["im"][places] == 1
+        decoded: dict[int, Entry] = {}
+        for record, here in ((REMAPPED, ~posted), (POSTED, posted)):
+            made = rows(columns(record, raw[here]))
+            decoded |= zip(places[here].tolist(), made, strict=True)
+        indices = self.indices[places].tolist()
+        return [{"index": index, **decoded[at]} for at, index in zip(places.tolist(), indices, strict=True)]
+
+
+Found = tuple[VtdUnit, Entry, Source]
+"""An entry, its unit, and who uses it."""
 
 
 class _Join:
@@ -192,17 +70,18 @@ class _Join:
         self.indices = {(pin.ioapic, pin.pin): pin.index for pin in snapshot.pins}
         self.owners = owners(snapshot)
         self.devices = {irq: device.sbdf for device in snapshot.devices for irq in device.irqs}
+        self.tables = [_Table(unit) for unit in snapshot.units]
         self.taken: set[tuple[int, int]] = set()
-        self.entries = [
-            (unit, entry, self.sources.of(unit, entry)) for unit in snapshot.units for entry in entries(unit)
-        ]
-        self.by_msi: dict[int, tuple[VtdUnit, Entry, Source]] = {}
-        self.by_pin: dict[tuple[int, int], tuple[VtdUnit, Entry, Source]] = {}
-        for unit, entry, source in self.entries:
-            if source.irq is not None:
-                self.by_msi.setdefault(source.irq, (unit, entry, source))
-            if source.ioapic is not None and source.pin is not None:
-                self.by_pin.setdefault((source.ioapic, source.pin), (unit, entry, source))
+        self.named = [self._named(table) for table in self.tables]
+        self.by_msi: dict[int, Found] = {}
+        self.by_pin: dict[tuple[int, int], Found] = {}
+        for named in self.named:
+            for found in named.values():
+                source = found[2]
+                if source.irq is not None:
+                    self.by_msi.setdefault(source.irq, found)
+                if source.ioapic is not None and source.pin is not None:
+                    self.by_pin.setdefault((source.ioapic, source.pin), found)
         self.irq_pins = self._irq_pins()
         self.by_vector = self._by_vector()
 
@@ -216,20 +95,45 @@ class _Join:
             if place and pin is None:
                 pin = PinState(*place)
             device = msi.device if msi and msi.device is not None else self.devices.get(number)
-            if device is None and found and found[2].bdf is not None:
-                device = (found[2].segment or 0) << 16 | _sid(found[2].bdf)
+            if device is None and found:
+                device = _device(found[2])
             yield self._made(number, state, msi, pin, device, found)
 
     def others(self) -> Iterator[Interrupt]:
-        """Entries, and pins without one, that no irq is known of."""
-        for unit, entry, source in self.entries:
-            if (id(unit), entry["index"]) not in self.taken:
-                place = (source.ioapic, source.pin)
-                pin = self.pins.get(place) if None not in place else None  # type: ignore[arg-type]
-                device = None
-                if source.bdf is not None:
-                    device = (source.segment or 0) << 16 | _sid(source.bdf)
-                yield self._made(None, None, None, pin, device, (unit, entry, source))
+        """Entries, and pins without one, that no irq is known of; after `by_irq`."""
+        alike: dict[tuple[int, int], Source] = {}
+        for table, named in zip(self.tables, self.named, strict=True):
+            alike.clear()
+            for at, entry in enumerate(table.rows(np.arange(len(table.raw)))):
+                if (id(table.unit), entry["index"]) in self.taken:
+                    continue
+                if at in named:
+                    yield self._without_irq(named[at])
+                    continue
+                key = entry["svt"], entry["sid"]
+                if key not in alike:
+                    alike[key] = self.sources.of(table.unit, entry)
+                yield self._without_irq((table.unit, entry, alike[key]))
+
+    def of_pins(self) -> Iterator[Interrupt]:
+        """Those of `others` whose pin is known."""
+        for named in self.named:
+            for found in named.values():
+                unit, entry, source = found
+                if source.pin is not None and (id(unit), entry["index"]) not in self.taken:
+                    yield self._without_irq(found)
+
+    def _named(self, table: _Table) -> dict[int, Found]:
+        """By place: the entries with an index that an MSI or a pin has; no others' source is told by the index."""
+        indices = {msi.index for msi in self.snapshot.msis} | set(self.indices.values())
+        places = np.flatnonzero(np.isin(table.indices, list(indices)))
+        entries = zip(places.tolist(), table.rows(places), strict=True)
+        return {at: (table.unit, entry, self.sources.of(table.unit, entry)) for at, entry in entries}
+
+    def _without_irq(self, found: Found) -> Interrupt:
+        source = found[2]
+        place = None if source.ioapic is None or source.pin is None else (source.ioapic, source.pin)
+        return self._made(None, None, None, self.pins.get(place) if place else None, _device(source), found)
 
     def _made(
         self,
@@ -238,7 +142,7 @@ class _Join:
         msi: Msi | None,
         pin: PinState | None,
         device: int | None,
-        found: tuple[VtdUnit, Entry, Source] | None,
+        found: Found | None,
     ) -> Interrupt:
         unit, entry, source = found or (None, None, None)
         if unit and entry:
@@ -285,22 +189,33 @@ class _Join:
                 found[numbers[0]] = places[0]
         return found
 
-    def _by_vector(self) -> dict[int, tuple[VtdUnit, Entry, Source]]:
+    def _by_vector(self) -> dict[int, Found]:
         """The entry of each MSI's irq that no record leads to: the only remapped one with its vector, if it is the only
         irq with it."""
-        places: dict[int, list[tuple[VtdUnit, Entry, Source]]] = {}
-        for unit, entry, source in self.entries:
-            if not entry["im"] and source.kind in ("device", "any"):
-                places.setdefault(entry["vector"], []).append((unit, entry, source))
         numbers: dict[int, list[int]] = {}
         for irq in self.states.values():
             if irq.vector and irq.irq not in self.irq_pins and irq.irq not in self.by_msi:
                 numbers.setdefault(irq.vector, []).append(irq.irq)
-        return {
-            irqs[0]: places[vector][0]
-            for vector, irqs in numbers.items()
-            if len(irqs) == len(places.get(vector, ())) == 1 and self._is_msi(irqs[0])
-        }
+        wanted = {vector: irqs[0] for vector, irqs in numbers.items() if len(irqs) == 1 and self._is_msi(irqs[0])}
+        open_ones = [
+            (table, self._of_devices(table, named)) for table, named in zip(self.tables, self.named, strict=True)
+        ]
+        found: dict[int, Found] = {}
+        for vector, number in wanted.items():
+            places = [(table, np.flatnonzero(free & (table.columns["vector"] == vector))) for table, free in open_ones]
+            if sum(len(at) for _, at in places) == 1:
+                table, at = next((table, at) for table, at in places if len(at))
+                (entry,) = table.rows(at)
+                found[number] = table.unit, entry, self.sources.of(table.unit, entry)
+        return found
+
+    def _of_devices(self, table: _Table, named: Mapping[int, Found]) -> Array:
+        """Which entries are remapped ones of devices that no record names: a mask."""
+        platform = (table.columns["svt"] == 1) & np.isin(table.columns["sid"], [at.sid for at in table.unit.platform])
+        free: Array = (table.columns["im"] == 0) & ~platform
+        for at, (_, _, source) in named.items():
+            free[at] = free[at] and source.kind in ("device", "any")
+        return free
 
     def _is_msi(self, number: int) -> bool:
         return "MSI" in (self.states[number].type or "") and not (self.states[number].type or "").startswith(OWN_TYPES)
@@ -334,17 +249,13 @@ def owners(snapshot: Snapshot) -> Mapping[int, str]:
     return found | {device.sbdf: device.owner for device in snapshot.devices}
 
 
-def entries(unit: VtdUnit) -> list[Entry]:
-    """The present entries of a unit's table by mnemonic, each with its `index`, in order."""
-    raw = records(REMAPPED, unit.raw)
-    modes = columns(REMAPPED, raw, ["im"])["im"]
-    indices = np.array(unit.indices, int)
-    found: dict[int, Entry] = {}
-    for record in (REMAPPED, POSTED):
-        here = modes == (record is POSTED)
-        for index, row in zip(indices[here].tolist(), rows(columns(record, raw[here])), strict=True):
-            found[index] = {"index": index, **row}
-    return [found[index] for index in sorted(found)]
+def entry_at(unit: VtdUnit, index: int) -> Entry | None:
+    """The present entry of that index by mnemonic, with its `index`; None if there is none."""
+    at = bisect_left(unit.indices, index)
+    if at == len(unit.indices) or unit.indices[at] != index:
+        return None
+    raw = unit.raw[at * REMAPPED.size : (at + 1) * REMAPPED.size]
+    return {"index": index, **rows(columns(IRTE.record_of(raw), raw))[0]}
 
 
 def destination_cpus(snapshot: Snapshot, interrupt: Interrupt) -> tuple[int, ...] | None:
@@ -381,6 +292,10 @@ def _source(msi: Msi | None, pin: PinState | None, device: int | None) -> Source
     if msi is None:
         return Source("device", segment=device >> 16, bdf=bdf(device & 0xFFFF))
     return Source("msi", type=msi.kind, irq=msi.irq, segment=device >> 16, bdf=bdf(device & 0xFFFF))
+
+
+def _device(source: Source) -> int | None:
+    return None if source.bdf is None else (source.segment or 0) << 16 | _sid(source.bdf)
 
 
 def _sid(text: str) -> int:

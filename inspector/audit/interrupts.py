@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.analysis.irqs import Interrupt, destination_cpus, interrupts
+from inspector.analysis.interrupt import Interrupt
+from inspector.analysis.irqs import destination_cpus, entry_at, interrupts_of_sources
 from inspector.audit.needs import CAPABILITIES, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
 from inspector.audit.rule import INFO, WARNING, Found, rule
 from inspector.model.snapshot import Snapshot
@@ -30,7 +31,7 @@ def held_back(snapshot: Snapshot) -> Iterator[Found]:
 
     Look next at: `route irq N`; `irqs --pending`; a second log or snapshot: the same after a second is no instant.
     """
-    for each in interrupts(snapshot):
+    for each in interrupts_of_sources(snapshot):
         waits = bool(each.in_flight) or any(guest.pending for guest in each.guests)
         if each.irq is not None and waits and each.masks:
             message = f"{', '.join(each.pending)}, and it is masked ({', '.join(each.masks)})"
@@ -56,7 +57,7 @@ def lost_destination(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: `route irte N`, `irqs --cpu N`; APIC errors on the console.
     """
     online = {cpu.cpu for cpu in snapshot.online}
-    for each in interrupts(snapshot):
+    for each in interrupts_of_sources(snapshot):
         entry = each.entry
         if entry is None or entry["im"] or entry["dlm"] not in (0, 1) or not _may_fire(snapshot, each):
             continue
@@ -109,12 +110,11 @@ def foreign_source(snapshot: Snapshot) -> Iterator[Found]:
         listed = {at.enumeration_id: at.sid for at in known}
         for pin in snapshot.pins:
             sid = None if pin.id is None else listed.get(pin.id)
-            raw = _entry(unit.indices, unit.raw, pin.index)
-            if sid is None or raw is None:
-                continue
-            allowed, check = int.from_bytes(raw[8:10], "little"), raw[10] >> 2 & 3
-            if check == 1 and allowed != sid:
-                message = f"of IO-APIC {pin.ioapic} pin {pin.pin} allows {bdf(allowed)}, but it sends as {bdf(sid)}"
+            entry = None if sid is None else entry_at(unit, pin.index)
+            if sid is not None and entry and entry["svt"] == 1 and entry["sid"] != sid:
+                message = (
+                    f"of IO-APIC {pin.ioapic} pin {pin.pin} allows {bdf(entry['sid'])}, but it sends as {bdf(sid)}"
+                )
                 yield Found(f"{unit.name} entry {pin.index:#x}", message)
 
 
@@ -175,11 +175,3 @@ def _may_fire(snapshot: Snapshot, interrupt: Interrupt) -> bool:
 
 def _is_disabled(interrupt: Interrupt) -> bool:
     return any(mask == "irq disabled" for mask in interrupt.masks)
-
-
-def _entry(indices: tuple[int, ...], raw: bytes, index: int) -> bytes | None:
-    try:
-        at = indices.index(index)
-    except ValueError:
-        return None
-    return raw[at * 16 : at * 16 + 16]

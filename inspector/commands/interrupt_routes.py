@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from inspector.analysis.irqs import Interrupt, destination_cpus, interrupts
+from inspector.analysis.interrupt import Interrupt
+from inspector.analysis.irqs import destination_cpus, interrupts, interrupts_of_sources
 from inspector.analysis.route import Route, fires
 from inspector.base.arguments import BadWord, read_number
 from inspector.base.errors import NotHere, UsageError
@@ -61,7 +62,7 @@ def rows(snapshot: Snapshot, interrupt: Interrupt) -> list[tuple[str, str]]:
 
 def by_entry(snapshot: Snapshot) -> dict[tuple[int | None, int | None], Interrupt]:
     """The interrupts with an irq, by unit and index of their entry."""
-    return {(each.unit, each.index): each for each in interrupts(snapshot) if each.irq is not None}
+    return {(each.unit, each.index): each for each in interrupts_of_sources(snapshot) if each.irq is not None}
 
 
 def irq_rows(joined: Mapping[tuple[int | None, int | None], Interrupt], route: Route) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from inspector.analysis.irqs import Interrupt, interrupts
+from inspector.analysis.interrupt import Interrupt
+from inspector.analysis.irqs import interrupts
 from inspector.base.arguments import flag, option
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection

@@ -115,7 +115,7 @@ def test_a_full_table(tmp_path, compare):
         image.register(offset, value, size)
     entries = ((1 | (n % 200 + 32) << 16 | (n % 64) << 40, 1 << 18 | n) for n in range(ENTRIES))
     image.put(TABLE, b"".join(struct.pack("<QQ", *entry) for entry in entries))
-    for command in ("irt", "irt --json"):
+    for command in ("audit", "irt", "irt --json"):
         compare(f"{ENTRIES} entries, {command}", "dump", image.path, *command.split())
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from inspector.analysis.irqs import Interrupt, interrupts
+from inspector.analysis.interrupt import Interrupt
+from inspector.analysis.irqs import interrupts
 from inspector.capture.inspection import Inspection
 from inspector.frontends.cli import main
 from inspector.lab.lab import Lab

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from inspector.analysis.irqs import DISABLED, GUEST, Interrupt, destination_cpus, interrupts, owners
+from inspector.analysis.interrupt import DISABLED, GUEST, Interrupt
+from inspector.analysis.irqs import destination_cpus, entry_at, interrupts, interrupts_of_sources, owners
 from inspector.model.interrupts import Device, Guest, Irq, Msi, Pin, Redirection
 from inspector.model.snapshot import Cpu, Descriptor, Domain, Snapshot, Vcpu
 from inspector.model.vtd import VtdUnit
@@ -91,10 +92,6 @@ def test_what_is_not_known_is_none() -> None:
     assert (found.owner, found.masks, found.pending) == ("d[IO]", (), ())
 
 
-def test_a_units_own_interrupt_is_xens() -> None:
-    assert one(Snapshot("a log", irqs=(Irq(24, 0x30, "DMA_MSI", 0),))).taker == "Xen"
-
-
 def test_destinations_in_every_mode() -> None:
     cpus = tuple(Cpu(number, apic) for number, apic in enumerate((0, 1, 0x12)))
     entry = {"im": 0, "dm": 0, "dst": 0x100}
@@ -109,3 +106,34 @@ def test_destinations_in_every_mode() -> None:
 def test_owners_of_devices_also_in_quarantine() -> None:
     snapshot = Snapshot("x", domains=(Domain(1, devices=(0x300,)),), devices=(Device(0x400, None, "DomIO:7ff8"),))
     assert owners(snapshot) == {0x300: "d1", 0x400: "DomIO:7ff8"}
+
+
+def test_those_of_known_sources_are_all_that_have_an_irq_or_a_pin() -> None:
+    foreign = bytes(IRTE.build({"p": 1, "vector": 0x70, "svt": 1, "sid": 0x400}))
+    snapshot = Snapshot(
+        "a dump",
+        units=(unit((1, PIN), (2, PIN), (0x18, MSI), (0x19, POSTED), (0x20, foreign), (0x21, foreign)),),
+        pins=(Pin(0, 9, 1), Pin(0, 10, 2)),
+        msis=(Msi(25, 0x18, "MSI", 0x300, 0, 0, 0x62), Msi(26, 0x19, "MSI", 0x300, 0x31, 0x1000, 0x63)),
+        redirections=(Redirection(0, 9, 0x38, 0, 1, 0, 0, 0, irq=9), Redirection(0, 10, 0x38, 1, 1, 0, 0, 0)),
+    )
+    every = interrupts(snapshot)
+    assert [each.index for each in every] == [1, 0x18, 0x19, 2, 0x20, 0x21]
+    assert interrupts_of_sources(snapshot) == every[:4]
+
+
+def test_of_many_alike_none_is_an_irqs() -> None:
+    """A vector leads from an irq to its entry only if no other entry of a device has it, in whatever unit."""
+    irq = Irq(25, 0x62, "PCI-MSI", GUEST)
+    two = (unit((0x18, MSI)), replace(unit((7, MSI)), index=1))
+    assert [each.index for each in interrupts(Snapshot("a log", units=two, irqs=(irq,)))] == [None, 0x18, 7]
+    table = unit((3, PIN), (4, POSTED), (0x18, MSI))
+    assert [each.index for each in interrupts(Snapshot("a log", units=(table,), irqs=(irq,)))] == [0x18, 3, 4]
+
+
+def test_an_entry_by_its_index() -> None:
+    table = unit((3, PIN), (4, POSTED), (0x18, MSI))
+    posted, none = entry_at(table, 4), entry_at(table, 5)
+    assert posted is not None
+    assert (posted["index"], posted["pda"], none) == (4, 0x1000, None)
+    assert entry_at(table, 0x19) is None
