@@ -56,6 +56,9 @@ STACK_SIZE = 0x8000
 CALLS = ((5, b"\xe8"), (2, b"\xff"), (3, b"\xff"), (6, b"\xff"), (3, b"\x41\xff"), (7, b"\xff"))
 """A call's length and its first bytes: near, or through a register or memory."""
 
+HYPERVISOR_CS = 0xE008
+"""`__HYPERVISOR_CS`, the same in all versions: on a stack, after the address at which Xen was interrupted."""
+
 TABLE = ("symbols_offsets", "symbols_token_index")
 TOKEN_INDEX_SIZE = 512
 _tables: dict[str, SymbolTable] = {}
@@ -109,12 +112,17 @@ def whereabouts(xen: Xen, registers: Mapping[str, int]) -> Whereabouts:
     rsp = registers["rsp"]
     on_stack = (words >= np.uint64(rsp & ~(STACK_SIZE - 1))) & (words <= np.uint64(rsp | STACK_SIZE - 1))
     in_image = (words >> np.uint64(30)) == np.uint64(image_base(registers["rip"]) >> 30)
-    inside = words[in_image & ~on_stack].tolist()
-    found = [(table.function_at(address), address) for address in inside]
-    known = [(function, address) for function, address in found if function]
-    touched = {function.name for function, _ in known} | ({current.name} if current else set())
-    returns = _after_calls(xen, [address for _, address in known])
-    shown = [_named(function, address) or "" for function, address in known if address in returns]
+    interrupted = np.append(words[1:] == HYPERVISOR_CS, False)
+    places = np.flatnonzero(in_image & ~on_stack)
+    found = [(table.function_at(int(words[at])), int(words[at]), bool(interrupted[at])) for at in places]
+    known = [(function, address, pushed) for function, address, pushed in found if function]
+    returns = _after_calls(xen, [address for _, address, _ in known])
+    way = [(function, address) for function, address, pushed in known if address in returns or pushed]
+    # context_switch empties the stack and calls what never comes back (reset_stack_and_call_ind).
+    if way and way[-1][0].name == "context_switch" and way[-1][1] == words[-1]:
+        del way[-1]
+    shown = [_named(function, address) or "" for function, address in way if address in returns]
+    touched = {function.name for function, _ in way} | ({current.name} if current else set())
     between = bool(touched & BETWEEN_STEPS) if current else None
     return Whereabouts(_named(current, registers["rip"]), tuple(shown[:FRAMES]), between)
 
@@ -124,10 +132,15 @@ def _named(function: Function | None, address: int) -> str | None:
 
 
 def _stack(xen: Xen, rsp: int | None) -> np.ndarray | None:
-    """The words from the stack's top element to its end; None if they cannot be read."""
+    """The words from the stack's top element to where `struct cpu_info` begins; None if they cannot be read.
+
+    `cpu_info` holds a guest's registers, which lead nowhere in Xen.
+    """
     if rsp is None:
         return None
-    start, end = rsp & ~(WORD - 1), (rsp | STACK_SIZE - 1) + 1
+    start, end = rsp & ~(WORD - 1), (rsp | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
+    if start >= end:
+        return np.zeros(0, "<u8")
     try:
         return np.frombuffer(xen.memory.read(start, end - start), "<u8")
     except UNREADABLE:

@@ -64,7 +64,7 @@ def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
         in_mwait = waiting.get(cpu.cpu)
         made.append(replace(cpu, in_mwait=in_mwait, mode=IDLE if in_mwait else cpu.mode))
     crashed = {cpu for cpu, running in registers.items() if running.at_crash}
-    return shootdown.with_modes(xen, made, crashed, paravirtual) if xen.memory.target.crash else made
+    return shootdown.with_modes(made, crashed, paravirtual) if xen.memory.target.crash else made
 
 
 class _Running:
@@ -101,7 +101,10 @@ def _has_run(registers: Mapping[str, int]) -> bool:
 
 
 def _in_xen(xen: Xen, registers: Mapping[str, int]) -> bool:
-    """Whether the CPU executes Xen: its rip lies in Xen's image, and the page tables it uses map Xen there."""
+    """Whether the CPU executes Xen: its rip lies in Xen's image, and the page tables it uses map Xen there.
+
+    A dump may lack a domain's page tables; then Xen's own code segment tells.
+    """
     rip, note = registers["rip"], xen.profile.symbol("__note_gnu_build_id_start")
     if image_base(rip) != image_base(note):
         return False
@@ -109,7 +112,7 @@ def _in_xen(xen: Xen, registers: Mapping[str, int]) -> bool:
     try:
         return not root or PageTables(xen.memory.target, root).translate(note) == xen.memory.translate(note)
     except UNREADABLE:
-        return False
+        return registers.get("cs") == functions.HYPERVISOR_CS
 
 
 def _with_registers(cpu: Cpu, running: _Running, names: Mapping[int, str], paravirtual: Set[str], xen: Xen) -> Cpu:

@@ -22,25 +22,6 @@ FRAME = ("rip", "cs", "eflags", "rsp", "ss")
 """What the processor pushes when such an interrupt comes, from the lowest address up, ending at the top of the page."""
 EFLAGS_1 = 1 << 1
 
-TWO_STEPS = (
-    "pi_notification_interrupt",
-    "pi_update_irte",
-    "pi_wakeup_interrupt",
-    "vmx_ctxt_switch_from",
-    "vmx_ctxt_switch_to",
-    "vmx_deliver_posted_intr",
-    "vmx_pi_desc_fixup",
-    "vmx_pi_do_resume",
-    "vmx_pi_hooks_assign",
-    "vmx_pi_hooks_deassign",
-    "vmx_pi_unblock_vcpu",
-    "vmx_sync_pir_to_irr",
-    "vmx_vcpu_block",
-)
-"""Functions that change a descriptor or a list in more than one step."""
-FUNCTION_SIZE = 0x200
-"""Bytes from its start on that are surely taken for a function's: longer than any of these."""
-
 
 def before_the_nmi(xen: Xen, registers: Mapping[str, int]) -> Mapping[str, int]:
     """The registers that the processor saved when the crash's NMI came; the same object if there are none.
@@ -61,7 +42,7 @@ def before_the_nmi(xen: Xen, registers: Mapping[str, int]) -> Mapping[str, int]:
     return {**frame, **({"cr3": registers["cr3"]} if "cr3" in registers else {})}
 
 
-def with_modes(xen: Xen, cpus: Sequence[Cpu], at_crash: Set[int], paravirtual: Set[str]) -> list[Cpu]:
+def with_modes(cpus: Sequence[Cpu], at_crash: Set[int], paravirtual: Set[str]) -> list[Cpu]:
     """The CPUs with what those on their stack proper did: `at_crash`.
 
     An NMI that finds a CPU in a guest comes as a VM exit, on that stack; there, too, runs the one that crashed.
@@ -71,7 +52,7 @@ def with_modes(xen: Xen, cpus: Sequence[Cpu], at_crash: Set[int], paravirtual: S
     for cpu in cpus:
         if cpu.cpu in at_crash and cpu.mode == IN_XEN:
             mode = CRASHED if cpu.cpu in crashed else IN_GUEST if crashed else CRASHED_OR_IN_GUEST
-            cpu = replace(cpu, mode=IN_XEN if mode != IN_GUEST and _half_done(xen, cpu) else mode)
+            cpu = replace(cpu, mode=IN_XEN if mode != IN_GUEST and _may_be_half_done(cpu) else mode)
         made.append(cpu)
     return made
 
@@ -80,13 +61,7 @@ def _cannot_be_in_a_guest(cpu: Cpu, paravirtual: Set[str]) -> bool:
     return cpu.current in (None, IDLE) or cpu.current in paravirtual
 
 
-def _half_done(xen: Xen, cpu: Cpu) -> bool:
-    """Whether the stack of the CPU that crashed holds an address in code that changes posted interrupts in steps."""
-    functions = [xen.profile.symbol(name) for name in TWO_STEPS if xen.profile.has_symbol(name)]
-    rsp = next((of.registers["rsp"] for of in xen.memory.target.cpus() if of.index == cpu.cpu), 0)
-    top = rsp // (PAGE * STACK_PAGES) * PAGE * STACK_PAGES + PAGE * STACK_PAGES
-    try:
-        words = np.frombuffer(xen.memory.read(rsp & ~7, top - (rsp & ~7)), "<u8")
-    except UNREADABLE:
-        return False
-    return any(((words >= start) & (words < start + FUNCTION_SIZE)).any() for start in functions)
+def _may_be_half_done(cpu: Cpu) -> bool:
+    """Whether its stack leads through code that changes posted interrupts in steps, or nobody can name what it leads
+    through. A stack that the dump does not hold says nothing: most of those CPUs come from a guest."""
+    return bool(cpu.between_steps) or cpu.function is None

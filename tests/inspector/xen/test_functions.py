@@ -99,3 +99,31 @@ def test_every_cpu_in_mwait_makes_a_verdict_of_a_suspicion(golden, waiting):
     assert found.suspicion is not waiting
     if waiting:
         assert "no CPU executes Xen, so nothing is half done" in found.message
+
+
+@pytest.mark.parametrize(
+    ("stack", "between"),
+    [
+        ((), False),
+        (("vmx_vcpu_block", 0x20), True),
+        (("context_switch", 0x1EC), True),
+        (("context_switch", 0x1EC, "the base"), False),
+    ],
+)
+def test_what_stands_on_a_stack(golden, stack, between):
+    """The base holds what `context_switch` left when it emptied the stack; behind it are a guest's registers."""
+    with open_file(golden("xapic-4-cpus")) as target:
+        xen = find(target)
+        registers = {**target.cpus()[0].registers, "rip": xen.profile.symbol("default_idle") + 1}
+        top = (registers["rsp"] | functions.STACK_SIZE - 1) + 1
+        info, table = xen.profile.size("cpu_info"), functions.functions(xen)
+        page = bytearray(0x1000)
+        inside = table.function("vmx_vcpu_block").address + 0x20
+        page[-info : 8 - info] = inside.to_bytes(8, "little")
+        if stack:
+            at = -info - (8 if stack[2:] else 24)
+            page[at : at + 8] = (table.function(stack[0]).address + stack[1]).to_bytes(8, "little")
+        physical = xen.memory.translate(top - 0x1000)
+        changed = find(Overlaid(target, physical, bytes(page)))
+        found = functions.whereabouts(changed, {**registers, "rsp": top - 0x1000})
+    assert found.between_steps is between

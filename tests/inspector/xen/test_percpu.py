@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from inspector.model.snapshot import IDLE, IN_GUEST
+from inspector.targets.open_file import open_file
 from inspector.xen.domains import domains
+from inspector.xen.find import find
 from inspector.xen.percpu import cpus, interruptible
 
 
@@ -34,3 +39,17 @@ def test_an_online_cpu_without_an_area_is_told(layout, look):
 @pytest.mark.parametrize(("rflags", "answer"), [(0, None), (2, False), (0x202, True)])
 def test_rflags_that_were_never_saved_tell_nothing(rflags, answer):
     assert interruptible(rflags) is answer
+
+
+@pytest.mark.parametrize(("cs", "mode"), [(0xE008, IDLE), (0x10, IN_GUEST)])
+def test_without_its_page_tables_xens_code_segment_tells(golden, monkeypatch, cs, mode):
+    """A dump that leaves the domains' memory out has a domain's page table in CR3, and not that table."""
+
+    def elsewhere(cpu):
+        return replace(cpu, registers={**cpu.registers, "cr3": 1 << 40, "cs": cs})
+
+    with open_file(golden("xapic-4-cpus")) as target:
+        xen, changed = find(target), tuple(map(elsewhere, target.cpus()))
+        monkeypatch.setattr(target, "cpus", lambda: changed)
+        _, vcpus, _ = domains(xen)
+        assert cpus(xen, vcpus, [])[0].mode == mode
