@@ -28,9 +28,7 @@ class StopEvent:
         function: the function that it executes, if the target knows better than `rip` tells.
         line: of the source, likewise.
         address: the physical address that was stored to, if the target knows.
-        bit: the number of the one bit from there on that was stored, if it was one.
-        overwritten: whether another CPU stored there as well before the machine stopped, so that what is there now is
-            that one's.
+        word: the aligned 8 bytes at `address` as this store left them, if another CPU stored before the stop.
     """
 
     time: float
@@ -40,8 +38,7 @@ class StopEvent:
     function: str | None = None
     line: str | None = None
     address: int | None = None
-    bit: int | None = None
-    overwritten: bool = False
+    word: int | None = None
 
 
 @runtime_checkable

@@ -42,21 +42,37 @@ class Lists:
             Write(node, place, size)
             for node, (place, size) in zip(self._nodes, self._places[len(self._heads) :], strict=True)
         ]
+        self._parts = self._read()
         self.known = self._look()
 
-    def changed(self) -> Mapping[str, tuple[Membership, Membership]]:
-        """The vCPUs whose place is another one than when last asked: before and after."""
+    def changed(
+        self, address: int | None = None, word: int | None = None
+    ) -> Mapping[str, tuple[Membership, Membership]]:
+        """The vCPUs whose place is another one than when last asked: before and after.
+
+        Args:
+            address, word: if only one store is to be looked at, where it was and what it left, see StopEvent.
+        """
+        if address is None or word is None:
+            self._parts = self._read()
+        else:
+            self._parts = [
+                with_word(part, address - place, word)
+                for part, (place, _) in zip(self._parts, self._places, strict=True)
+            ]
         now = self._look()
         found = {name: (self.known[name], now[name]) for name in now if now[name] != self.known[name]}
         self.known = now
         return found
 
+    def _read(self) -> list[bytes]:
+        return [part or b"" for part in self._target.read_parts(self._places)]
+
     def _look(self) -> dict[str, Membership]:
-        parts = self._target.read_parts(self._places)
         links, locks = {}, {}
-        for address, part in zip((*self._heads, *self._nodes), parts, strict=True):
-            links[address] = int.from_bytes(part[:8], "little") if part else 0
-            locks[address] = int.from_bytes(part[self._lock_at :][:8], "little") if part else 0
+        for address, part in zip((*self._heads, *self._nodes), self._parts, strict=True):
+            links[address] = int.from_bytes(part[:8], "little")
+            locks[address] = int.from_bytes(part[self._lock_at :][:8], "little")
         on: dict[int, int] = {}
         for head, cpu in self._heads.items():
             node = links[head]
@@ -64,3 +80,11 @@ class Lists:
                 on[node] = cpu
                 node = links[node]
         return {name: (on.get(node), self._locks.get(locks[node])) for node, name in self._nodes.items()}
+
+
+def with_word(raw: bytes, offset: int, word: int) -> bytes:
+    """These bytes with the aligned 8 bytes that `offset` is in replaced, as far as they are among them."""
+    start = offset & -8
+    if not 0 <= start <= len(raw) - 8:
+        return raw
+    return raw[:start] + word.to_bytes(8, "little") + raw[start + 8 :]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.base.errors import UNREADABLE, TargetError
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
-from inspector.trace.lists import Lists, Membership
+from inspector.trace.lists import Lists, Membership, with_word
 from inspector.trace.situations import Situate, Situations
 from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
-from inspector.xen.vmx import read_descriptors
+from inspector.xen.vmx import decode_descriptors
 from inspector.xen.xen import Xen
 from structs.pi_desc import PI_DESC
 from structs.xen import variants
@@ -111,6 +111,7 @@ class _Tracer:
         self._names = names
         self._known = {vcpu.name: vcpu.pi for vcpu in vcpus if vcpu.pi}
         self._owners = {pi.address: name for name, pi in self._known.items()}
+        self._raw: dict[str, bytes] = {}
         path = variants.vmx(xen.profile)
         self._offset = xen.profile.offset("vcpu", f"{path}.pi_desc") if path else 0
         self.lists: Lists | None = None
@@ -128,6 +129,7 @@ class _Tracer:
 
     def writes(self, vcpus: Sequence[Vcpu]) -> list[Write]:
         """What to watch: the descriptors, and the lists if they are followed."""
+        self._changed(self._known)
         return [self._place(vcpu) for vcpu in vcpus] + (list(self.lists.writes) if self.lists else [])
 
     def _place(self, vcpu: Vcpu) -> Write:
@@ -139,8 +141,6 @@ class _Tracer:
         rip = stop_event.registers.get("rip")
         function = stop_event.function or (self._functions.at(rip) if rip else None)
         if stop_event.kind == WRITE:
-            if stop_event.overwritten:
-                return []
             found = self._stored(stop_event)
             for name, (before, after) in self._moved(stop_event).items():
                 pairs = zip(LIST_FIELDS, before, after, strict=True)
@@ -161,15 +161,17 @@ class _Tracer:
 
     def _changed(self, names: Iterable[str]) -> dict[str, Changes]:
         """What changed in the descriptors of these vCPUs since they were last read."""
-        places = [self._known[name].address for name in names]
-        found = {}
-        for now in read_descriptors(self._xen, places):
-            name = self._owners[now.address]
-            changes = _differences(self._known[name], now)
-            if changes:
-                found[name] = changes
-                self._known[name] = now
-        return found
+        wanted = {name: self._known[name].address for name in names}
+        parts = self._xen.memory.target.read_parts([(place, PI_DESC.size) for place in wanted.values()])
+        found = {name: self._differs(name, raw) for name, raw in zip(wanted, parts, strict=True) if raw is not None}
+        return {name: changes for name, changes in found.items() if changes}
+
+    def _differs(self, name: str, raw: bytes) -> Changes:
+        """What changed if a descriptor is now this."""
+        now = decode_descriptors([(self._known[name].address, raw)])[0]
+        changes = _differences(self._known[name], now)
+        self._known[name], self._raw[name] = now, raw
+        return changes
 
     def _stored(self, stop_event: StopEvent) -> dict[str, Changes]:
         """What this store changed in the descriptors: all that changed, unless the target knows where it was."""
@@ -178,18 +180,17 @@ class _Tracer:
         name = self._owners.get(stop_event.address & -PI_DESC.size)
         if name is None:
             return {}
-        changes = self._changed([name]).get(name, {})
-        fields = _fields_at(stop_event.address % PI_DESC.size, stop_event.bit)
-        others: dict[str, Any] = {field: old for field, (old, _) in changes.items() if field not in fields}
-        # They are another CPU's, whose turn comes.
-        self._known[name] = replace(self._known[name], **others) if others else self._known[name]
-        mine = {field: change for field, change in changes.items() if field in fields}
-        return {name: mine} if mine else {}
+        if stop_event.word is None:
+            return self._changed([name])
+        raw = with_word(self._raw[name], stop_event.address % PI_DESC.size, stop_event.word)
+        return {name: changes} if (changes := self._differs(name, raw)) else {}
 
     def _moved(self, stop_event: StopEvent) -> Mapping[str, tuple[Membership, Membership]]:
         """Which nodes are elsewhere on the lists."""
         in_descriptor = stop_event.address is not None and stop_event.address & -PI_DESC.size in self._owners
-        return {} if in_descriptor or not self.lists else self.lists.changed()
+        if in_descriptor or not self.lists:
+            return {}
+        return self.lists.changed(stop_event.address, stop_event.word)
 
     def _whose(self, stop_event: StopEvent) -> tuple[int | None, str | None]:
         """The CPU, by Xen's number if that can be read, and the vCPU that it runs."""
@@ -204,16 +205,6 @@ class _Tracer:
         if not info:
             return stop_event.cpu, None
         return info["processor_id"], self._names.get(info["current_vcpu"])
-
-
-def _fields_at(offset: int, bit: int | None) -> frozenset[str]:
-    """The fields that a store at this byte of a descriptor changes; with a bit operation only the bit's."""
-    if bit is not None:
-        stored = 1 << 8 * offset + bit
-    else:
-        size = 8 if offset % 8 == 0 else 4 if offset % 4 == 0 else 1
-        stored = (1 << 8 * size) - 1 << 8 * offset
-    return frozenset(name for name in FIELDS if PI_DESC[name].mask & stored)
 
 
 def _differences(before: Descriptor, after: Descriptor) -> Changes:

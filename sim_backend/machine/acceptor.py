@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim_backend.layout.config import DomainConfig, LayoutConfig
@@ -28,6 +28,9 @@ LONGEST = 200
 CONTROL = ("on", "sn", "nv", "ndst")
 Value = int | tuple[int, ...] | None
 Changes = Mapping[str, tuple[Value, Value]]
+
+HIDDEN = tuple(itertools.product((False, True), (False, True)))
+"""What a trace does not show: whether the vCPU is blocked, and whether its EOI exit map has changed."""
 
 PROCEDURES_OF = {
     "vmx_vcpu_block": "vmx_vcpu_block",
@@ -83,7 +86,8 @@ class Call:
     vcpu: int
     actor: Actor
     may_end: bool = False
-    """Whether the rest of it changes nothing, from the state that its last change left."""
+    """Whether the rest of it changed nothing, had it come to its end in the state that its last change left, or in one
+    that others have made since."""
 
 
 def steps_of_interest() -> list[tuple[str, str]]:
@@ -145,7 +149,10 @@ class Acceptor:
                 self.verdict.accepted += 1
             self._apply(each)
             if self._last:
-                self._last.may_end = self._can_end(self._last, each)
+                self._last.may_end = False
+            for call in self._calls:
+                # It may have gone on unseen in any state since its last change.
+                call.may_end = call.may_end or self._can_end(call)
         return self.verdict
 
     def _catch_up(self, seen: Seen) -> None:
@@ -162,22 +169,22 @@ class Acceptor:
         begun = [call for call in self._calls if call.procedure == name and call.actor.cpu == seen.cpu]
         for call in reversed(begun):
             if call.vcpu in (seen.vcpu, -1):
-                for hidden in self._hidden(seen):
+                for hidden in HIDDEN:
                     if self._does(call.actor, seen, hidden, commit=call):
                         return ""
         for call in begun:
-            if not (call.may_end or self._can_end(call, seen)):
+            if not call.may_end:
                 return f"{name} had more to do on CPU {seen.cpu} than it was seen to do"
             self._calls.remove(call)
-        for hidden in self._hidden(seen):
+        for hidden in HIDDEN:
             fresh = self._fresh(name, seen)
             if self._does(fresh.actor, seen, hidden, commit=fresh):
                 self._calls.append(fresh)
                 return ""
         return f"no step of {name} does this from the state before"
 
-    def _can_end(self, call: Call, seen: Seen) -> bool:
-        return any(self._ends(call, seen, hidden) for hidden in self._hidden(seen))
+    def _can_end(self, call: Call) -> bool:
+        return any(self._ends(call, hidden) for hidden in HIDDEN)
 
     def _fresh(self, name: str, seen: Seen) -> Call:
         actor = _actor(seen.cpu)
@@ -194,10 +201,6 @@ class Acceptor:
         else:
             actor.call(procedure, vcpu)
         return Call(name, seen.vcpu, actor)
-
-    def _hidden(self, seen: Seen) -> Iterator[tuple[bool, bool]]:
-        """What a trace does not show: whether the vCPU is blocked, and whether its EOI exit map has changed."""
-        return itertools.product((False, True), (False, True))
 
     def _does(self, actor: Actor, seen: Seen, hidden: tuple[bool, bool], commit: Call) -> bool:
         """Whether the actor's next change is the one that was seen. If so it has made it."""
@@ -233,10 +236,10 @@ class Acceptor:
             return True
         return False
 
-    def _ends(self, call: Call, seen: Seen, hidden: tuple[bool, bool]) -> bool:
+    def _ends(self, call: Call, hidden: tuple[bool, bool]) -> bool:
         """Whether a call that has begun can end without changing anything more."""
         mine = _copy(call.actor)
-        self._prepare(seen.cpu, hidden)
+        self._prepare(mine.cpu, hidden)
         was = self._raw()
         for _ in range(LONGEST):
             if not mine.stack:

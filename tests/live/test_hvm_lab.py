@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,10 +160,15 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
     assert by.get("vmx_vcpu_block", set()) <= {"nv", "blocking_list", "blocking_lock"}
     assert set(by) <= FUNCTIONS
     assert bochs.running
-    # The model can do each of them. In one of some fifteen runs it refused two of 14,000, which nobody explained yet.
+    assert bochs.watchpoints.unsure == 0
+    # The model can do each of them.
     held = coverage(path.read_text(), path.name, "current").document
-    assert len(held["refused"]) * 1000 <= len(hits), held["refused"]
-    assert held["accepted"] + len(held["refused"]) == len(hits)
+    if refused := held["refused"]:
+        shown = "\n".join(str(hit) for hit in hits[max(0, refused[0]["place"] - 30) : refused[0]["place"] + 5])
+        kept = path.rename(Path(tempfile.gettempdir()) / f"refused-{os.getpid()}.jsonl")
+        pytest.fail(f"the model refuses {refused}; the trace is {kept}, and there:\n{shown}")
+    assert held["accepted"] == len(hits)
+    assert held["gaps"] == 0
     # Of whom a store is seen: running, woken and running, preempted, about to block, blocked.
     assert {name for name, count in held["situations"].items() if count} >= {"S2", "S3", "S4", "S7", "S8"}
     assert sum(held["situations"].values()) <= len(hits)

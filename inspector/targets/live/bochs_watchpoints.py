@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live.bochs_debugger import BochsDebugger
+from inspector.targets.live.found_before import LONGEST, NAMES, WORD, Found, found_before
 from inspector.targets.watchpoint import StopEvent, Write
 
 MOST = 16
@@ -25,10 +25,6 @@ TIME = re.compile(r"^Next at t=(\d+)", re.MULTILINE)
 STORED = re.compile(r"^\((\d+)\) Caught write watch point at 0x([0-9a-f]+)", re.MULTILINE)
 ENTERED = re.compile(r"^\((\d+)\) Breakpoint \d+, ", re.MULTILINE)
 PLACE = re.compile(r"^\((\d+)\) \[0x([0-9a-f]+)\] [0-9a-f]+:([0-9a-f]+) ", re.MULTILINE)
-
-BIT_OPERATION = b"\x0f\xba"
-"""Opcode of BT, BTS, BTR and BTC with the bit's number in the last byte (SDM volume 2)."""
-LONGEST_INSTRUCTION = 15
 
 Where = tuple[str | None, str | None]
 """A function, and a line of its source."""
@@ -53,7 +49,8 @@ class BochsWatchpoints:
     Attributes:
         stops: how often the machine stopped at a tripwire.
         late: how often it did so when it was to be stopped for good, which the trace does not hold.
-        merged: how often two CPUs had stored to one field by then, so that what was between them is not known.
+        unsure: how often what a CPU found there, that stored after another one and before it stopped, is not told by
+            the instruction: then it is what was there before both.
     """
 
     def __init__(
@@ -62,11 +59,14 @@ class BochsWatchpoints:
         if len(writes) > MOST:
             raise TargetError(f"Bochs watches {MOST} places at most, not {len(writes)}: name fewer vCPUs")
         self._debugger = debugger
+        self._writes = writes
         self._machine = machine
         self._start: int | None = None
         self._hooks = {address: name for name, address in hooks.items()}
         self._due: deque[StopEvent] = deque()
-        self.stops = self.merged = self.late = 0
+        self.stops = self.unsure = self.late = 0
+        self._words = {word: 0 for write in writes for word in range(write.physical, write.physical + write.size, WORD)}
+        self._keep()
         for write in writes:
             answer = debugger.command(f"watch w {write.physical:#x} {write.size}")
             if "inserted" not in answer:
@@ -94,36 +94,62 @@ class BochsWatchpoints:
         now = int(time[1])
         self._start = now if self._start is None else self._start
         when = (now - self._start) / INSTRUCTIONS_A_SECOND
-        events = [self._store(when, cpu, address, *places[cpu]) for cpu, address in sorted(stored)]
-        for at, event in enumerate(events):
-            later = ((other.address, other.bit) for other in events[at + 1 :])
-            if (event.address, event.bit) in later:
-                self.merged += 1
-                events[at] = replace(event, overwritten=True)
+        left = self._left([(cpu, address, int(places[cpu][0], 16)) for cpu, address in sorted(stored)])
+        events = [
+            self._store(when, cpu, address, places[cpu][1], word)
+            for (cpu, address), word in zip(sorted(stored), left, strict=True)
+        ]
         return events + [self._entry(when, cpu, int(places[cpu][1], 16)) for cpu in entered]
 
-    def _store(self, when: float, cpu: int, address: int, physical: str, virtual: str) -> StopEvent:
+    def _store(self, when: float, cpu: int, address: int, virtual: str, word: int | None) -> StopEvent:
         """What stored is the instruction before the one that comes next."""
         known, rip = dict(self._machine.registers(cpu)), int(virtual, 16) - 1
         if known.pop("guest", 0):
-            return StopEvent(when, "write", cpu, {"rip": rip}, PROCESSOR, None, address)
+            return StopEvent(when, "write", cpu, {"rip": rip}, PROCESSOR, None, address, word)
         function, line = self._machine.where(rip)
-        return StopEvent(when, "write", cpu, known | {"rip": rip}, function, line, address, self._bit(physical))
+        return StopEvent(when, "write", cpu, known | {"rip": rip}, function, line, address, word)
+
+    def _left(self, stores: Sequence[tuple[int, int, int]]) -> list[int | None]:
+        """What each store left of the 8 bytes that it was to: told from the last one back, for only what all CPUs left
+        together is there now. The stores are CPU, address, and where the next instruction is."""
+        if len(stores) < 2:
+            self._keep()
+            return [None] * len(stores)
+        before = dict(self._words)
+        self._keep()
+        now, left = dict(self._words), list[int | None]()
+        for place, (cpu, address, following) in reversed(list(enumerate(stores))):
+            word = address & -WORD
+            left.append(now.get(word))
+            if word in now and any(other & -WORD == word for _, other, _ in stores[:place]):
+                found = self._found(cpu, address, following)
+                if found is None:
+                    self.unsure += 1
+                    found = _whole(address, before[word])
+                now[word] = now[word] & ~found.mask | found.value
+        return left[::-1]
+
+    def _found(self, cpu: int, address: int, following: int) -> Found | None:
+        """What a CPU's last instruction, the one before this physical address, found there."""
+        if self._machine.registers(cpu).get("guest"):
+            return None
+        try:
+            code = self._machine.read(following - LONGEST, LONGEST)
+        except NotReadable:
+            return None
+        shown = self._debugger.parameters(f"cpu{cpu}")
+        registers = {name.lower(): value for name, value in shown.items() if name.lower() in NAMES}
+        return found_before(code, registers, address) if registers.keys() == NAMES else None
+
+    def _keep(self) -> None:
+        """Note what is there now."""
+        for write in self._writes:
+            raw = self._machine.read(write.physical, write.size)
+            for at in range(0, write.size, WORD):
+                self._words[write.physical + at] = int.from_bytes(raw[at : at + WORD], "little")
 
     def _entry(self, when: float, cpu: int, rip: int) -> StopEvent:
         return StopEvent(when, "hook", cpu, {**self._machine.registers(cpu), "rip": rip}, self._hooks.get(rip))
-
-    def _bit(self, following: str) -> int | None:
-        """The bit's number, if the instruction before this physical address was a bit operation on memory."""
-        end = int(following, 16)
-        try:
-            code = self._machine.read(end - LONGEST_INSTRUCTION, LONGEST_INSTRUCTION)
-        except NotReadable:
-            return None
-        # After the opcode: ModRM, perhaps SIB, a displacement of 0, 1 or 4 bytes, the number.
-        if any(code[-size:][:2] == BIT_OPERATION for size in (4, 5, 6, 8, 9)):
-            return code[-1]
-        return None
 
     def disarm(self) -> None:
         """Stop it, and take them all away."""
@@ -132,6 +158,13 @@ class BochsWatchpoints:
         self._debugger.command("unwatch")
         for number in re.findall(r"^\s*(\d+) lbreakpoint", self._debugger.command("blist"), re.MULTILINE):
             self._debugger.command(f"del {number}")
+
+
+def _whole(address: int, word: int) -> Found:
+    """All that a plain store to this address, as long as its alignment lets it be, may have found."""
+    size = 8 if address % 8 == 0 else 4 if address % 4 == 0 else 1
+    mask = (1 << 8 * size) - 1 << 8 * (address % WORD)
+    return Found(mask, word & mask)
 
 
 PROCESSOR = "posted-interrupt processing"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from inspector.capture.inspection import Inspection
 from inspector.targets.sim.simulation import Simulation
-from inspector.trace.lists import Lists
+from inspector.trace.lists import Lists, with_word
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
 
@@ -33,3 +36,14 @@ def test_each_change_is_seen_once_and_the_end_is_right() -> None:
     assert known == {vcpu.name: vcpu.blocking_list for vcpu in inspection.snapshot.vcpus if vcpu.name in known}
     assert changes > 20
     assert lists.changed() == {}
+
+
+@given(st.binary(min_size=64, max_size=64), st.integers(-16, 80), st.integers(0, 2**64 - 1))
+def test_one_word_is_put_where_it_is_and_nowhere_else(raw: bytes, offset: int, word: int) -> None:
+    made = with_word(raw, offset, word)
+    place = offset // 8 * 8
+    if 0 <= place < 64:
+        assert made[place : place + 8] == word.to_bytes(8, "little")
+        assert made[:place] + made[place + 8 :] == raw[:place] + raw[place + 8 :]
+    else:
+        assert made == raw

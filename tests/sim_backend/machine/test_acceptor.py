@@ -119,3 +119,24 @@ def test_what_xen_does_not_do_is_refused_where_it_is(tamper: Callable[[list[Seen
 def test_another_logic_is_told_from_the_real_one(version: Version, function: str) -> None:
     verdict = held(real()[:PART], version)
     assert function in {each.function for _, each, _ in verdict.refused}
+
+
+def test_a_post_whose_notification_another_one_has_sent_ends_unseen() -> None:
+    """CPU 0 sets its vector; CPU 1 does and sets ON; CPU 0 finds ON set. The vCPU takes both; CPU 0 posts again."""
+    known = {"pir": (), "on": 0, "sn": 0, "nv": 0xF2, "ndst": 0x100, "blocking_list": None, "blocking_lock": None}
+    post, take = "vmx_deliver_posted_intr", "vmx_sync_pir_to_irr"
+    seen = [
+        Seen(0, post, 0, {"pir": ((), (0x63,))}),
+        Seen(1, post, 0, {"pir": ((0x63,), (0x30, 0x63))}),
+        Seen(1, post, 0, {"on": (0, 1)}),
+        Seen(1, take, 0, {"on": (1, 0)}),
+        Seen(1, take, 0, {"pir": ((0x30, 0x63), (0x63,))}),
+        Seen(1, take, 0, {"pir": ((0x63,), ())}),
+        Seen(0, post, 0, {"pir": ((), (0x63,))}),
+        Seen(0, post, 0, {"on": (0, 1)}),
+    ]
+    assert not Acceptor(2, {0: known}, (0xF2, 0xF3)).see(seen).refused
+    # Had nobody set ON, CPU 0 would have.
+    alone = [each for each in seen if each.cpu == 0]
+    alone = [alone[0], Seen(1, take, 0, {"pir": ((0x63,), ())}), *alone[1:]]
+    assert [place for place, _, _ in Acceptor(2, {0: known}, (0xF2, 0xF3)).see(alone).refused] == [1, 2]

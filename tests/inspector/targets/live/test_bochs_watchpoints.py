@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.live.bochs_watchpoints import MOST, PROCESSOR, BochsWatchpoints
+from inspector.targets.live.found_before import REGISTERS
 from inspector.targets.watchpoint import Write
 
 ONE = """\
@@ -33,13 +34,25 @@ Next at t=585054604
 (1) [0x00000070016e] 0008:000000000010016e (unk. ctxt): mov ecx, dword ptr ds:[ebx+8] ; 8b4b08
 <bochs:253> """
 BTR_SN, BTR_ON = bytes.fromhex("f00fbab6a006000001"), bytes.fromhex("f00fbab7a006000000")
+CONTROL = 0x7E486A0
+"""Where both stored: the descriptor of a vCPU whose `pi_desc` is 0x680 bytes into it."""
+VCPU = CONTROL - 0x6A0
 
 
 class Played:
     """Bochs with these answers; what it is told is kept."""
 
-    def __init__(self, *answers: str | None, code: Mapping[int, bytes] | None = None, guest: int = 0) -> None:
+    def __init__(
+        self,
+        *answers: str | None,
+        code: Mapping[int, bytes] | None = None,
+        guest: int = 0,
+        carry: Sequence[int] = (0, 0),
+        memory: Sequence[int] = (0,),
+    ) -> None:
         self.answers = list(answers)
+        self.carry = carry
+        self.memory = list(memory)
         self.told: list[str] = []
         self.code = code or {}
         self.guest = guest
@@ -49,6 +62,10 @@ class Played:
         if words.startswith("watch"):
             return "write watchpoint at 0x1 len=64 inserted"
         return "  1 lbreakpoint    keep y   0xffff82d0402a9af1" if words == "blist" else ""
+
+    def parameters(self, path: str) -> Mapping[str, int]:
+        names = (*REGISTERS, "eflags")
+        return {name.upper(): VCPU for name in names} | {"EFLAGS": self.carry[int(path.removeprefix("cpu"))]}
 
     def cont(self) -> None:
         self.told.append("c")
@@ -66,6 +83,11 @@ class Played:
         return f"f{address & 0xFFFF:x}", "vmx.c:1"
 
     def read(self, address: int, size: int) -> bytes:
+        if address == CONTROL & -64:
+            word = self.memory.pop(0) if len(self.memory) > 1 else self.memory[0]
+            return bytes(32) + word.to_bytes(8, "little") + bytes(24)
+        if size == 64:
+            return bytes(64)
         if address + size not in self.code:
             raise NotReadable(address, size, "nothing is there")
         return self.code[address + size].rjust(size, b"\x90")
@@ -76,33 +98,43 @@ def watchpoints(played: Played, count: int = 1, hooks: Mapping[str, int] | None 
     return BochsWatchpoints(cast(BochsDebugger, played), played, writes, hooks or {})
 
 
-def test_a_store_has_its_cpu_its_place_and_the_bit() -> None:
-    played = Played(None, ONE, code={0x7AA9AFA: BTR_SN})
-    found = watchpoints(played)
+def test_a_store_has_its_cpu_and_its_place() -> None:
+    found = watchpoints(Played(None, ONE))
     assert found.stop_event(0.1) is None
     event = found.stop_event(0.1)
     assert event
-    assert (event.kind, event.cpu, event.address, event.bit) == ("write", 1, 0x7E486A0, 1)
+    assert (event.kind, event.cpu, event.address, event.word) == ("write", 1, CONTROL, None)
     # the instruction that stored is the one before
     assert event.registers == {"rip": 0xFFFF82D0402A9AF9, "rsp": 3}
     assert (event.function, event.line) == ("f9af9", "vmx.c:1")
     assert found.stops == 1
 
 
-def test_two_cpus_in_one_turn_come_in_their_order() -> None:
-    played = Played(BOTH, code={0x7AA9AFA: BTR_SN, 0x7AA824D: BTR_ON})
-    found = watchpoints(played)
-    events = [found.stop_event(0.1), found.stop_event(0.1)]
-    assert [(event.cpu, event.bit, event.overwritten) for event in events if event] == [(0, 0, False), (1, 1, False)]
-    assert (found.stops, found.merged) == (1, 0)
+CODE = {0x7AA9AFA: BTR_SN, 0x7AA824D: BTR_ON}
 
 
-def test_two_cpus_at_one_field_are_not_told_apart_and_that_is_counted() -> None:
-    played = Played(BOTH, code={0x7AA9AFA: BTR_ON, 0x7AA824D: BTR_ON})
-    found = watchpoints(played)
+def test_two_cpus_in_one_turn_come_in_their_order_with_what_each_left() -> None:
+    # CPU 0 resets ON, then CPU 1 resets SN, which was set: CPU 0 had left it set.
+    found = watchpoints(Played(BOTH, code=CODE, carry=(1, 1), memory=(0xF20003, 0xF20000)))
     events = [found.stop_event(0.1), found.stop_event(0.1)]
-    assert [event.overwritten for event in events if event] == [True, False]
-    assert found.merged == 1
+    assert [(event.cpu, event.word) for event in events if event] == [(0, 0xF20002), (1, 0xF20000)]
+    assert (found.stops, found.unsure) == (1, 0)
+
+
+def test_what_one_sets_and_the_other_takes_in_one_turn_is_seen_twice() -> None:
+    # Before and after memory is the same: CPU 0 set ON and CPU 1 reset it at once.
+    code = {0x7AA9AFA: BTR_ON.replace(b"\xb7", b"\xb6"), 0x7AA824D: bytes.fromhex("f00fbaafa006000000")}
+    found = watchpoints(Played(BOTH, code=code, carry=(0, 1), memory=(0xF20000,)))
+    events = [found.stop_event(0.1), found.stop_event(0.1)]
+    assert [event.word for event in events if event] == [0xF20001, 0xF20000]
+
+
+def test_a_plain_store_of_the_second_one_is_taken_back_to_what_was_there() -> None:
+    said = BOTH.replace("0x000007e486a0\n(1) [", "0x000007e486a2\n(1) [")
+    found = watchpoints(Played(said, code={0x7AA824D: BTR_ON}, carry=(1, 0), memory=(0xF20001, 0xF30000)))
+    events = [found.stop_event(0.1), found.stop_event(0.1)]
+    assert [event.word for event in events if event] == [0xF20000, 0xF30000]
+    assert found.unsure == 1
 
 
 def test_a_store_in_guest_mode_is_the_processor_s() -> None:
