@@ -10,7 +10,6 @@ from pathlib import Path
 TOP = Path(__file__).parents[1]
 
 BY_COMMANDS = "tests/inspector/commands run it with every target, by the name of what is asked"
-BY_RULES = "tests/inspector/audit/test_rules.py breaks each rule once"
 IN_GDB = "runs within a gdb: tests/live/test_gdb_plugin.py"
 IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
 IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and tests/inspector/watch"
@@ -21,12 +20,6 @@ LAYOUTS = "tests/inspector/xen/test_unknown.py and test_selfcheck.py run it"
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
 UNTESTED_ALONE = {
-    "inspector/audit/blocked.py": BY_RULES,
-    "inspector/audit/explanation.py": THROUGH_OTHERS,
-    "inspector/audit/hardware.py": BY_RULES,
-    "inspector/audit/lists.py": BY_RULES,
-    "inspector/audit/machine.py": BY_RULES,
-    "inspector/audit/running.py": BY_RULES,
     "inspector/commands/audit.py": BY_COMMANDS,
     "inspector/commands/blocked.py": BY_COMMANDS,
     "inspector/commands/control.py": BY_COMMANDS,

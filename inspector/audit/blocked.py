@@ -126,7 +126,7 @@ def unanswered(snapshot: Snapshot) -> Iterator[Found]:
         where = (
             "pending at no CPU, for NDST names none that is known" if cpu is None else f"not pending at CPU {cpu.cpu}"
         )
-        waits = f"; {named(pi.pir)} waits" if pi.pir else ""
+        waits = f"; PIR holds {named(pi.pir)}" if pi.pir else ""
         hopeless = quiet(snapshot) and _hopeless(snapshot, vcpu, pi, cpu)
         doubt = f"({hopeless}; {why(snapshot)})" if hopeless else _on_its_way(pending, cpu)
         message = f"is blocked with ON=1, and vector {pi.nv:#x} is {where} {doubt}{waits}: nothing wakes it"

@@ -13,6 +13,8 @@ from structs.registers import BY_NAME
 
 FSTS = BY_NAME["FSTS"].record
 QUEUE_ERRORS = ("iqe", "ice", "ite")
+STATUS = sum(field.mask for field in FSTS.fields if not field.reserved and field.name != "fri")
+"""What of FSTS tells of trouble. FRI names a record only while PPF is set; later it keeps the last one's number."""
 
 
 @rule("D22", "apic-mode", "the unit and Xen disagree about x2APIC", needs=(IRTA,))
@@ -41,7 +43,7 @@ def hardware_trouble(snapshot: Snapshot) -> Iterator[Found]:
     """
     for unit in snapshot.units:
         subject = unit.name
-        if unit.fsts:
+        if unit.fsts and unit.fsts & STATUS:
             status = dict(FSTS.parse(unit.fsts.to_bytes(FSTS.size, "little")))
             errors = [name for name in QUEUE_ERRORS if status.get(name)]
             what = f"the invalidation queue has stopped ({', '.join(errors)})" if errors else "faults are recorded"

@@ -24,7 +24,7 @@ def running_suppressed(snapshot: Snapshot) -> Iterator[Found]:
     for vcpu, pi in described(snapshot):
         if vcpu.is_running and pi.sn:
             doubt = "" if vcpu.in_guest else " (a suspicion: its CPU may be switching to or from it)"
-            waiting = f"; {named(pi.pir)} waits in PIR" if pi.pir else ""
+            waiting = f"; PIR holds {named(pi.pir)}" if pi.pir else ""
             message = f"runs with SN=1: what is posted waits in PIR and nobody is notified{waiting}{doubt}"
             yield Found(vcpu.name, message, bool(vcpu.in_guest), state(vcpu))
 
@@ -122,4 +122,4 @@ def posted_again(snapshot: Snapshot) -> Iterator[Found]:
     for vcpu, pi in described(snapshot):
         again = tuple(sorted(set(pi.pir) & {*(vcpu.irr or ()), *(vcpu.isr or ())}))
         if again:
-            yield Found(vcpu.name, f"{named(again)} is posted and in its virtual APIC's IRR or ISR as well")
+            yield Found(vcpu.name, f"PIR and its virtual APIC's IRR or ISR both hold {named(again)}")

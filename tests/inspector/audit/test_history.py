@@ -25,7 +25,7 @@ def test_hooks_dropped_while_preempted(machine):
         machine.pi(vcpu, nv=P)
     machine.pi(0, sn=1, ndst=machine.ndst(2), pir=pir_of([0xFD]))
     assert machine.found() == {"D6": ["bug d1v0"]}
-    assert "0xfd waits in PIR" in said(machine, "D6")
+    assert "PIR holds vector 0xfd" in said(machine, "D6")
 
 
 def test_hooks_installed_with_a_stale_ndst(machine):
