@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import REMAINDER, Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
@@ -9,13 +10,21 @@ from typing import Any, NoReturn, TypeVar
 from inspector.base.arguments import Argument, BadWord, Form, arguments_of
 from inspector.base.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 
 class Parser(ArgumentParser):
-    """As ArgumentParser, but for `error`."""
+    """As ArgumentParser, but for `error`, and that help which cannot be printed is an OSError."""
 
     def error(self, message: str) -> NoReturn:
         """As ArgumentParser.error. Raises UsageError."""
         raise UsageError(f"{message} (`{self.prog} --help` tells the options)")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse's own passes over a stdout that takes nothing.
+        (sys.stdout if file is None else file).write(message)
 
 
 A = TypeVar("A")

@@ -23,11 +23,15 @@ class _Closed(io.TextIOBase):
 
 def prepare() -> None:
     """What an encoding cannot say is printed as an escape; descriptors 0 to 2 are nobody else's, open or not."""
-    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while (handle := _nothing()) <= 2:
         pass
     os.close(handle)
+    if sys.stdin is None:
+        sys.stdin = io.StringIO()
     if sys.stdout is None:
         sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -58,6 +62,15 @@ def complain(line: str, status: int) -> int:
     with suppress(OSError, ValueError):
         print(f"vtdpi: {one_line(line)}", file=sys.stderr, flush=True)
     return status
+
+
+def _nothing() -> int:
+    """A descriptor of what holds nothing."""
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        # A container or a chroot without /dev: a folder is neither read from nor written to either.
+        return os.open("/", os.O_RDONLY)
 
 
 def _let_go() -> None:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sim_backend import new_file
 from sim_backend.layout.builder import DIRECT_MAP, IMAGE_ALIGNMENT, PHYS_START
 from sim_backend.layout.layout import Layout
 from sim_backend.machine.registers import Placed, registers
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
+from structs import new_file
 
 _HEADER = struct.Struct("<4s5B7xHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")

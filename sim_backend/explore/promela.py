@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sim_backend import new_file
 from sim_backend.explore.search import Search
+from structs import new_file
 
 MODEL = """/* {actions} actions on a row of {words} words; {states} states, {transitions} transitions. */
 c_decl {{

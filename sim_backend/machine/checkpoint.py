@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from sim_backend import new_file
 from sim_backend.layout.config import DeviceConfig, LayoutConfig
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_STATE
 from sim_backend.layout.layout import Layout
@@ -24,6 +23,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE, Memory
 from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import Scenario
+from structs import new_file
 from structs.xen.profile import Profile
 
 FORMAT = 6

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sim_backend import new_file
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.workload import Workload
@@ -29,6 +28,7 @@ from sim_backend.machine.moves import Argument, Move, give
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario import scenario as scenarios
 from sim_backend.scenario.scenario import Scenario
+from structs import new_file
 
 __all__ = ["History", "Move", "read", "started"]
 

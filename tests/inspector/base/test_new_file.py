@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector.base.new_file import PREFIX, NotWritten, append, replacing, write
+from inspector.base.new_file import NotWritten, append, replacing, write
+from structs.new_file import PREFIX
 
 
 def left(directory: Path) -> list[str]:

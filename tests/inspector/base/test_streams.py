@@ -36,6 +36,41 @@ def test_all_three_closed():
     assert vtdpi("sim", "info", stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3)).returncode == 3
 
 
+@pytest.mark.parametrize("words", [["--help"], ["sim", "irt", "--help"], ["explore", "--help"], ["help", "irt"]])
+@pytest.mark.parametrize("buffering", ["", "1"])
+def test_help_that_cannot_be_printed(words, buffering):
+    """argparse's own passes over what an unbuffered stdout says at once."""
+    with open("/dev/full", "w") as full:
+        ended = vtdpi(*words, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": buffering})
+    assert ended.returncode == 3
+    assert ended.stderr == b"vtdpi: the answer cannot be printed: stdout: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [[0], [2], [0, 2]])
+def test_a_closed_stdin_or_stderr_is_no_failure(closed):
+    def close() -> None:
+        for handle in closed:
+            os.close(handle)
+
+    for words in (["sim", "info"], ["sim"], ["sim", "-c", "info"]):
+        ended = vtdpi(*words, stdin=subprocess.PIPE, preexec_fn=close)
+        assert ended.returncode == 0, words
+        assert b"bug of vtdpi" not in ended.stderr
+    assert b"Xen" in ended.stdout
+    assert vtdpi("dump", "/no/such/file", "info", stdin=subprocess.PIPE, preexec_fn=close).returncode == 3
+
+
+WITHOUT_DEV = "import os, sys; os.devnull = '/no/such'; from inspector.frontends.entry import main; sys.exit(main())"
+
+
+def test_where_no_dev_is():
+    """As in a container without one."""
+    words = [sys.executable, "-c", WITHOUT_DEV, "sim", "info"]
+    ended = subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 0, ended.stderr
+    assert b"Xen" in ended.stdout
+
+
 def test_a_full_or_closed_stderr_is_no_failure():
     with open("/dev/full", "w") as full:
         assert vtdpi("sim", "nonsense", stderr=full).returncode == 2

@@ -15,8 +15,8 @@ from sim_backend.machine.history import History
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
-from sim_backend.new_file import PREFIX, replacing, write
 from sim_backend.scenario.scenario import load
+from structs.new_file import PREFIX, replacing, write
 
 WRITERS = {
     "machine": lambda path: Machine(load("idle")).save(path),
@@ -60,6 +60,20 @@ def test_a_place_that_takes_none_is_an_error(tmp_path, writer):
             writer(path)
     with pytest.raises(SimError, match="No space left"):
         writer(Path("/dev/full"))
+
+
+def test_a_name_that_is_none_is_an_error(writer):
+    with pytest.raises(SimError, match="null byte"):
+        writer(Path("nul\0byte"))
+
+
+def test_what_only_its_owner_may_read_is_never_there_for_others(tmp_path):
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    with replacing(path) as file:
+        assert [entry.stat().st_mode & 0o077 for entry in tmp_path.iterdir()] == [0, 0]
+        file.write(b"new")
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_links_and_modes_stay(tmp_path):

@@ -1,10 +1,12 @@
 """Files that appear whole: written beside the old one, brought to the disk, then renamed over it.
 
-Whatever fails, or ends this process, the old file stays as it was.
+Whatever fails, or ends this process, the old file stays as it was. Two who write one file leave what one of them wrote.
+It stands here for the inspector and the simulated machine, which do not know each other.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -27,12 +29,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         OSError: the place, or the disk, does not take it.
     """
-    place = Path(os.path.realpath(path))
-    mode = place.stat().st_mode if place.exists() else None
+    place, mode = _found(path)
     if mode is None or stat.S_ISREG(mode):
-        if mode is not None:
-            # What cannot be written to is not to be replaced either.
-            place.open("r+b").close()
+        if mode is not None and not os.access(place, os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, "it is read-only")
         with _beside(place, mode) as fresh:
             yield fresh
     else:
@@ -46,11 +46,25 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         file.write(content)
 
 
+def _found(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
+    """Where the file is, and the mode of what is there."""
+    try:
+        place = Path(os.path.realpath(path))
+        return place, place.stat().st_mode
+    except FileNotFoundError:
+        return place, None
+    except ValueError as error:
+        # A name with a NUL in it.
+        raise OSError(errno.EINVAL, str(error)) from None
+
+
 @contextmanager
 def _beside(place: Path, mode: int | None) -> Iterator[BinaryIO]:
     beside = place.with_name(f"{PREFIX}{secrets.token_hex(8)}")
+    # What only its owner may read is not there for others meanwhile.
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:
-        with beside.open("xb") as file:
+        with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             if mode is not None:
