@@ -22,6 +22,8 @@ UP_ALONE = re.compile(
 )
 PANIC = re.compile(rb"Panic on CPU \d+:\r?\n\(XEN\) ([^\r\n]*).*?(Manual reset required|Reboot in)", re.DOTALL)
 
+EXEC_LASTS = 0.05
+"""Seconds, at most, in which a process becomes another program."""
 SIGN_OF_LIFE = 5.0
 """Seconds between two lines that say what is awaited."""
 
@@ -99,6 +101,10 @@ def wait_until_up(pid: int, console: Path, dom0: bool, deadline: float, say: Say
 
 
 def _still_there(pid: int, console: Path) -> None:
+    if is_given(pid, console):
+        return
+    # Meanwhile the kernel shows no command line; a script that starts QEMU becomes it so.
+    time.sleep(EXEC_LASTS)
     if not is_given(pid, console):
         raise LabError(
             f"QEMU ended; it said: {last_lines(_output(console.parent), 2)}; "

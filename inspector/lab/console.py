@@ -1,10 +1,18 @@
-"""Xen's serial console: what it printed, kept in a file, and its debug keys, asked over a socket."""
+"""Xen's serial console: a file of all that it printed, and a pipe (a FIFO) that it takes keys from.
+
+QEMU writes the file itself, and waits where it cannot: with a socket whose reader is slow, its `logfile=` holds letters
+twice.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import re
-import socket
+import select
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +29,11 @@ HELP = b"h"
 HELP_STARTS = re.compile(rb"[^\n]*'h' pressed -> showing installed handlers")
 HELP_ENDS = re.compile(rb" key 'z' \(ascii '7a'\)[^\n]*\n")
 
+KEYS, OUTPUT = ".in", ".out"
+"""What QEMU's `-chardev pipe` adds to a path for the two ways."""
+LOOKS = 0.005
+"""Seconds between two looks at the file."""
+
 STARTS_WITHIN = 1.0
 """Seconds after which a key that has printed nothing is taken for one that prints nothing."""
 
@@ -34,11 +47,25 @@ def last_lines(console: Path, count: int = 5) -> str:
     return " | ".join([line.strip() for line in lines if line.strip()][-count:]) or "nothing"
 
 
-def ask(serial: Path, key: str, timeout: float = 10.0) -> str:
+def create(console: Path) -> Path:
+    """Make the file and the pipe of a console that is to be, for QEMU's `-chardev pipe`; the pipe."""
+    console.touch()
+    console.with_name(console.name + OUTPUT).symlink_to(console.name)
+    keys = keys_of(console)
+    os.mkfifo(keys, 0o600)
+    return keys
+
+
+def keys_of(console: Path) -> Path:
+    """The pipe that a console takes keys from."""
+    return console.with_name(console.name + KEYS)
+
+
+def ask(console: Path, key: str, timeout: float = 10.0) -> str:
     """What Xen prints for a debug key: whole lines as they stand on the console, those of dom0 left out.
 
     Args:
-        serial: the unix socket of Xen's console.
+        console: the file of what it printed.
         key: one character, such as `V`.
         timeout: seconds for the whole conversation.
 
@@ -47,7 +74,7 @@ def ask(serial: Path, key: str, timeout: float = 10.0) -> str:
     """
     if len(key) != 1 or not "!" <= key <= "~":
         raise LabError(f"a debug key is one printable ASCII character, not {key!r}")
-    with _Conversation(serial, timeout) as talk:
+    with _Conversation(console, timeout) as talk:
         found_in_xen = talk.switch() != b"Xen"
         while found_in_xen and talk.switch() != b"Xen":
             pass
@@ -57,9 +84,9 @@ def ask(serial: Path, key: str, timeout: float = 10.0) -> str:
     return own_lines(text)
 
 
-def press(serial: Path, key: str, timeout: float = 10.0) -> None:
+def press(console: Path, key: str, timeout: float = 10.0) -> None:
     """Press a debug key that Xen does not answer, such as `C`. Raises LabError if the console does not take it."""
-    with _Conversation(serial, timeout) as talk:
+    with _Conversation(console, timeout) as talk:
         while talk.switch() != b"Xen":
             pass
         talk.send(key.encode())
@@ -75,16 +102,34 @@ def own_lines(text: bytes) -> str:
 
 
 class _Conversation:
-    def __init__(self, serial: Path, timeout: float) -> None:
+    """Keys typed, and what was printed since. One at a time: others wait for their turn."""
+
+    def __init__(self, console: Path, timeout: float) -> None:
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._heard = b""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(serial))
-        except OSError as error:
-            self._socket.close()
-            raise LabError(f"the console's socket {serial} cannot be opened: {error.strerror}") from error
+        keys = keys_of(console)
+        with ExitStack() as opened:
+            try:
+                self._output = opened.enter_context(console.open("rb"))
+                self._keys = os.open(keys, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                # A pipe that nobody reads is no such device (ENXIO).
+                why = "QEMU is gone" if error.errno == errno.ENXIO else error.strerror
+                raise LabError(f"the console's {keys} cannot be opened: {why}") from error
+            opened.callback(os.close, self._keys)
+            self._wait_for_turn()
+            self._output.seek(0, os.SEEK_END)
+            self._opened = opened.pop_all()
+
+    def _wait_for_turn(self) -> None:
+        while True:
+            try:
+                return fcntl.flock(self._output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > self._deadline:
+                    raise LabError(f"somebody else has talked to Xen's console for {self._timeout:g} s") from None
+                time.sleep(LOOKS)
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +137,7 @@ class _Conversation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._opened.close()
 
     def switch(self) -> bytes:
         """Move the input on; who gets it now, `Xen` or `DOM0`."""
@@ -117,7 +162,9 @@ class _Conversation:
     def send(self, keys: bytes) -> None:
         """Type keys."""
         try:
-            self._socket.sendall(keys)
+            os.write(self._keys, keys)
+        except BlockingIOError:
+            raise LabError("Xen takes no more keys: its console does not read them") from None
         except OSError as error:
             raise LabError(f"the console was closed ({error.strerror}): QEMU is gone") from error
 
@@ -129,14 +176,13 @@ class _Conversation:
 
     def _listen(self, until: float) -> bool:
         """Hear a little more; False if nothing came until then."""
-        self._socket.settimeout(max(min(until, self._deadline) - time.monotonic(), 0.001))
-        try:
-            more = self._socket.recv(1 << 16)
-        except TimeoutError:
-            return False
-        except OSError as error:
-            raise LabError(f"the console was closed ({error.strerror}): QEMU is gone") from error
-        if not more:
-            raise LabError("the console was closed: QEMU is gone")
+        until = min(until, self._deadline)
+        gone = select.poll()
+        gone.register(self._keys, 0)
+        while not (more := self._output.read()):
+            if time.monotonic() > until:
+                return False
+            if gone.poll(LOOKS * 1000):
+                raise LabError("the console was closed: QEMU is gone")
         self._heard += more
         return True

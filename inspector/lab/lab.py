@@ -46,7 +46,7 @@ class Lab:
         pid: QEMU's.
         gdb: address of QEMU's gdb stub, `127.0.0.1:PORT`.
         qmp: QEMU's QMP socket, free for one client; the lab itself uses `control`.
-        serial: the socket of Xen's console. All that Xen printed is in the file `console`.
+        serial: the pipe (a FIFO) that Xen's console takes keys from. All that Xen printed is in the file `console`.
         image, symbols: the Xen that runs, and its xen-syms if there is one; for a capture, its file and none.
         dom0: whether it has one.
     """
@@ -139,7 +139,7 @@ class Lab:
         if why := self._why_silent():
             raise LabError(f"Xen cannot answer: {why}")
         try:
-            return console.ask(self.serial, key, timeout)
+            return console.ask(self.console, key, timeout)
         except LabError as error:
             raise LabError(f"{error}; its last lines: {console.last_lines(self.console)}") from error
 
@@ -160,7 +160,7 @@ class Lab:
         if why := self._why_silent():
             raise LabError(f"Xen cannot be crashed: {why}")
         say(f"crashing {self.name}")
-        console.press(self.serial, crash.KEY)
+        console.press(self.console, crash.KEY)
         size = crash.wait(self.console, before, self.is_running, say)
         with replacing(path) as file:
             crash.copy(disk, size, form, file)
@@ -197,7 +197,7 @@ class Lab:
             gdb=str(sockets / "gdb"),
             qmp=sockets / "qmp",
             control=sockets / "control",
-            serial=sockets / "serial",
+            serial=console.create(directory / CONSOLE),
             console=directory / CONSOLE,
             image=build.image if recipe.capture or recipe.uefi else xen.loadable(build.image, directory),
             symbols=build.symbols,

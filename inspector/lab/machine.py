@@ -125,8 +125,7 @@ def _any_machine(recipe: Recipe, lab: Lab) -> list[str]:
         *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-smp", str(CRASH_CPUS if recipe.crash else 1)),
         *("-nodefaults", "-display", "none", "-no-reboot"),
         *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
-        # While nobody is connected, QEMU drops what it would send and the log file still gets it, once.
-        *("-chardev", f"socket,id=console,path={_value(lab.serial)},server=on,wait=off,logfile={_value(lab.console)}"),
+        *("-chardev", f"pipe,id=console,path={_value(lab.console)}"),
         *("-serial", "chardev:console"),
         *("-qmp", f"unix:{_value(lab.qmp)},server=on,wait=off"),
         *("-qmp", f"unix:{_value(lab.control)},server=on,wait=off"),

@@ -418,7 +418,8 @@ def test_a_session_writes_nothing(lab: Lab, found: State, end: str) -> None:
                 os.kill(target._gdb.pid, signal.SIGKILL)
                 target.read(RAM + 0x1000, 2)
         packets = recorder.packets()
-    assert sum(packet.startswith("m") for packet in packets) > 250
+    # How much one packet asks for is between this gdb and this QEMU.
+    assert sum(int(packet.rpartition(",")[2], 16) for packet in packets if packet.startswith("m")) > 1 << 20
     other = [packet for packet in packets if not READ_ONLY.fullmatch(packet)]
     assert other == (["D;1"] if found.running else [])
     monitor = {bytes.fromhex(p.removeprefix("qRcmd,")).decode() for p in packets if p.startswith("qRcmd,")}

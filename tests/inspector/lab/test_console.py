@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.lab import LabError
-from inspector.lab.console import ask, last_lines, own_lines
+from inspector.lab.console import ask, create, keys_of, last_lines, own_lines, press
 
 NOISY = (
     b"[    3.1] e1000e 0000:00:01.0 eth0: link up\r\n"
@@ -38,7 +43,7 @@ def test_what_is_no_key_is_said(key: str, tmp_path: Path) -> None:
         ask(tmp_path / "nobody", key)
 
 
-def test_a_socket_where_nobody_listens(tmp_path: Path) -> None:
+def test_a_console_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="cannot be opened"):
         ask(tmp_path / "nobody", "V")
 
@@ -48,3 +53,51 @@ def test_the_last_lines_of_what_is_there(tmp_path: Path) -> None:
     assert last_lines(log) == "nothing"
     log.write_bytes(b"one\r\n\r\ntwo\r\n\xff\xfethree")
     assert last_lines(log, 2) == "two | \ufffd\ufffdthree"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Path]:
+    """A console whose machine has the pipe open, as QEMU has."""
+    path = tmp_path / "console.log"
+    keys = os.open(create(path), os.O_RDWR)
+    yield path
+    os.close(keys)
+
+
+def test_what_qemu_writes_is_the_consoles_file(console: Path) -> None:
+    console.with_name("console.log.out").write_text("(XEN) hello\n")
+    assert last_lines(console) == "(XEN) hello"
+
+
+def test_a_console_that_answers_nothing(console: Path) -> None:
+    with pytest.raises(LabError, match=r"does not answer on its console within 0\.1 s"):
+        ask(console, "V", timeout=0.1)
+
+
+def test_a_console_that_does_not_read_its_keys(console: Path) -> None:
+    full = os.open(keys_of(console), os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(full, bytes(4096))
+    os.close(full)
+    with pytest.raises(LabError, match="takes no more keys"):
+        press(console, "C")
+
+
+def test_a_machine_that_ends_is_noticed_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    keys = os.open(create(path), os.O_RDWR)
+    ending = threading.Timer(0.2, os.close, [keys])
+    ending.start()
+    with pytest.raises(LabError, match="QEMU is gone"):
+        ask(path, "V", timeout=60)
+    ending.join()
+    with pytest.raises(LabError, match=r"console\.log\.in cannot be opened: QEMU is gone"):
+        ask(path, "V")
+
+
+def test_one_conversation_at_a_time(console: Path) -> None:
+    with console.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LabError, match="somebody else has talked"):
+            ask(console, "V", timeout=0.1)
