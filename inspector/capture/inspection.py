@@ -14,6 +14,7 @@ from inspector.targets.target import Target
 from inspector.vtd.units import UnitReader
 from inspector.xen import firmware, interrupts, iommu
 from inspector.xen.xen import Xen
+from structs.xen.named import is_file_name
 from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
@@ -108,14 +109,11 @@ class Inspection:
 
     def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find
-        from inspector.xen.unknown import refuse_misfit
 
         named = self._symbols or self._profile
         if named:
             try:
-                xen = find(self.target, self.wanted, self._xen_before)
-                refuse_misfit(xen)
-                return xen
+                return self._checked(find(self.target, self.wanted, self._xen_before))
             except UNREADABLE as error:
                 self.absent.append(unreadable("the symbols", error))
         try:
@@ -128,6 +126,24 @@ class Inspection:
         if named:
             self.notes.append(f"going on with the known profile of Xen {xen.profile.version}, which this target holds")
         return xen
+
+    def _checked(self, xen: Xen) -> Xen:
+        """The Xen that was found by what the user named. A file may hold anything: what memory or Xen's code
+        contradicts in it is not believed.
+
+        Raises:
+            DoesNotFit: too much of it is contradicted.
+        """
+        from inspector.xen.locate import mapped
+        from inspector.xen.unknown import refuse_misfit, without
+
+        if self._symbols or not self._profile or not is_file_name(self._profile):
+            refuse_misfit(xen)
+            return xen
+        if not (wrong := refuse_misfit(xen, mapped(xen.memory))):
+            return xen
+        self.notes.append(f"the profile's {' and '.join(wrong)} contradict the Xen in memory and are not used")
+        return without(xen, wrong)
 
     def _unknown_xen(self, error: XenNotFound, named: bool) -> Xen | None:
         """The Xen of which no profile is known, by what its image tells."""

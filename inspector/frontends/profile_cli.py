@@ -24,6 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     bundle.add_argument(
         "builds", nargs="+", metavar="BUILD=ORIGIN", help="a xen-syms with DWARF or a profile, and where it came from"
     )
+    bundle.add_argument("--add", action="store_true", help="beside the builds that FILE holds already")
+    bundle.add_argument("--debug", action="store_true", help="the builds named are debug builds (CONFIG_DEBUG)")
     words.add_parser("list", help="the known profiles")
     show = words.add_parser("show", help="print a profile (ISF JSON)")
     show.add_argument("name", metavar="P", help="a file, a version, or the start of a build-id")
@@ -57,12 +59,12 @@ def _bundle(options: Namespace) -> int:
     from inspector.profiles import store as profiles
     from structs.xen.layout import of_profile
 
-    known = []
+    known = layouts.by_build(options.output.read_text()) if options.add else []
     for word in options.builds:
         name, _, origin = word.partition("=")
         profile = profiles.named(name) if name.endswith(".json") else dwarf.make(Path(name))
-        build = layouts.Build(profile.version, profile.build_id, origin)
-        known.append((build, of_profile(profile)))
+        build = layouts.Build(profile.version, profile.build_id, origin, options.debug)
+        known = [other for other in known if other[0].build_id != build.build_id] + [(build, of_profile(profile))]
         print(visible(f"Xen {build.version}, build-id {build.build_id}: {origin}"))
     new_file.write(options.output, layouts.dumps(known))
     return 0

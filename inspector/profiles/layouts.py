@@ -22,11 +22,18 @@ VERSION = re.compile(r"(\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class Build:
-    """A build that a layout was read from."""
+    """A build that a layout was read from. `debug`: built with Xen's CONFIG_DEBUG, whose locks shift members."""
 
     version: str
     build_id: str
     origin: str
+    debug: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As a file of layouts has it."""
+        told = {"version": self.version, "build_id": self.build_id, "origin": self.origin}
+        return told | ({"debug": True} if self.debug else {})
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,16 @@ def bundled() -> dict[str, list[Candidate]]:
 
 
 def around(candidates: Sequence[Candidate], version: str | None) -> list[Candidate]:
-    """The candidates of a release and of those beside it; none if there is none of both sides, nor of itself."""
+    """The candidates of a release and of those beside it; none if there is none of both sides, nor of itself.
+
+    What a debug build has tells nothing of a release's members.
+    """
     release = _release(version or "")
     if release is None:
         return []
 
     def distances(candidate: Candidate) -> set[int]:
-        known = [found for build in candidate.builds if (found := _release(build.version))]
+        known = [found for build in candidate.builds if not build.debug and (found := _release(build.version))]
         return {minor - release[1] for major, minor in known if major == release[0]}
 
     near = [(candidate, distances(candidate)) for candidate in candidates]
@@ -76,6 +86,15 @@ def loads(text: str) -> dict[str, list[Candidate]]:
     }
 
 
+def by_build(text: str) -> list[tuple[Build, dict[str, StructLayout]]]:
+    """The builds in the text of a file of layouts, in order, each with its own; what `dumps` takes."""
+    candidates = loads(text)
+    return [
+        (build, {struct: one.layout for struct, known in candidates.items() for one in known if build in one.builds})
+        for build in (Build(**each) for each in json.loads(text)["builds"])
+    ]
+
+
 def dumps(known: Sequence[tuple[Build, dict[str, StructLayout]]]) -> str:
     """The text of a file of layouts: each different layout once, builds by their number, one layout a line."""
     structs: dict[str, dict[str, dict[str, Any]]] = {}
@@ -91,9 +110,7 @@ def dumps(known: Sequence[tuple[Build, dict[str, StructLayout]]]) -> str:
         f'"{struct}":[\n' + ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in entries.values()) + "\n]"
         for struct, entries in sorted(structs.items())
     ]
-    builds = ",\n".join(
-        json.dumps({"version": build.version, "build_id": build.build_id, "origin": build.origin}) for build, _ in known
-    )
+    builds = ",\n".join(json.dumps(build.document) for build, _ in known)
     return f'{{"format":"{FORMAT}",\n"builds":[\n{builds}\n],\n"structs":{{\n' + ",\n".join(lines) + "\n}}\n"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE, VtdpiError
 from inspector.profiles import layouts
@@ -48,17 +49,20 @@ def recognise(located: Located) -> Xen:
     return Xen(_profile(image, verdicts), tables, knowledge=Knowledge(image, verdicts))
 
 
-def refuse_misfit(xen: Xen) -> None:
+def refuse_misfit(xen: Xen, image: Image | None = None) -> list[str]:
     """Compare a profile's layouts with what lies in the memory of the Xen that it was given for.
 
     Layouts of another build are contradicted at many members. One or two may be what a machine has not set up, such as
-    a virtual APIC's version: they are no reason to refuse symbols of the very build.
+    a virtual APIC's version: they are no reason to refuse symbols of the very build, and are returned.
+
+    Args:
+        image: its code, if that is to be asked too.
 
     Raises:
         DoesNotFit: they contradict it.
     """
     candidates = {struct: [Candidate(layout, ())] for struct, layout in of_profile(xen.profile).items()}
-    verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, xen.profile.version)
+    verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, xen.profile.version, image)
     wrong = [member for verdict in verdicts.values() for member in verdict.refuted]
     if len(wrong) >= TELLING:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -66,6 +70,19 @@ def refuse_misfit(xen: Xen) -> None:
             f"the layouts in the profile of Xen {xen.profile.version} do not fit the Xen in memory, which contradicts "
             f"{', '.join(wrong[:3])}{more}; make its profile from its own xen-syms with DWARF, or give none"
         )
+    return wrong
+
+
+def without(xen: Xen, members: Sequence[str]) -> Xen:
+    """The same Xen with a profile that does not tell some members, named as in `vcpu.processor`."""
+    layouts = of_profile(xen.profile)
+    for struct, _, path in (member.partition(".") for member in members):
+        kept = {known: place for known, place in layouts[struct].members.items() if known != path}
+        layouts[struct] = replace(layouts[struct], members=kept)
+    base, user = isf_types(layouts.values())
+    document = xen.profile.document
+    base = {**document["base_types"], **base}
+    return replace(xen, profile=Profile({**document, "base_types": base, "user_types": user}))
 
 
 def _profile(image: Image, verdicts: Mapping[str, Verdict]) -> Profile:

@@ -51,8 +51,9 @@ LAYOUTS = st.fixed_dictionaries(
 
 @given(st.lists(LAYOUTS, max_size=4))
 def test_what_is_written_is_read_back(known):
-    builds = [(Build(f"4.{10 + n}.0", f"{n:02x}", f"origin {n}"), one) for n, one in enumerate(known)]
+    builds = [(Build(f"4.{10 + n}.0", f"{n:02x}", f"origin {n}", n % 2 == 1), one) for n, one in enumerate(known)]
     read = layouts.loads(layouts.dumps(builds))
+    assert layouts.by_build(layouts.dumps(builds)) == builds
     for build, one in builds:
         found = {
             struct: candidate.layout
@@ -87,3 +88,6 @@ def test_the_releases_beside_one():
     assert around([old, new, newest], "4.18.0") == [old, new]
     assert around([old, new, newest], "4.23-unstable") == [], "of what follows nothing is known"
     assert around([old, new], None) == []
+    debug = Candidate(StructLayout("vcpu", 16, {}), (Build("4.22.0", "00", "", debug=True),))
+    assert around([new, newest, debug], "4.22.0") == [newest]
+    assert around([new, debug], "4.22.0") == [], "what a debug build has tells nothing of a release's"
