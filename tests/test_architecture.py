@@ -66,7 +66,6 @@ UNTESTED_ALONE = {
     "inspector/repl/objects.py": IN_TERMINAL,
     "inspector/repl/plain.py": IN_TERMINAL,
     "inspector/repl/start.py": IN_TERMINAL,
-    "inspector/shell/session.py": THROUGH_OTHERS,
     "inspector/targets/dump/binary_layout.py": THROUGH_OTHERS,
     "inspector/targets/live/bochs.py": BOCHS,
     "inspector/targets/live/bochs_process.py": BOCHS,

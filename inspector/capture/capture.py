@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,15 +68,19 @@ class _Capture:
             (("dmar",), self._dmar),
         ]
         known = {"target": target.description, "beside": target.beside, "absent": ()}
-        self.snapshot = defer(Snapshot, known, [(names, self._told(part)) for names, part in parts])
+        self.snapshot = defer(Snapshot, known, [(names, self._told(names, part)) for names, part in parts])
 
-    def _told(self, part: Part) -> Part:
-        """The part, with all that has turned out to be absent up to its end."""
+    def _told(self, names: Sequence[str], part: Part) -> Part:
+        """The part, with what has turned out to be absent of it, whatever was read before."""
 
         def read() -> Mapping[str, Any]:
             self.check()
-            values = part()
-            return {**values, "absent": (*self._inspection.absent, *self._absent)}
+            outer, self._absent = self._absent, []
+            try:
+                values = part()
+                return {**values, "absent": (*self._inspection.absent_of(*names), *self._absent)}
+            finally:
+                self._absent = outer
 
         return read
 

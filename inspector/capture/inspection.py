@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -37,7 +37,6 @@ class Inspection:
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
-        absent: what could not be read, though it should be there.
     """
 
     def __init__(
@@ -48,7 +47,9 @@ class Inspection:
         self._profile = profile
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
         self.notes: list[str] = []
-        self.absent: list[Absence] = []
+        self._absent: dict[str, list[Absence]] = {}
+        """By the member of the snapshot that lacks it; under the empty name what is of all."""
+        self._asked: Snapshot | None = None
 
     def again(self) -> Inspection:
         """A look at the same target, which has run since."""
@@ -77,12 +78,39 @@ class Inspection:
             raise NotHere(f"{snapshot.target} tells of no vCPU")
         raise VtdpiError([*snapshot.problems, *self.notes, f"no Xen found in {snapshot.target}"][0])
 
-    @cached_property
+    @property
     def deferred(self) -> Snapshot:
         """The same snapshot, each part of it read when first asked for, by commands that show a part only.
 
-        Asking for a part raises StaleError once the machine has run.
+        Its `absent` tells of the parts that the command at hand has asked for. Asking for a part raises StaleError once
+        the machine has run.
         """
+        if self._asked is None:
+            self._asked = self._all.afresh()
+        return self._asked
+
+    def begin_answer(self) -> None:
+        """Another command begins: what an earlier one found absent is told again only if this one meets it too."""
+        self._asked = None
+
+    @property
+    def absent(self) -> list[Absence]:
+        """What could not be read of Xen, though it should be there."""
+        return [absence for of_member in self._absent.values() for absence in of_member]
+
+    def absent_of(self, *members: str) -> list[Absence]:
+        """The same, of some members of the snapshot only, with what is of all."""
+        return [absence for member in ("", *members) for absence in self._absent.get(member, ())]
+
+    @property
+    def lacking(self) -> Sequence[Absence]:
+        """What the target as a whole lacks, as far as it is known by now, whatever is asked of it."""
+        if isinstance(self.target, RecordedTarget):
+            return self.target.snapshot.absences
+        return self._absent.get("", ())
+
+    @cached_property
+    def _all(self) -> Snapshot:
         if isinstance(self.target, RecordedTarget):
             return self.target.snapshot
         from inspector.capture.capture import capture
@@ -115,7 +143,7 @@ class Inspection:
             try:
                 return self._checked(find(self.target, self.wanted, self._xen_before))
             except UNREADABLE as error:
-                self.absent.append(unreadable("the symbols", error))
+                self._absent.setdefault("", []).append(unreadable("the symbols", error))
         try:
             xen = find(self.target, before=self._xen_before)
         except XenNotFound as error:
@@ -190,7 +218,7 @@ class Inspection:
                 return find(self.target)
             roots, areas = firmware.acpi_roots(self.xen), firmware.acpi_areas(self.xen)
             # No search of all memory where Xen has told what units there are, if any.
-            told = bool(self.xen_units) or not any(absence.member == "units" for absence in self.absent)
+            told = bool(self.xen_units) or not any(absence.member == "units" for absence in self.absent_of("units"))
             return find(self.target, roots, areas, search=not told)
         except VtdpiError as error:
             return error
@@ -199,7 +227,7 @@ class Inspection:
     def xen_units(self) -> list[iommu.Iommu]:
         """Xen's own list of units, empty without a Xen; what is wrong with it is told in `absent`."""
         units, absent = self._from_xen(iommu.iommus, "Xen's list of VT-d units", "units") or ([], [])
-        self.absent += absent
+        self._absent.setdefault("units", []).extend(absent)
         return units
 
     @cached_property
@@ -218,7 +246,7 @@ class Inspection:
         try:
             return walk(self.xen)
         except UNREADABLE as error:
-            self.absent.append(unreadable(what, error, member))
+            self._absent.setdefault(member, []).append(unreadable(what, error, member))
             return None
 
     @cached_property

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 T = TypeVar("T", bound="Deferred")
 Part = Callable[[], Mapping[str, Any]]
-"""Reads members that are read together: their values by name, and perhaps those of members known before."""
+"""Reads members that are read together: their values by name, and perhaps those of members known before.
+
+`absent`, if it is among them, is what turned out to be absent of these members: it is added to what was known.
+"""
 
 
 class Deferred:
@@ -22,12 +26,36 @@ class Deferred:
             part = self.__dict__.get("_parts", {}).get(name)
             if part is None:
                 raise AttributeError(f"{type(self).__name__} has no {name!r}")
-            self.__dict__.update(part())
+            self.__dict__.update(self._merged(part()))
             return self.__dict__[name]
 
     def has_read(self, name: str) -> bool:
         """Whether a member is known, so that asking for it reads nothing."""
         return name in self.__dict__
+
+    def afresh(self) -> Self:
+        """The same, of which nothing was asked yet: its `absent` tells of the parts that are asked for from here on.
+
+        What was read is not read again. One that was made at once is itself.
+        """
+        if (groups := self.__dict__.get("_groups")) is None:
+            return self
+        return defer(type(self), self.__dict__["_known"], [(names, partial(self._again, names)) for names in groups])
+
+    def _again(self, names: Sequence[str]) -> Mapping[str, Any]:
+        """Members of one part, read now or before, and what was absent of them then."""
+        values = {name: _afresh(getattr(self, name)) for name in names}
+        return {**values, "absent": self.__dict__["_absent_of"].get(names[0], ())}
+
+    def _merged(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a part read, with `absent` added to what was absent before."""
+        absent = values.get("absent")
+        if absent is None:
+            return values
+        for names in self.__dict__["_groups"]:
+            if names[0] in values:
+                self.__dict__["_absent_of"][names[0]] = absent
+        return {**values, "absent": tuple(dict.fromkeys((*self.__dict__["absent"], *absent)))}
 
     def complete(self) -> Self:
         """The same, with every member read."""
@@ -57,5 +85,11 @@ def defer(kind: type[T], known: Mapping[str, Any], parts: Sequence[tuple[Sequenc
     made = object.__new__(kind)
     later = {name: read for names, read in parts for name in names}
     made.__dict__.update({name: value for name, value in kind._defaults.items() if name not in later}, **known)
-    made.__dict__["_parts"] = later
+    made.__dict__.update(_parts=later, _groups=[names for names, _ in parts], _known=known, _absent_of={})
     return made
+
+
+def _afresh(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Deferred):
+        return tuple(each.afresh() for each in value)
+    return value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Self
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
 
 
+@dataclass(frozen=True)
+class Besides:
+    """What there is to say besides an answer, a line each: notes, and what could not be read."""
+
+    notes: Sequence[str]
+    problems: Sequence[str]
+
+    @classmethod
+    def of(cls, answer: Answer, notes: Sequence[str] = ()) -> Self:
+        """All of it; with other notes than the answer's own."""
+        every = dict.fromkeys((*notes, *answer.notes))
+        return cls(tuple(every), tuple(dict.fromkeys((*answer.problems, *lines(answer.absent)))))
+
+    def without(self, notes: Set[str], problems: Set[str]) -> Besides:
+        """The same but for lines that were told before."""
+        return Besides(
+            [line for line in self.notes if line not in notes],
+            [line for line in self.problems if line not in problems],
+        )
+
+
 class Answered:
     """A command's answer, how it is to be shown, and what there is to say besides.
 
@@ -27,7 +49,7 @@ class Answered:
     Args:
         answer: the whole, or its parts.
         json: whether it is shown as JSON.
-        notes: what there is to say besides the answer, a line each, once it is whole.
+        besides: what there is to say besides the answer, once it is whole.
         asked: what is around the making of the parts.
     """
 
@@ -35,12 +57,12 @@ class Answered:
         self,
         answer: Answer | Stream,
         json: bool,
-        notes: Callable[[Answer], Sequence[str]] = lambda answer: (),
+        besides: Callable[[Answer], Besides] | None = None,
         asked: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.json = json
         self._answer = answer
-        self._notes = notes
+        self._besides = besides or Besides.of
         self._asked = asked
 
     @property
@@ -79,10 +101,10 @@ class Answered:
 
     def tell(self, err: IO[str]) -> None:
         """Print what there is to say besides."""
-        for line in self._notes(self.answer):
+        besides = self._besides(self.answer)
+        for line in besides.notes:
             print(f"note: {one_line(line)}", file=err)
-        told = lines(self.answer.absent) if self.answer.absent else ()
-        for line in dict.fromkeys((*self.answer.problems, *told)):
+        for line in besides.problems:
             print(f"vtdpi: {one_line(line)}", file=err)
 
 
@@ -115,7 +137,8 @@ class Session(Closing):
         self._target: Target | None = None
         self._inspection: Inspection | None = None
         self._generation = 0
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
+        self._lacking: set[str] = set()
 
     @property
     def target(self) -> Target:
@@ -142,7 +165,7 @@ class Session(Closing):
         return self._inspection
 
     def ask(self, words: Sequence[str]) -> Answered:
-        """Run one command. What has been noted once in this session is not noted again.
+        """Run one command. What was noted once in this session is not noted again, nor what the whole target lacks.
 
         Raises:
             VtdpiError: the words are wrong, or the target could not be read.
@@ -151,17 +174,19 @@ class Session(Closing):
         wanted = parse(words, self.prefix, self.json)
         with self.lock:
             inspection = self.inspection
+            inspection.begin_answer()
             asked = self._asked(inspection.target, wanted.command.while_running)
             with asked():
                 answer = wanted.command.run(inspection, wanted.arguments)
 
-        def notes(whole: Answer) -> list[str]:
-            lines = dict.fromkeys((*inspection.target.warnings, *inspection.notes, *whole.notes))
-            new = [line for line in lines if line not in self._told]
-            self._told.update(new)
+        def besides(whole: Answer) -> Besides:
+            every = Besides.of(whole, (*inspection.target.warnings, *inspection.notes))
+            new = every.without(self._noted, self._lacking)
+            self._noted.update(new.notes)
+            self._lacking.update(set(lines(inspection.lacking)) & set(new.problems))
             return new
 
-        return Answered(answer, wanted.json, notes, asked)
+        return Answered(answer, wanted.json, besides, asked)
 
     def _asked(self, target: Target, while_running: bool) -> Callable[[], AbstractContextManager[None]]:
         """What is around each part of a command that asks the target."""

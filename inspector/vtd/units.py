@@ -142,25 +142,31 @@ class _Capture:
     def _told(self, part: Part) -> Part:
         def read() -> Mapping[str, Any]:
             self._check()
+            self._absent = []
             values = part()
             return {**values, "absent": tuple(self._absent)}
 
         return read
 
-    @cached_property
     def _has_registers(self) -> bool:
+        if self._no_registers:
+            self._absent.append(self._no_registers)
+        return self._no_registers is None
+
+    @cached_property
+    def _no_registers(self) -> Absence | None:
         try:
-            return bool(self._unit.window)
+            self._unit.window  # noqa: B018 - read, or an error says why not
         except UNREADABLE as error:
-            self._absent.append(Absence(NOT_APPLICABLE, self._name, str(error), "registers", self._unit.register_base))
-            return False
+            return Absence(NOT_APPLICABLE, self._name, str(error), "registers", self._unit.register_base)
+        return None
 
     @property
     def _name(self) -> str:
         return f"unit {self._unit.index}"
 
     def _capabilities(self) -> Mapping[str, Any]:
-        if self._has_registers:
+        if self._has_registers():
             cap, ecap = self._unit.raw_register("CAP"), self._unit.raw_register("ECAP")
         elif self._unit.xen:
             cap, ecap = self._unit.xen.cap, self._unit.xen.ecap
@@ -202,7 +208,7 @@ class _Capture:
         }
 
     def _registers(self) -> Mapping[str, Any]:
-        if not self._has_registers:
+        if not self._has_registers():
             return {"registers": (), "fsts": None, "iqh": None, "iqt": None}
         values = {register.name: self._unit.raw_register(register.name) for register in REGISTERS}
         return {
@@ -220,7 +226,7 @@ class _Capture:
             return {"queue": None}
 
     def _faults(self) -> Mapping[str, Any]:
-        if not self._has_registers:
+        if not self._has_registers():
             return {"faults": (), "frcd": b""}
         try:
             raw = self._unit.fault_records

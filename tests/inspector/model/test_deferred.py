@@ -66,3 +66,27 @@ def test_what_no_part_reads_has_its_default():
     made = defer(Place, {"name": "x"}, [])
     assert made == Place("x")
     assert replace(made, name="y") == Place("y")
+
+
+def test_afresh_tells_only_what_is_asked_for_from_then_on_and_reads_nothing_twice(reads):
+    def part(name):
+        def read():
+            reads.append(name)
+            return {name: 1, "absent": (name,)}
+
+        return (name,), read
+
+    @deferrable
+    @dataclass(frozen=True)
+    class Two(Deferred):
+        one: int = 0
+        other: int = 0
+        absent: tuple[str, ...] = ()
+
+    whole = defer(Two, {"absent": ()}, [part("one"), part("other")])
+    assert (whole.one, whole.other, whole.absent) == (1, 1, ("one", "other"))
+    again = whole.afresh()
+    assert (again.other, again.absent) == (1, ("other",))
+    assert again.complete().absent == ("other", "one")
+    assert reads == ["one", "other"]
+    assert Two(2).afresh() == Two(2)
