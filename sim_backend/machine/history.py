@@ -228,7 +228,7 @@ def _move(number: int, saved: Any) -> Move:
         _kinds(f"{where}, ", saved, {"turn": str}, {"choices": list})
     else:
         _kinds(f"{where}, ", saved, {"order": str}, {"arguments": list, "choices": list})
-    if len(saved.get("turn") or saved["order"]) > LONGEST_NAME:
+    if len(saved["turn"] if "turn" in saved else saved["order"]) > LONGEST_NAME:
         raise SimError(f"{where}: a name of more than {LONGEST_NAME} characters")
     arguments, choices = saved.get("arguments") or [], saved.get("choices") or []
     if max(len(arguments), len(choices)) > MOST_CHOICES:

@@ -212,6 +212,7 @@ def test_a_file(tmp_path, history):
 @pytest.mark.parametrize(
     ("move", "message"),
     [
+        (Move(turn=""), "step 2 of the history, : nobody is called ''; there are CPU 0"),
         (Move(turn="CPU 7"), "step 2 of the history, CPU 7: nobody is called 'CPU 7'; there are CPU 0, CPU 1, device"),
         (Move(turn="device 00:03.0"), "step 2 .*: device 00:03.0 cannot do anything now"),
         (Move(order="preempt", arguments=("d1v9",)), "step 2 .*: there is no vCPU d1v9"),
