@@ -61,7 +61,6 @@ UNTESTED_ALONE = {
     "inspector/lab/labs.py": IN_QEMU,
     "inspector/lab/machine.py": IN_QEMU,
     "inspector/lab/xen.py": IN_QEMU,
-    "inspector/profiles/dwarf.py": THROUGH_OTHERS,
     "inspector/repl/completer.py": IN_TERMINAL,
     "inspector/repl/objects.py": IN_TERMINAL,
     "inspector/repl/plain.py": IN_TERMINAL,

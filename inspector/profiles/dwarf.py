@@ -1,11 +1,17 @@
-"""Make a profile from a xen-syms: structures from its DWARF (read by drgn), symbols from its symbol table."""
+"""Make a profile from a xen-syms: structures from its DWARF (see `dwarf_types`), symbols from its symbol table."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from inspector.base.errors import VtdpiError
@@ -15,7 +21,6 @@ from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
-    import drgn
     from elftools.elf.elffile import ELFFile
 
 ISF_FORMAT = "6.2.0"
@@ -23,6 +28,8 @@ IDENTIFYING = (".note.gnu.build-id", ".buildid", ".text", ".rodata")
 """Sections that tell which build it is: `.buildid` is an EFI image's, the code returns the version."""
 VERSION_SYMBOLS = ("xen_major_version", "xen_minor_version", "xen_extra_version")
 IMAGE_SIZE = 1 << 30
+LONGEST = 120
+"""Seconds that DWARF is waited for; it is read in a third of one, and may take 20 of CPU."""
 NOT_THERE = "SHT_NOBITS"
 """The type of a section that a split .debug file only describes."""
 
@@ -136,13 +143,67 @@ def _check_is_xen(path: Path, addresses: Mapping[str, int]) -> None:
 
 
 def _layouts(path: Path, addresses: Mapping[str, int]) -> dict[str, Any]:
+    """Structures, and the symbols with their types.
+
+    drgn is for files that are trusted: a damaged one may crash it, so it reads in a process of its own.
+    """
+    said = _read_apart(path)
+    symbols = {name: {"address": address} | said.symbols.get(name, {}) for name, address in addresses.items()}
+    return {"base_types": said.base_types, "user_types": said.user_types, "enums": said.enums, "symbols": symbols}
+
+
+class _Said(msgspec.Struct):
+    """What `dwarf_types` prints."""
+
+    base_types: dict[str, Any] = {}
+    user_types: dict[str, Any] = {}
+    enums: dict[str, Any] = {}
+    symbols: dict[str, dict[str, Any]] = {}
+    missing: str | None = None
+    damaged: str | None = None
+
+
+def _read_apart(path: Path) -> _Said:
+    # -P and the whole path: nothing is imported from the folder where the user happens to be.
+    command = [_interpreter(), "-P", "-m", "inspector.profiles.dwarf_types", os.path.abspath(path)]
+    # One thread: each takes address space, which is bounded there, and this is a small file.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     try:
-        return _Layouts(path).document(addresses)
-    except VtdpiError:
-        raise
-    except Exception as error:
-        # drgn reads DWARF when it is asked for, and so meets damage at any time, and with any exception.
-        raise VtdpiError(f"{path}: its DWARF is damaged ({error!r:.200}); give the xen-syms of this Xen") from None
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _damaged(path, f"not read within {LONGEST} s") from None
+    except OSError as error:
+        raise VtdpiError(f"{path}: its DWARF cannot be read: no Python to do it with: {error}") from None
+    if done.returncode < 0:
+        raise _damaged(path, f"drgn ended by {signal.Signals(-done.returncode).name}")
+    try:
+        said = msgspec.json.decode(done.stdout, type=_Said)
+    except (msgspec.MsgspecError, RecursionError):
+        raise _damaged(path, f"drgn ended with status {done.returncode}") from None
+    if said.missing is not None:
+        raise VtdpiError(
+            f"{path}: no DWARF in it, so no structure layouts; give a xen-syms built with debug information, "
+            "or name a profile with the layouts of this very build (vtdpi profile make --types)"
+        )
+    if said.damaged is not None:
+        raise _damaged(path, said.damaged)
+    if "vcpu" not in said.user_types:
+        raise _damaged(path, "no struct vcpu in it")
+    return said
+
+
+def _damaged(path: Path, why: str) -> VtdpiError:
+    return VtdpiError(f"{path}: its DWARF is damaged ({why:.200}); give the xen-syms of this Xen")
+
+
+def _interpreter() -> str:
+    """This Python's program: within gdb `sys.executable` may name one that is not there."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if sys.executable and os.access(sys.executable, os.X_OK):
+        return sys.executable
+    return shutil.which(name) or os.path.join(sys.exec_prefix, "bin", name)
 
 
 def _addresses(symtab: bytes, strtab: bytes, wanted: Iterable[str]) -> dict[str, int]:
@@ -156,112 +217,3 @@ def _addresses(symtab: bytes, strtab: bytes, wanted: Iterable[str]) -> dict[str,
         if name in want:
             found.setdefault(name.decode(), set()).add(value)
     return {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
-
-
-class _Layouts:
-    """drgn's types turned into ISF, each structure once, with the structures that it contains."""
-
-    def __init__(self, path: Path) -> None:
-        import drgn
-
-        self.drgn = drgn
-        self.program = drgn.Program()
-        module = self.program.extra_module("xen-syms", 0, create=True)
-        try:
-            module.try_file(str(path), force=True)
-            self.program.type("struct vcpu")
-        except (LookupError, OSError, ValueError, drgn.MissingDebugInfoError):
-            raise VtdpiError(
-                f"{path}: no DWARF in it, so no structure layouts; give a xen-syms built with debug information, "
-                "or name a profile with the layouts of this very build (vtdpi profile make --types)"
-            ) from None
-        self.base: dict[str, Any] = {}
-        self.structs: dict[str, Any] = {}
-        self.enums: dict[str, Any] = {}
-
-    def document(self, addresses: Mapping[str, int]) -> dict[str, Any]:
-        for name in profile_contents.STRUCTS:
-            try:
-                self.describe(self.program.type(f"struct {name}"))
-            except LookupError:
-                continue
-        for name in profile_contents.TYPEDEFS:
-            try:
-                kind = self.program.type(name)
-            except LookupError:
-                continue
-            while kind.kind == self.drgn.TypeKind.TYPEDEF:
-                kind = kind.type
-            self.compound(kind, name)
-        symbols = {name: {"address": address} | self.variable(name) for name, address in addresses.items()}
-        return {"base_types": self.base, "user_types": self.structs, "enums": self.enums, "symbols": symbols}
-
-    def variable(self, name: str) -> dict[str, Any]:
-        try:
-            return {"type": self.describe(self.program.variable(name).type_)}
-        except LookupError:
-            return {}
-
-    def describe(self, kind: drgn.Type) -> dict[str, Any]:
-        """The ISF type descriptor of a type; what it contains is described on the way."""
-        kinds = self.drgn.TypeKind
-        match kind.kind:
-            case kinds.TYPEDEF:
-                return self.describe(kind.type)
-            case kinds.INT | kinds.BOOL | kinds.FLOAT:
-                how = {kinds.INT: "int", kinds.BOOL: "bool", kinds.FLOAT: "float"}[kind.kind]
-                signed = kind.kind == kinds.INT and kind.is_signed
-                self.base[kind.name] = {"size": kind.size, "signed": signed, "kind": how, "endian": "little"}
-                return {"kind": "base", "name": kind.name}
-            case kinds.POINTER:
-                return {"kind": "pointer", "subtype": self.pointee(kind.type)}
-            case kinds.ARRAY:
-                return {"kind": "array", "count": kind.length or 0, "subtype": self.describe(kind.type)}
-            case kinds.ENUM if kind.enumerators is not None:
-                return self.describe(kind.type)
-            case kinds.STRUCT | kinds.UNION if kind.members is not None:
-                return self.compound(kind)
-        return {"kind": "function"} if kind.kind == kinds.FUNCTION else {"kind": "base", "name": self.void()}
-
-    def pointee(self, kind: drgn.Type) -> dict[str, Any]:
-        """What a pointer points to, by name only: its structure is described if it is wanted or contained elsewhere."""
-        while kind.kind == self.drgn.TypeKind.TYPEDEF:
-            kind = kind.type
-        compound = kind.kind in (self.drgn.TypeKind.STRUCT, self.drgn.TypeKind.UNION)
-        if compound and kind.tag:
-            return {"kind": kind.kind.name.lower(), "name": kind.tag}
-        if kind.kind == self.drgn.TypeKind.POINTER:
-            return {"kind": "pointer", "subtype": self.pointee(kind.type)}
-        return {"kind": "base", "name": self.void()} if compound else self.describe(kind)
-
-    def void(self) -> str:
-        self.base["void"] = {"size": 0, "signed": False, "kind": "void", "endian": "little"}
-        return "void"
-
-    def compound(self, kind: drgn.Type, name: str | None = None) -> dict[str, Any]:
-        word = kind.kind.name.lower()
-        name = name or kind.tag or self.unnamed(kind)
-        if name not in self.structs:
-            self.structs[name] = {"kind": word, "size": kind.size, "fields": {}}
-            self.structs[name]["fields"] = dict(self.field(index, member) for index, member in enumerate(kind.members))
-        return {"kind": word, "name": name}
-
-    def unnamed(self, kind: drgn.Type) -> str:
-        """A name for an anonymous structure: the same for equal ones, told apart by its text."""
-        import hashlib
-
-        return f"unnamed_{hashlib.sha1(str(kind).encode()).hexdigest()[:12]}"
-
-    def field(self, index: int, member: drgn.TypeMember) -> tuple[str, dict[str, Any]]:
-        described = self.describe(member.type)
-        offset = member.bit_offset // 8
-        if member.bit_field_size is not None:
-            described = {
-                "kind": "bitfield",
-                "bit_position": member.bit_offset % 8,
-                "bit_length": member.bit_field_size,
-                "type": described,
-            }
-        if member.name is None:
-            return f"unnamed_field_{index}", {"offset": offset, "type": described, "anonymous": True}
-        return member.name, {"offset": offset, "type": described}

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import zstandard
 
 from inspector.model import snapshot as snapshots
+from inspector.profiles import dwarf
 from inspector.repl.config import parse as parse_config
 from inspector.shell import line as lines
 from inspector.shell.session import Session
@@ -38,6 +41,7 @@ from sim_backend.machine.moves import Move
 from sim_backend.scenario import scenario
 from structs.xen import isf
 from structs.xen.profile import Profile
+from tests.fuzz.apart import forked
 from tests.fuzz.harness import Case, changed, damaged, text_of
 from tests.fuzz.memory import changed_memory, extents, flattened, page_bitmap, unflattened
 
@@ -162,6 +166,31 @@ def profile(luck: random.Random) -> None:
         selection = made.selection(struct, member)
         assert 0 <= selection.offset <= selection.offset + selection.record.size <= made.size(struct) + 8
     machine(SimOptions(scenario="idle"), made, luck)
+
+
+@cache
+def a_xen_syms() -> bytes:
+    return zstandard.ZstdDecompressor().decompress((DATA / "tiny" / "xen-syms.zst").read_bytes(), 1 << 20)
+
+
+def xen_syms(luck: random.Random) -> None:
+    """ELF and DWARF; mostly without what moves all that follows."""
+    whole = bytearray(a_xen_syms())
+    dwarf_at, dwarf_end = whole.index(b"\x05\0\x01\x08", 0x2000), whole.rindex(b".debug_line_str")
+    if luck.random() < 0.2:
+        whole = bytearray(damaged(bytes(whole), luck))
+    else:
+        for _ in range(luck.randint(1, 6)):
+            at = luck.randrange(dwarf_at, dwarf_end) if luck.random() < 0.9 else luck.randrange(len(whole))
+            whole[at] = luck.choice([0, 1, 0x7F, 0x80, 0xFF, whole[at] ^ 1 << luck.randrange(8), luck.randrange(256)])
+    with mock.patch.object(subprocess, "run", forked):
+        in_file(bytes(whole), luck, lambda name: check(dwarf.make(Path(name))))
+
+
+def check(made: Profile) -> None:
+    """A profile that was made can be asked, and is its own."""
+    assert made.size("vcpu") >= 0
+    assert isf.check(made.document) is None
 
 
 def machine(options: SimOptions, layout: Profile, luck: random.Random) -> None:
@@ -455,6 +484,7 @@ AREAS: dict[str, Case] = {
     "snapshot-bytes": snapshot_bytes,
     "console-log": console_log,
     "profile": profile,
+    "xen-syms": xen_syms,
     "scenario": scenario_toml,
     "history": saved_history,
     "trace": saved_trace,
