@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -131,8 +132,14 @@ class BitRecord(Adapter):
         self.by_name = {f.name: f for f in self.fields}
         if len(self.by_name) != len(self.fields):
             raise ValueError(f"{title}: a field name stands twice")
+        # Of Adapter's own __init__ what is left when the schema within is made later.
+        Construct.__init__(self)
+
+    @cached_property
+    def subcon(self) -> Construct:
+        """The schema of the pieces, made when something is first parsed or built."""
         pieces = sorted(((p.low, _key(f, p), p.width) for f in self.fields for p in f.pieces), reverse=True)
-        super().__init__(ByteSwapped(BitStruct(*(key / BitsInteger(width) for _, key, width in pieces))))
+        return ByteSwapped(BitStruct(*(key / BitsInteger(width) for _, key, width in pieces)))
 
     def __getitem__(self, name: str) -> Field:
         return self.by_name[name]

@@ -10,18 +10,21 @@
 
 What a type means: `bool` is a flag; `X | None` may be left out; `tuple[X, ...]` may be repeated; `Literal` is one of
 these; a `Word` in `Annotated[X, Word(...)]` says how a word becomes an X, and what completes it. argparse's parser, the
-completion of the prompt and of gdb, and the help are made of this.
+completion of the prompt and of gdb, and the help are made of this: `add_arguments` declares them to a parser, `given`
+makes the dataclass of what it parsed.
 """
 
 from __future__ import annotations
 
 import types
+from argparse import REMAINDER, Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+A = TypeVar("A")
 REQUIRED = MISSING
 
 
@@ -227,3 +230,58 @@ def _word(hint: Any) -> Word:
     if get_origin(hint) is Annotated:
         return next((each for each in hint.__metadata__ if isinstance(each, Word)), TEXT)
     return {int: NUMBER, Path: PATH}.get(hint, TEXT)
+
+
+def add_arguments(parser: ArgumentParser, declared: type) -> list[Action]:
+    """Declare the arguments of a dataclass to a parser; what argparse makes of each."""
+    actions: list[Action] = []
+    groups: dict[str, Any] = {}
+    for each in arguments_of(declared):
+        where: Any = parser
+        if each.group:
+            if each.group not in groups:
+                groups[each.group] = parser.add_mutually_exclusive_group()
+            where = groups[each.group]
+        if each.flags:
+            actions.append(where.add_argument(*each.flags, dest=each.name, help=each.help, **_option(each)))
+        else:
+            actions.append(where.add_argument(each.name, help=each.help, **_positional(each)))
+    return actions
+
+
+def given(declared: type[A], options: Namespace) -> A:
+    """The dataclass with what was parsed."""
+    values = {each.name: getattr(options, each.name) for each in arguments_of(declared)}
+    return declared(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _option(each: Argument) -> dict[str, Any]:
+    if each.form is Form.FLAG:
+        return {"action": "store_true"}
+    if each.form is Form.MANY:
+        return {"action": "append", "default": list(each.default), "type": _read(each), "metavar": each.metavar}
+    return {"default": each.default, "type": _read(each), **_form(each)}
+
+
+def _positional(each: Argument) -> dict[str, Any]:
+    if each.form is Form.REST:
+        return {"nargs": REMAINDER, "metavar": each.metavar}
+    if each.form is Form.MANY:
+        default = {} if each.required else {"default": each.default}
+        return {"nargs": "+" if each.required else "*", "type": _read(each), "metavar": each.metavar, **default}
+    optional = {} if each.required else {"nargs": "?", "default": each.default}
+    return {"type": _read(each), **_form(each), **optional}
+
+
+def _form(each: Argument) -> dict[str, Any]:
+    return {"choices": each.choices} if each.choices else {"metavar": each.metavar}
+
+
+def _read(each: Argument) -> Callable[[str], object]:
+    def read(word: str) -> object:
+        try:
+            return each.read(word)
+        except BadWord as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return read

@@ -25,8 +25,8 @@ from dataclasses import dataclass, replace
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inspector.base.arguments import arguments_of
-from inspector.base.parser import Parser, add_arguments, given
+from inspector.base.arguments import add_arguments, arguments_of, given
+from inspector.base.parser import Parser
 from inspector.commands import load
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from importlib import import_module
 from inspector import __version__
 from inspector.base import streams
 from inspector.base.errors import UsageError, VtdpiError
-from inspector.base.parser import Parser
 from inspector.frontends.entry import INTERRUPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from inspector.base.parser import Parser
     from inspector.frontends.target_words import Asked
     from inspector.targets.target import Target
 
@@ -136,6 +136,8 @@ def _progress_shown() -> Iterator[None]:
 
 
 def _group(name: str, words: Sequence[str]) -> int:
+    from inspector.base.parser import Parser
+
     summary, home = GROUPS[name]
     module = import_module(home)
     parser = Parser(f"vtdpi {name}", description=f"{summary[:1].upper()}{summary[1:]}.")
@@ -148,6 +150,7 @@ def _parser() -> Parser:
     """The parser of the first word."""
     from argparse import RawDescriptionHelpFormatter
 
+    from inspector.base.parser import Parser
     from inspector.commands import BUILT_IN
 
     names = "\n".join(f"  {name:8} {summary}" for name, summary in BUILT_IN.items())

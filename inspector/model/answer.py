@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inspector.model.absence import UNREADABLE, Absence
-from inspector.model.notebook import html_table, html_text
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ class Answer:
 
 
 def _html(block: Block) -> str:
+    from inspector.model.notebook import html_table, html_text
+
     match block:
         case Table():
             return html_table(block.columns, block.rows, block.title)

@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from inspector.profiles import symbol_table
-from inspector.profiles.symbol_table import SymbolTable
+if TYPE_CHECKING:
+    from inspector.profiles.symbol_table import SymbolTable
 
 START, END = 2 << 20, 16 << 20
 """Where in its 1 GiB the image starts (XEN_IMG_OFFSET), and where it has surely ended."""
@@ -60,6 +61,8 @@ class Image:
     @cached_property
     def symbols(self) -> SymbolTable | None:
         """Its own symbols; None if the table is not in memory."""
+        from inspector.profiles import symbol_table
+
         return next(filter(None, (symbol_table.find(raw, self.base) for _, raw in self.parts)), None)
 
     @cached_property

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.profiles import store as profiles
 from inspector.profiles.image import CODEVIEW, DIRECTORY_SIZE, NOTE, RECORD_AT
 from inspector.targets.target import Target
-from inspector.xen.locate import Located, image_starts, locate
 from inspector.xen.paging import NotMapped, PageTables, roots_in_use
 from inspector.xen.xen import Xen, image_base
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    from inspector.xen.locate import Located
 
 NOTE_SIZE = 64
 """Bytes that hold a GNU build-id note, or a debug directory and what of its CodeView record tells the build."""
@@ -54,6 +57,8 @@ def find(target: Target, wanted: Sequence[Profile] | None = None, before: Xen | 
     for profile in tried:
         if xen := _first(target, _roots_by_build_id(target, profile), profile):
             return xen
+    from inspector.xen.locate import locate
+
     located = locate(target)
     raise XenNotFound(_why_not(target, located, wanted[0] if wanted else None), located)
 
@@ -88,6 +93,8 @@ def _roots_by_build_id(target: Target, profile: Profile) -> Iterator[int]:
     """Physical addresses of `idle_pg_table` in every copy of the image, which lies on a 2 MiB boundary."""
     if not (profile.has_symbol("__note_gnu_build_id_start") and profile.has_symbol("idle_pg_table")):
         return
+    from inspector.xen.locate import image_starts
+
     note = profile.symbol("__note_gnu_build_id_start")
     root = profile.symbol("idle_pg_table")
     starts = image_starts(target)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inspector.model.answer import Answer, Facts, Table, Text
 from inspector.views import text as view
-from inspector.views.text import _print_folded, console
+from inspector.views.terminal import console, folded
 
 cells = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12) | st.sampled_from(["", "-", "世界", "a b"])
 tables = st.integers(1, 5).flatmap(
@@ -39,7 +39,7 @@ def test_a_plain_table_is_what_rich_would_print(table):
     heads, rows, right = table
     block = Table(heads, rows, numeric=frozenset(heads[n] for n in right))
     slow = io.StringIO()
-    _print_folded(heads, rows, [n in right for n in range(len(heads))], console(slow))
+    folded(heads, rows, [n in right for n in range(len(heads))], console(slow))
     assert shown(Answer({}, [block]), io.StringIO()) == slow.getvalue()
 
 
@@ -47,7 +47,7 @@ def test_a_plain_table_is_what_rich_would_print(table):
 def test_facts_are_what_rich_would_print(rows):
     slow = io.StringIO()
     if rows:
-        _print_folded(None, [list(row) for row in rows], [False, False], console(slow))
+        folded(None, [list(row) for row in rows], [False, False], console(slow))
     assert shown(Answer({}, [Facts(rows)]), io.StringIO()) == slow.getvalue()
 
 
