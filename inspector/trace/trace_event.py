@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inspector.base.errors import UsageError
+from inspector.base.foreign_text import one_line
 
 SECONDS, STEPS = "s", "steps"
 FORMAT = "vtdpi trace"
@@ -17,13 +21,19 @@ FIELDS = ("pir", "on", "sn", "nv", "ndst")
 LIST_FIELDS = ("blocking_list", "blocking_lock")
 """Of a vCPU's node: the CPU on whose list it is, and the one whose lock it names."""
 
-LATEST = 1e15
+LATEST = 10**15
 """No trace is longer: in seconds, or steps."""
-LAST_CPU, LAST_VECTOR, LAST_NUMBER = 65535, 255, (1 << 32) - 1
-UNLIKE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+UNLIKE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises of a text that is none of ours."""
 
 Value = int | tuple[int, ...] | None
+T = TypeVar("T")
+
+Time = Annotated[int, Meta(ge=0, lt=LATEST)] | Annotated[float, Meta(ge=0, lt=LATEST)]
+Cpu = Annotated[int, Meta(ge=0, le=65535)]
+Vector = Annotated[int, Meta(ge=0, le=255)]
+Vectors = Annotated[tuple[Vector, ...], Meta(max_length=256)]
+Number = Annotated[int, Meta(ge=0, lt=1 << 32)]
 
 
 @dataclass(frozen=True)
@@ -100,72 +110,101 @@ def dumps(hits: Iterable[TraceEvent], unit: str, beginning: Beginning | None = N
     return "".join(json.dumps(line) + "\n" for line in (head, *map(document, hits)))
 
 
+class _Fields(Struct, forbid_unknown_fields=True):
+    """Of a descriptor and its node, what a file tells."""
+
+    pir: Vectors | UnsetType = UNSET
+    on: Number | UnsetType = UNSET
+    sn: Number | UnsetType = UNSET
+    nv: Number | UnsetType = UNSET
+    ndst: Number | UnsetType = UNSET
+    blocking_list: Number | UnsetType | None = UNSET
+    blocking_lock: Number | UnsetType | None = UNSET
+
+
+class _Beginning(Struct):
+    cpus: Annotated[int, Meta(ge=0, le=65536)]
+    x2apic: bool
+    vectors: tuple[Vector, Vector]
+    fields: dict[str, _Fields]
+
+
+class _Head(Struct):
+    """A file's first line."""
+
+    format: Literal["vtdpi trace"]
+    unit: Literal["s", "steps"]
+
+
+class _HeadWithBeginning(Struct):
+    beginning: _Beginning
+
+
+class _Change(Struct, Generic[T]):
+    before: T
+    after: T
+
+
+class _Changes(Struct, forbid_unknown_fields=True):
+    """As `_Fields`."""
+
+    pir: _Change[Vectors] | UnsetType = UNSET
+    on: _Change[Number] | UnsetType = UNSET
+    sn: _Change[Number] | UnsetType = UNSET
+    nv: _Change[Number] | UnsetType = UNSET
+    ndst: _Change[Number] | UnsetType = UNSET
+    blocking_list: _Change[Number | None] | UnsetType = UNSET
+    blocking_lock: _Change[Number | None] | UnsetType = UNSET
+
+
+class _Hit(Struct):
+    """Each of its other lines."""
+
+    time: Time
+    kind: Literal["write", "hook"]
+    cpu: Cpu | None
+    function: str | None
+    vcpu: str | None
+    changes: _Changes
+    line: str | None = None
+    situation: str | None = None
+
+
 def beginning_of(text: str, source: str) -> Beginning:
     """How a trace began. Raises UsageError if it does not tell."""
     try:
-        raw = json.loads(text.partition("\n")[0])["beginning"]
-        fields = {vcpu: {name: _value(name, value) for name, value in of.items()} for vcpu, of in raw["fields"].items()}
-        notification, wakeup = (_number(vector, LAST_VECTOR) for vector in raw["vectors"])
-        cpus, x2apic = _number(raw["cpus"], LAST_CPU + 1), raw["x2apic"]
-        if type(x2apic) is not bool:
-            raise TypeError("x2apic")
-        return Beginning(cpus, x2apic, (notification, wakeup), fields)
+        told = msgspec.json.decode(text.partition("\n")[0], type=_HeadWithBeginning).beginning
     except UNLIKE:
         raise UsageError(f"{source} does not tell in what state it began: make it anew with `trace --output`") from None
+    return Beginning(told.cpus, told.x2apic, told.vectors, {vcpu: _told(of) for vcpu, of in told.fields.items()})
 
 
 def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
     """The hits and the unit of time of a trace. Raises UsageError if it is none; `source` names it in the message."""
     lines = [line for line in text.splitlines() if line.strip()]
     try:
-        head = json.loads(lines[0]) if lines else None
-    except (ValueError, RecursionError):
-        head = None
-    if not isinstance(head, dict) or head.get("format") != FORMAT or head.get("unit") not in (SECONDS, STEPS):
-        raise UsageError(f"{source} is no trace: expected JSON lines as `trace --output` writes them")
-    hits = []
+        head = msgspec.json.decode(lines[0] if lines else "", type=_Head)
+    except UNLIKE:
+        raise UsageError(f"{source} is no trace: expected JSON lines as `trace --output` writes them") from None
+    hits, read = [], msgspec.json.Decoder(_Hit).decode
     for number, line in enumerate(lines[1:], 2):
         try:
-            hits.append(_hit(json.loads(line)))
-        except UNLIKE:
-            raise UsageError(f"{source}, line {number}: no hit of a trace; is the file damaged?") from None
-    return hits, head["unit"]
+            hits.append(_event(read(line)))
+        except UNLIKE as error:
+            why = one_line(str(error))
+            raise UsageError(f"{source}, line {number}: no hit of a trace ({why:.100}); is the file damaged?") from None
+    return hits, head.unit
 
 
-def _hit(raw: Mapping[str, Any]) -> TraceEvent:
-    changes = {}
-    for name, change in raw["changes"].items():
-        changes[name] = (_value(name, change["before"]), _value(name, change["after"]))
-    cpu, function, vcpu, line = raw["cpu"], raw["function"], raw["vcpu"], raw.get("line")
-    situation = raw.get("situation")
-    if not (
-        type(raw["time"]) in (int, float)
-        and 0 <= raw["time"] < LATEST
-        and all(text is None or isinstance(text, str) for text in (function, vcpu, line, situation))
-        and raw["kind"] in (WRITE, HOOK)
-    ):
-        raise ValueError("a field of the wrong kind")
-    cpu = None if cpu is None else _number(cpu, LAST_CPU)
-    return TraceEvent(raw["time"], raw["kind"], cpu, function, vcpu, changes, line=line, situation=situation)
+def _event(hit: _Hit) -> TraceEvent:
+    changes = {name: (change.before, change.after) for name, change in _told(hit.changes).items()}
+    where = {"line": hit.line, "situation": hit.situation}
+    return TraceEvent(hit.time, hit.kind, hit.cpu, hit.function, hit.vcpu, changes, **where)
 
 
-def _value(name: str, raw: Any) -> Value:
-    """A field's value, as it is in JSON. Raises ValueError if it is none."""
-    if name not in FIELDS + LIST_FIELDS:
-        raise ValueError(name)
-    if name == "pir":
-        if type(raw) is not list or len(raw) > LAST_VECTOR + 1:
-            raise ValueError(name)
-        return tuple(_number(vector, LAST_VECTOR) for vector in raw)
-    if raw is None and name in LIST_FIELDS:
-        return None
-    return _number(raw, LAST_NUMBER)
-
-
-def _number(raw: Any, last: int) -> int:
-    if type(raw) is not int or not 0 <= raw <= last:
-        raise ValueError(f"{raw!r:.40}: expected 0 to {last}")
-    return raw
+def _told(fields: Struct) -> dict[str, Any]:
+    """Those of the fields that are there, by name."""
+    return {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET}
 
 
 def _plain(value: Value) -> int | Sequence[int] | None:

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from sim_backend.layout import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
 from sim_backend.layout.builder import MIB, LayoutBuilder
 from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
@@ -23,6 +25,7 @@ from sim_backend.layout.devices import Device, Msi
 from sim_backend.layout.domains import Domain, find_vcpu, new_descriptors
 from sim_backend.layout.interrupts import Interrupts, irq_count
 from sim_backend.layout.profiles import named
+from sim_backend.layout.saved import SavedLayout
 from sim_backend.layout.vtd import VtdUnit
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.heap import Heap
@@ -240,9 +243,9 @@ class Layout(LayoutBuilder):
 
     def state(self) -> dict[str, Any]:
         """What memory alone does not tell, as plain data for JSON: with the memory, all that `restored` needs."""
-        heaps = {"heap": self.heap.state()}
+        heaps = {"heap": asdict(self.heap.state())}
         if self.vcpu_heap is not self.heap:
-            heaps["vcpu_heap"] = self.vcpu_heap.state()
+            heaps["vcpu_heap"] = asdict(self.vcpu_heap.state())
         return {
             **heaps,
             "cpus": {name: list(map(list, table.items())) for name, table in vars(self._cpus).items()},
@@ -262,6 +265,10 @@ class Layout(LayoutBuilder):
         Raises:
             SimError: they are not.
         """
+        try:
+            saved = msgspec.convert(state, SavedLayout)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise SimError(f"this is no saved layout: {error}") from None
         layout = cls.__new__(cls)
         LayoutBuilder.__init__(layout, profile, memory.size, memory.high)
         layout.memory = memory
@@ -269,28 +276,23 @@ class Layout(LayoutBuilder):
         layout._descriptors = new_descriptors(
             config.posted_intr_vector, config.apics, config.x2apic, config.ndst_at_creation
         )
-        try:
-            layout._restore(state)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise SimError(f"this is no saved layout: {type(error).__name__} {error}") from None
+        layout._restore(saved)
         return layout
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.heap = Heap.restored(state["heap"])
-        self.vcpu_heap = Heap.restored(state["vcpu_heap"]) if "vcpu_heap" in state else self.heap
+    def _restore(self, saved: SavedLayout) -> None:
+        self.heap = Heap.restored(saved.heap)
+        self.vcpu_heap = Heap.restored(saved.vcpu_heap) if saved.vcpu_heap else self.heap
         self._cpus = Cpus()
-        self._cpus.areas, self._cpus.stacks = dict(state["cpus"]["areas"]), dict(state["cpus"]["stacks"])
-        self.idle = Domain(state["idle_domain"], tuple(state["idle"]), False)
+        self._cpus.areas, self._cpus.stacks = dict(saved.cpus.areas), dict(saved.cpus.stacks)
+        self.idle = Domain(saved.idle_domain, saved.idle, False)
         self.domains = {
-            number: Domain(address, tuple(vcpus), hvm, tree) for number, address, vcpus, hvm, tree in state["domains"]
+            number: Domain(address, vcpus, hvm, tree) for number, address, vcpus, hvm, tree in saved.domains
         }
         self._numbers = sorted(self.domains)
-        self.units = [VtdUnit(**unit) for unit in state["units"]]
+        self.units = saved.units
         self.interrupts = Interrupts(0)
-        self.interrupts.free_irqs, self.interrupts.first_free = list(state["free_irqs"]), list(state["first_free"])
-        self.devices = {
-            bdf: Device(address, tuple(Msi(**msi) for msi in msis)) for bdf, address, msis in state["devices"]
-        }
+        self.interrupts.free_irqs, self.interrupts.first_free = saved.free_irqs, saved.first_free
+        self.devices = {bdf: Device(address, msis) for bdf, address, msis in saved.devices}
 
 
 def name_of(bdf: int) -> str:

@@ -28,6 +28,8 @@ from structs.xen.profile import Profile
 
 FORMAT = 6
 MAGIC = b"vtdpi machine "
+LARGEST = 512 << 20
+"""Bytes of what is in it: the pages that are in use, of some 10 MiB in a large scenario."""
 CHECKSUM = 32
 LENGTH = 8
 ADDRESS = 8
@@ -64,11 +66,15 @@ def read(path: Path, state: type[State] = State) -> Machine:
     if len(rest) < CHECKSUM or _checksum(body) != rest[:CHECKSUM]:
         raise SimError(f"{path} is damaged: its checksum is not that of its {len(raw)} bytes; save the machine again")
     try:
-        content = zlib.decompress(body)
+        content = zlib.decompressobj().decompress(body, LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it holds more than {LARGEST >> 20} MiB")
         end = LENGTH + int.from_bytes(content[:LENGTH], "little")
         return _machine(msgspec.json.decode(content[LENGTH:end], type=Document), content[end:], state)
-    except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (zlib.error, msgspec.MsgspecError, ValueError) as error:
         raise SimError(f"{path} is no machine that this vtdpi can resume: {type(error).__name__} {error}") from None
+    except LookupError as error:
+        raise SimError(f"{path} is no machine that this vtdpi can resume: {error} is not in it") from None
 
 
 def _checksum(body: bytes) -> bytes:
@@ -132,6 +138,8 @@ def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
         memory.write(int.from_bytes(pages[at : at + ADDRESS], "little"), pages[at + ADDRESS : at + ADDRESS + PAGE])
     layout = Layout.restored(_profile(config.profile, document.build_id), config, document.layout, memory)
     booted, about = replace(config, devices=document.boot_devices), document.scenario
+    if odd := about.workload.keys() - Workload().rates().keys():
+        raise ValueError(f"workload {', '.join(sorted(odd))[:100]}: there is none such")
     scenario = Scenario(about.name, about.title, booted, Workload(**about.workload))
     state = kind.switched_on(config.cpus, config.units, document.store_buffers)
     machine = Machine.of(scenario, assembled(layout, version(document.version), state, scenario.workload))

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE, Memory
 
 SMALL_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class HeapState:
+    """All of a heap, as plain data for JSON; `free` holds lists of a size and the addresses of free places of it."""
+
+    next: int
+    end: int
+    small_next: int
+    small_end: int
+    free: list[Annotated[list[int], Meta(min_length=1)]]
 
 
 class Heap:
@@ -52,16 +65,17 @@ class Heap:
         other.free = {size: addresses.copy() for size, addresses in self.free.items()}
         return other
 
-    def state(self) -> dict[str, Any]:
-        """All of it, as plain data for JSON."""
-        return {**vars(self), "free": [[size, *where] for size, where in self.free.items()]}
+    def state(self) -> HeapState:
+        """All of it."""
+        free = [[size, *where] for size, where in self.free.items()]
+        return HeapState(self.next, self.end, self.small_next, self.small_end, free)
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Heap:
+    def restored(cls, state: HeapState) -> Heap:
         """The heap whose `state()` this is."""
-        heap = cls(state["next"], state["end"])
-        heap.small_next, heap.small_end = state["small_next"], state["small_end"]
-        heap.free = {size: where for size, *where in state["free"]}
+        heap = cls(state.next, state.end)
+        heap.small_next, heap.small_end = state.small_next, state.small_end
+        heap.free = {size: where for size, *where in state.free}
         return heap
 
     def _take(self, memory: Memory, size: int, alignment: int) -> int:

@@ -21,14 +21,15 @@ from sim_backend.memory.errors import SimError
 from structs.xen.errors import ProfileError
 
 SAID = (VtdpiError, SimError, ProfileError)
-SECONDS = 5
+SECONDS, WAITING = 5, 60
+"""Of CPU time, and of any: the machine may have other work."""
 GIB = 1 << 30
 
 Case = Callable[[random.Random], None]
 
 
 class TooLong(BaseException):
-    """A case takes more than SECONDS."""
+    """A case takes more than SECONDS, or waits for more than WAITING."""
 
 
 @dataclass
@@ -45,12 +46,13 @@ def run(area: str, case: Case, seed: int, cases: int, seconds: float) -> Result:
     """Run so many cases, or so long; case n has the seed `AREA/SEED/n`."""
     result = Result(area)
     deadline = time.monotonic() + seconds
-    before = signal.signal(signal.SIGALRM, _too_long)
+    before = {number: signal.signal(number, _too_long) for number in (signal.SIGALRM, signal.SIGPROF)}
     try:
         while result.cases < cases and time.monotonic() < deadline:
             one(result, case, f"{area}/{seed}/{result.cases}")
     finally:
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return result
 
 
@@ -58,7 +60,8 @@ def one(result: Result, case: Case, seed: str) -> None:
     """Run the case of one seed."""
     result.cases += 1
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
     try:
         case(random.Random(seed))
     except SAID as error:
@@ -70,6 +73,7 @@ def one(result: Result, case: Case, seed: str) -> None:
         kind = f"{type(error).__name__} at {where.filename.rpartition('/')[2]}:{where.lineno}"
         result.failures.setdefault(kind, f"{seed}: {error!s:.200}")
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024 > GIB:
         result.failures.setdefault("memory", f"{seed}: over 1 GiB")

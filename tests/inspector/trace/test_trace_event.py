@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import UsageError
-from inspector.trace.trace_event import HOOK, SECONDS, STEPS, WRITE, TraceEvent, beginning_of, dumps, loads
+from inspector.trace import trace_event
+from inspector.trace.trace_event import (
+    FIELDS,
+    HOOK,
+    LIST_FIELDS,
+    SECONDS,
+    STEPS,
+    WRITE,
+    TraceEvent,
+    beginning_of,
+    dumps,
+    loads,
+)
 
 VECTORS = st.lists(st.integers(0, 255), unique=True).map(lambda found: tuple(sorted(found)))
 NUMBERS = st.integers(0, (1 << 32) - 1)
@@ -101,3 +113,8 @@ def test_how_it_began():
 def test_what_tells_no_beginning_is_told_in_a_line(text):
     with pytest.raises(UsageError, match="a file does not tell in what state it began"):
         beginning_of(text, "a file")
+
+
+def test_every_field_has_its_place_in_a_file():
+    for kind in (trace_event._Fields, trace_event._Changes):
+        assert kind.__struct_fields__ == FIELDS + LIST_FIELDS

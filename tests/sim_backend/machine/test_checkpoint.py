@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_backend.layout import profiles
 from sim_backend.layout.layout import LayoutConfig
+from sim_backend.machine import checkpoint
 from sim_backend.machine.checkpoint import FORMAT, MAGIC
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move
@@ -106,6 +110,41 @@ def test_another_file_is_an_error(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(SimError, match=message):
         Machine.load(path)
+
+
+def test_what_unpacks_to_more_than_a_machine_has_is_an_error(tmp_path, monkeypatch):
+    body = zlib.compress(bytes(1 << 20))
+    path = tmp_path / "machine"
+    path.write_bytes(MAGIC + f"{FORMAT}\n".encode() + checkpoint._checksum(body) + body)
+    monkeypatch.setattr(checkpoint, "LARGEST", (1 << 20) - 1)
+    with pytest.raises(SimError, match="it holds more than 0 MiB"):
+        Machine.load(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda document: document["scenario"]["workload"].update(x=1), "workload x: there is none such"),
+        (lambda document: document["layout"].update(idle=[]), "is not in it"),
+        (lambda document: document["layout"].update(units=[{"registers": "x"}]), "no saved layout"),
+        (lambda document: document["layout"]["heap"].update(free=[[]]), "no saved layout"),
+        (lambda document: document["layout"].pop("devices"), "no saved layout"),
+        (lambda document: document["records"].popitem(), "it is no part of this machine"),
+    ],
+)
+def test_a_machine_whose_parts_do_not_fit_is_an_error(tmp_path, saved, damage, said):
+    line, _, rest = saved.partition(b"\n")
+    content = zlib.decompress(rest[checkpoint.CHECKSUM :])
+    end = checkpoint.LENGTH + int.from_bytes(content[: checkpoint.LENGTH], "little")
+    document = json.loads(content[checkpoint.LENGTH : end])
+    damage(document)
+    text = json.dumps(document).encode()
+    body = zlib.compress(len(text).to_bytes(checkpoint.LENGTH, "little") + text + content[end:])
+    path = tmp_path / "forged"
+    path.write_bytes(line + b"\n" + checkpoint._checksum(body) + body)
+    with pytest.raises(SimError, match=said) as error:
+        Machine.load(path)
+    assert "\n" not in str(error.value)
 
 
 def test_no_file_is_an_error(tmp_path):
