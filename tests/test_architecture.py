@@ -15,7 +15,6 @@ IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
 IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and tests/inspector/watch"
 LIVE = "speaks to a real gdb: tests/live/test_gdb_mi.py, and test_landlock.py beside where its test would be"
 BOCHS = "tests/inspector/targets/live/test_bochs_*.py, and tests/live/test_hvm_lab.py with a real Bochs"
-EXPLORE = "tests/inspector/explore/test_exploring.py, test_show.py, test_page.py and test_coverage.py run it"
 LAYOUTS = "tests/inspector/xen/test_unknown.py and test_selfcheck.py run it"
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
@@ -37,13 +36,6 @@ UNTESTED_ALONE = {
     "inspector/commands/save.py": BY_COMMANDS,
     "inspector/commands/simulation.py": BY_COMMANDS,
     "inspector/commands/vcpus.py": BY_COMMANDS,
-    "inspector/explore/document.py": EXPLORE,
-    "inspector/explore/steps.py": EXPLORE,
-    "inspector/explore/table.py": EXPLORE,
-    "inspector/explore/trace_events.py": EXPLORE,
-    "inspector/explore/verdicts.py": EXPLORE,
-    "inspector/frontends/coverage_cli.py": EXPLORE,
-    "inspector/frontends/explore_cli.py": EXPLORE,
     "inspector/frontends/lab_cli.py": IN_QEMU,
     "inspector/frontends/profile_cli.py": THROUGH_OTHERS,
     "inspector/gdb_plugin/attached.py": IN_GDB,

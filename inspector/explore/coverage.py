@@ -108,6 +108,7 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
         )
     )
     made: dict[str, Any] = {
+        "schema": "vtdpi/coverage/1",
         "version": version,
         "changes": count,
         "accepted": verdict.accepted,

@@ -1,13 +1,13 @@
 """`vtdpi explore`, as a user types it."""
 
+from __future__ import annotations
+
 import json
 
 import pytest
 
-from inspector.explore import EVENTS
 from inspector.frontends.cli import main
 from sim_backend.explore.threads import spread
-from sim_backend.scenario.bounds import Bounds
 
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
@@ -48,19 +48,6 @@ def test_json(capsys):
     assert verdicts["restored before VM entry"]["moves"] is None
 
 
-def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
-    history, page, trace = (tmp_path / name for name in ("h.json", "h.html", "h.trace"))
-    assert main([*H_A, "--save", str(history), "--html", str(page), "--perfetto", str(trace)]) == 1
-    steps = len(json.loads(history.read_text())["moves"])
-    assert "</html>" in page.read_text()
-    assert json.loads(trace.read_text())["traceEvents"]
-    capsys.readouterr()
-    main(["explore", "--read", str(history)])
-    assert "on stays 0" in capsys.readouterr().out
-    main(["sim", "--replay", str(history), "--at", str(steps), "--json", "pi", "d1v0"])
-    assert '"on": 0' in capsys.readouterr().out
-
-
 def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
     assert main(["explore", "--bug", "zoo-12"]) == 1
     out = capsys.readouterr().out
@@ -84,21 +71,6 @@ def test_what_is_broken_without_the_bug_too_is_not_what_is_shown(capsys):
     assert verdicts["no stranded interrupt"][1] == "broken"
     assert main(["explore", "--bug", "wakes-one", "--repair", "repair-linux-sn", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["version"] == "current with repair-linux-sn, wakes-one"
-
-
-def test_each_bound_has_a_word():
-    assert tuple(Bounds().numbers()) == EVENTS
-
-
-def test_what_there_is(capsys):
-    assert main(["explore", "--list"]) == 0
-    out = capsys.readouterr().out
-    for name in ("ZOO-01", "repair-linux-sn", "two-by-two", "no lost wakeup"):
-        assert name in out
-    assert main(["explore", "--list", "--json"]) == 0
-    changes = {each["name"]: each for each in json.loads(capsys.readouterr().out)["changes"]}
-    assert (changes["ZOO-03"]["mended"][:14], changes["ZOO-03"]["scenario"]) == ("Xen b151125b4d", "zoo-03")
-    assert changes["repair-linux-sn"]["mended"] is None
 
 
 def test_a_budget_is_told(capsys):
@@ -141,27 +113,6 @@ def test_properties_of_a_users_own(tmp_path, capsys):
     main([*H_A, "--property", str(own), "--show", "d1v0 is off its cpu"])
     rows = dict(map(_row, capsys.readouterr().out.splitlines()))
     assert rows["d1v0 stays on cpu 0"] == "holds"
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["nothing-there"], "nothing-there"),
-        (["--bug", "ZOO-99"], "ZOO-99"),
-        (["--repair", "x"], "no change 'x'"),
-        (["--posts", "-7"], "explore.posts = -7"),
-        (["--show", "x", "--posts", "0"], "--show 'x'"),
-        (["--threads", "0"], "--threads 0"),
-        (["--version", "9"], "no version '9'"),
-        (["--property", "no-such.py"], "no-such.py"),
-        (["--save", "/no/such/directory/h.json"], "/no/such/directory/h.json"),
-    ],
-)
-def test_what_is_wrong_is_one_line(words, said, capsys):
-    assert main([*H_A, *words] if words[0].startswith("-") else ["explore", *words]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert said in err
 
 
 @pytest.mark.parametrize(

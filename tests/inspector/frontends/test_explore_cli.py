@@ -1,0 +1,96 @@
+"""The words of `vtdpi explore`, as a user types them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from inspector.explore import EVENTS
+from inspector.explore.show import show
+from inspector.frontends.cli import main
+from inspector.targets.sim.simulation import read_history
+from sim_backend.scenario.bounds import Bounds
+
+COMMITTED = Path(__file__).parents[1] / "explore/stranded.json"
+H_A = ["explore", "h-a", "--blocks", "0"]
+"""A post while a vCPU is preempted, and nothing else."""
+
+
+def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
+    history, page, trace = (tmp_path / name for name in ("h.json", "h.html", "h.trace"))
+    assert main([*H_A, "--save", str(history), "--html", str(page), "--perfetto", str(trace)]) == 1
+    steps = len(json.loads(history.read_text())["moves"])
+    assert "</html>" in page.read_text()
+    assert json.loads(trace.read_text())["traceEvents"]
+    capsys.readouterr()
+    main(["explore", "--read", str(history)])
+    assert "on stays 0" in capsys.readouterr().out
+    main(["sim", "--replay", str(history), "--at", str(steps), "--json", "pi", "d1v0"])
+    assert '"on": 0' in capsys.readouterr().out
+
+
+def test_each_bound_has_a_word():
+    assert tuple(Bounds().numbers()) == EVENTS
+
+
+def test_what_there_is(capsys):
+    assert main(["explore", "--list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("ZOO-01", "repair-linux-sn", "two-by-two", "no lost wakeup"):
+        assert name in out
+    assert main(["explore", "--list", "--json"]) == 0
+    changes = {each["name"]: each for each in json.loads(capsys.readouterr().out)["changes"]}
+    assert (changes["ZOO-03"]["mended"][:14], changes["ZOO-03"]["scenario"]) == ("Xen b151125b4d", "zoo-03")
+    assert changes["repair-linux-sn"]["mended"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing-there"], "nothing-there"),
+        (["--bug", "ZOO-99"], "ZOO-99"),
+        (["--repair", "x"], "no change 'x'"),
+        (["--posts", "-7"], "explore.posts = -7"),
+        (["--show", "x", "--posts", "0"], "--show 'x'"),
+        (["--threads", "0"], "--threads 0"),
+        (["--version", "9"], "no version '9'"),
+        (["--property", "no-such.py"], "no-such.py"),
+        (["--save", "/no/such/directory/h.json"], "/no/such/directory/h.json"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words, said, capsys):
+    assert main([*H_A, *words] if words[0].startswith("-") else ["explore", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+
+
+class TestCommand:
+    def test_read(self, run, tmp_path):
+        ran = run("explore", "--read", str(COMMITTED), "--html", str(tmp_path / "h"), "--perfetto", str(tmp_path / "p"))
+        assert ran.status == 1, "the audit finds a bug"
+        out = io.StringIO()
+        show(read_history(str(COMMITTED)), out)
+        assert ran.out == out.getvalue()
+        assert (tmp_path / "h").read_text().startswith("<!DOCTYPE html>")
+        assert (tmp_path / "p").read_text().startswith('{"traceEvents"')
+        assert run("explore", "--read", str(COMMITTED), "--json").json["property"] == "no stranded interrupt"
+        assert "and at which step first" in run("explore", "--read", str(COMMITTED), "--audit-steps").out
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("--read", "none"), "no history in none: No such file"),
+            (("--read", __file__), "is no history: no JSON"),
+            (("--read", str(COMMITTED), "--html", "/none/x"), "/none/x cannot be written: No such file"),
+            (("--read", str(COMMITTED), "--perfetto", "/none/x"), "/none/x cannot be written: No such file"),
+        ],
+    )
+    def test_it_is_one_line_if_it_cannot_be(self, run, words, message):
+        ran = run("explore", *words)
+        assert (ran.status, ran.out) == (2, "")
+        assert message in ran.err
+        assert ran.err.count("\n") == 1
