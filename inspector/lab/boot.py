@@ -11,7 +11,7 @@ from pathlib import Path
 from inspector.base.errors import TargetError
 from inspector.lab import LabError, Say
 from inspector.lab.console import last_lines
-from inspector.lab.process import is_given
+from inspector.lab.process import is_given, let_go
 from inspector.targets.live.qmp import Qmp
 
 DOM0_READY = "vtdpi lab: dom0 is ready"
@@ -32,7 +32,7 @@ def spawn(words: Sequence[str], console: Path) -> int:
     """QEMU in its console's directory and in a session of its own, where a Ctrl-C does not reach it; its pid.
 
     Raises:
-        LabError: the program cannot be run.
+        LabError: the program cannot be run, or runs another that is no QEMU.
     """
     try:
         with _output(console.parent).open("wb") as output:
@@ -46,12 +46,7 @@ def spawn(words: Sequence[str], console: Path) -> int:
             )
     except OSError as error:
         raise LabError(f"{words[0]} cannot be run: {error.strerror}") from error
-    # For a moment after its start the kernel shows no command line, by which it is known from here on.
-    while not is_given(qemu.pid, console) and qemu.poll() is None:
-        time.sleep(0.001)
-    # It may outlive this program, which Popen would complain about.
-    qemu.returncode = 0
-    return qemu.pid
+    return let_go(qemu, console)
 
 
 def wait_for_monitor(pid: int, control: Path, console: Path, deadline: float) -> None:

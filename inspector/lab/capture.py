@@ -21,14 +21,16 @@ def expand(capture: Path, directory: Path) -> int:
     """Write a capture's memory, in any format of dump, to `directory`/RAM; how many MiB of RAM hold it.
 
     Raises:
-        LabError: it is no dump, lies beyond 2 GiB, or does not fit on the disk.
+        LabError: it is no dump, has no memory, lies beyond 2 GiB, or does not fit on the disk.
     """
     try:
         with open_file(capture) as dump:
             ranges = dump.memory() or ()
             end = max((known.end for known in ranges), default=0)
             size = -(-end // GRANULE) * GRANULE
-            if not 0 < size <= LARGEST:
+            if not end:
+                raise LabError(f"{capture} holds no memory; a lab starts from a dump of it")
+            if size > LARGEST:
                 raise LabError(f"{capture} holds memory up to {end:#x}; a lab takes captures of up to {LARGEST:#x}")
             with (directory / RAM).open("wb") as ram:
                 ram.truncate(size)

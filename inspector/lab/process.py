@@ -8,8 +8,15 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
+
+from inspector.lab import LabError
+
+STARTS_WITHIN = 10.0
+"""Seconds after which a program that was started has its command line, on a slow and busy machine too."""
 
 
 def is_given(pid: int, path: Path) -> bool:
@@ -20,6 +27,26 @@ def is_given(pid: int, path: Path) -> bool:
         return False
     mark = b"=" + os.fsencode(path).replace(b",", b",,")
     return any(word.endswith(mark) for word in words)
+
+
+def let_go(program: subprocess.Popen[bytes], path: Path) -> int:
+    """The pid of a program that was just started, once it is known by the path, or has ended; it may outlive this one.
+
+    Raises:
+        LabError: it runs without the path in its command line, so nobody would find it again. It is killed.
+    """
+    # For a moment after its start the kernel shows no command line.
+    deadline = time.monotonic() + STARTS_WITHIN
+    while not is_given(program.pid, path) and program.poll() is None:
+        if time.monotonic() > deadline:
+            program.kill()
+            program.wait()
+            name = program.args[0] if isinstance(program.args, list) else program.args
+            raise LabError(f"{name!s} runs something else: its process has not the words that it was given")
+        time.sleep(0.001)
+    # Popen would complain about one that runs on.
+    program.returncode = 0
+    return program.pid
 
 
 def given(path: Path) -> list[int]:

@@ -256,11 +256,7 @@ def _spawn(directory: Path, programs: packages.Programs, console: Path) -> int:
         raise LabError(f"{words[0]} cannot be run: {error.strerror}") from error
     finally:
         os.close(commands)
-    while not process.is_given(bochs.pid, console) and bochs.poll() is None:
-        time.sleep(0.001)
-    # It may outlive this program, which Popen would complain about.
-    bochs.returncode = 0
-    return bochs.pid
+    return process.let_go(bochs, console)
 
 
 def _ready(debugger: BochsDebugger, directory: Path, deadline: float) -> None:
