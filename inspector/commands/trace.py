@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,7 @@ class Arguments:
     seconds: Annotated[float, Word("S", seconds(1e-9, LONGEST))] = option(
         f"and so long (default {LIMIT_SECONDS:g})", LIMIT_SECONDS
     )
+    still: Annotated[float | None, Word("S", seconds(1e-9, LONGEST))] = option("and until nothing changes for so long")
     output: FileName | None = option("write it as JSON lines, which `report --trace` reads")
     perfetto: FileName | None = option("write it for ui.perfetto.dev: a track per CPU and per vCPU")
 
@@ -84,7 +86,11 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         hooks = _hooks(inspection, arguments)
         vcpus = _vcpus(snapshot, arguments, hooks)
         found = yield from _lines(
-            tracer.trace(inspection, target, vcpus, hooks, arguments.count, arguments.seconds, _situation), target.unit
+            tracer.trace(
+                *(inspection, target, vcpus, hooks, arguments.count, arguments.seconds, _situation),
+                arguments.still or math.inf,
+            ),
+            target.unit,
         )
     finally:
         if isinstance(target, Control) and was_running:

@@ -9,7 +9,7 @@ from typing import Any
 from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.trace.last_stores import since_preempted
+from inspector.trace.last_stores import SUPPRESSED, folded, last_stores
 from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, document, loads
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
 from sim_backend.memory.errors import SimError
@@ -72,19 +72,26 @@ def _number(name: str, source: str) -> int:
 
 
 def _with_stores(answer: Answer, hits: Sequence[TraceEvent], source: str, vcpu: str) -> Answer:
-    stores = since_preempted(hits, vcpu)
+    stores = last_stores(hits, vcpu)
     if not stores:
         known = ", ".join(sorted({hit.vcpu for hit in hits if hit.vcpu})) or "none"
         raise UsageError(f"{source} has no store to {vcpu[:20]}; it has some to {known}")
     columns = ("TIME (s)", "BY", "FUNCTION", "LINE", "CHANGES", "THEN")
-    rows = [
-        (f"{hit.time:.6f}", hit.where, hit.function or "-", hit.line or "-", hit.words(), hit.situation or "-")
-        for hit in stores
-    ]
-    whole = stores[0].changes.get("sn") != (0, 1)
-    since = "in this trace, where it is never preempted" if whole else "since it was last preempted"
+    rows = [_row(group) for group in folded(stores)]
+    whole = stores[0].changes.get("sn") != SUPPRESSED
+    since = "in this trace, where it is never preempted" if whole else "from the preemption on that led to this"
     table = Table(columns, rows, f"the stores to {vcpu} {since}")
     return Answer({**answer.document, "stores": [document(hit) for hit in stores]}, [*answer.blocks, table])
+
+
+def _row(hits: Sequence[TraceEvent]) -> tuple[str, ...]:
+    """A store; or how often a vCPU was preempted and ran again, and nothing else."""
+    first, last = hits[0], hits[-1]
+    if first is last:
+        where = (first.where, first.function or "-", first.line or "-", first.words())
+    else:
+        where = ("-", "-", "-", f"{first.words()}, {hits[1].words()}: {len(hits) // 2} times")
+    return (f"{first.time:.6f}", *where, last.situation or "-")
 
 
 def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ def trace(
     count: int,
     seconds: float,
     situate: Situate | None = None,
+    still: float = math.inf,
 ) -> Generator[TraceEvent, None, Trace]:
     """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
 
@@ -55,7 +57,7 @@ def trace(
     Args:
         inspection: of the machine as it stands.
         target: the machine.
-        count, seconds: after how many hits, and after how long, to end.
+        count, seconds, still: after how many hits, after how long, and after how long without one, to end.
         situate: tells where the vCPU of a store stands; asked where the lists are followed.
 
     Raises:
@@ -64,21 +66,28 @@ def trace(
     assert inspection.xen
     tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
     if isinstance(target, WatchesLists) and target.watches_lists:
-        tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, vcpus)
+        # A list is followed from node to node, also those of vCPUs that nobody asked for.
+        all_vcpus = [vcpu for vcpu in inspection.snapshot.vcpus if vcpu.pi]
+        tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, all_vcpus)
         tracer.situations = Situations(inspection.xen, inspection.snapshot, situate) if situate else None
     beginning = tracer.beginning(inspection.snapshot)
     hits: list[TraceEvent] = []
-    deadline = time.monotonic() + seconds
+    last = time.monotonic()
+    deadline = last + seconds
     ended = f"{count} transitions seen"
     try:
         target.arm([] if hooks else tracer.writes(vcpus), hooks)
         while len(hits) < count:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 ended = f"{seconds:g} seconds are over"
                 break
-            stop_event = target.stop_event(min(left, SLICE))
+            if now - last >= still:
+                ended = f"nothing has changed for {still:g} seconds"
+                break
+            stop_event = target.stop_event(min(deadline - now, SLICE))
             for hit in tracer.hits(stop_event) if stop_event else ():
+                last = time.monotonic()
                 hits.append(hit)
                 yield hit
     except KeyboardInterrupt:
@@ -190,7 +199,8 @@ class _Tracer:
         in_descriptor = stop_event.address is not None and stop_event.address & -PI_DESC.size in self._owners
         if in_descriptor or not self.lists:
             return {}
-        return self.lists.changed(stop_event.address, stop_event.word)
+        moved = self.lists.changed(stop_event.address, stop_event.word)
+        return {name: places for name, places in moved.items() if name in self._known}
 
     def _whose(self, stop_event: StopEvent) -> tuple[int | None, str | None]:
         """The CPU, by Xen's number if that can be read, and the vCPU that it runs."""

@@ -21,7 +21,8 @@ from typing import Any, NoReturn, TypeVar, cast
 import pytest
 
 from inspector.base.errors import VtdpiError
-from inspector.lab import Missing
+from inspector.lab import Missing, xen
+from inspector.lab.hvm import packages
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
 from inspector.lab.lab import Lab
@@ -59,7 +60,7 @@ class Labs:
             self._running.pop(next(iter(self._running)))[0].down()
         if not found:
             try:
-                found = Lab.up(recipe, lambda line: print(line, file=sys.stderr))
+                found = Lab.up(recipe, _tell)
             except Missing as error:
                 self._unavailable(error)
             result = prepare(found)
@@ -112,21 +113,29 @@ def _ended_with_us(directory: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def hvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[HvmRecipe], HvmLab]]:
-    """Call it with a recipe for an HVM lab. Without Debian's Bochs the test is skipped, loudly, also in CI."""
-
-    def up(recipe: HvmRecipe) -> HvmLab:
-        try:
-            return HvmLab.up(recipe, lambda line: print(line, file=sys.stderr))
-        except Missing as error:
-            warnings.warn(f"NO HVM LAB, none of its tests ran: {error}", stacklevel=1)
-            pytest.skip(f"no HVM lab: {error}")
-
+def hvm_packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What HVM labs are made of is there. Without Debian's Bochs the test is skipped, loudly, also in CI."""
+    try:
+        packages.programs(_tell)
+        xen.debian("4.20", _tell)
+    except Missing as error:
+        warnings.warn(f"NO HVM LAB, none of its tests ran: {error}", stacklevel=1)
+        pytest.skip(f"no HVM lab: {error}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("hvm-state")))
-        yield up
+        yield
         for one in HvmLab.all():
             one.down()
+
+
+@pytest.fixture(scope="module")
+def hvm(hvm_packages: None) -> Callable[[HvmRecipe], HvmLab]:
+    """Call it with a recipe for an HVM lab."""
+    return lambda recipe: HvmLab.up(recipe, _tell)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @pytest.fixture(scope="session", params=sorted(DEBIAN))

@@ -67,5 +67,6 @@ class Assembler:
         command = [*self.programs.command(f"x86_64-linux-gnu-{tool}"), *words]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            said = (done.stderr.strip() or f"status {done.returncode}").splitlines()[0]
+            lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+            said = next((line for line in lines if "rror: " in line), lines[0])
             raise LabError(f"the lab's own programs cannot be made: {tool} says: {said}")

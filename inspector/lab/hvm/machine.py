@@ -52,6 +52,7 @@ class HvmRecipe:
         guest: what they do, a name of `assembly.PROFILES`.
         posting: whether posting is switched on as if there were a VT-d unit; without, Xen runs as on a machine that
             has none.
+        stopped: whether it is left stopped, when all its vCPUs run and before they begin with what they do.
         name: the lab's name; made up if empty.
         append: options added to Xen's command line.
     """
@@ -60,6 +61,7 @@ class HvmRecipe:
     vcpus: int = 6
     guest: str = "storm"
     posting: bool = True
+    stopped: bool = False
     name: str = ""
     append: str = ""
 

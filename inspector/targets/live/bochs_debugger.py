@@ -36,6 +36,7 @@ class BochsDebugger:
         self._answers.seek(max(0, os.fstat(self._answers.fileno()).st_size - 64))
         self._heard = self._answers.read()
         self.running = not PROMPT.search(self._heard)
+        self._read_half = self.running and b"\n" not in self._heard.rpartition(b"> ")[2]
         self._heard = b""
 
     def close(self) -> None:
@@ -56,7 +57,7 @@ class BochsDebugger:
         """Let the machine run on."""
         if not self.running:
             self._send("c")
-            self.running = True
+            self.running = self._read_half = True
 
     def stop(self) -> str:
         """Stop the machine, if it runs; what it said."""
@@ -64,11 +65,23 @@ class BochsDebugger:
             return ""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
+            if (answer := self._taken()) is not None:
+                return answer
             self._signal()
             answer = self.wait(INTERRUPT_AGAIN)
             if answer is not None:
                 return answer
         raise TargetError(f"Bochs (process {self.pid}) does not stop within {PATIENCE:g} s")
+
+    def _taken(self) -> str | None:
+        """Wait until it has echoed all of the command to run on: a signal while it reads that has it lose the rest of
+        the line. If it has even answered, the answer."""
+        deadline = time.monotonic() + INTERRUPT_AGAIN
+        while self._read_half and time.monotonic() < deadline:
+            if (answer := self.wait(0.0)) is not None:
+                return answer
+            time.sleep(0.001)
+        return None
 
     def wait(self, seconds: float) -> str | None:
         """What it says until it stands still and asks for the next command; None if it does not within that time."""
@@ -77,6 +90,7 @@ class BochsDebugger:
         while True:
             more = self._answers.read()
             self._heard += more
+            self._read_half = self._read_half and b"\n" not in more
             if more:
                 pause = 0.0
             if PROMPT.search(self._heard):

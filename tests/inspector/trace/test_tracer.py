@@ -137,3 +137,8 @@ def test_a_dump_is_not_traced(run, golden):
     ran = run("dump", golden("two-in-guest"), "trace")
     assert ran.status == 3
     assert "stands still for good" in ran.err
+
+
+def test_one_in_which_nothing_changes_any_more_ends_before_its_time(run) -> None:
+    done = run("sim", "trace", "--still", "0.000000001", "--seconds", "1000")
+    assert "0 transitions; nothing has changed for 1e-09 seconds" in done.out

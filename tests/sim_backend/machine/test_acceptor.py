@@ -140,3 +140,16 @@ def test_a_post_whose_notification_another_one_has_sent_ends_unseen() -> None:
     alone = [each for each in seen if each.cpu == 0]
     alone = [alone[0], Seen(1, take, 0, {"pir": ((0x63,), ())}), *alone[1:]]
     assert [place for place, _, _ in Acceptor(2, {0: known}, (0xF2, 0xF3)).see(alone).refused] == [1, 2]
+
+
+def test_the_processor_clears_on_and_takes_pir_at_once_and_nothing_less() -> None:
+    known = {"pir": (0x52,), "on": 1, "sn": 0, "nv": 0xF2, "ndst": 0x100, "blocking_list": None, "blocking_lock": None}
+    processor = "posted-interrupt processing"
+
+    def refused(**changes: Any) -> bool:
+        return bool(Acceptor(2, {0: known}, (0xF2, 0xF3)).see([Seen(0, processor, 0, changes)]).refused)
+
+    assert not refused(on=(1, 0), pir=((0x52,), ()))
+    assert refused(on=(1, 0))
+    assert refused(pir=((0x52,), ()))
+    assert refused(on=(1, 0), pir=((0x52,), ()), sn=(0, 1))

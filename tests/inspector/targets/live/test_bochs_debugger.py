@@ -99,6 +99,40 @@ def test_a_store_is_made_of_pieces_of_four_bytes(played: Played) -> None:
     assert played.heard == ["setpmem 0x1000 4 0x40203020", "setpmem 0x1004 4 0xffff82d0"]
 
 
+def test_it_is_not_interrupted_while_it_reads_that_it_is_to_run(played: Played) -> None:
+    """A signal in the middle of a line has readline lose the rest of it, and Bochs wait for its end for ever."""
+    debugger = played.debugger()
+    signalled: list[bytes] = []
+
+    def signal() -> None:
+        signalled.append(played.answers.read_bytes())
+        with played.answers.open("ab") as answers:
+            answers.write(b"stopped\n<bochs:3> ")
+
+    debugger._signal = signal  # type: ignore[method-assign]
+    debugger.cont()
+
+    def echo() -> None:
+        for part in (b"c", b"\n"):
+            time.sleep(0.1)
+            with played.answers.open("ab") as answers:
+                answers.write(part)
+
+    threading.Thread(target=echo).start()
+    assert "stopped" in debugger.stop()
+    assert signalled == [b"<bochs:1> c\n"]
+
+
+@pytest.mark.parametrize(
+    ("said", "half"), [("<bochs:1> c", True), ("<bochs:1> c\n", False), ("<bochs:1> c\n(0) ", False)]
+)
+def test_one_that_comes_later_knows_whether_it_has_read_that(played: Played, said: str, half: bool) -> None:
+    played.answers.write_text(said)
+    debugger = played.debugger()
+    assert debugger.running
+    assert debugger._read_half == half
+
+
 def test_a_bochs_that_is_gone_is_one_line(played: Played) -> None:
     debugger = played.debugger()
     played.process.kill()
