@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from inspector.targets.recorded.console import (
@@ -51,8 +52,9 @@ BELONGS = re.compile(
 """Any line that says something here; the group's name tells which key's it is."""
 
 
-def wanted(text: str) -> object:
-    """Whether a line says anything here."""
+@lru_cache(maxsize=1)
+def wanted(text: str) -> re.Match[str] | None:
+    """Whether a line says anything here, and to which key; who reads a line asks, and at once who sorts it."""
     return BELONGS.match(text)
 
 
@@ -73,12 +75,12 @@ def boots(lines: Iterable[Line]) -> list[BootLines]:
     found = [BootLines()]
     shown_by_key = False
     for line in lines:
-        match = BELONGS.match(line.text)
+        match = wanted(line.text)
         if not match or match.lastgroup == "version":
             shown_by_key = bool(match)
             continue
         key = KEYS[int(str(match.lastgroup)[1:])]
-        if NEW_BOOT.match(line.text) and not shown_by_key and found[-1].answers:
+        if key is boot.KEY and NEW_BOOT.match(line.text) and not shown_by_key and found[-1].answers:
             found.append(BootLines())
         shown_by_key = False
         answers = found[-1].answers.setdefault(key.name, [])

@@ -59,7 +59,10 @@ def lines(chunks: Iterable[bytes], wanted: Callable[[str], object]) -> Iterator[
     The lines between are never looked at one by one: a log may be large, and nearly all of it somebody else's.
     """
     number = 1
+    held: list[tuple[Line, bool]] = []
     for chunk in chunks:
+        yield from (line._replace(after=_after(chunk, 0)) if cut else line for line, cut in held)
+        held = []
         start = counted = 0
         while (at := chunk.find(MARK, start)) >= 0:
             number += chunk.count(b"\n", counted, at)
@@ -71,9 +74,14 @@ def lines(chunks: Iterable[bytes], wanted: Callable[[str], object]) -> Iterator[
             text, time = _text(chunk[at + len(MARK) : start])
             if wanted(text):
                 head = chunk[chunk.rfind(b"\n", 0, at) + 1 : at]
-                after = _after(chunk, end) if again >= 0 or INSERTED in text else ""
-                yield Line(number, text, time or _time(head), after, ended or again >= 0)
+                line = Line(number, text, time or _time(head), "", ended or again >= 0)
+                cut = again >= 0 or INSERTED in text
+                if held or (cut and end + 1 >= len(chunk)):
+                    held.append((line, cut))
+                else:
+                    yield line._replace(after=_after(chunk, end + 1)) if cut else line
         number += chunk.count(b"\n", counted)
+    yield from (line for line, _ in held)
 
 
 def unmarked(chunks: Iterable[bytes], wanted: Callable[[str], object]) -> Iterator[Line]:
@@ -105,7 +113,8 @@ def _time(head: bytes) -> str:
     return found[0].decode("ascii") if found else ""
 
 
-def _after(chunk: bytes, end: int) -> str:
-    """The line after the one that ends at `end`, if it is not Xen's."""
-    following = chunk[end + 1 : chunk.find(b"\n", end + 1) if chunk.find(b"\n", end + 1) >= 0 else len(chunk)]
-    return "" if MARK in following else NOISE.sub(b"", following).rstrip().decode("utf-8", "replace")
+def _after(chunk: bytes, start: int) -> str:
+    """The line that begins at `start`, if it is not Xen's."""
+    end = chunk.find(b"\n", start)
+    line = chunk[start : end if end >= 0 else len(chunk)]
+    return "" if MARK in line else NOISE.sub(b"", line).rstrip().decode("utf-8", "replace")

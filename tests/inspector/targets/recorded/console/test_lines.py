@@ -43,6 +43,20 @@ def test_two_marks_in_one_line_are_two_lines() -> None:
     assert [(line.number, line.text) for line in lines([text], every)] == [(1, "APIC error on CPU3: 00(08)"), (1, ROW)]
 
 
+@pytest.mark.parametrize("cut", range(1, 60))
+def test_what_follows_a_cut_line_may_be_in_the_next_piece(cut: int) -> None:
+    """Pieces are of whole lines: whatever line one ends with."""
+    text = b"(XEN) a[ 1.000000] x\nmore\n(XEN) APIC error(XEN) b\nrest\n(XEN) c\n"
+    at = text.find(b"\n", cut) + 1
+    pieces = [text[:at], text[at:]] if text[at:] else [text]
+    assert list(lines(pieces, every)) == [
+        Line(1, "a[ 1.000000] x", "", "more"),
+        Line(3, "APIC error", "", "rest"),
+        Line(3, "b", "", ""),
+        Line(5, "c", "", ""),
+    ]
+
+
 def test_numbers_what_follows_and_the_missing_end() -> None:
     chunks = [b"dom0\n(XEN) a[ 1.000000] x\nmore\n", b"(XEN) b\n(XEN) c"]
     assert list(lines(chunks, every)) == [

@@ -74,10 +74,10 @@ def test_an_archive_of_archives_members(tmp_path: Path) -> None:
 
 
 def test_pieces_are_whole_lines_and_long_lines_end() -> None:
-    long = b"x" * (3 * source.CHUNK)
+    long = b"x" * (3 * source.FIRST_CHUNK)
     pieces = list(source.Text("log", io.BytesIO(TEXT + long + b"\nend")).chunks())
     assert b"".join(pieces) == TEXT + long + b"\nend"
-    assert max(map(len, pieces)) <= 3 * source.CHUNK
+    assert max(map(len, pieces)) <= 3 * source.FIRST_CHUNK
     assert pieces[0].startswith(b"(XEN) hello\n")
 
 
