@@ -158,8 +158,10 @@ def _other(file: File, head: bytes, boot: int | None) -> Target:
 
         return saved(file.path)
     sample = file.read(0, source.HEAD)
-    if source.is_tar(sample) or source.is_text(sample):
-        return _text(file.path, boot)
+    if source.is_tar(sample) or source.is_zip(sample):
+        return _text(file.path, boot, "an archive")
+    if source.is_text(sample):
+        return _text(file.path, boot, "a text file")
     from inspector.targets.dump.raw_image import RawImage
 
     return RawImage(file.path)
@@ -180,13 +182,13 @@ def _packed(path: str, advice: str, boot: int | None) -> ConsoleLog:
         raise TargetError(f"{path} {advice}; and as a console log: {error}") from None
 
 
-def _text(path: str, boot: int | None) -> ConsoleLog:
+def _text(path: str, boot: int | None, kind: str) -> ConsoleLog:
     from inspector.targets.recorded.console.log import NoLog, console_log
 
     try:
         return console_log(path, boot, tell=progress.reading(path))
     except NoLog as error:
         raise TargetError(
-            f"{path} is a text file; expected a memory dump (ELF core, kdump or raw image), a saved snapshot,"
+            f"{path} is {kind}; expected a memory dump (ELF core, kdump or raw image), a saved snapshot,"
             f" or a log of Xen's console: {error}"
         ) from None

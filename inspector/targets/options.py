@@ -51,7 +51,9 @@ class LiveOptions(Symbols):
 class DumpOptions(Symbols):
     """A memory dump, a saved snapshot or a console log."""
 
-    file: FileName = argument("a core, kdump, raw image, snapshot, or a log, also compressed or in a tar; - is stdin")
+    file: FileName = argument(
+        "a core, kdump, raw image, snapshot, or a log, also packed (gzip, tar, zip, ...); - is stdin"
+    )
     boot: int | None = option("of a log that holds several boots, from 1 (default: last)")
     hole: str | None = option(
         "of a raw image without the PCI hole: how much of it lies below 4 GiB, such as 2G (0: no hole)",

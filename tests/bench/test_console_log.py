@@ -78,6 +78,7 @@ def test_irqs_of_a_large_log(log: Path, environment: dict[str, str], capsys: pyt
     aim = 3 * grep[0] + 0.3
     with capsys.disabled():
         print(
-            f"\n{log.stat().st_size >> 20} MiB: grep {grep[0]:.3f} s wall, {grep[1]:.3f} s of CPU, irqs {ours[0]:.3f} s wall, {ours[1]:.3f} s of CPU"
+            f"\n{log.stat().st_size >> 20} MiB: grep {grep[0]:.3f} s wall, {grep[1]:.3f} s of CPU,"
+            f" irqs {ours[0]:.3f} s wall, {ours[1]:.3f} s of CPU"
             f" (aim {aim:.3f} s), {memory:.0f} MB (aim 100); Python and NumPy alone {nothing[1]:.3f} s of CPU"
         )

@@ -62,9 +62,11 @@ def console_log(
         UsageError: it has no such boot.
     """
     name = name or os.fspath(path)
-    found = [told for text in texts(os.fspath(path), name) if (told := _read(text, tell))]
+    found, damage = _read_all(os.fspath(path), name, tell)
     if not found:
-        found = [told for text in texts(os.fspath(path), name) if (told := _read(text, tell, marked=False))]
+        found, damage = _read_all(os.fspath(path), name, tell, marked=False)
+    if not found and damage:
+        raise TargetError("; ".join(damage))
     if not found:
         raise NoLog(f"{name} has {EXPECTED} of Xen's in it")
     best = max(found, key=lambda told: told.weight)
@@ -73,11 +75,23 @@ def console_log(
         raise UsageError(f"{best.name} has {_count(len(best.boots), 'boot')}; there is no boot {boot}")
     description = f"console log {best.name}"
     shown, notes = snapshot(description, best.boots[number - 1])
-    if best.problem:
-        shown = replace(shown, absent=(unreadable("log", best.problem), *shown.absent))
+    problems = [unreadable("log", problem) for problem in (best.problem, *damage) if problem]
+    if problems:
+        shown = replace(shown, absent=(*problems, *shown.absent))
     target = ConsoleLog(description, shown, os.fspath(path))
     target.warnings = [*_other_texts(found, best), *_other_boots(best.boots, number), *notes]
     return target
+
+
+def _read_all(path: str, name: str, tell: Tell, marked: bool = True) -> tuple[list[_Found], list[str]]:
+    """What each text of a file tells, and what of the file is damaged beyond reading."""
+    found, damage = [], []
+    for text in texts(path, name):
+        if told := _read(text, tell, marked):
+            found.append(told)
+        elif text.problem:
+            damage.append(text.problem)
+    return found, damage
 
 
 def _read(text: Text, tell: Tell, marked: bool = True) -> _Found | None:

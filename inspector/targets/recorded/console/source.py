@@ -1,6 +1,7 @@
 """Where a log's bytes come from: a file, a compressed one, or an archive that holds several.
 
-`xen-bugtool` and XCP-ng make tar archives; the logs inside are found by what is in them, never by name.
+`xen-bugtool` and XCP-ng make tar and zip archives, with archives in them; the logs inside are found by what is in
+them, never by name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ CHUNK = 128 << 10
 """Of the rest: small enough to stay in a processor's cache while it is searched."""
 HEAD = 64 << 10
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+"""How a zip archive begins; the second one is empty."""
 UNPACKED_LIMIT = 4 << 30
 """Bytes that are read of a compressed file: no log is larger, and a few kilobytes can be made to unpack to more."""
 
@@ -29,6 +32,8 @@ ODD_BYTES = 0.01
 """How much of a text may be none."""
 
 MEMBERS_LIMIT = 100_000
+DEPTH_LIMIT = 3
+"""Of archives within archives."""
 
 
 class Decompressor(Protocol):
@@ -78,6 +83,12 @@ COMPRESSIONS: Mapping[bytes, Callable[[], Decompressor]] = {
 """By how a compressed file begins: what decompresses it."""
 
 
+class Reader(Protocol):
+    """What reads a stream to where it is damaged."""
+
+    error: str
+
+
 class Unpacked(io.RawIOBase):
     """A compressed file's content. Where the file is damaged or cut the content ends, and `error` says why: what was
     there before is not lost, as it is with the readers of the standard library."""
@@ -112,16 +123,40 @@ class Unpacked(io.RawIOBase):
         return count
 
 
-def unpacked(file: IO[bytes]) -> tuple[IO[bytes], Sequence[Unpacked]]:
-    """What is in a file, uncompressed if it is compressed, however often; and what uncompresses it."""
-    stream, used = _peekable(file), list[Unpacked]()
+class ZipMember(io.RawIOBase):
+    """A file in a zip archive. Where it is damaged it ends, and `error` says why."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.error = ""
+        self._file = file
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As RawIOBase."""
+        if self.error:
+            return 0
+        try:
+            part = self._file.read(len(buffer))
+        except Exception as error:  # zipfile, zlib, bz2 and lzma have their own, and all mean the same
+            self.error, part = str(error), b""
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def unpacked(file: IO[bytes], *readers: Reader) -> tuple[IO[bytes], Sequence[Reader]]:
+    """What is in a file, uncompressed if it is compressed, however often; and what uncompresses it, after `readers`."""
+    stream, used = _peekable(file), list(readers)
     for _ in range(3):
         head = _peek(stream, 8)
         new = next((new for magic, new in COMPRESSIONS.items() if head.startswith(magic)), None)
         if new is None:
             break
-        used.append(Unpacked(stream, new))
-        stream = io.BufferedReader(used[-1], HEAD)
+        part = Unpacked(stream, new)
+        used.append(part)
+        stream = io.BufferedReader(part, HEAD)
     return stream, used
 
 
@@ -145,13 +180,18 @@ def is_tar(head: bytes) -> bool:
     return head[TAR_MAGIC_AT : TAR_MAGIC_AT + len(TAR_MAGIC)] == TAR_MAGIC
 
 
+def is_zip(head: bytes) -> bool:
+    """Whether a file that begins so is a zip archive."""
+    return head.startswith(ZIP_MAGIC)
+
+
 @dataclass
 class Text:
     """A text that a file holds: the name that messages give it, and what went wrong while it was read."""
 
     name: str
     stream: IO[bytes]
-    used: Sequence[Unpacked] = ()
+    used: Sequence[Reader] = ()
     problem: str = ""
 
     @property
@@ -195,15 +235,23 @@ def texts(path: str, name: str | None = None) -> Iterator[Text]:
             head = _peek(stream, 512)
             if not head and (error := next((each.error for each in used if each.error), "")):
                 raise TargetError(f"{name} cannot be read: {error}")
-            if not is_tar(head):
-                yield Text(name, stream, used)
-                return
-            yield from _members(name, stream)
+            yield from _inside(name, stream, used, 0)
     except OSError as error:
         raise TargetError(f"{name} cannot be read: {error.strerror or error}") from None
 
 
-def _members(name: str, stream: IO[bytes]) -> Iterator[Text]:
+def _inside(name: str, stream: IO[bytes], used: Sequence[Reader], depth: int) -> Iterator[Text]:
+    """The text, or those in the archive that it is."""
+    head = _peek(stream, 512)
+    if depth < DEPTH_LIMIT and is_tar(head):
+        yield from _tar_members(name, stream, depth)
+    elif depth == 0 and not used and is_zip(head):
+        yield from _zip_members(name, stream)
+    else:
+        yield Text(name, stream, used)
+
+
+def _tar_members(name: str, stream: IO[bytes], depth: int) -> Iterator[Text]:
     """The texts in a tar archive, up to where it is damaged."""
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -211,9 +259,35 @@ def _members(name: str, stream: IO[bytes]) -> Iterator[Text]:
                 if count >= MEMBERS_LIMIT:
                     raise TargetError(f"{name} has more than {MEMBERS_LIMIT} members")
                 if member.isfile() and (content := archive.extractfile(member)):
-                    yield Text(f"{name}:{member.name}", *unpacked(content))
+                    yield from _inside(f"{name}:{member.name}", *unpacked(content), depth + 1)
     except (tarfile.TarError, EOFError, ValueError) as error:
-        yield Text(name, io.BytesIO(), (), f"{name} is damaged, and ends there: {error}")
+        yield _damaged(name, error)
+
+
+def _zip_members(name: str, stream: IO[bytes]) -> Iterator[Text]:
+    """The texts in a zip archive. What is in it stands at its end: of one that is cut nothing can be read."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            if len(members) > MEMBERS_LIMIT:
+                raise TargetError(f"{name} has more than {MEMBERS_LIMIT} members")
+            for member in members:
+                place = f"{name}:{member.filename}"
+                try:
+                    content = None if member.is_dir() else ZipMember(archive.open(member))
+                except (zipfile.BadZipFile, RuntimeError) as error:  # of one that is encrypted, or packed in a new way
+                    yield _damaged(place, error)
+                    continue
+                if content:
+                    yield from _inside(place, *unpacked(io.BufferedReader(content, HEAD), content), 1)
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        yield _damaged(name, error)
+
+
+def _damaged(name: str, error: Exception) -> Text:
+    return Text(name, io.BytesIO(), (), f"{name} is damaged, and ends there: {error}")
 
 
 def _peekable(file: IO[bytes]) -> io.BufferedReader:

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,49 @@ def test_an_archive_of_archives_members(tmp_path: Path) -> None:
     path = tmp_path / "bugtool"
     path.write_bytes(packed.getvalue())
     assert read(path) == [("xen-dmesg.out", TEXT), ("log.1.gz", TEXT), ("other", b"x")]
+
+
+def tar(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    """As `xen-bugtool --output=zip` writes one: small members stored, the others deflated."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, zipfile.ZIP_STORED if len(content) < 50 else zipfile.ZIP_DEFLATED)
+    return path
+
+
+def test_a_zip_archive_and_the_archives_in_it(tmp_path: Path) -> None:
+    inner = tar({"crash/xen.log": TEXT, "crash/old.gz": gzip.compress(TEXT)})
+    path = zipped(
+        tmp_path / "bug.zip", {"a/xen-dmesg.out": TEXT, "a/small": b"x", "a/crash.tar": inner, "a/empty": b""}
+    )
+    assert read(path) == [("xen-dmesg.out", TEXT), ("small", b"x"), ("xen.log", TEXT), ("old.gz", TEXT), ("empty", b"")]
+
+
+def test_of_a_damaged_zip_the_rest_is_read_and_the_damage_told(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "bug.zip", {"a": os.urandom(300_000), "b": TEXT, "c": TEXT})
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        second, third = archive.infolist()[1:]
+    whole[second.header_offset + 40] ^= 0xFF
+    whole[third.header_offset] ^= 0xFF
+    path.write_bytes(whole)
+    found = [(text.name, b"".join(text.chunks()), text.problem) for text in source.texts(str(path))]
+    assert [name for name, _, _ in found] == [f"{path}:a", f"{path}:b", f"{path}:c"]
+    assert [bool(problem) for _, _, problem in found] == [False, True, True]
+    path.write_bytes(whole[:-30])
+    (text,) = source.texts(str(path))
+    assert "is damaged, and ends there: " in text.problem
+    assert not text.is_text
 
 
 def test_pieces_are_whole_lines_and_long_lines_end() -> None:
