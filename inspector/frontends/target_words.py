@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Action
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from inspector.base.arguments import add_arguments, given
 from inspector.base.parser import Parser
+from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
@@ -21,16 +23,22 @@ class Kind:
     Attributes:
         options: what a user says of it.
         is_target: whether a word that is no option names the target, if it is the first: else it is a command.
+        is_more: whether a word after that one names more of it.
     """
 
     options: type[SimOptions] | type[LiveOptions] | type[DumpOptions]
     is_target: Callable[[str], bool]
+    is_more: Callable[[str], bool] = lambda word: False
+
+
+def _is_file(word: str) -> bool:
+    return not is_command(word) and os.path.isfile(word)
 
 
 KINDS: Mapping[str, Kind] = {
     "sim": Kind(SimOptions, lambda word: False),
     "live": Kind(LiveOptions, lambda word: bool(set(word) & set(":/"))),
-    "dump": Kind(DumpOptions, lambda word: True),
+    "dump": Kind(DumpOptions, lambda word: True, _is_file),
 }
 
 
@@ -61,7 +69,7 @@ def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
         SystemExit: `--help` was asked for and printed.
     """
     parser, actions = _parser(kind, description)
-    at = _command_at(words, actions, KINDS[kind].is_target)
+    at = _command_at(words, actions, KINDS[kind])
     options = parser.parse_args(words[:at])
     return Asked(kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json)
 
@@ -83,19 +91,22 @@ def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
 EPILOG = "Then a COMMAND with its options, or none for a prompt: `vtdpi help` lists them."
 
 
-def _command_at(words: Sequence[str], actions: Sequence[Action], is_target: Callable[[str], bool]) -> int:
+def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> int:
     """Where the command's own words begin: at the first word that is no option, no option's value and no target."""
     takes_value = {flag: action.nargs != 0 for action in actions for flag in action.option_strings}
-    named = is_value = False
+    named = is_value = in_target = False
     for at, word in enumerate(words):
+        if in_target and kind.is_more(word):
+            continue
+        in_target = False
         if is_value:
             is_value = False
         elif word.startswith("-") and word != "-":
             # An option may be shortened (`--scen idle`), and may bring its value with it (`--scen=idle`).
             meant = [word] if word in takes_value else [flag for flag in takes_value if flag.startswith(word)]
             is_value = any(takes_value[flag] for flag in meant)
-        elif not named and is_target(word):
-            named = True
+        elif not named and kind.is_target(word):
+            named = in_target = True
         else:
             return at
     return len(words)
@@ -118,4 +129,4 @@ def open_target(options: Options) -> Target:
         return GdbMi(options.address, gdb=options.gdb, qmp=options.qmp)
     from inspector.targets.open_file import open_file
 
-    return open_file(options.file, options.boot, options.hole)
+    return open_file(options.file, options.boot, options.hole, options.more)

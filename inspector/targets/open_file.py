@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -62,15 +62,20 @@ STDIN = "-"
 STDIN_NAME = "standard input"
 
 
-def open_file(path: str | os.PathLike[str], boot: int | None = None, hole: str | None = None) -> Target:
+def open_file(
+    path: str | os.PathLike[str], boot: int | None = None, hole: str | None = None, more: Sequence[str] = ()
+) -> Target:
     """The target for a dump: an ELF core, a kdump, a saved snapshot, a log of Xen's console, or else a raw image of
     memory from address 0. A log may be compressed or in a tar archive, and `boot` is which one of several in it; `hole`
-    is how much of a raw image lies below 4 GiB (`2G`). `-` is standard input.
+    is how much of a raw image lies below 4 GiB (`2G`); `more` are the other parts of a split kdump. `-` is standard
+    input.
 
     Raises:
         TargetError: it is none of these, or too damaged; the message says what it is.
         UsageError: a log has no such boot, or it is no log; it is no raw image, or `hole` no size.
     """
+    if more:
+        return _split(path, more)
     if hole is not None:
         return _with_hole(path, hole)
     if os.fspath(path) == STDIN:
@@ -80,6 +85,15 @@ def open_file(path: str | os.PathLike[str], boot: int | None = None, hole: str |
         target.close()
         raise UsageError(f"--boot is for a console log, and {os.fspath(path)} is none")
     return target
+
+
+def _split(path: str | os.PathLike[str], others: Sequence[str]) -> Target:
+    from inspector.targets.dump.kdump import Kdump
+
+    with _open(path, None) as target:
+        if not isinstance(target, Kdump):
+            raise UsageError(f"several files are the parts of a split kdump, and {target.description} is none")
+    return Kdump(path, others)
 
 
 def _with_hole(path: str | os.PathLike[str], hole: str) -> Target:

@@ -59,6 +59,7 @@ class DumpOptions(Symbols):
         "of a raw image without the PCI hole: how much of it lies below 4 GiB, such as 2G (0: no hole)",
         metavar="SIZE",
     )
+    more: tuple[FileName, ...] = argument("the other parts of a split kdump (default: found beside it)", ())
 
 
 Options = SimOptions | LiveOptions | DumpOptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,11 +25,19 @@ class Kdump(FileTarget):
 
     If it was split (`makedumpfile --split`), its other parts are found in the same directory, whatever their names.
 
+    Args:
+        path: the file.
+        parts: the other parts, if they are not to be looked for.
+
     Raises:
-        TargetError: its headers or bitmap are cut or make no sense.
+        TargetError: its headers or bitmap are cut or make no sense; or one of `parts` is none of its parts.
     """
 
     kind = "kdump"
+
+    def __init__(self, path: str | os.PathLike[str], parts: Sequence[str] = ()) -> None:
+        self._given = parts
+        super().__init__(path)
 
     def _open(self) -> None:
         self._others: list[File] = []
@@ -36,6 +45,8 @@ class Kdump(FileTarget):
         for problem in part.problems:
             self._warn(problem)
         self.notes = part.notes
+        if self._given and not part.split:
+            raise TargetError(f"{self._file.path} is a whole kdump, not one part of a split one")
         self._parts = self._with_the_others(part) if part.split else [part]
         self._page = lru_cache(_CACHED_PAGES)(self._unpack)
 
@@ -92,14 +103,12 @@ class Kdump(FileTarget):
     def _with_the_others(self, one: KdumpPart) -> list[KdumpPart]:
         """All parts of a split dump, in the order of their pages; those that are not there are a warning."""
         parts = [one]
-        own = Path(self._file.path).absolute()
-        try:
-            names = sorted(entry.path for entry in os.scandir(own.parent) if entry.is_file())[:_NEIGHBOURS_LIMIT]
-        except OSError:
-            names = []
-        for name in names:
-            if Path(name) != own and (other := self._neighbour(name, one)):
+        for name in self._given or self._beside():
+            other = self._neighbour(name, one)
+            if other:
                 parts.append(other)
+            elif self._given:
+                raise TargetError(f"{name} is no part of the split kdump {self._file.path}")
         parts.sort(key=lambda part: (part.first, part.last))
         chosen: list[KdumpPart] = []
         end = 0
@@ -115,10 +124,19 @@ class Kdump(FileTarget):
             missing.append(f"{end:#x} to {one.count - 1:#x}")
         if missing:
             self._warn(
-                f"it is one part of a split kdump, and the part with pages {', '.join(missing)} is not in its directory"
-                ": put them side by side"
+                f"it is one part of a split kdump, and the part with pages {', '.join(missing)} is not"
+                f" {'among the files named' if self._given else 'in its directory: put them side by side'}"
             )
         return chosen or [one]
+
+    def _beside(self) -> list[str]:
+        """The other files of its directory."""
+        own = Path(self._file.path).absolute()
+        try:
+            names = sorted(entry.path for entry in os.scandir(own.parent) if entry.is_file())[:_NEIGHBOURS_LIMIT]
+        except OSError:
+            return []
+        return [name for name in names if Path(name) != own]
 
     def _neighbour(self, name: str, one: KdumpPart) -> KdumpPart | None:
         """The part of the same dump that a file holds, if it does."""

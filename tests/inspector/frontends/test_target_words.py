@@ -38,6 +38,17 @@ def test_words_for_the_target_and_words_for_the_command(words, target, rest):
     assert (asked.target, list(asked.words)) == (target, rest.split())
 
 
+def test_files_that_are_there_are_more_of_the_dump(tmp_path, monkeypatch):
+    """Those that stand next to the first one; a command's name is a command, whatever lies there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("b", "c", "irt"):
+        (tmp_path / name).touch()
+    asked = parse("dump", ["a", "b", "c", "--symbols", "c", "irt", "b"])
+    assert asked.target == DumpOptions("a", symbols="c", more=("b", "c"))
+    assert list(asked.words) == ["irt", "b"]
+    assert parse("dump", ["a", "none"]).target == DumpOptions("a")
+
+
 def test_lines_and_scripts_keep_their_order():
     asked = parse("sim", ["-c", "irt", "--script", "file", "-cinfo"])
     assert [part.__dict__ for part in asked.batch] == [{"text": "irt"}, {"path": "file"}, {"text": "info"}]

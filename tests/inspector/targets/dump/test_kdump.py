@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lzallright import LZOCompressor
 
-from inspector.base.errors import NotReadable, TargetError
+from inspector.base.errors import NotReadable, TargetError, UsageError
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.dump.flattened import Flattened
 from inspector.targets.dump.kdump import Kdump
 from inspector.targets.dump.packing import LZO, SNAPPY, ZLIB, ZSTD
+from inspector.targets.open_file import open_file
 from inspector.targets.ranges import Range
 
 Paths = Callable[[str], Path]
@@ -388,6 +389,33 @@ def test_a_missing_part_is_told(tmp_path: Path) -> None:
         assert target.read(5 * 4096, 4) == bytes([5]) * 4
         with pytest.raises(NotReadable):
             target.read(15 * 4096, 4)
+
+
+def test_parts_that_are_named_need_not_lie_side_by_side(tmp_path: Path) -> None:
+    places = []
+    for name, first, last in (("a", 0, 10), ("b", 10, 20), ("c", 20, 30)):
+        pages = {page: bytes([page]) * 4096 for page in range(first, last)}
+        header = {"split": 1, "start_pfn": first, "end_pfn": last, "max_mapnr": 30}
+        (tmp_path / name).mkdir()
+        places.append(str(tmp_path / name / "part"))
+        Path(places[-1]).write_bytes(plain(kdump(pages, elsewhere=range(30), **header)))
+    with open_file(places[1], more=[places[2], places[0]]) as target:
+        assert target.warnings == []
+        assert target.read(9 * 4096, 3 * 4096)[::4096] == bytes([9, 10, 11])
+        assert set(target.files) == {*places}
+    with open_file(places[1], more=[places[0]]) as target:
+        (warning,) = target.warnings
+        assert "the part with pages 0x14 to 0x1d is not among the files named" in warning
+    other, whole = tmp_path / "other", tmp_path / "whole"
+    other.write_bytes(plain(kdump({3: bytes(4096)}, split=1, start_pfn=0, end_pfn=9)))
+    whole.write_bytes(plain(kdump({3: bytes(4096)})))
+    with pytest.raises(TargetError, match="other is no part of the split kdump"):
+        open_file(places[0], more=[str(other)])
+    with pytest.raises(TargetError, match="whole is a whole kdump"):
+        open_file(whole, more=places)
+    whole.write_text("(XEN) APIC error on CPU3: 00(08)\n")
+    with pytest.raises(UsageError, match="several files are the parts of a split kdump"):
+        open_file(whole, more=places)
 
 
 def test_a_page_of_each_two_costs_little(scratch: Path) -> None:
