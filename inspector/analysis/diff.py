@@ -8,6 +8,7 @@ from typing import Any
 
 from inspector.analysis.irqs import pin_states
 from inspector.model.absence import NOT_PRINTED
+from inspector.model.interrupts import NO_INDEX, Msi
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
@@ -82,8 +83,9 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
         _add(flat, unit.name, unit, PARTS_OF_UNIT)
         for fault in unit.faults:
             _add(flat, f"{unit.name} fault {fault.record}", fault, {"record"})
+    theirs = {msi.irq: msi for msi in other.msis}
     for msi in snapshot.msis:
-        _add(flat, f"irq {msi.irq}", msi, {"irq"})
+        _add(flat, f"irq {msi.irq}", msi, {"irq", *_not_joined(msi), *_not_joined(theirs.get(msi.irq, msi))})
     for irq in snapshot.irqs:
         _add(flat, f"irq {irq.irq}", irq, {"irq", "guests"})
         for guest in irq.guests:
@@ -96,6 +98,12 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
         flat[bdf(device.sbdf & 0xFFFF), "owner"] = device.owner
     flat.update(_entries(snapshot, other))
     return flat
+
+
+def _not_joined(msi: Msi) -> set[str]:
+    """What the join of a log's keys did not find out of an MSI: it has not changed for that."""
+    unknown = {"index"} if msi.index == NO_INDEX else set()
+    return unknown | ({"device"} if msi.device is None and unknown else set())
 
 
 def _entries(snapshot: Snapshot, other: Snapshot) -> Iterator[tuple[tuple[str, str], Any]]:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from inspector.analysis import diff as differences
-from inspector.base.arguments import FileName, argument
+from inspector.base.arguments import FileName, Word, argument, option, read_number
+from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.snapshot import Snapshot
+from inspector.targets.target import Target
+
+WAKE_UP = 0
+"""As a line's number: the last line that tells of a wake-up."""
+
+
+def _read_line(word: str) -> int:
+    return WAKE_UP if word.lower() == "s3" else read_number(word)
+
+
+Line = Annotated[int, Word("LINE", _read_line, noun="line's number", example="1200, or s3")]
 
 HEX_FIELDS = (
     "address",
@@ -33,19 +46,20 @@ HEX_FIELDS = (
 class Arguments:
     """What it takes."""
 
-    before: FileName = argument("the earlier: a saved snapshot or a dump", metavar="A")
+    before: FileName | None = argument("the earlier: a saved snapshot, a dump or a log", None, metavar="A")
     after: FileName | None = argument("the later (default: the target as it is)", None, metavar="B")
+    across: Line | None = option("what this log says before that line with what it says after; s3: its last wake-up")
 
 
 @command(
     Arguments,
     Example("live", "diff then.json", "then, and now"),
     Example("dump A", "diff A B", "two files"),
+    Example("dump LOG", "diff --across s3", "one log: the keys' answers before the machine slept, and after"),
 )
 def diff(inspection: Inspection, arguments: Arguments) -> Answer:
-    """What changed between two snapshots or dumps of a machine, field by field."""
-    before = inspection.of_file(arguments.before).snapshot
-    after = inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
+    """What changed between two snapshots, dumps or logs of a machine, or in the middle of one log, field by field."""
+    before, after = _compared(inspection, arguments)
     changes = differences.diff(before, after)
     document = {
         "not_compared": sorted(differences.not_told(before) | differences.not_told(after)),
@@ -63,6 +77,28 @@ def diff(inspection: Inspection, arguments: Arguments) -> Answer:
         names = ", ".join(differences.TOLD[part] for part in unknown)
         blocks.append(Text(f"not compared, for one of the two does not tell them: {names}"))
     return Answer(document, blocks, absent=absent)
+
+
+def _compared(inspection: Inspection, arguments: Arguments) -> tuple[Snapshot, Snapshot]:
+    """Raises UsageError: no two are named, or the target is no log, or one of a machine that did not sleep."""
+    if arguments.across is not None:
+        if arguments.before:
+            raise UsageError("diff: --across compares the target's log with itself; it takes no other file")
+        return _parted(inspection.target, arguments.across)
+    if not arguments.before:
+        raise UsageError("diff: with which earlier one? Expected a file, or --across LINE in a log")
+    before = inspection.of_file(arguments.before).snapshot
+    return before, inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
+
+
+def _parted(target: Target, line: int) -> tuple[Snapshot, Snapshot]:
+    from inspector.targets.recorded.console.log import ConsoleLog
+
+    if not isinstance(target, ConsoleLog):
+        raise UsageError(f"diff: --across is for a console log, and {target.description} is none")
+    if line == WAKE_UP and target.woken is None:
+        raise UsageError(f"diff: {target.description} has no wake-up from sleep; name a line: --across LINE")
+    return target.parted(target.woken if line == WAKE_UP and target.woken is not None else line)
 
 
 def _shown(field: str, value: Any) -> str:

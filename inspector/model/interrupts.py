@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_INDEX = (1 << 32) - 1
+"""The remapping index of an MSI whose index is not known."""
+
 
 @dataclass(frozen=True)
 class Msi:

@@ -55,6 +55,10 @@ _NOT_READ = {
     b"QEVM": "is a QEMU migration stream: restore it (-incoming) and use dump-guest-memory",
     b"PAGEDU": "is a Windows crash dump (win-dmp): dump again as ELF or kdump-zlib",
     b"QFI\xfb": "is a qcow2 disk image, not memory",
+    **dict.fromkeys(
+        (b"\xd0\xbe\xd2\xbe", b"\xd1\xba\xd1\xba", b"\xd2\xbe\xd2\xbe", b"\xd3\xbe\xd3\xbe"),
+        "is VMware's saved state (.vmss, .vmsn): open the .vmem beside it, or make a core of it (vmss2core)",
+    ),
     b"DISKDUMP": "is a dump of the old diskdump format; expected kdump, ELF or a raw image",
 }
 _HEAD = 4096

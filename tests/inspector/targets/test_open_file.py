@@ -45,6 +45,7 @@ def test_kinds_are_told_by_content(unpacked: Paths, golden: Paths, tmp_path: Pat
         (gzip.compress(b"x", mtime=0), "is compressed with gzip: unpack it first (gunzip)"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "is compressed with zstd: unpack it first (zstd -d)"),
         (b"QEVM" + bytes(99), "is a QEMU migration stream"),
+        (b"\xd2\xbe\xd2\xbe" + bytes(4092), "is VMware's saved state (.vmss, .vmsn): open the .vmem beside it"),
         (b"PAGEDU64" + bytes(99), "is a Windows crash dump"),
         (bytes(4095), "is no dump that vtdpi knows, and no raw image of memory either: 4095 bytes are not"),
         (b"\x7fELF", "is cut short: 4 bytes of an ELF header of 64"),

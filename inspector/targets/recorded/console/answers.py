@@ -40,6 +40,10 @@ SHOW_VERSION = re.compile(r"'\?' pressed -> showing system information|'h' press
 """Keys that print the version line in the middle of a boot."""
 
 
+WOKEN = re.compile(r"Finishing wakeup from ACPI S\d state")
+"""Printed in the middle of a boot, when the machine has slept (xen/arch/x86/acpi/power.c)."""
+
+
 def _ungrouped(pattern: str) -> str:
     """A pattern without groups, so that it can be one alternative of many."""
     return re.sub(r"(?<!\\)\((?:\?P<\w+>|(?!\?))", "(?:", pattern)
@@ -47,7 +51,7 @@ def _ungrouped(pattern: str) -> str:
 
 BELONGS = re.compile(
     "|".join(f"(?P<k{number}>{_ungrouped(key.belongs.pattern)})" for number, key in enumerate(KEYS))
-    + f"|(?P<version>{SHOW_VERSION.pattern})"
+    + f"|(?P<version>{SHOW_VERSION.pattern})|(?P<woken>{WOKEN.pattern})"
 )
 """Any line that says something here; the group's name tells which key's it is."""
 
@@ -60,9 +64,15 @@ def wanted(text: str) -> re.Match[str] | None:
 
 @dataclass
 class BootLines:
-    """What one boot printed: by key's name, its answers in order, each as its lines."""
+    """What one boot printed.
+
+    Attributes:
+        answers: by key's name, its answers in order, each as its lines.
+        woken: the numbers of the lines where it woke from sleep.
+    """
 
     answers: dict[str, list[list[Line]]] = field(default_factory=dict)
+    woken: list[int] = field(default_factory=list)
 
     @property
     def keys(self) -> list[str]:
@@ -76,6 +86,9 @@ def boots(lines: Iterable[Line]) -> list[BootLines]:
     shown_by_key = False
     for line in lines:
         match = wanted(line.text)
+        if match and match.lastgroup == "woken":
+            found[-1].woken.append(line.number)
+            continue
         if not match or match.lastgroup == "version":
             shown_by_key = bool(match)
             continue
@@ -88,6 +101,17 @@ def boots(lines: Iterable[Line]) -> list[BootLines]:
             answers.append([])
         answers[-1].append(line)
     return [boot for boot in found if boot.answers]
+
+
+def parted(whole: BootLines, line: int) -> tuple[BootLines, BootLines]:
+    """What a boot printed before a line, and what from there on; what it printed while it booted holds for both."""
+    before, after = BootLines(), BootLines()
+    for key, answers in whole.answers.items():
+        for part, is_in in ((before, lambda at: at.number < line), (after, lambda at: at.number >= line)):
+            kept = answers if key == boot.KEY.name else [[*filter(is_in, answer)] for answer in answers]
+            if found := [answer for answer in kept if answer]:
+                part.answers[key] = found
+    return before, after
 
 
 def chosen(key: Key[T], answers: Sequence[Sequence[Line]]) -> tuple[T, list[str], list[str]]:

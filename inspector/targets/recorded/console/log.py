@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from inspector.base.errors import TargetError, UsageError
 from inspector.model.absence import unreadable
-from inspector.targets.recorded.console.answers import BootLines, boots, wanted
+from inspector.model.snapshot import Snapshot
+from inspector.targets.recorded.console.answers import BootLines, boots, parted, wanted
 from inspector.targets.recorded.console.decoding import decoded
 from inspector.targets.recorded.console.lines import lines, unmarked
 from inspector.targets.recorded.console.source import Text, texts
@@ -33,6 +34,22 @@ class NoLog(TargetError):
 
 class ConsoleLog(RecordedTarget):
     """One boot of a log. `warnings` tell of its other boots, and of answers that are not the last."""
+
+    def __init__(self, description: str, snapshot: Snapshot, path: str, boot: BootLines) -> None:
+        super().__init__(description, snapshot, path)
+        self._boot = boot
+
+    @property
+    def woken(self) -> int | None:
+        """The line at which the machine last woke from sleep; None if it did not."""
+        return self._boot.woken[-1] if self._boot.woken else None
+
+    def parted(self, line: int) -> tuple[Snapshot, Snapshot]:
+        """What the boot's keys and messages say before a line of the log, and what from there on."""
+        before, after = parted(self._boot, line)
+        first, _ = snapshot(f"{self.description} before line {line}", before)
+        second, _ = snapshot(f"{self.description} from line {line} on", after)
+        return first, second
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ def console_log(
     problems = [unreadable("log", problem) for problem in (best.problem, *damage) if problem]
     if problems:
         shown = replace(shown, absent=(*problems, *shown.absent))
-    target = ConsoleLog(description, shown, os.fspath(path))
+    target = ConsoleLog(description, shown, os.fspath(path), best.boots[number - 1])
     target.warnings = [*_other_texts(found, best), *_other_boots(best.boots, number), *notes]
     return target
 

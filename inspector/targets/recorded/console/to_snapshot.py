@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from inspector.model.absence import NOT_PRINTED, Absence, unreadable
-from inspector.model.interrupts import Device, Guest, IoApic, Irq, Msi, Pin, Redirection
+from inspector.model.interrupts import NO_INDEX, Device, Guest, IoApic, Irq, Msi, Pin, Redirection
 from inspector.model.reports import FaultReport, Message
 from inspector.model.snapshot import MARKER, Domain, Snapshot, Vcpu
 from inspector.model.vtd import HPET, IOAPIC, Hop, Platform, Register, Scope, Structure, VtdUnit
@@ -34,9 +34,6 @@ from structs.registers import BY_NAME
 from structs.xen.variants import DESCRIPTORS_BELOW_4G
 
 T = TypeVar("T")
-
-NO_INDEX = (1 << 32) - 1
-"""The remapping index of an MSI whose index is not known."""
 
 XEN_ENTRIES = 1 << 16
 """The size of Xen's tables, where the log does not say it."""

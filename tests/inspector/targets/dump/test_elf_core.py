@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
+from inspector.capture.inspection import Inspection
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.ranges import Range
 
@@ -206,3 +207,29 @@ def test_random_damage_of_one_header_field_at_a_time(
         for value in (b"\xff" * 8, b"\0" * 8, random.Random(at).randbytes(8)):
             scratch.write_bytes(whole[:at] + value + whole[at + 8 :])
             use_damaged(ElfCore, scratch)
+
+
+def test_a_virtualbox_core_is_memory_without_registers(
+    golden: Callable[[str], Path], elf_core: Callable[..., bytes], elf_note: Callable[..., bytes], tmp_path: Path
+) -> None:
+    """`VBoxManage debugvm NAME dumpvmcore`: notes of its own for machine and CPUs, device memory with nothing in the
+    file. Made here of a capture of another kind: the memory, and so Xen, is the same."""
+    path = tmp_path / "machine.elf"
+    descriptor = struct.pack("<6I", 0xC01AC0DE, 0x00010000, 24, 0x07000010, 0, 2)
+    notes = elf_note("VBCORE", 0xB00, descriptor) + 2 * elf_note("VBCPU", 0xB01, bytes(0x340))
+    with ElfCore(golden("two-in-guest")) as source:
+        parts = [(known.start, 0, source.read(known.start, known.size)) for known in source.memory()]
+        expected = Inspection(source).snapshot
+    raw = bytearray(elf_core([*parts, (0xFEB00000, 0, b"")], notes))
+    row = 64 + 56 * (len(parts) + 1)
+    struct.pack_into("<Q", raw, row + 40, 0x20000)
+    path.write_bytes(raw)
+    with ElfCore(path) as target:
+        assert list(target.warnings) == []
+        assert list(target.cpus()) == []
+        with pytest.raises(NotReadable):
+            target.read(0xFEB00000, 4)
+        found = Inspection(target).snapshot
+    assert (found.version, found.lists) == (expected.version, expected.lists)
+    assert [(v.name, v.runstate, v.pi) for v in found.vcpus] == [(v.name, v.runstate, v.pi) for v in expected.vcpus]
+    assert {cpu.mode for cpu in found.cpus} == {None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from inspector.model.absence import NOT_PRINTED
+from inspector.model.interrupts import NO_INDEX
 from inspector.model.snapshot import MARKER, Snapshot
 from inspector.targets.recorded.console.answers import boots
 from inspector.targets.recorded.console.boot import Boot, IoApicFacts, ScopeFacts, StructureFacts
@@ -14,7 +15,7 @@ from inspector.targets.recorded.console.key_irq import Irqs
 from inspector.targets.recorded.console.key_msi import MsiFacts
 from inspector.targets.recorded.console.key_pci import DeviceFacts
 from inspector.targets.recorded.console.key_vtd import PinFacts, Tables, UnitFacts
-from inspector.targets.recorded.console.to_snapshot import NO_INDEX, snapshot
+from inspector.targets.recorded.console.to_snapshot import snapshot
 from structs.irte import REMAPPED
 
 from .printing import domains, fault, irq, msi, numbered, pci, verbose, vtd
