@@ -34,6 +34,7 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "lab": ("start and stop a real Xen under a real QEMU", "inspector.frontends.lab_cli"),
     "explore": ("every interleaving of the simulated machine's steps", "inspector.frontends.explore_cli"),
     "coverage": ("hold a trace of a real Xen against the simulated one's logic", "inspector.frontends.coverage_cli"),
+    "survey": ("look at many dumps and logs, and group what is wrong", "inspector.frontends.survey_cli"),
     "profile": ("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
     "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),
@@ -80,6 +81,10 @@ def _target(asked: Asked) -> int:
         from inspector.targets.sim.simulation import serve
 
         return serve(asked.target)
+    if isinstance(asked.target, SimOptions) and asked.target.campaign is not None:
+        from inspector.frontends.campaign_cli import run
+
+        return run(asked)
     if asked.words and asked.batch:
         raise UsageError(f"{asked.words[0]!r} stands beside -c or --script; expected one or the other")
     return _session(asked)

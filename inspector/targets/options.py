@@ -24,6 +24,11 @@ class SimOptions:
     replay: FileName | None = option("the machine at the end of a history that `explore` wrote")
     at: Integer | None = option("with --replay: at that step of it", metavar="STEP")
     serve: str | None = option("serve gdb's remote protocol there (127.0.0.1:PORT) until Ctrl-C", metavar="ADDRESS")
+    campaign: str | None = option("random runs of these scenarios, audited after each step", metavar="F,F,...")
+    seeds: str = option("of a campaign: from A to B (default: 0..9)", "0..9", metavar="A..B")
+    keep: FileName = option("of a campaign: where failures go (default: campaign)", "campaign", metavar="DIR")
+    processes: int | None = option("of a campaign: work in so many (default: one each processor)")
+    dask: str | None = option("of a campaign: have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,14 @@
-"""How far a search is: one line on the terminal, written over."""
+"""How far long work is: one line on the terminal, written over."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
+
+from inspector.base import progress
 
 
 class Stage(Protocol):
@@ -64,3 +68,23 @@ class WorkBar:
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = False
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    """While this lasts, a person at a terminal sees how much of the work is done, and how long the rest will take."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
+    screen = Console(stderr=True)
+    with bars.Progress(*columns, bars.TimeRemainingColumn(), console=screen, transient=True) as shown:
+        task = shown.add_task("", total=None)
+        progress.listen(lambda what, done, total: shown.update(task, description=what, completed=done, total=total))
+        try:
+            yield
+        finally:
+            progress.listen(None)

@@ -1,0 +1,158 @@
+"""One run of a campaign: a simulated machine moves at random, and is audited after each step."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from inspector.audit import BUG, audit
+from inspector.audit.rule import Finding
+from inspector.base.errors import UsageError
+from inspector.capture.inspection import Inspection
+from inspector.targets.sim.simulation import Simulation
+from sim_backend.machine.machine import Machine
+from sim_backend.memory.errors import SimError
+from sim_backend.scenario.scenario import Scenario, load
+
+LASTS = 1000
+"""Steps after which a suspicion is no transient: more than any message or procedure takes."""
+BEFORE = 64
+"""A failure's file is of the machine at most so many steps earlier, or of when the suspicion began."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run: which scenario, from which seed on, how many steps, and where failures are kept."""
+
+    scenario: str
+    version: str
+    build: str | None
+    seed: int
+    steps: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """What went wrong in a run.
+
+    Attributes:
+        step: after how many steps it was seen.
+        rule: of the audit; None if the simulated Xen crashed.
+        replay: the command that shows it again; None if it does not.
+    """
+
+    step: int
+    rule: str | None
+    subject: str
+    message: str
+    file: str | None
+    replay: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of a run.
+
+    Attributes:
+        steps: how many there were; fewer than asked for if nothing could happen any more, or at a failure.
+        suspicions: findings that did not last, by rule: how often each began.
+    """
+
+    scenario: str
+    seed: int
+    steps: int
+    suspicions: dict[str, int]
+    failure: RunFailure | None = None
+
+
+class _Seen(NamedTuple):
+    step: int
+    machine: Machine
+
+
+def run(asked: Run) -> RunResult:
+    """Run until a bug is found, a suspicion lasts, Xen crashes, or the steps are over. A failure leaves a file.
+
+    Raises:
+        UsageError: there is no such machine, or the file cannot be written.
+    """
+    try:
+        machine = Machine(_scenario(asked), version=asked.version, seed=asked.seed)
+        return _Running(asked, machine).result()
+    except SimError as error:
+        raise UsageError(f"{asked.scenario}, seed {asked.seed}: {error}") from None
+
+
+def _scenario(asked: Run) -> Scenario:
+    scenario = load(asked.scenario)
+    return replace(scenario, layout=replace(scenario.layout, profile=asked.build)) if asked.build else scenario
+
+
+class _Running:
+    def __init__(self, asked: Run, machine: Machine) -> None:
+        self.asked, self.machine = asked, machine
+        self.simulation = Simulation(machine)
+        self.inspection = Inspection(self.simulation)
+        self.since: dict[tuple[object, ...], _Seen] = {}
+        self.began: Counter[str] = Counter()
+        self.last = _Seen(0, machine.copy())
+
+    def result(self) -> RunResult:
+        step, failure = 0, self._look(0)
+        while failure is None and step < self.asked.steps:
+            if step % BEFORE == 0:
+                self.last = _Seen(step, self.machine.copy())
+            if self.machine.step() is None:
+                break
+            step += 1
+            failure = self._look(step)
+        return RunResult(self.asked.scenario, self.asked.seed, step, dict(self.began), failure)
+
+    def _look(self, step: int) -> RunFailure | None:
+        if self.machine.crashed is not None:
+            return self._kept(step, None, "Xen", self.machine.crashed, self.last)
+        self.simulation.touched()
+        self.inspection = self.inspection.again()
+        findings = audit(self.inspection.snapshot)
+        self._note(findings, step)
+        for finding in findings:
+            if finding.severity == BUG:
+                return self._kept(step, finding.rule, finding.subject, finding.message, self.last)
+        for finding in findings:
+            seen = self.since.get(_key(finding))
+            if seen is not None and step - seen.step >= LASTS:
+                words = f"{finding.message}; the same for {step - seen.step} steps"
+                return self._kept(step, finding.rule, finding.subject, words, seen)
+        return None
+
+    def _note(self, findings: list[Finding], step: int) -> None:
+        """Which suspicions there are since when."""
+        there = {_key(finding): finding for finding in findings if finding.suspicion}
+        self.since = {key: seen for key, seen in self.since.items() if key in there}
+        for key, finding in there.items():
+            if key not in self.since:
+                self.since[key] = _Seen(step, self.machine.copy())
+                self.began[finding.rule] += 1
+
+    def _kept(self, step: int, rule: str | None, subject: str, message: str, seen: _Seen) -> RunFailure:
+        name = f"{Path(self.asked.scenario).stem}-seed{self.asked.seed}-{rule or 'crash'}.machine"
+        file = os.path.join(self.asked.folder, re.sub(r"[^\w.-]", "_", name))
+        os.makedirs(self.asked.folder, exist_ok=True)
+        seen.machine.save(file)
+        again = Machine.load(file)
+        again.run(step - seen.step)
+        replay = None
+        if again.digest() == self.machine.digest():
+            command = "info" if rule is None else f"audit {rule}"
+            replay = f"vtdpi sim --load {shlex.quote(file)} --steps {step - seen.step} {command}"
+        return RunFailure(step, rule, subject, message, file, replay)
+
+
+def _key(finding: Finding) -> tuple[object, ...]:
+    return finding.rule, finding.subject, finding.state

@@ -1,0 +1,111 @@
+"""What a survey tells of one file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from inspector import __version__
+from inspector.audit import confirm, coverage
+from inspector.base.errors import VtdpiError
+from inspector.batch.evidence import Evidence, at_hand
+from inspector.capture.inspection import Inspection
+from inspector.model.snapshot import Snapshot
+from inspector.targets.open_file import open_file
+
+POSTED = "posted"
+
+
+@dataclass(frozen=True)
+class SurveyFinding:
+    """A finding of the audit, as `audit --json` has it."""
+
+    severity: str
+    rule: str
+    subject: str
+    message: str
+    suspicion: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file.
+
+    Attributes:
+        file, size, modified: which one, and what tells that it has not changed since.
+        vtdpi: the version that looked at it.
+        target: what it is, in words; None if it could not be opened.
+        version, build_id: of its Xen; None where not known.
+        cpus, vcpus, blocked: how many; `blocked` are vCPUs that wait for an event.
+        entries, posted: of the remapping tables: present ones, and those in posted format.
+        findings: of the audit, the worst first.
+        checked: the rules that could be checked, by id.
+        problems: what could not be read, a line each; what keeps the file from being opened is alone there.
+        seconds: how long it took.
+    """
+
+    file: str
+    size: int | None
+    modified: str
+    vtdpi: str
+    target: str | None = None
+    version: str | None = None
+    build_id: str | None = None
+    cpus: int = 0
+    vcpus: int = 0
+    blocked: int = 0
+    entries: int = 0
+    posted: int = 0
+    findings: tuple[SurveyFinding, ...] = ()
+    checked: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def unread(self) -> bool:
+        """Whether nothing is known of it."""
+        return self.target is None
+
+    def is_of(self, evidence: Evidence) -> bool:
+        """Whether it tells what would be found in the file today."""
+        same = (self.file, self.size, self.modified) == (evidence.path, evidence.size, evidence.modified)
+        return same and bool(self.modified) and self.vtdpi == __version__
+
+
+def survey(evidence: Evidence) -> Row:
+    """Open a file, look at all of it, and audit it. What cannot be opened gives a row too."""
+    began = time.perf_counter()
+    try:
+        with at_hand(evidence.path) as path, open_file(path) as target:
+            inspection = Inspection(target)
+            snapshot = inspection.snapshot
+            return _row(evidence, target.description.replace(path, evidence.path), snapshot, inspection.notes, began)
+    except VtdpiError as error:
+        return unread(evidence, str(error), time.perf_counter() - began)
+
+
+def unread(evidence: Evidence, why: str, seconds: float = 0.0) -> Row:
+    """The row of a file of which nothing can be said but why."""
+    return Row(*_known(evidence), problems=(why,), seconds=round(seconds, 4))
+
+
+def _known(evidence: Evidence) -> tuple[str, int | None, str, str]:
+    return evidence.path, evidence.size, evidence.modified, __version__
+
+
+def _row(evidence: Evidence, description: str, snapshot: Snapshot, notes: list[str], began: float) -> Row:
+    findings = confirm([snapshot])
+    formats = snapshot.irt()["format"]
+    return Row(
+        *_known(evidence),
+        *(description, snapshot.version, snapshot.build_id),
+        cpus=len(snapshot.cpus),
+        vcpus=len(snapshot.vcpus),
+        blocked=sum(vcpu.blocked for vcpu in snapshot.vcpus),
+        entries=len(formats),
+        posted=int((formats == POSTED).sum()),
+        findings=tuple(SurveyFinding(f.severity, f.rule, f.subject, f.message, f.suspicion) for f in findings),
+        checked=coverage(snapshot).checked,
+        problems=(*snapshot.problems, *notes),
+        seconds=round(time.perf_counter() - began, 4),
+    )

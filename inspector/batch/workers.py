@@ -1,0 +1,159 @@
+"""One function over many inputs, by several processes of this machine or by the workers of a Dask cluster.
+
+Results come as they are ready. What a worker that dies was at is done again, alone; what ends its worker even then is a
+Failure, as is what raises an error: neither ends the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from inspector.base.errors import TargetError, UsageError, VtdpiError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+T = TypeVar("T")
+R = TypeVar("R")
+QUEUED = 2
+"""So many inputs for each worker are under way: none waits for this process, and little is done again if one dies."""
+RETRIES = 3
+PATIENCE = 10
+"""Seconds for a scheduler to answer."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no result."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Workers(Generic[T, R]):
+    """Who does the work.
+
+    Args:
+        work: a function of a module: the workers import it.
+        processes: of this machine.
+        dask: the address of a Dask scheduler, `tcp://HOST:PORT`, whose workers have vtdpi too; None: no such.
+    """
+
+    work: Callable[[T], R]
+    processes: int
+    dask: str | None = None
+
+    def results(self, inputs: Sequence[T]) -> Iterator[tuple[T, R | Failure]]:
+        """Each input with what became of it, in the order in which they are done.
+
+        Raises:
+            UsageError: there is no Dask here, or no such cluster.
+            TargetError: the cluster went away.
+        """
+        return self._on_cluster(inputs) if self.dask else self._here(inputs)
+
+    def _here(self, inputs: Sequence[T]) -> Iterator[tuple[T, R | Failure]]:
+        left = list(inputs)
+        while left:
+            done, suspects = yield from self._pooled(left, min(self.processes, len(left)))
+            left = left[done:]
+            for suspect in suspects:
+                yield suspect, self._alone(suspect)
+
+    def _pooled(
+        self, inputs: Sequence[T], processes: int
+    ) -> Generator[tuple[T, R | Failure], None, tuple[int, list[T]]]:
+        """As `results`, until all is done or a worker died; returns how many were begun, and which are not done."""
+        under_way: dict[Future[R | Failure], T] = {}
+        begun, pool = 0, _pool(processes)
+        try:
+            while begun < len(inputs) or under_way:
+                while begun < len(inputs) and len(under_way) < processes * QUEUED:
+                    under_way[pool.submit(_tried, self.work, inputs[begun])] = inputs[begun]
+                    begun += 1
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield under_way.pop(future), result
+        except BrokenProcessPool:
+            return begun, list(under_way.values())
+        finally:
+            _end(pool)
+        return begun, []
+
+    def _alone(self, one: T) -> R | Failure:
+        pool = _pool(1)
+        try:
+            return pool.submit(_tried, self.work, one).result()
+        except BrokenProcessPool:
+            return Failure("the process that was at it died (out of memory?)")
+        finally:
+            _end(pool)
+
+    def _on_cluster(self, inputs: Sequence[T]) -> Iterator[tuple[T, R | Failure]]:
+        with _client(self.dask or "") as client, client.as_current():
+            from distributed import as_completed
+
+            tried = partial(_tried, self.work)
+            futures = {client.submit(tried, one, retries=RETRIES, pure=False): one for one in inputs}
+            for future in as_completed(list(futures)):
+                error = future.exception()
+                if error is None:
+                    yield futures[future], future.result()
+                elif type(error).__name__ == "KilledWorker":
+                    yield futures[future], Failure("the workers that were at it died (out of memory?)")
+                elif future.status == "cancelled":
+                    raise TargetError(f"the Dask cluster at {self.dask} went away: run it again, it resumes")
+                else:
+                    yield futures[future], Failure(f"the worker failed: {type(error).__name__}: {error}")
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _tried(work: Callable[[T], R], one: T) -> R | Failure:
+    try:
+        return work(one)
+    except VtdpiError as error:
+        return Failure(str(error))
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Not by fork: this process may have threads.
+    return ProcessPoolExecutor(processes, get_context("spawn"), _leave_signals)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C reaches every process of the terminal; only the one that waits for the others is to act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Let nothing go on: what is begun is of no use to anybody any more."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        with suppress(OSError, ValueError):
+            process.terminate()
+            process.join()
+
+
+def _client(address: str) -> Client:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--dask needs Dask: `pip install 'vtdpi[cluster]'`") from None
+    try:
+        return Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"--dask {address}: no scheduler answers there ({error or type(error).__name__})") from None

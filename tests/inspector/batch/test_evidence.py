@@ -1,0 +1,67 @@
+"""Which files a survey looks at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from inspector.base.errors import TargetError, UsageError
+from inspector.batch.evidence import Evidence, at_hand, found
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.log", "a.core", "sub/c.log"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path
+
+
+def test_files_folders_and_globs_each_once_and_in_order(folder):
+    names = [str(folder / name) for name in ("a.core", "b.log", "sub/c.log")]
+    assert [each.path for each in found([str(folder)])] == names
+    assert [each.path for each in found([str(folder / "*.log"), names[1], names[0]])] == [names[1], names[0]]
+    assert [each.path for each in found([str(folder / "**" / "*.log")])] == names[1:]
+    status = os.stat(names[0])
+    assert found([names[0]]) == [Evidence(names[0], 6, str(status.st_mtime_ns))]
+
+
+def test_a_name_with_a_globs_letters_is_a_name(folder):
+    (folder / "what[1]?").write_bytes(b"x")
+    assert [each.path for each in found([str(folder / "what[1]?")])] == [str(folder / "what[1]?")]
+
+
+def test_a_dangling_link_is_a_file_that_cannot_be_read(folder):
+    (folder / "sub" / "link").symlink_to("nowhere")
+    assert Evidence(str(folder / "sub" / "link"), None, "") in found([str(folder)])
+
+
+@pytest.mark.parametrize("word", ["nothing-here", "*.nothing", "nonsense://x/y", "memory://not/there"])
+def test_nothing_of_that_name(word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"no file there|no URL that can be read here"):
+        found([word])
+
+
+def test_urls():
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/kept/one.log": b"1", "/kept/sub/two.log": b"22"})
+    names = ["memory:///kept/one.log", "memory:///kept/sub/two.log"]
+    assert [(each.path, each.size) for each in found(["memory://kept"])] == [(names[0], 1), (names[1], 2)]
+    assert all(each.modified for each in found(["memory://kept"]))
+    assert [each.path for each in found(["memory://kept/*.log"])] == names[:1]
+    with at_hand(names[1]) as path:
+        assert Path(path).read_bytes() == b"22"
+    assert not os.path.exists(path)
+    memory.rm("/kept/one.log")
+    with pytest.raises(TargetError, match=r"memory:///kept/one.log cannot be fetched"), at_hand(names[0]):
+        pass
+
+
+def test_a_file_of_this_machine_is_at_hand_as_it_is(folder):
+    with at_hand(str(folder / "b.log")) as path:
+        assert path == str(folder / "b.log")

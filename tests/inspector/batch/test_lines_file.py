@@ -1,0 +1,50 @@
+"""The rows of a survey in a file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspector.base.errors import UsageError
+from inspector.base.new_file import NotWritten
+from inspector.batch.lines_file import Kept, append, read
+from inspector.batch.survey_row import Row, SurveyFinding
+
+texts = st.text(max_size=20)
+rows = st.builds(
+    Row,
+    *(texts, st.none() | st.integers(0, 1 << 62), texts, texts, st.none() | texts, st.none() | texts),
+    findings=st.lists(st.builds(SurveyFinding, texts, texts, texts, texts, st.booleans()), max_size=3).map(tuple),
+    problems=st.lists(texts, max_size=2).map(tuple),
+    seconds=st.floats(0, 100),
+)
+
+
+@given(st.lists(rows, max_size=4), st.lists(rows, max_size=4))
+def test_what_was_written_is_read_again(tmp_path_factory, first, then):
+    path = str(tmp_path_factory.mktemp("rows") / "rows.jsonl")
+    append(path, first)
+    append(path, then)
+    assert read(path) == Kept([*first, *then], [])
+
+
+def test_a_line_that_was_cut_short_is_told_and_spoils_nothing(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    one, two = Row("a", 1, "1", "0"), Row("b", 1, "1", "0")
+    append(str(path), [one, one])
+    path.write_bytes(path.read_bytes()[:-5])
+    append(str(path), [two])
+    assert read(str(path)) == Kept([one, two], [2])
+
+
+def test_no_file_yet_and_a_file_of_something_else(tmp_path):
+    assert read(str(tmp_path / "none")) == Kept([], [])
+    other = tmp_path / "other"
+    other.write_text('{"file": 3}\n')
+    with pytest.raises(UsageError, match=r"other holds no rows of a survey: expected a new file"):
+        read(str(other))
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        read(str(tmp_path))
+    with pytest.raises(NotWritten):
+        append(str(tmp_path), [])

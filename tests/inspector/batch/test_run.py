@@ -1,0 +1,59 @@
+"""One run of a campaign: what fails is kept, and fails again."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from inspector.base.errors import UsageError
+from inspector.batch.run import Run
+from inspector.batch.run import run as run_of_campaign
+from sim_backend.machine.machine import Machine
+
+
+def asked(folder, scenario="hotplug", version="seed", seed=7, steps=100):
+    return Run(scenario, version, None, seed, steps, str(folder))
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    return run_of_campaign(asked(tmp_path_factory.mktemp("kept")))
+
+
+def test_a_bug_ends_it_and_the_file_shows_it_again(failed):
+    failure = failed.failure
+    assert (failure.rule, failure.subject) == ("D17", "unit 0 entry 0x1b")
+    assert failed.steps == failure.step < 100
+    assert failure.file.endswith("/hotplug-seed7-D17.machine")
+    words = shlex.split(failure.replay)
+    assert words[:4] == ["vtdpi", "sim", "--load", failure.file]
+    again = Machine.load(failure.file)
+    again.run(int(words[5]))
+    assert again.steps == failure.step
+
+
+def test_its_command_shows_it(failed, run):
+    answer = run(*shlex.split(failed.failure.replay)[1:])
+    assert answer.status == 1
+    assert failed.failure.message in answer.out
+
+
+def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
+    first, second = (run_of_campaign(asked(tmp_path, "one-device", "current", 5, 30)) for _ in range(2))
+    assert first == second
+    assert (first.failure, first.steps) == (None, 30)
+    assert first.suspicions
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
+    result = run_of_campaign(asked(tmp_path, "h-a", "current", 0, 5000))
+    assert result.steps < 5000
+    assert result.failure is None
+
+
+@pytest.mark.parametrize(("scenario", "version"), [("none", "current"), ("idle", "none")])
+def test_no_such_machine(tmp_path, scenario, version):
+    with pytest.raises(UsageError, match=f"{scenario}, seed 7: "):
+        run_of_campaign(asked(tmp_path, scenario, version))
