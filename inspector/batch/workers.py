@@ -126,6 +126,9 @@ def _tried(work: Callable[[T], R], one: T) -> R | Failure:
         return work(one)
     except VtdpiError as error:
         return Failure(str(error))
+    except Exception as error:
+        # A fault of ours at one input: it is told, and the others are answered all the same.
+        return Failure(f"vtdpi itself failed at it: {type(error).__name__}: {error}")
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:

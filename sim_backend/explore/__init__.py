@@ -12,7 +12,7 @@ search, `bounded` the model that it becomes, `properties` what is asked of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -40,6 +40,9 @@ HOOKS = {
     "pi_notification_interrupt": "a notification is taken in Xen",
     "posted-interrupt processing": "a notification is taken in the guest",
 }
+SPURIOUS = "a spurious notification occurs"
+LOOKED_FOR = (*HOOKS.values(), *(f"situation {name}" for name in SITUATIONS), SPURIOUS)
+"""What has to happen some time, so that what always holds does not hold of nothing."""
 WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
 
 
@@ -91,13 +94,22 @@ def _rank(verdict: Verdict) -> tuple[int, int]:
 
 
 def _joined(verdict: Verdict) -> tuple[Move, ...] | None:
-    return None if verdict.moves is None else tuple(chain.from_iterable(verdict.moves))
+    return None if verdict.moves is None else tuple(chained(verdict.moves))
+
+
+def chained(notes: Iterable[Iterable[Move]]) -> Iterator[Move]:
+    """What actions noted, as moves one after another."""
+    return chain.from_iterable(notes)
 
 
 def _sometimes(bounded: BoundedMachine, result: Result) -> list[Verdict]:
-    """What has to happen some time, so that what always holds does not hold of nothing."""
-    seen = {words: name in bounded.ran for name, words in HOOKS.items()}
-    seen |= {f"situation {name}": name in bounded.situations for name in SITUATIONS}
-    seen["a spurious notification occurs"] = bounded.spurious
+    seen = seen_sometimes(bounded)
     missing = NOT_SEEN if result.exhausted else UNKNOWN
-    return [Verdict(name, SOMETIMES, SEEN if there else missing) for name, there in seen.items()]
+    return [Verdict(name, SOMETIMES, SEEN if name in seen else missing) for name in LOOKED_FOR]
+
+
+def seen_sometimes(bounded: BoundedMachine) -> set[str]:
+    """Which of LOOKED_FOR was seen when the actions of a machine were run."""
+    seen = {words for name, words in HOOKS.items() if name in bounded.ran}
+    seen |= {f"situation {name}" for name in bounded.situations}
+    return (seen | {SPURIOUS}) if bounded.spurious else seen

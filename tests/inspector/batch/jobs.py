@@ -11,9 +11,11 @@ from inspector.base.errors import TargetError
 
 
 def double(number: int) -> int:
-    """Twice as much; 13 cannot be done."""
+    """Twice as much; 13 cannot be done, and 17 is a fault of this function."""
     if number == 13:
         raise TargetError("13 is no number to double")
+    if number == 17:
+        raise ValueError("a fault")
     return 2 * number
 
 

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from inspector.base.errors import UsageError
+from inspector.batch import run as runs
 from inspector.batch.run import Run
 from inspector.batch.run import run as run_of_campaign
 from sim_backend.machine.machine import Machine
@@ -40,11 +41,23 @@ def test_its_command_shows_it(failed, run):
 
 
 def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
-    first, second = (run_of_campaign(asked(tmp_path, "one-device", "current", 5, 30)) for _ in range(2))
+    first, second = (run_of_campaign(asked(tmp_path, "one-device", "current", 5, 15)) for _ in range(2))
     assert first == second
-    assert (first.failure, first.steps) == (None, 30)
-    assert first.suspicions
+    assert (first.failure, first.steps) == (None, 15)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
+    """Its file is of when it began."""
+    monkeypatch.setattr(runs, "LASTS", 4)
+    failed = run_of_campaign(asked(tmp_path, "one-device", "current", 5, 150))
+    failure = failed.failure
+    assert failed.suspicions[failure.rule] >= 1
+    assert "; the same for 4 steps" in failure.message
+    words = shlex.split(failure.replay)
+    assert words[4:6] == ["--steps", "4"]
+    begun = run("sim", "--load", failure.file, "audit", "--json").json["findings"]
+    assert (failure.rule, failure.subject, "warning") in {(f["rule"], f["subject"], f["severity"]) for f in begun}
 
 
 def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
