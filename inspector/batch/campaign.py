@@ -93,7 +93,15 @@ def answer(made: Campaign) -> Answer:
     blocks: list[Block] = [Table(COLUMNS, list(_rows(made)), numeric=frozenset(COLUMNS[1:4]))]
     if failures:
         rows = [
-            (r.scenario, str(r.seed), str(f.step), f.rule or "crash", f.subject, f.message, f.replay or "not replayed")
+            (
+                r.scenario,
+                str(r.seed),
+                str(f.step),
+                f.rule or "crash",
+                f.subject,
+                f.message,
+                f.replay or f.unkept or "not replayed",
+            )
             for r, f in failures
         ]
         heads = ("SCENARIO", "SEED", "STEP", "RULE", "SUBJECT", "FINDING", "AGAIN")

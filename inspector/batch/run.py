@@ -44,15 +44,17 @@ class RunFailure:
     Attributes:
         step: after how many steps it was seen.
         rule: of the audit; None if the simulated Xen crashed.
-        replay: the command that shows it again; None if it does not.
+        file: the machine shortly before, and `replay`, the command that shows it again; None if it does not.
+        unkept: why there is no file.
     """
 
     step: int
     rule: str | None
     subject: str
     message: str
-    file: str | None
-    replay: str | None
+    file: str | None = None
+    replay: str | None = None
+    unkept: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def run(asked: Run) -> RunResult:
     """Run until a bug is found, a suspicion lasts, Xen crashes, or the steps are over. A failure leaves a file.
 
     Raises:
-        UsageError: there is no such machine, or the file cannot be written.
+        UsageError: there is no such machine.
     """
     try:
         machine = Machine(_scenario(asked), version=asked.version, seed=asked.seed)
@@ -143,15 +145,22 @@ class _Running:
     def _kept(self, step: int, rule: str | None, subject: str, message: str, seen: _Seen) -> RunFailure:
         name = f"{Path(self.asked.scenario).stem}-seed{self.asked.seed}-{rule or 'crash'}.machine"
         file = os.path.join(self.asked.folder, re.sub(r"[^\w.-]", "_", name))
-        os.makedirs(self.asked.folder, exist_ok=True)
-        seen.machine.save(file)
+        try:
+            os.makedirs(self.asked.folder, exist_ok=True)
+            seen.machine.save(file)
+        except (OSError, SimError) as error:
+            # The failure itself is not lost: its seed tells it.
+            why = f"{self.asked.folder}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            return RunFailure(step, rule, subject, message, unkept=why)
+        return RunFailure(step, rule, subject, message, file, self._replay(file, rule, step - seen.step))
+
+    def _replay(self, file: str, rule: str | None, steps: int) -> str | None:
         again = Machine.load(file)
-        again.run(step - seen.step)
-        replay = None
-        if again.digest() == self.machine.digest():
-            command = "info" if rule is None else f"audit {rule}"
-            replay = f"vtdpi sim --load {shlex.quote(file)} --steps {step - seen.step} {command}"
-        return RunFailure(step, rule, subject, message, file, replay)
+        again.run(steps)
+        if again.digest() != self.machine.digest():
+            return None
+        command = "info" if rule is None else f"audit {rule}"
+        return f"vtdpi sim --load {shlex.quote(file)} --steps {steps} {command}"
 
 
 def _key(finding: Finding) -> tuple[object, ...]:

@@ -109,7 +109,7 @@ def _found(options: Namespace) -> Found:
 
 
 def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
-    scenario = _bounded(load(name), options)
+    scenario = bounded(load(name), options)
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
@@ -150,7 +150,7 @@ def _write_promela(found: Exploration, path: str) -> None:
     new_file.write(place, model)
 
 
-def _bounded(scenario: Scenario, options: Namespace) -> Scenario:
+def bounded(scenario: Scenario, options: Namespace) -> Scenario:
     """The scenario with the numbers that were given in place of its own."""
     numbers = {name: getattr(options, name) for name in EVENTS if getattr(options, name) is not None}
     scenario = replace(scenario, bounds=scenario.bounds.but(**numbers))

@@ -36,6 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     search.add_argument("--threads", type=int, default=1, metavar="N", help="work in so many threads")
     search.add_argument("--no-symmetry", action="store_true", help="tell identical vCPUs and CPUs apart")
     search.add_argument("--store-buffers", action="store_true", help="stores wait in their CPU's buffer, as on x86")
+    many = parser.add_argument_group("many searches, of what is too large for one")
+    many.add_argument("--swarm", type=int, metavar="N", help="make so many, each begun elsewhere or bounded otherwise")
+    many.add_argument("--processes", type=int, metavar="N", help="work in so many (default: one each processor)")
+    many.add_argument("--dask", metavar="ADDRESS", help="have a Dask cluster do it (tcp://HOST:PORT)")
     reading = parser.add_argument_group("reading a history")
     reading.add_argument("--read", metavar="FILE", help="explore nothing: show a history that was written before")
     reading.add_argument("--every-step", action="store_true", help="a row for each step, also where nothing is seen")
@@ -62,6 +66,10 @@ def run(options: Namespace) -> int:
             perfetto=options.perfetto,
         )
         return answer(reading).exit_status
+    if options.swarm is not None:
+        from inspector.frontends import swarm_cli
+
+        return swarm_cli.run(options)
     from inspector.explore import exploring
 
     return exploring.listed(options) if options.list else exploring.explored(options)

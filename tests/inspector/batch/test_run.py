@@ -50,7 +50,7 @@ def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
 def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
     """Its file is of when it began."""
     monkeypatch.setattr(runs, "LASTS", 4)
-    failed = run_of_campaign(asked(tmp_path, "one-device", "current", 5, 150))
+    failed = run_of_campaign(asked(tmp_path, "hotplug", "current", 7, 60))
     failure = failed.failure
     assert failed.suspicions[failure.rule] >= 1
     assert "; the same for 4 steps" in failure.message
@@ -58,6 +58,13 @@ def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
     assert words[4:6] == ["--steps", "4"]
     begun = run("sim", "--load", failure.file, "audit", "--json").json["findings"]
     assert (failure.rule, failure.subject, "warning") in {(f["rule"], f["subject"], f["severity"]) for f in begun}
+
+
+def test_a_failure_that_cannot_be_kept_is_told_all_the_same(tmp_path):
+    (tmp_path / "a file").touch()
+    failure = run_of_campaign(asked(tmp_path / "a file")).failure
+    assert (failure.rule, failure.file, failure.replay) == ("D17", None, None)
+    assert failure.unkept == f"{tmp_path / 'a file'}: File exists"
 
 
 def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
