@@ -13,6 +13,7 @@ from functools import cache
 from inspector.audit import blocked, entries, hardware, interrupts, lists, machine, running  # noqa: F401 - they register their rules
 from inspector.audit.needs import Coverage
 from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Finding, Rule
+from inspector.base import entry_points
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.model.snapshot import Snapshot
 
@@ -57,9 +58,7 @@ def _add_others() -> None:
     Raises:
         VtdpiError: one of them cannot be loaded. Nobody is to believe that its rules were checked.
     """
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points.of_group(GROUP):
         try:
             entry.load()
         except Exception as error:

@@ -69,9 +69,9 @@ HOMES: Mapping[str, str] = {
 @cache
 def added() -> Mapping[str, EntryPoint]:
     """The commands of other packages, by name; one of our own keeps its name."""
-    from importlib.metadata import entry_points
+    from inspector.base import entry_points
 
-    return {each.name: each for each in entry_points(group=GROUP) if each.name not in BUILT_IN}
+    return {each.name: each for each in entry_points.of_group(GROUP) if each.name not in BUILT_IN}
 
 
 def is_command(name: str) -> bool:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import structs.xen
 from structs.xen.layout import Place, StructLayout
 
 FORMAT = "vtdpi layouts"
@@ -47,7 +48,7 @@ class Candidate:
 @lru_cache(maxsize=1)
 def bundled() -> dict[str, list[Candidate]]:
     """Every known layout, by structure."""
-    return loads((files("structs.xen") / "layouts.json").read_text())
+    return loads(Path(structs.xen.__file__).with_name("layouts.json").read_text())
 
 
 def around(candidates: Sequence[Candidate], version: str | None) -> list[Candidate]:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import io
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -99,6 +97,8 @@ def to(line: Line, pager: str = "", keep: Sequence[str] = (), at_once: bool = Fa
     Raises:
         UsageError: the file cannot be written.
     """
+    from shutil import get_terminal_size, which
+
     if line.pipe and at_once:
         with _piped(line.pipe) as process_input:
             yield process_input
@@ -111,11 +111,11 @@ def to(line: Line, pager: str = "", keep: Sequence[str] = (), at_once: bool = Fa
         yield collected
         store = new_file.append if line.append else new_file.write
         store(line.file, collected.getvalue(), keep=keep)
-    elif pager and not at_once and sys.stdout.isatty() and shutil.which(shlex.split(pager)[0]):
+    elif pager and not at_once and sys.stdout.isatty() and which(shlex.split(pager)[0]):
         collected = _Terminal()
         yield collected
         text = collected.getvalue()
-        if text.count("\n") < shutil.get_terminal_size().lines:
+        if text.count("\n") < get_terminal_size().lines:
             sys.stdout.write(text)
         else:
             _pipe(pager, text)
@@ -133,6 +133,8 @@ def _pipe(command: str, text: str) -> None:
 @contextmanager
 def _piped(command: str) -> Iterator[IO[str]]:
     """Write to a shell command, until it has seen enough, and wait for its end."""
+    import subprocess
+
     sys.stdout.flush()
     process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, text=True)
     assert process.stdin

@@ -15,7 +15,7 @@ from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import Descriptor, Vcpu
 from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
-from structs.columns import columns
+from structs.columns import Array, columns
 from structs.pi_desc import PI_DESC, vectors
 from structs.xen import variants
 
@@ -140,7 +140,13 @@ def _with_vmcs(xen: Xen, vmx: str, vcpus: list[Vcpu]) -> list[Vcpu]:
     made = []
     for vcpu, place in zip(vcpus, places, strict=True):
         raw = next(parts) if place else None
-        held = set(np.intersect1d(np.frombuffer(raw, "<u8"), known).tolist()) if raw else set()
+        held = _held(np.frombuffer(raw, "<u8"), known) if raw else set()
         own = vcpu.pi.address if vcpu.pi else 0
         made.append(replace(vcpu, vmcs_pi=own if own in held else min(held)) if held else vcpu)
     return made
+
+
+def _held(words: Array, known: Array) -> set[int]:
+    """Those of the known addresses, ascending, that are among the words; np.intersect1d would load numpy.ma (15 ms)."""
+    nearest = known[np.minimum(np.searchsorted(known, words), len(known) - 1)]
+    return set(words[nearest == words].tolist())

@@ -24,7 +24,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,8 @@ def load(name_or_path: str | Path) -> Scenario:
         SimError: there is none, or it is no scenario; says which file and which key.
     """
     name = str(name_or_path)
-    for folder in ("scenario/bundled", "scenario/bundled/explore"):
-        bundled = files("sim_backend").joinpath(folder, f"{name}.toml")
+    for folder in ("bundled", "bundled/explore"):
+        bundled = Path(__file__).parent / folder / f"{name}.toml"
         if _BARE.fullmatch(name) and bundled.is_file():
             return parse(bundled.read_text("utf-8"), name)
     try:

@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 
 from structs.xen.errors import ProfileError
@@ -30,7 +29,7 @@ LARGEST = 64 << 20
 @lru_cache(maxsize=1)
 def bundled_files() -> dict[str, Path]:
     """The bundled profiles' files by build-id."""
-    folder = Path(str(files("structs.xen") / "profiles"))
+    folder = Path(__file__).with_name("profiles")
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
