@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
-from inspector.frontends.target_words import open_target
+from inspector.frontends.target_words import look_ahead, open_target
 from inspector.shell.session import Session
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Control, is_running
@@ -26,7 +26,9 @@ class Target(Closing):
     """
 
     def __init__(self, options: Options, *, symbols: str | None = None, profile: str | None = None) -> None:
-        self._session = Session(lambda: open_target(options), symbols=symbols, profile=profile)
+        self._session = Session(
+            lambda: open_target(options), symbols=symbols, profile=profile, look_ahead=lambda: look_ahead(options)
+        )
         self._session.target  # noqa: B018 - opened here, so that what cannot be opened is said here
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
 from inspector.model.absence import Absence, unreadable
+from inspector.profiles import symbol_map
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
 from inspector.vtd.units import UnitReader
@@ -34,18 +35,24 @@ class Inspection:
         symbols: the xen-syms that the user named, if any.
         profile: the profile that the user named, if any.
         before: the last look at the same target: where its Xen was is where this one looks first.
+        expected: its Xen, as it was found before there was any look.
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
     """
 
     def __init__(
-        self, target: Target, symbols: str | None = None, profile: str | None = None, before: Inspection | None = None
+        self,
+        target: Target,
+        symbols: str | None = None,
+        profile: str | None = None,
+        before: Inspection | None = None,
+        expected: Xen | None = None,
     ) -> None:
         self.target = target
         self._symbols = symbols
         self._profile = profile
-        self._xen_before: Xen | None = before.__dict__.get("xen") if before else None
+        self._xen_before: Xen | None = before.__dict__.get("xen") if before else expected
         self.notes: list[str] = []
         self._absent: dict[str, list[Absence]] = {}
         """By the member of the snapshot that lacks it; under the empty name what is of all."""
@@ -141,6 +148,8 @@ class Inspection:
         named = self._symbols or self._profile
         if named:
             try:
+                if self._symbols and self._symbols.endswith(symbol_map.SUFFIX):
+                    return self._by_map(Path(self._symbols))
                 return self._checked(find(self.target, self.wanted, self._xen_before))
             except UNREADABLE as error:
                 self._absent.setdefault("", []).append(unreadable("the symbols", error))
@@ -153,6 +162,23 @@ class Inspection:
             return None
         if named:
             self.notes.append(f"going on with the known profile of Xen {xen.profile.version}, which this target holds")
+        self._say_how_well_known(xen)
+        return xen
+
+    def _say_how_well_known(self, xen: Xen) -> None:
+        if xen.knowledge:
+            self.notes.append(f"Xen {xen.profile.version} is of no known build: {xen.knowledge}; see `info`")
+
+    def _by_map(self, path: Path) -> Xen:
+        """The Xen in memory, with a file of its symbols. Raises VtdpiError if there is none, or of another build."""
+        from inspector.xen.locate import locate
+        from inspector.xen.unknown import recognise
+
+        located = locate(self.target)
+        if located is None:
+            raise VtdpiError(f"no Xen found in {self.target.description} that {path} could be of")
+        xen = recognise(located, path)
+        self._say_how_well_known(xen)
         return xen
 
     def _checked(self, xen: Xen) -> Xen:
@@ -187,7 +213,7 @@ class Inspection:
             except UNREADABLE as why:
                 self.notes.append(str(why))
             else:
-                self.notes.append(f"Xen {xen.profile.version} is of no known build: {xen.knowledge}; see `info`")
+                self._say_how_well_known(xen)
                 return xen
         self.notes += [] if named else [str(error)]
         return None

@@ -77,6 +77,7 @@ def _unknown_build(knowledge: Knowledge, image: str) -> list[tuple[str, str]]:
     built = [origin[key] for key in ("compiler", "built") if key in origin]
     symbols = knowledge.image.symbols
     what = "" if symbols is None or symbols.has_data else ", of functions only"
+    what += f", others from {knowledge.map}" if knowledge.map else ""
     count = 0 if symbols is None else sum(1 for symbol in symbols.symbols if symbol.name)
     facts = [("built", "; ".join([*built, *([f"changeset {origin['changeset']}"] if "changeset" in origin else [])]))]
     facts.append(("image", f"{'EFI, ' if knowledge.image.is_efi else ''}{image}, {count} symbols of its own{what}"))

@@ -91,6 +91,7 @@ def _target(asked: Asked) -> int:
 
 
 def _session(asked: Asked) -> int:
+    from inspector.frontends.target_words import look_ahead
     from inspector.shell.session import Session
 
     def open_target() -> Target:
@@ -107,6 +108,7 @@ def _session(asked: Asked) -> int:
         symbols=getattr(target, "symbols", None),
         profile=getattr(target, "profile", None),
         json=asked.json,
+        look_ahead=lambda: look_ahead(target),
     ) as session:
         if asked.batch:
             from inspector.shell import script

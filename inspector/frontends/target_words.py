@@ -6,7 +6,7 @@ import os
 from argparse import Action
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector.base.arguments import add_arguments, given
 from inspector.base.parser import Parser
@@ -14,6 +14,9 @@ from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
+
+if TYPE_CHECKING:
+    from inspector.xen.xen import Xen
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,15 @@ def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> 
         else:
             return at
     return len(words)
+
+
+def look_ahead(options: object) -> Xen | None:
+    """The Xen of a live machine that can be read while it runs, before it is opened, which stops it."""
+    if not (isinstance(options, LiveOptions) and options.qmp):
+        return None
+    from inspector.capture.ahead import look_ahead
+
+    return look_ahead(options.qmp)
 
 
 def open_target(options: Options) -> Target:

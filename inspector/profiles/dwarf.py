@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from inspector.base.errors import VtdpiError
+from inspector.profiles import pe
 from inspector.profiles.image import Image
 from structs.xen import profile_contents
 from structs.xen.errors import ProfileError
@@ -47,7 +48,7 @@ def make(xen_syms: Path, types: Profile | None = None) -> Profile:
     """The profile of the build that `xen_syms` belongs to.
 
     Args:
-        xen_syms: an unstripped Xen image (`xen-syms`).
+        xen_syms: an unstripped Xen image: `xen-syms`, `xen.efi`, `xen.efi.elf`, or a split `.debug` file.
         types: take the structures from this profile; for a xen-syms whose DWARF was left out.
 
     Raises:
@@ -94,7 +95,7 @@ def _read_elf(path: Path) -> tuple[str, str, dict[str, int]]:
     from elftools.elf.elffile import ELFFile
 
     try:
-        with path.open("rb") as file:
+        with pe.as_elf(path).open("rb") as file:
             elf = ELFFile(file)
             symtab, strtab = _section(elf, ".symtab"), _section(elf, ".strtab")
             if symtab is None or strtab is None:
@@ -165,7 +166,7 @@ class _Said(msgspec.Struct):
 
 def _read_apart(path: Path) -> _Said:
     # -P and the whole path: nothing is imported from the folder where the user happens to be.
-    command = [_interpreter(), "-P", "-m", "inspector.profiles.dwarf_types", os.path.abspath(path)]
+    command = [_interpreter(), "-P", "-m", "inspector.profiles.dwarf_types", os.path.abspath(pe.as_elf(path))]
     # One thread: each takes address space, which is bounded there, and this is a small file.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import VtdpiError
+from inspector.profiles import pe
 
 if TYPE_CHECKING:
     import drgn
@@ -62,7 +63,7 @@ class SymbolFile:
         module = module[0] if isinstance(module, tuple) else module
         # Without its addresses, drgn would take it for a file that is loaded elsewhere.
         module.address_range = min(load.p_vaddr for load in loads), max(load.p_vaddr + load.p_memsz for load in loads)
-        module.try_file(str(self.path), force=True)
+        module.try_file(str(pe.as_elf(self.path)), force=True)
         return program
 
     def _symbols(self) -> Sequence[tuple[str, int]]:
@@ -82,7 +83,7 @@ class SymbolFile:
         from elftools.elf.elffile import ELFFile
 
         try:
-            with self.path.open("rb") as file:
+            with pe.as_elf(self.path).open("rb") as file:
                 yield ELFFile(file)
         except OSError as error:
             raise VtdpiError(f"{self.path}: cannot be read: {error.strerror}") from None

@@ -1,14 +1,18 @@
 """Where distributions put the symbols of their Xen: files that may be of a build, on this machine.
 
-Debian: xen-hypervisor-*-dbg; Fedora, Qubes, XCP-ng: xen-syms in /boot or their debuginfo packages; anyone: by build-id.
+Debian: xen-hypervisor-*-dbg; Fedora, Qubes, XCP-ng: xen-syms in /boot or their debuginfo packages, and maps, of symbols
+only; anyone: by build-id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from inspector.base.errors import VtdpiError
+from inspector.profiles import symbol_map
+from inspector.profiles.image import Image
 from structs.xen.profile import Profile
 
 ROOT = Path("/")
@@ -18,11 +22,14 @@ PATTERNS = (
     "usr/lib/debug/boot/xen-*notstripped*",
     "usr/lib/debug/boot/xen*.debug",
     "boot/xen-syms*",
+    "usr/lib/debug/usr/lib64/efi/xen*.debug",
+    "boot/xen*notstripped.efi",
     "boot/efi/EFI/*/xen*notstripped.efi",
+    "usr/lib64/efi/xen*notstripped.efi",
     "usr/lib/debug/xen-syms*",
     "usr/lib/xen/boot/xen-syms*",
 )
-MAP = ".map"
+MAPS = ("boot/xen*.map", "usr/lib/debug/boot/xen*.map", "usr/lib/debug/xen*.map", "usr/lib/xen/boot/xen*.map")
 
 
 def installed(build_id: str) -> Profile | None:
@@ -47,4 +54,14 @@ def files(build_id: str) -> Iterator[Path]:
     if named.is_file():
         yield named
     for pattern in PATTERNS:
-        yield from (path for path in sorted(ROOT.glob(pattern)) if path.is_file() and path.suffix != MAP)
+        yield from (path for path in sorted(ROOT.glob(pattern)) if path.is_file() and path.suffix != symbol_map.SUFFIX)
+
+
+def map_of(image: Image) -> Path | None:
+    """A map of symbols that is installed here and belongs to an image; None if none does."""
+    for pattern in MAPS:
+        for path in sorted(ROOT.glob(pattern)):
+            with suppress(VtdpiError):
+                symbol_map.of_image(path, image)
+                return path
+    return None

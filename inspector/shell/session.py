@@ -18,6 +18,7 @@ from inspector.targets.target import Held, Target, is_running
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
+    from inspector.xen.xen import Xen
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,9 @@ class Session(Closing):
         name: of the target, short, for a prompt.
         prefix: what stands before a command's name in its help.
         lock: held while the target is asked; take it to read the look from another thread.
+
+    Args:
+        look_ahead: the target's Xen, looked for before it is opened, where nothing else tells its build.
     """
 
     def __init__(
@@ -126,12 +130,15 @@ class Session(Closing):
         symbols: str | None = None,
         profile: str | None = None,
         json: bool = False,
+        look_ahead: Callable[[], Xen | None] = lambda: None,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.json = json
         self.lock = threading.RLock()
         self._open_target = open_target
+        self._look_ahead = look_ahead
+        self._expected: Xen | None = None
         self._symbols = symbols
         self._profile = profile
         self._target: Target | None = None
@@ -145,6 +152,8 @@ class Session(Closing):
         """The target, opened if it is not. Raises TargetError if it cannot be."""
         with self.lock:
             if self._target is None:
+                if not (self._symbols or self._profile):
+                    self._expected = self._look_ahead()
                 self._target = self._open_target()
             return self._target
 
@@ -161,7 +170,13 @@ class Session(Closing):
         target = self.target
         if self._inspection is None or self._generation != target.generation:
             self._generation = target.generation
-            self._inspection = Inspection(target, symbols=self._symbols, profile=self._profile, before=self._inspection)
+            self._inspection = Inspection(
+                target,
+                symbols=self._symbols,
+                profile=self._profile,
+                before=self._inspection,
+                expected=self._expected,
+            )
         return self._inspection
 
     def ask(self, words: Sequence[str]) -> Answered:

@@ -63,6 +63,12 @@ def find(target: Target, wanted: Sequence[Profile] | None = None, before: Xen | 
     raise XenNotFound(_why_not(target, located, wanted[0] if wanted else None), located)
 
 
+def in_use(target: Target) -> Xen | None:
+    """The Xen of a known build that page tables in use map; None if they map none."""
+    roots = roots_in_use(target)
+    return next(filter(None, (_first(target, roots, profile) for profile in profiles.known())), None)
+
+
 def _first(target: Target, roots: Iterable[int], profile: Profile) -> Xen | None:
     return next(filter(None, (_xen_at(target, root, profile) for root in roots)), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from inspector.profiles.image import Image
 from inspector.xen import selfcheck
@@ -12,10 +13,14 @@ from inspector.xen.selfcheck import Verdict
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of a Xen without a profile of its build, and how well: by structure, what the self-check made."""
+    """What is known of a Xen without a profile of its build, and how well: by structure, what the self-check made.
+
+    `map` is the file that symbols besides its own are from.
+    """
 
     image: Image
     verdicts: Mapping[str, Verdict]
+    map: Path | None = None
 
     @property
     def score(self) -> dict[str, int]:

@@ -458,10 +458,9 @@ def acpi_drhd_unit(known: Settled, layout: StructLayout) -> Said:
     """Nodes of Xen's list, each of a unit whose registers lie on a page of their own and that leads back to it."""
     facts = known.facts
     link = layout.members.get("list")
-    if link is None or not facts.symbols.has_symbol("acpi_drhd_units"):
+    if link is None:
         return
-    nodes = facts.list_nodes(facts.symbols.symbol("acpi_drhd_units")) or []
-    for at in (node - link.offset for node in nodes):
+    for at in (node - link.offset for node in facts.units):
         base, segment, iommu = (facts.member(layout, at, path) for path in ("address", "segment", "iommu"))
         if base is not None:
             yield "address", bool(base) and not base % PAGE and not base >> 52
@@ -481,8 +480,7 @@ def vtd_iommu(known: Settled, layout: StructLayout) -> Said:
     link = known.place("acpi_drhd_unit", "list")
     if link is None:
         return
-    nodes = facts.list_nodes(facts.symbols.symbol("acpi_drhd_units")) or []
-    for number, drhd in enumerate(node - link.offset for node in nodes):
+    for number, drhd in enumerate(node - link.offset for node in facts.units):
         at, base = (known.member("acpi_drhd_unit", drhd, path) for path in ("iommu", "address"))
         if not at or base is None:
             continue
@@ -591,8 +589,7 @@ def _sources_of(known: Settled, index: int) -> set[int]:
     """The source-ids of the entries of that index, one a unit."""
     sources = set()
     link = known.place("acpi_drhd_unit", "list")
-    nodes = known.facts.list_nodes(known.facts.symbols.symbol("acpi_drhd_units")) or [] if link else []
-    for drhd in (node - link.offset for node in nodes) if link else ():
+    for drhd in (node - link.offset for node in known.facts.units) if link else ():
         iommu = known.member("acpi_drhd_unit", drhd, "iommu")
         table = known.member("vtd_iommu", iommu, "intremap.maddr") if iommu else None
         part = known.facts.memory.target.read_parts([(table + index * ENTRY_SIZE, ENTRY_SIZE)])[0] if table else None

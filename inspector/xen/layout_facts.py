@@ -64,7 +64,7 @@ class Facts:
     @cached_property
     def per_cpu_offsets(self) -> dict[int, int]:
         """The offset of each CPU's per-CPU area."""
-        if not self.symbols.has_symbol("__per_cpu_offset"):
+        if not all(self.symbols.has_symbol(name) for name in ("__per_cpu_offset", "__per_cpu_start")):
             return {}
         offsets = self.words(self.symbols.symbol("__per_cpu_offset"), self.nr_cpu_ids)
         start = self.symbols.symbol("__per_cpu_start")
@@ -84,6 +84,12 @@ class Facts:
             return {}
         bases = self.words(self.symbols.symbol("stack_base"), self.nr_cpu_ids)
         return {cpu: base + STACK_SIZE for cpu, base in enumerate(bases) if base and cpu in self.idle_vcpus}
+
+    @cached_property
+    def units(self) -> list[int]:
+        """The nodes in Xen's own list of VT-d units."""
+        name = "acpi_drhd_units"
+        return self.list_nodes(self.symbols.symbol(name)) or [] if self.symbols.has_symbol(name) else []
 
     def readable(self, address: int, size: int = POINTER) -> bool:
         """Whether memory is there."""

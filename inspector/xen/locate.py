@@ -41,10 +41,14 @@ class Located:
 
 def locate(target: Target) -> Located | None:
     """The Xen of whatever build; None if there is none."""
-    for root in roots_in_use(target):
-        if found := _mapped_by(target, root):
-            return found
+    if found := in_use(target):
+        return found
     return _by_header(target) or next(filter(None, (_mapped_by(target, root) for root in roots_by_scan(target))), None)
+
+
+def in_use(target: Target) -> Located | None:
+    """The Xen that the page tables in use map; None if they map none."""
+    return next(filter(None, (_mapped_by(target, root) for root in roots_in_use(target))), None)
 
 
 def image_starts(target: Target) -> list[int]:

@@ -7,18 +7,22 @@ QEMU's own monitor says; layouts with DWARF.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
+from inspector.base.errors import NotReadable, VtdpiError
+from inspector.capture.ahead import look_ahead
 from inspector.capture.inspection import Inspection
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.lab.xen import DEBIAN
-from inspector.profiles import layouts, places
+from inspector.profiles import dwarf, layouts, places
 from inspector.profiles import store as profiles
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.live.qmp import Qmp
 from inspector.targets.open_file import open_file
+from inspector.xen.locate import locate
 from inspector.xen.selfcheck import CONSISTENT, PROVED
 from structs.xen.layout import of_profile
 
@@ -26,6 +30,7 @@ pytestmark = pytest.mark.live
 
 LEAST = 70
 PINS = 24
+FEW_BYTES = 64 << 10
 
 
 STARTS = {
@@ -106,6 +111,45 @@ def test_live(lab, told, nothing_known):
         indices = [entry >> 49 & 0x7FFF | (entry >> 11 & 1) << 15 for entry in ioapic.redirection]
         assert [pin.index for pin in sorted(inspection.snapshot.pins, key=lambda pin: pin.pin)] == indices
         assert inspection.snapshot.dmar is not None
+
+
+def test_what_takes_time_is_done_before_the_machine_is_stopped(lab, nothing_known):
+    """So that all that is left to do is to see that it is still there: a few reads, however large the image."""
+    expected = look_ahead(str(lab.qmp))
+    assert expected
+    assert expected.knowledge
+    asked: list[int] = []
+    with GdbMi(lab.gdb, qmp=str(lab.qmp)) as target:
+        assert target.found_running
+        noted(target, asked)
+        inspection = Inspection(target, expected=expected)
+        assert inspection.xen
+        assert inspection.xen.knowledge is expected.knowledge
+        assert sum(asked) < FEW_BYTES
+        assert "is of no known build" in inspection.notes[0]
+
+
+def noted(target: GdbMi, asked: list[int]) -> None:
+    """Have a target note how much it is asked for."""
+    parts = target._parts
+
+    def read(wanted: Sequence[tuple[int, int]]) -> list[bytes | NotReadable]:
+        asked.extend(size for _, size in wanted)
+        return parts(wanted)
+
+    target._parts = read
+
+
+def test_an_efi_image_tells_its_build_by_itself(labs, xen_version):
+    """A PE file, and what memory holds of it. Debian leaves the symbols of 4.17's in, without DWARF."""
+    lab = labs(Recipe(xen=xen_version, uefi=True))
+    with GdbMi(lab.gdb, qmp=str(lab.qmp)) as target:
+        located = locate(target)
+    assert located
+    if xen_version == "4.17":
+        assert dwarf.build_id_of(lab.image) == located.image.build_id
+    with pytest.raises(VtdpiError, match="no DWARF in it" if xen_version == "4.17" else "no symbol table in it"):
+        dwarf.make(lab.image)
 
 
 def test_from_a_dump(lab, told, nothing_known, tmp_path):

@@ -1,7 +1,7 @@
 """What QEMU's monitor prints for people, read strictly: a text that is not as expected gives None, never a guess.
 
 Source: QEMU `hmp_info_status`, `hmp_info_version`, `mtree_info_flatview`, `ioapic_print_redtbl`,
-`x86_cpu_dump_local_apic_state` (7.2 and 10.0).
+`x86_cpu_dump_local_apic_state` `x86_cpu_dump_state` (7.2 and 10.0).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _FLAT_RANGE = re.compile(r"  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ([a-z/ 
 _IOAPIC = re.compile(r"ioapic\d*: ver=0x([0-9a-f]{1,8}) id=0x([0-9a-f]{1,2}) sel=0x[0-9a-f]+.*", re.ASCII)
 _PIN = re.compile(r"  pin (\d{1,3}) +0x([0-9a-f]{16}) .*", re.ASCII)
 _VECTORS = re.compile(r"(ISR|IRR)\t +(\(none\)|(?:\d{1,3}(?:\(level\))? )+)", re.ASCII)
+_ROOT = re.compile(r"^CR0=[0-9a-f]{8} CR2=[0-9a-f]{16} CR3=([0-9a-f]{16}) CR4=[0-9a-f]{8}\r?$", re.ASCII | re.MULTILINE)
 MOST_PINS = 240
 PAGE = 1 << 12
 
@@ -31,6 +32,11 @@ def version(text: str) -> tuple[int, int, int] | None:
     """QEMU's version from `info version`: `7.2.22Debian 1:7.2+dfsg-7` is (7, 2, 22)."""
     match = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?!\d)", text, re.ASCII)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def roots(text: str) -> list[int]:
+    """CR3 of each CPU in 64-bit mode, from `info registers -a`."""
+    return [int(found[1], 16) for found in _ROOT.finditer(text)]
 
 
 @dataclass(frozen=True)

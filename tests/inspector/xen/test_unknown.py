@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.profiles import layouts, places
+from inspector.profiles import layouts, places, symbol_table
 from inspector.profiles import store as profiles
+from inspector.profiles.symbol_table import SymbolTable
 from inspector.targets.open_file import open_file
+from inspector.xen.find import find
 from inspector.xen.locate import locate
 from inspector.xen.unknown import recognise
 
@@ -70,6 +72,45 @@ def test_info_says_in_twelve_lines_what_it_is_and_how_well_it_is_known(golden, r
     assert found["score"]["proved"] > 30
     assert found["members"]["vcpu.processor"] == "proved"
     assert f"{found['score']['proved']} members of its structures proved" in answer.out
+
+
+@pytest.fixture
+def functions_only(monkeypatch, no_profile):
+    """Images carry the symbols of their functions only, as without CONFIG_LIVEPATCH."""
+    find = symbol_table.find
+
+    def found(image, base):
+        table = find(image, base)
+        return table and SymbolTable([one for one in table.symbols if not one.name or one.kind in symbol_table.CODE])
+
+    monkeypatch.setattr(symbol_table, "find", found)
+
+
+def test_an_image_that_tells_functions_only_says_so_and_the_rest_answers(golden, run, functions_only):
+    answer = run("dump", golden("xapic-4-cpus"), "info")
+    assert len(answer.out.splitlines()) <= 12
+    assert "symbols of its own, of functions only\n" in answer.out
+    assert "no symbol domain_list" in answer.err
+    assert run("dump", golden("xapic-4-cpus"), "vcpus").status == 3
+    with open_file(golden("xapic-4-cpus")) as target:
+        located = locate(target)
+        assert recognise(located).memory.root == find(target, [profiles.by_build_id(BUILD_4_20)]).memory.root
+
+
+def test_a_map_tells_what_such_an_image_does_not(golden, run, functions_only, tmp_path, monkeypatch):
+    told = profiles.by_build_id(BUILD_4_20)
+    with open_file(golden("lost-wakeup")) as target:
+        own = locate(target).image.symbols.addresses
+    path = tmp_path / "boot/xen-4.20.map"
+    path.parent.mkdir()
+    known = own | {name: told.symbol(name) for name in told.document["symbols"]}
+    path.write_text("".join(f"{address:#x} D {name}\n" for name, address in known.items()))
+    named = [run("dump", golden("lost-wakeup"), "--symbols", path, command, "--json").json for command in COMMANDS]
+    monkeypatch.setattr(places, "ROOT", tmp_path)
+    found = [run("dump", golden("lost-wakeup"), command, "--json").json for command in COMMANDS]
+    monkeypatch.undo()
+    right = [run("dump", golden("lost-wakeup"), command, "--json").json for command in COMMANDS]
+    assert named == found == right
 
 
 def test_what_is_not_known_is_named_and_the_rest_answers(golden, run, monkeypatch):
