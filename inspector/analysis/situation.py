@@ -142,4 +142,5 @@ def _waiting(snapshot: Snapshot, vcpu: Vcpu, nv: int, say: Say) -> str:
 
 def holder_of(snapshot: Snapshot, vcpu: Vcpu) -> int | None:
     """The CPU that still holds the vCPU's state, though it may run something else."""
-    return next((cpu.cpu for cpu in snapshot.cpus if cpu.loaded == vcpu.name), None)
+    holder = snapshot.by_loaded.get(vcpu.name)
+    return holder.cpu if holder else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from inspector.analysis.situation import situation
 from inspector.base.errors import UsageError
-from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
+from inspector.model.snapshot import MARKER, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
 
@@ -67,7 +67,7 @@ def destination(snapshot: Snapshot, ndst: int) -> str:
     if snapshot.x2apic is None:
         return f"{ndst:#x}"
     apic = ndst_apic_id(ndst, snapshot.x2apic)
-    known: Cpu | None = next((cpu for cpu in snapshot.cpus if cpu.apic_id == apic), None)
+    known = snapshot.by_apic.get(apic)
     if known is None:
         return f"APIC {apic:#x}?"
     return f"CPU {known.cpu}" + ("" if known.online else " offline")

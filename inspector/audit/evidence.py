@@ -77,8 +77,7 @@ def destination(snapshot: Snapshot, ndst: int) -> Cpu | None:
     """The CPU, online or not, that an NDST names; None if none, or if the APIC mode is not known."""
     if snapshot.x2apic is None or ndst == MARKER:
         return None
-    apic = ndst_apic_id(ndst, snapshot.x2apic)
-    return next((cpu for cpu in snapshot.cpus if cpu.apic_id == apic), None)
+    return snapshot.by_apic.get(ndst_apic_id(ndst, snapshot.x2apic))
 
 
 def pending_at(cpu: Cpu | None, vector: int | None) -> bool | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -43,8 +43,20 @@ def plain(value: Any) -> Any:
 
 def build(kind: type[T], value: Any, where: str) -> T:
     """The inverse of `plain`. Raises TargetError, with `where` and the member's name, for what does not fit."""
-    builder: Callable[[Any, str], T] = _builder(kind)  # type: ignore[arg-type]
-    return builder(value, where)
+    builder: Callable[[Any], T] = _builder(kind)  # type: ignore[arg-type]
+    try:
+        return builder(value)
+    except _Unlike as error:
+        place = ", ".join((where, *reversed(error.place)))
+        raise TargetError(f"{place}: {error}; the file is damaged") from None
+
+
+class _Unlike(Exception):
+    """A value that does not fit; `place` names the members that it is in, the inner ones first."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.place: list[str] = []
 
 
 def _is_default(f: Field[Any], value: Any) -> bool:
@@ -52,59 +64,64 @@ def _is_default(f: Field[Any], value: Any) -> bool:
 
 
 @cache
-def _builder(kind: Any) -> Callable[[Any, str], Any]:
+def _builder(kind: Any) -> Callable[[Any], Any]:
     if get_origin(kind) is Annotated:
         return _number(get_args(kind)[1])
     if kind is int:
         return _number(U64)
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
         some = _builder(next(part for part in get_args(kind) if part is not NoneType))
-        return lambda value, where: None if value is None else some(value, where)
+        return lambda value: None if value is None else some(value)
     if get_origin(kind) is tuple:
         item = _builder(get_args(kind)[0])
-        return lambda value, where: tuple(item(part, where) for part in _expect(list, value, where))
+        return lambda value: tuple(map(item, _expect(list, value)))
     if kind is bytes:
         return _bytes
     if is_dataclass(kind):
         return _of_dataclass(kind)
-    return lambda value, where: _expect(kind, value, where)
+    return partial(_expect, kind)
 
 
-def _of_dataclass(kind: Any) -> Callable[[Any, str], Any]:
+def _of_dataclass(kind: Any) -> Callable[[Any], Any]:
     hints = get_type_hints(kind, include_extras=True)
     members = {f.name: _builder(hints[f.name]) for f in fields(kind)}
     required = {f.name for f in fields(kind) if f.default is MISSING}
 
-    def made(value: Any, where: str) -> Any:
-        given = _expect(dict, value, where)
+    def made(value: Any) -> Any:
+        given = _expect(dict, value)
         if lost := sorted(required - given.keys()) or sorted(given.keys() - members.keys()):
             state = "lacks" if lost[0] in required else "has an unknown"
-            raise TargetError(f"{where}: a {kind.__name__} {state} {lost[0]!r}; the file is damaged")
-        return kind(**{name: members[name](part, f"{where}, {kind.__name__}.{name}") for name, part in given.items()})
+            raise _Unlike(f"a {kind.__name__} {state} {lost[0]!r}")
+        built = {}
+        for name, part in given.items():
+            try:
+                built[name] = members[name](part)
+            except _Unlike as error:
+                error.place.append(f"{kind.__name__}.{name}")
+                raise
+        return kind(**built)
 
     return made
 
 
-def _number(values: range) -> Callable[[Any, str], int]:
-    def made(value: Any, where: str) -> int:
-        number: int = _expect(int, value, where)
-        if number not in values:
-            raise TargetError(
-                f"{where}: expected {values.start} to {values.stop - 1:#x}, found {number:#x}; the file is damaged"
-            )
-        return number
+def _number(values: range) -> Callable[[Any], int]:
+    def made(value: Any) -> int:
+        if type(value) is int and value in values:
+            return value
+        number: int = _expect(int, value)
+        raise _Unlike(f"expected {values.start} to {values.stop - 1:#x}, found {number:#x}")
 
     return made
 
 
-def _bytes(value: Any, where: str) -> bytes:
+def _bytes(value: Any) -> bytes:
     try:
-        return bytes.fromhex(_expect(str, value, where))
+        return bytes.fromhex(_expect(str, value))
     except ValueError:
-        raise TargetError(f"{where}: expected bytes in hex; the file is damaged") from None
+        raise _Unlike("expected bytes in hex") from None
 
 
-def _expect(kind: Any, value: Any, where: str) -> Any:
+def _expect(kind: Any, value: Any) -> Any:
     if type(value) is not kind:
-        raise TargetError(f"{where}: expected {kind.__name__}, found {type(value).__name__}; the file is damaged")
+        raise _Unlike(f"expected {kind.__name__}, found {type(value).__name__}")
     return value

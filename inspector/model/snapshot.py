@@ -320,6 +320,16 @@ class Snapshot(Deferred):
         return {cpu.cpu: cpu for cpu in self.cpus}
 
     @cached_property
+    def by_apic(self) -> dict[int | None, Cpu]:
+        """The CPUs by APIC ID; of several the first."""
+        return {cpu.apic_id: cpu for cpu in reversed(self.cpus)}
+
+    @cached_property
+    def by_loaded(self) -> dict[str | None, Cpu]:
+        """The CPUs by the vCPU whose state they hold; of several the first."""
+        return {cpu.loaded: cpu for cpu in reversed(self.cpus)}
+
+    @cached_property
     def online(self) -> tuple[Cpu, ...]:
         """The CPUs that are online."""
         return tuple(cpu for cpu in self.cpus if cpu.online)
