@@ -119,6 +119,8 @@ class Inspection:
     @cached_property
     def _all(self) -> Snapshot:
         if isinstance(self.target, RecordedTarget):
+            if named := self._symbols or self._profile:
+                self.notes.append(f"{self.target.description} holds no memory, so {named} is not used")
             return self.target.snapshot
         from inspector.capture.capture import capture
 

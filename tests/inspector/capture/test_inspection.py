@@ -35,6 +35,13 @@ def test_a_recorded_target_is_its_snapshot() -> None:
     assert inspection.xen is None
 
 
+def test_symbols_for_what_holds_no_memory_are_told_not_to_be_used() -> None:
+    for named in ({"symbols": "xen-syms"}, {"profile": "4.20"}):
+        inspection = Inspection(RecordedTarget("snapshot x", Snapshot("x")), **named)
+        assert inspection.snapshot.target == "x"
+        assert inspection.notes == [f"snapshot x holds no memory, so {next(iter(named.values()))} is not used"]
+
+
 def test_a_log_without_vcpus_says_so() -> None:
     with pytest.raises(NotHere, match="a log tells of no vCPU"):
         recorded().machine()
