@@ -18,10 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+import pexpect
 import pytest
 import zstandard
 
-from inspector.lab import LabError
+from inspector.frontends.cli import main
+from inspector.gdb_plugin import install
+from inspector.lab import LabError, Missing
+from inspector.lab.packages import tree
 from inspector.lab.xen import Build, debian
 from inspector.profiles.store import of_symbols
 from sim_backend.debug.gdb_server import GdbServer
@@ -351,3 +355,108 @@ def spin(tmp_path_factory: pytest.TempPathFactory, unavailable: Unavailable) -> 
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory):
+    """The file that gdb sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        return install.write()
+
+
+class Gdb:
+    """A gdb of some version, started anew for each call.
+
+    Args:
+        words: its command line.
+        environment: set besides the tests' own.
+        plugin: the file to source.
+    """
+
+    def __init__(self, words, environment, plugin):
+        self.words = [*words, "-nx", "-q", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off"]
+        unset = ("PYTHONPATH", "PYTHONHOME")
+        kept = {name: value for name, value in os.environ.items() if name not in unset}
+        self.environment = {**kept, "LC_ALL": "C.UTF-8", "INPUTRC": "/dev/null", **environment}
+        self.first = ["set width 0", "set confirm off", "set architecture i386:x86-64", f"source {plugin}"]
+
+    def __call__(self, *commands, program=()):
+        """What it prints for these commands, in batch mode: stdout and stderr."""
+        words = [word for command in (*self.first, *commands) for word in ("-ex", command)]
+        done = subprocess.run(
+            [*self.words, "-batch", *program, *words],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=self.environment,
+        )
+        assert "Traceback" not in done.stderr
+        assert "Python Exception" not in done.stderr
+        return done.stdout, done.stderr
+
+    def json(self, directory, asked, *before, after=()):
+        """Each command's JSON document, once the commands `before` have run; and what gdb printed for `after`."""
+        files = [directory / f"{number}.json" for number in range(len(asked))]
+        pipes = [f"pipe vtdpi {command} --json | cat > {file}" for command, file in zip(asked, files, strict=True)]
+        out, err = self(*before, *pipes, *after)
+        assert all(file.read_text() for file in files), err
+        return [json.loads(file.read_text()) for file in files], out
+
+    def terminal(self, *commands):
+        """It runs in a terminal, after these commands."""
+        child = pexpect.spawn(
+            self.words[0],
+            [*self.words[1:], "-iex", "set style enabled off"],
+            encoding="utf-8",
+            timeout=60,
+            dimensions=(40, 150),
+            env={**self.environment, "TERM": "dumb"},
+        )
+        child.prompt = r"\(gdb\) $"
+        child.expect(child.prompt)
+        for command in (*self.first, *commands):
+            child.sendline(command)
+            child.expect(child.prompt)
+        return child
+
+
+@pytest.fixture(scope="session", params=["system", "trixie"])
+def gdb(request, plugin, unavailable):
+    """The system's gdb, and Debian 13's with its Python 3.13, run by its own dynamic loader."""
+    if request.param == "system":
+        if not shutil.which("gdb"):
+            unavailable("gdb is missing: install the package gdb")
+        return Gdb(["gdb"], {}, plugin)
+    try:
+        root = tree("gdb-trixie", "trixie", ["gdb", "python3-numpy"], print, dependencies=True)
+    except Missing as error:
+        unavailable(error)
+    libraries = root / "usr/lib/x86_64-linux-gnu"
+    # Where numpy's libraries are until the packages' own scripts, which are not run, choose among several.
+    path = ":".join(str(libraries / folder) for folder in (".", "blas", "lapack"))
+    loader = [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", path]
+    words = [*loader, str(root / "usr/bin/gdb"), f"--data-directory={root}/usr/share/gdb"]
+    return Gdb(words, {"PYTHONHOME": str(root / "usr")}, plugin)
+
+
+@pytest.fixture
+def cli(capsys):
+    """Call it with a command line without its `--json` for the document."""
+
+    def run(*words):
+        capsys.readouterr()
+        main([*map(str, words), "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def served():
+    """A `vtdpi sim --serve`, and where it listens."""
+    words = [sys.executable, "-m", "inspector.frontends.cli", "sim", "--steps", "3000", "--serve", "127.0.0.1:0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        address = re.search(r"target remote (\S+);", process.stdout.readline())[1]
+        yield process, address
+        process.kill()

@@ -8,14 +8,12 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
+FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
 BY_COMMANDS = "tests/inspector/commands run it with every target, by the name of what is asked"
-IN_GDB = "runs within a gdb: tests/live/test_gdb_plugin.py"
 IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
-IN_TERMINAL = "draws on a terminal: tests/inspector/repl/test_prompt.py and tests/inspector/watch"
 LIVE = "speaks to a real gdb: tests/live/test_gdb_mi.py, and test_landlock.py beside where its test would be"
 BOCHS = "tests/inspector/targets/live/test_bochs_*.py, and tests/live/test_hvm_lab.py with a real Bochs"
-LAYOUTS = "tests/inspector/xen/test_unknown.py and test_selfcheck.py run it"
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
 UNTESTED_ALONE = {
@@ -37,26 +35,8 @@ UNTESTED_ALONE = {
     "inspector/commands/vcpus.py": BY_COMMANDS,
     "inspector/frontends/lab_cli.py": IN_QEMU,
     "inspector/frontends/profile_cli.py": THROUGH_OTHERS,
-    "inspector/gdb_plugin/attached.py": IN_GDB,
-    "inspector/gdb_plugin/bootstrap.py": IN_GDB,
-    "inspector/gdb_plugin/commands.py": IN_GDB,
-    "inspector/gdb_plugin/completion.py": IN_GDB,
-    "inspector/gdb_plugin/packages.py": IN_GDB,
-    "inspector/gdb_plugin/printers.py": IN_GDB,
-    "inspector/repl/completer.py": IN_TERMINAL,
-    "inspector/repl/objects.py": IN_TERMINAL,
-    "inspector/repl/plain.py": IN_TERMINAL,
-    "inspector/repl/start.py": IN_TERMINAL,
-    "inspector/targets/dump/binary_layout.py": THROUGH_OTHERS,
     "inspector/targets/live/bochs.py": BOCHS,
-    "inspector/targets/live/bochs_process.py": BOCHS,
-    "inspector/targets/live/gdb_inferior.py": IN_GDB,
     "inspector/targets/live/gdb_mi.py": LIVE,
-    "inspector/targets/recorded/console/key.py": THROUGH_OTHERS,
-    "inspector/targets/watchpoint.py": THROUGH_OTHERS,
-    "inspector/views/html/picture.py": THROUGH_OTHERS,
-    "inspector/xen/layout_derive.py": LAYOUTS,
-    "inspector/xen/layout_facts.py": LAYOUTS,
 }
 """Files without a test file in their place, and why. To be made shorter, never longer."""
 
@@ -68,9 +48,11 @@ def test_the_arrows_between_the_packages() -> None:
 
 
 def has_behaviour(path: Path) -> bool:
-    """Whether a file has a function; one without holds only data and types, which are tested where they are used."""
-    functions = ast.FunctionDef, ast.AsyncFunctionDef
-    return any(isinstance(node, functions) for node in ast.walk(ast.parse(path.read_bytes())))
+    """Whether a function in a file does something: data, types and protocols are tested where they are used."""
+    functions = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, FUNCTIONS)]
+    return any(not isinstance(part, ast.Expr | ast.Pass) for function in functions for part in function.body) or any(
+        isinstance(part, ast.Expr) and isinstance(part.value, ast.Call) for one in functions for part in one.body
+    )
 
 
 def without_test() -> set[str]:

@@ -34,6 +34,11 @@ class _Sheet:
         self.y += LINE // 2
         self.line(words, kind="head")
 
+    def more(self, count: int) -> None:
+        """Say that not all of these were drawn, if so."""
+        if count > SHOWN:
+            self.line(f"and {count - SHOWN} more")
+
 
 def picture(report: Report) -> str:
     """The picture's source."""
@@ -43,6 +48,7 @@ def picture(report: Report) -> str:
     for finding in report.findings[:SHOWN]:
         kind = {"bug": "alarm", "warning": "caution"}.get(finding.severity)
         sheet.line(f"{finding.severity} {finding.rule} {finding.subject}: {finding.message}", kind=kind)
+    sheet.more(len(report.findings))
     if not report.findings:
         sheet.line("the audit finds nothing")
     _vcpus(sheet, report)
@@ -52,6 +58,7 @@ def picture(report: Report) -> str:
         links = " \u2192 ".join(["head", *(f"{link.name} {link.mark}".strip() for link in chain.links)])
         end = f" \u2192 BROKEN: {chain.broken}" if chain.broken else " \u21a9" if chain.links else ", empty"
         sheet.line(f"CPU {chain.cpu} ({chain.state}): {links}{end}", kind="alarm" if chain.broken else None)
+    sheet.more(len(report.chains))
     for table in report.tables:
         posted = sum(entry.format == "posted" for entry in table.entries)
         sheet.head(f"{table.title} ({posted} with a dot: posted; {len(table.entries) - posted} with a bar: remapped)")
@@ -89,5 +96,4 @@ def _vcpus(sheet: _Sheet, report: Report) -> None:
         for place, cell in zip(places, row, strict=True):
             sheet.line(cell, place, None if number else "head", whole=False)
         sheet.y += LINE
-    if len(table.rows) > SHOWN:
-        sheet.line(f"and {len(table.rows) - SHOWN} more")
+    sheet.more(len(table.rows))

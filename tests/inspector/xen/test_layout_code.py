@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from inspector.profiles import layouts
 from inspector.profiles.dwarf import build_id_of
 from inspector.profiles.image import Image
-from inspector.profiles.layouts import Candidate
-from inspector.xen import layout_code, layout_derive
+from inspector.xen import layout_code
 from structs.xen.layout import Place, StructLayout
 
 BASE = 0xFFFF82D040000000
@@ -50,26 +47,3 @@ def test_a_function_that_is_not_there_proves_nothing(build):
     assert list(layout_code.said(bare, layout)) == []
     assert list(layout_code.said(None, layout)) == []
     assert layout_code.accesses(image, "no_such_function") is None
-
-
-@pytest.mark.live
-@pytest.mark.parametrize("struct", ["domain", "vcpu"])
-def test_a_layout_that_no_known_build_has_is_put_together_from_the_code(build, struct):
-    """Of the other builds' layouts each member that the code tells is moved: then none of them is right."""
-    image, build_id = build
-    known = layouts.bundled()[struct]
-    own = next(one.layout for one in known if build_id in {build.build_id for build in one.builds})
-    beside = [moved(one) for one in known if one.layout != own][:3]
-    derived = layout_derive.derive(image, struct, beside)
-    assert derived is not None
-    told = derived.layout.members.keys() & layout_code.ACCESSES[struct].keys() & own.members.keys()
-    assert len(told) >= 5
-    assert {path: derived.layout.members[path] for path in told} == {path: own.members[path] for path in told}
-    assert layout_derive.derive(image, struct, [Candidate(own, ()), *beside]) is None, "a known one is that"
-    assert layout_derive.derive(None, struct, beside) is None
-
-
-def moved(candidate: Candidate) -> Candidate:
-    """The same with every member 16 bytes further on."""
-    members = {path: replace(place, offset=place.offset + 16) for path, place in candidate.layout.members.items()}
-    return replace(candidate, layout=replace(candidate.layout, members=members))
