@@ -20,7 +20,6 @@ UNTESTED_ALONE = {
     "inspector/commands/audit.py": BY_COMMANDS,
     "inspector/commands/blocked.py": BY_COMMANDS,
     "inspector/commands/control.py": BY_COMMANDS,
-    "inspector/commands/documents.py": BY_COMMANDS,
     "inspector/commands/faults.py": BY_COMMANDS,
     "inspector/commands/info.py": BY_COMMANDS,
     "inspector/commands/ioapic.py": BY_COMMANDS,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inspector.model.interrupts import Msi, Pin
 from inspector.model.snapshot import Snapshot
@@ -20,6 +20,9 @@ from inspector.model.vtd import HPET, IOAPIC, VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import columns, records
 from structs.irte import REMAPPED, source_matches
+
+if TYPE_CHECKING:
+    from inspector.model.documents import Source as SourceDocument
 
 ENDPOINT = 1
 """The kind of a scope that is a device and no bridge."""
@@ -53,9 +56,9 @@ class Source:
     gvec: int | None = None
     pi_desc: int | None = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> SourceDocument:
         """What `--json` prints of it: what is known."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        return cast("SourceDocument", {name: value for name, value in vars(self).items() if value is not None})
 
     def __str__(self) -> str:
         match self.kind:
@@ -78,11 +81,21 @@ class InterruptSources:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._msis: dict[int, list[Msi]] = {}
+        self._by_source_id: dict[tuple[int | None, int, int], Source] = {}
         for msi in snapshot.msis:
             self._msis.setdefault(msi.index, []).append(msi)
 
     def of(self, unit: VtdUnit, entry: Mapping[str, Any]) -> Source:
         """Who uses an entry of a unit. `entry` has `index`, `sid`, `sq` and `svt`."""
+        if entry["index"] in self._msis or (unit.index, entry["index"]) in self._pins:
+            return self._of(unit, entry)
+        # Without a pin or an MSI of its index, only the source-id tells: one answer for all of a device's entries.
+        asked = (unit.index, entry["svt"], entry["sid"])
+        if asked not in self._by_source_id:
+            self._by_source_id[asked] = self._of(unit, entry)
+        return self._by_source_id[asked]
+
+    def _of(self, unit: VtdUnit, entry: Mapping[str, Any]) -> Source:
         at = next((at for at in unit.platform if entry["svt"] == 1 and at.sid == entry["sid"]), None)
         pin = self._pin(unit, entry)
         if pin and (at is None or at.kind == IOAPIC):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis.situation import situation
 from inspector.base.errors import UsageError
 from inspector.model.snapshot import MARKER, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 
 def choose(snapshot: Snapshot, name: str) -> Vcpu:
@@ -18,14 +21,14 @@ def choose(snapshot: Snapshot, name: str) -> Vcpu:
     return snapshot.by_name[name]
 
 
-def descriptor(pi: Descriptor | None) -> dict[str, Any] | None:
+def descriptor(pi: Descriptor | None) -> documents.Descriptor | None:
     """A descriptor as the documents have it."""
     if pi is None:
         return None
     return {"address": pi.address, "pir": list(pi.pir), "on": pi.on, "sn": pi.sn, "nv": pi.nv, "ndst": pi.ndst}
 
 
-def document(snapshot: Snapshot, vcpu: Vcpu) -> dict[str, Any]:
+def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
     """A vCPU as the documents have it."""
     where = situation(snapshot, vcpu)
     return {

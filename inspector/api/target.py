@@ -15,7 +15,7 @@ from inspector.targets.target import Control, is_running
 if TYPE_CHECKING:
     from inspector.analysis.route import Route
     from inspector.api.audit import Audit
-    from inspector.model.answer import Answer
+    from inspector.model.answer import AnyAnswer
     from inspector.model.snapshot import Snapshot
 
 
@@ -78,7 +78,7 @@ class Target(Closing):
         snapshot = self.snapshot()
         return routes(snapshot, selection(snapshot, start.split())[0], unit)
 
-    def run(self, line: str) -> Answer:
+    def run(self, line: str) -> AnyAnswer:
         """A command, as one types it at the prompt: `irt --posted`, or (sim) `post 00:03.0 1`.
 
         The answer has the `document` that `--json` prints, and prints itself in a notebook.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.model.absence import NOT_PRINTED
 from inspector.model.snapshot import Snapshot, is_log
+
+if TYPE_CHECKING:
+    from inspector.model.documents import Coverage as CoverageDocument
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Coverage:
             parts.append(f"{len(self.other)} {'is' if len(self.other) == 1 else 'are'} about other versions of Xen")
         return f"{total} rule{'' if total == 1 else 's'}: {', '.join(parts)}"
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> CoverageDocument:
         """What `--json` prints of it."""
         return {
             "checked": list(self.checked),

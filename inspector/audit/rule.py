@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import cleandoc
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from inspector.audit.needs import Need, missing
 from inspector.model.snapshot import Snapshot
 
-BUG, WARNING, INFO = "bug", "warning", "info"
+if TYPE_CHECKING:
+    from inspector.model.documents import Finding as FindingDocument
+
+BUG: Final = "bug"
+WARNING: Final = "warning"
+INFO: Final = "info"
 SEVERITIES = (BUG, WARNING, INFO)
+Severity = Literal["bug", "warning", "info"]
 
 Version = tuple[int, int]
 
@@ -35,16 +41,21 @@ class Finding:
     """A rule that a machine breaks. `suspicion` is one that a later snapshot could confirm."""
 
     rule: str
-    severity: str
+    severity: Severity
     subject: str
     message: str
     suspicion: bool = False
     state: tuple[Any, ...] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> FindingDocument:
         """What `--json` prints of it."""
-        named = ("rule", "severity", "subject", "message", "suspicion")
-        return {name: getattr(self, name) for name in named}
+        return {
+            "rule": self.rule,
+            "severity": self.severity,
+            "subject": self.subject,
+            "message": self.message,
+            "suspicion": self.suspicion,
+        }
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Rule:
     id: str
     name: str
     title: str
-    severity: str
+    severity: Severity
     since: Version | None
     before: Version | None
     needs: tuple[Need, ...]
@@ -107,7 +118,7 @@ def rule(
     id: str,
     name: str,
     title: str,
-    severity: str = BUG,
+    severity: Severity = BUG,
     since: Version | None = None,
     before: Version | None = None,
     needs: tuple[Need, ...] = (),

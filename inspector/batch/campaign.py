@@ -15,7 +15,7 @@ from inspector.base import progress
 from inspector.base.errors import UsageError
 from inspector.batch.run import Run, RunResult, run
 from inspector.batch.workers import Failure, Workers
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 
 STEPS = 1000
 """Of a run, unless it is said."""
@@ -81,7 +81,7 @@ def campaign(asked: list[Run], processes: int, dask: str | None = None) -> Campa
     return Campaign(tuple(results), tuple(sorted(undone)), len(asked) - len(results) - len(undone))
 
 
-def answer(made: Campaign) -> Answer:
+def answer(made: Campaign) -> AnyAnswer:
     """A row for each scenario, and one for each failure."""
     failures = [(result, result.failure) for result in made.results if result.failure is not None]
     document: dict[str, Any] = {

@@ -12,12 +12,12 @@ from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.batch.survey import Survey, has_bug
 from inspector.batch.survey_row import Row
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 
 NUMERIC = frozenset(("CHECKED", "FILES", "WITH BUGS", "SUBJECTS", "VCPUS", "BLOCKED", "POSTED"))
 
 
-def answer(survey: Survey) -> Answer:
+def answer(survey: Survey) -> AnyAnswer:
     """A row for each file; then the builds, and the findings that files have in common."""
     document = {
         "schema": "vtdpi/survey/1",

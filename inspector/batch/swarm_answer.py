@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from inspector.batch.swarm import Member, MemberResult, Swarm, is_whole
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 from sim_backend.explore import LOOKED_FOR
 from sim_backend.machine.history import move_document
 
 COLUMNS = ("SEARCH", "BEGINS", "BOUNDS", "STATES", "DEPTH", "ENDED", "BROKEN")
 
 
-def answer(made: Swarm) -> Answer:
+def answer(made: Swarm) -> AnyAnswer:
     """A row for each search, then what is broken, and what all of them visited together."""
     states, unseen = made.states, [name for name in LOOKED_FOR if name not in made.seen]
     document: dict[str, Any] = {

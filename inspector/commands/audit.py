@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from inspector.audit import BUG, Coverage, Finding, Rule, confirm, coverage, the_rule
 from inspector.base.arguments import FileName, Word, argument, option
@@ -15,6 +15,9 @@ from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot
 from inspector.targets.target import Control, Driven
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
 WAIT = 1.0
@@ -41,7 +44,7 @@ class Arguments:
     Example("dump A", "audit --with B", "two dumps of one machine, A the earlier"),
     Example("live", "audit D5", "one rule; `explain D5` tells what it means"),
 )
-def audit(inspection: Inspection, arguments: Arguments) -> Answer:
+def audit(inspection: Inspection, arguments: Arguments) -> Answer[documents.Audit]:
     """What is wrong with the machine: every rule that it breaks, the worst first, and how much could be checked.
 
     Exit status 1 if a bug is found, 3 if nothing could be checked or not all could be read.
@@ -50,7 +53,10 @@ def audit(inspection: Inspection, arguments: Arguments) -> Answer:
     snapshots = [inspection.snapshot, *_again(inspection, arguments), *_later(inspection, arguments)]
     findings = confirm(snapshots, only)
     rests_on = coverage(snapshots[-1], only)
-    document = {"findings": [finding.document() for finding in findings], "coverage": rests_on.document()}
+    document: documents.Audit = {
+        "findings": [finding.document() for finding in findings],
+        "coverage": rests_on.document(),
+    }
     bug = any(finding.severity == BUG for finding in findings)
     absent = inspection.snapshot.absences
     if not rests_on.checked:

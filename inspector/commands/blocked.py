@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.audit import audit
 from inspector.base.arguments import argument
@@ -13,6 +13,9 @@ from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot, is_log
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 RULES = ("D9", "D10", "D11", "D12", "D27")
 SHOWN = 64
@@ -30,7 +33,7 @@ class Arguments:
     Example("live", "blocked", "all CPUs"),
     Example("live", "blocked 1", "CPU 1's, node by node"),
 )
-def blocked(inspection: Inspection, arguments: Arguments) -> Answer:
+def blocked(inspection: Inspection, arguments: Arguments) -> Answer[documents.Blocked]:
     """The per-CPU lists of blocked vCPUs, in list order, and whether they are whole."""
     snapshot = inspection.machine()
     if is_log(snapshot):
@@ -52,7 +55,7 @@ def blocked(inspection: Inspection, arguments: Arguments) -> Answer:
     return Answer({"lists": [_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, absent=snapshot.absences)
 
 
-def _document(snapshot: Snapshot, of_cpu: BlockingList) -> dict[str, Any]:
+def _document(snapshot: Snapshot, of_cpu: BlockingList) -> documents.BlockingList:
     cpu = snapshot.by_cpu.get(of_cpu.cpu)
     return {
         "cpu": of_cpu.cpu,

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from inspector.base.arguments import add_arguments, arguments_of, given
 from inspector.base.parser import Parser
@@ -31,15 +31,17 @@ from inspector.commands import load
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
-    from inspector.model.answer import Answer, Block
+    from inspector.model.answer import Answer, AnyAnswer, Block
 
 
 A = TypeVar("A")
 
-Stream = Generator["Block", None, "Answer"]
+D = TypeVar("D", bound=Mapping[str, object])
+
+Stream: TypeAlias = Generator["Block", None, "Answer[D]"]
 """An answer that comes in parts: each is shown when it happens; what is returned is the whole document and the end."""
 
-Run = Callable[[Any, Any], "Answer | Stream"]
+Run = Callable[["Inspection", Any], "AnyAnswer | Stream[Any]"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,7 @@ class Command:
         help: what it does, in sentences.
         examples: of its use.
         while_running: whether it also works on a machine that runs.
-        simulated: whether it needs a simulated machine.
-        drives: whether it lets the machine run, or has it do something.
+        instead_in_gdb: what to do instead inside gdb, which has the machine for itself; empty if it works there.
         version: of the schema of its documents: it grows when a reader of the old one would misread the new one.
     """
 
@@ -93,8 +94,7 @@ class Command:
     help: str
     examples: tuple[Example, ...] = ()
     while_running: bool = False
-    simulated: bool = False
-    drives: bool = False
+    instead_in_gdb: str = ""
     version: int = 1
 
     @property
@@ -102,7 +102,7 @@ class Command:
         """The name of the schema of its documents, which each of them has as its first member."""
         return f"vtdpi/{self.name}/{self.version}"
 
-    def answer(self, inspection: Inspection, arguments: Any = None) -> Answer:
+    def answer(self, inspection: Inspection, arguments: object = None) -> AnyAnswer:
         """The whole answer; without arguments, that of the command alone. Raises VtdpiError."""
         answer = self.run(inspection, self.arguments() if arguments is None else arguments)
         return finish(answer) if isinstance(answer, Generator) else answer
@@ -132,13 +132,12 @@ def command(
     *examples: Example,
     name: str = "",
     while_running: bool = False,
-    simulated: bool = False,
-    drives: bool = False,
+    instead_in_gdb: str = "",
     version: int = 1,
-) -> Callable[[Callable[[Inspection, A], Answer | Stream]], Command]:
+) -> Callable[[Callable[[Inspection, A], Answer[D] | Stream[D]]], Command]:
     """Make a command of a function, whose docstring is its help; see Command for the arguments."""
 
-    def made(run: Callable[[Inspection, A], Answer | Stream]) -> Command:
+    def made(run: Callable[[Inspection, A], Answer[D] | Stream[D]]) -> Command:
         help = cleandoc(run.__doc__ or "")
         called = name or run.__name__.rstrip("_")
         return Command(
@@ -149,27 +148,24 @@ def command(
             help,
             examples,
             while_running,
-            simulated,
-            drives,
+            instead_in_gdb,
             version,
         )
 
     return made
 
 
-def _named(answer: Answer | Stream, schema: str) -> Answer | Stream:
+def _named(answer: AnyAnswer | Stream[Any], schema: str) -> AnyAnswer | Stream[Any]:
     """The same, with a document that names its schema."""
-    if isinstance(answer, Generator):
-        return _named_at_its_end(answer, schema)
-    return replace(answer, document={"schema": schema, **answer.document})
+    return _named_at_its_end(answer, schema) if isinstance(answer, Generator) else answer.named(schema)
 
 
-def _named_at_its_end(stream: Stream, schema: str) -> Stream:
+def _named_at_its_end(stream: Stream[Any], schema: str) -> Stream[Any]:
     answer = yield from stream
-    return replace(answer, document={"schema": schema, **answer.document})
+    return answer.named(schema)
 
 
-def finish(stream: Stream, seen: Callable[[Block], None] = lambda block: None) -> Answer:
+def finish(stream: Stream[D], seen: Callable[[Block], None] = lambda block: None) -> Answer[D]:
     """Run a stream to its end; each part is seen when it comes. Ctrl-C is the stream's, wherever it comes."""
     with closing(stream):
         while True:
@@ -179,7 +175,7 @@ def finish(stream: Stream, seen: Callable[[Block], None] = lambda block: None) -
                 except KeyboardInterrupt as interrupt:
                     seen(stream.throw(interrupt))
             except StopIteration as end:
-                answer: Answer = end.value
+                answer: Answer[D] = end.value
                 return answer
 
 
@@ -191,7 +187,7 @@ class Request:
     arguments: Any
     json: bool
 
-    def answer(self, inspection: Inspection) -> Answer:
+    def answer(self, inspection: Inspection) -> AnyAnswer:
         """The whole answer. Raises VtdpiError if nothing could be read."""
         return self.command.answer(inspection, self.arguments)
 

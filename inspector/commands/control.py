@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from inspector.base.arguments import NoArguments
 from inspector.base.errors import NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
 from inspector.targets.target import Control
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 
 def control(inspection: Inspection) -> Control:
@@ -24,9 +29,9 @@ def control(inspection: Inspection) -> Control:
     NoArguments,
     Example("live", "cont\nstop\nirt"),
     while_running=True,
-    drives=True,
+    instead_in_gdb="gdb itself stops the machine: Ctrl-C, or `interrupt`",
 )
-def stop(inspection: Inspection, arguments: NoArguments) -> Answer:
+def stop(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Running]:
     """Stop a machine that runs, so that it can be read again.
 
     Attaching to a live machine stops it, and so it stays until `cont`, or until vtdpi leaves it as it was found.
@@ -40,9 +45,9 @@ def stop(inspection: Inspection, arguments: NoArguments) -> Answer:
     NoArguments,
     Example("live", "irt\ncont\nstop\nirt"),
     while_running=True,
-    drives=True,
+    instead_in_gdb="gdb itself lets the machine run: `continue`",
 )
-def cont(inspection: Inspection, arguments: NoArguments) -> Answer:
+def cont(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Running]:
     """Let the machine run until `stop`; the next command after that looks at it afresh."""
     target = control(inspection)
     target.cont()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
 from inspector.base.arguments import argument
@@ -13,6 +13,9 @@ from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.model.snapshot import IN_XEN, Cpu, Snapshot
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("CPU", "APIC", "DOES", "VCPU", "STATE OF", "EXECUTES", "SOFTIRQS", "IRR", "ISR")
 SOFTIRQS = (
@@ -36,7 +39,7 @@ class Arguments:
     Example("live", "cpus"),
     Example("dump FILE", "cpus 1", "one, with its registers and the way it came"),
 )
-def cpus(inspection: Inspection, arguments: Arguments) -> Answer:
+def cpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Cpus]:
     """What each physical CPU does: idle, a guest, or a function of Xen; its vCPU, pending softirqs, its local APIC."""
     snapshot = inspection.machine()
     chosen = [cpu for cpu in snapshot.cpus if arguments.cpu in (None, cpu.cpu)]
@@ -93,7 +96,7 @@ def _details(cpu: Cpu) -> Facts:
     return Facts(facts)
 
 
-def _document(snapshot: Snapshot, cpu: Cpu) -> dict[str, Any]:
+def _document(snapshot: Snapshot, cpu: Cpu) -> documents.PhysicalCpu:
     return {
         "cpu": cpu.cpu,
         "apic_id": cpu.apic_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.model.answer import Answer, Table
 from inspector.model.snapshot import Snapshot
@@ -10,12 +10,15 @@ from inspector.model.vtd import Scope, Structure
 from inspector.vtd.remapping import bdf
 from structs.dmar import SCOPE_NAMES
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 COLUMNS = ("STRUCTURE", "WHAT", "SCOPES")
 
 
-def described(snapshot: Snapshot) -> Answer:
+def described(snapshot: Snapshot) -> Answer[documents.Dmar]:
     """The structures, in the table's order."""
-    document = {"structures": [_document(structure) for structure in snapshot.described]}
+    document: documents.Dmar = {"structures": [_document(structure) for structure in snapshot.described]}
     rows = [(each.kind, _what(each), ", ".join(map(_scope, each.scopes)) or "-") for each in snapshot.described]
     table = Table(COLUMNS, rows, "as Xen's boot messages tell it")
     note = "the table itself is not in the log: flags, ids of scopes and what Xen does not print are not known"
@@ -44,8 +47,8 @@ def _sid(scope: Scope) -> int:
     return scope.start_bus << 8 | scope.path[-1].device << 3 | scope.path[-1].function
 
 
-def _document(structure: Structure) -> dict[str, Any]:
-    scopes = [
+def _document(structure: Structure) -> documents.DmarStructure:
+    scopes: list[documents.DeviceScope] = [
         {
             "type": scope.kind,
             "name": SCOPE_NAMES.get(scope.kind),
@@ -54,5 +57,11 @@ def _document(structure: Structure) -> dict[str, Any]:
         }
         for scope in structure.scopes
     ]
-    known = {name: getattr(structure, name) for name in ("base", "limit", "proximity")}
-    return {"name": structure.kind, "all": structure.all, **known, "scopes": scopes}
+    return {
+        "name": structure.kind,
+        "all": structure.all,
+        "base": structure.base,
+        "limit": structure.limit,
+        "proximity": structure.proximity,
+        "scopes": scopes,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from inspector.analysis import diff as differences
 from inspector.base.arguments import FileName, Word, argument, option, read_number
@@ -23,6 +23,9 @@ def _read_line(word: str) -> int:
 
 
 Line = Annotated[int, Word("LINE", _read_line, noun="line's number", example="1200, or s3")]
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 HEX_FIELDS = (
     "address",
@@ -57,11 +60,11 @@ class Arguments:
     Example("dump A", "diff A B", "two files"),
     Example("dump LOG", "diff --across s3", "one log: the keys' answers before the machine slept, and after"),
 )
-def diff(inspection: Inspection, arguments: Arguments) -> Answer:
+def diff(inspection: Inspection, arguments: Arguments) -> Answer[documents.Diff]:
     """What changed between two snapshots, dumps or logs of a machine, or in the middle of one log, field by field."""
     before, after = _compared(inspection, arguments)
     changes = differences.diff(before, after)
-    document = {
+    document: documents.Diff = {
         "not_compared": sorted(differences.not_told(before) | differences.not_told(after)),
         "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes],
     }

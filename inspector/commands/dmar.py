@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from construct import ListContainer
 
@@ -31,18 +31,20 @@ from structs.dmar import (
     window_size,
 )
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 ACPI_DEVICE = 5
 """A scope's type: a device that an ANDD structure names."""
 FLAGS: dict[str, BitRecord] = {"DRHD": DRHD_FLAGS, "ATSR": ATSR_FLAGS, "SATC": SATC_FLAGS}
 FLAGS_WIDTH = 40
-HEADER = ("revision", "oem_id", "oem_table_id", "oem_revision", "creator_id", "creator_revision")
 
 
 @command(
     NoArguments,
     Example("live", "dmar"),
 )
-def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
+def dmar(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Dmar]:
     """The ACPI DMAR table: which VT-d units there are, which devices each serves, and what the firmware reserved."""
     found = inspection.deferred.dmar
     if found is None and inspection.deferred.described:
@@ -52,20 +54,24 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
     address, table = found.address, parsed(found)
     body = table["body"]
     sound = checksum(DMAR.build(table)) == 0
-    structures = [
+    structures: list[dict[str, Any]] = [
         {"type": structure["type"], "name": NAMES.get(structure["type"]), **_named(structure["body"])}
         for structure in body["structures"]
     ]
-    header = {name: _text(body[name]) if isinstance(body[name], bytes) else body[name] for name in HEADER}
-    document = {
+    document: documents.Dmar = {
         "address": address,
         "signature": table["signature"].decode("latin-1"),
-        **header,
+        "revision": body["revision"],
+        "oem_id": _text(body["oem_id"]),
+        "oem_table_id": _text(body["oem_table_id"]),
+        "oem_revision": body["oem_revision"],
+        "creator_id": _text(body["creator_id"]),
+        "creator_revision": body["creator_revision"],
         "host_address_width": body["haw"] + 1,
         "flags": _plain(body["flags"]),
         "reserved": body["reserved"].hex(),
         "checksum_ok": sound,
-        "structures": structures,
+        "structures": cast("list[documents.DmarStructure]", structures),
         "undecoded": body["rest"].hex(),
     }
     renamed = " (so renamed by Xen, to hide the units from dom0)" if table["signature"] != b"DMAR" else ""
@@ -73,7 +79,7 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer:
     facts = Facts(
         [
             ("table", f"{document['signature']}{renamed} at {address:#x}, checksum {'good' if sound else 'WRONG'}"),
-            ("revision", f"{header['revision']}, {_maker(header)}"),
+            ("revision", f"{body['revision']}, {_maker(document)}"),
             ("host address width", f"{body['haw'] + 1} bits"),
             ("flags", " ".join(_set(TABLE_FLAGS, body["flags"])) or "none"),
             *(("", word) for word in _reserved(body["reserved"])),
@@ -117,7 +123,7 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _maker(header: Mapping[str, Any]) -> str:
+def _maker(header: documents.Dmar) -> str:
     return (
         f"OEM {header['oem_id'] or '-'} {header['oem_table_id'] or '-'} revision {header['oem_revision']:#x}, "
         f"made by {header['creator_id'] or '-'} {header['creator_revision']:#x}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
 
 from inspector.base.arguments import argument
 from inspector.base.errors import ExpectationFailed, UsageError
@@ -12,6 +13,10 @@ from inspector.commands.command import Example, command, parse
 from inspector.commands.json_path import PathError, at
 from inspector.model.answer import Answer, Text
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
+Sign = Literal["==", "!="]
 FORM = "expected COMMAND [OPTIONS] PATH == VALUE, such as: irt .units[0].size == 65536"
 
 
@@ -28,7 +33,7 @@ class Arguments:
     Example("dump FILE", "expect irt --posted '.units[index=0].entries[index=25].vector' == 81"),
     Example("dump FILE", "expect info .xen.version == 4.20.3"),
 )
-def expect(inspection: Inspection, arguments: Arguments) -> Answer:
+def expect(inspection: Inspection, arguments: Arguments) -> Answer[documents.Expect]:
     """Fail unless a command answers as expected: its JSON, a path in it, and a value.
 
     The path is that of jq: `.units[0].size`; `[key=value,...]` selects the one element of a list that has these values,
@@ -48,7 +53,13 @@ def expect(inspection: Inspection, arguments: Arguments) -> Answer:
         raise ExpectationFailed(f"expected {name} {sign} {_text(expected)}, found {error}") from None
     if _same(found, expected) != (sign == "=="):
         raise ExpectationFailed(f"expected {name} {sign} {_text(expected)}, found {_text(found)}")
-    document = {"command": words, "path": path, "found": found, "expected": expected, "sign": sign}
+    document: documents.Expect = {
+        "command": words,
+        "path": path,
+        "found": found,
+        "expected": expected,
+        "sign": cast(Sign, sign),
+    }
     return Answer(
         document, [Text(f"as expected: {name} {sign} {_text(expected)}")], answer.problems, absent=answer.absent
     )

@@ -17,6 +17,7 @@ from structs.bits import BitRecord
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
+    from inspector.model import documents
 
 FIELD_COLUMNS = ("RECORD", "BITS", "FIELD", "MEANING")
 Thing = Annotated[str, Word("THING", kinds=("RULE", "TERM"))]
@@ -39,12 +40,12 @@ class Arguments:
     Example("", "explain ZOO-03", "a bug of Xen that was mended"),
     Example("", "explain ndst", "a field, by the specification's mnemonic"),
 )
-def explain(inspection: Inspection, arguments: Arguments) -> Answer:
+def explain(inspection: Inspection, arguments: Arguments) -> Answer[documents.Explain]:
     """What a short name means: how it comes about, known bugs of the kind, and what to look at next."""
     return explained(arguments.thing)
 
 
-def explained(thing: str | None) -> Answer:
+def explained(thing: str | None) -> Answer[documents.Explain]:
     """What something means, or the list of all that has a name. Raises UsageError if it has none."""
     if thing is None:
         return _everything()
@@ -63,9 +64,9 @@ def explained(thing: str | None) -> Answer:
     )
 
 
-def _everything() -> Answer:
+def _everything() -> Answer[documents.Explain]:
     every = rules()
-    document = {
+    document: documents.Explain = {
         "rules": [{"rule": r.id, "name": r.name, "severity": r.severity, "title": r.title} for r in every],
         "terms": [{"term": e.name, "kind": e.kind, "title": e.title} for e in entries().values()],
     }
@@ -76,8 +77,8 @@ def _everything() -> Answer:
     )
 
 
-def _rule(rule: Rule) -> Answer:
-    document = {
+def _rule(rule: Rule) -> Answer[documents.Explain]:
+    document: documents.Explain = {
         "rule": rule.id,
         "name": rule.name,
         "title": rule.title,
@@ -91,8 +92,8 @@ def _rule(rule: Rule) -> Answer:
     return Answer(document, blocks)
 
 
-def _entry(found: Entry) -> Answer:
-    document = {
+def _entry(found: Entry) -> Answer[documents.Explain]:
+    document: documents.Explain = {
         "term": found.name,
         "kind": found.kind,
         "title": found.title,
@@ -116,8 +117,8 @@ def _fields(name: str) -> Iterator[tuple[BitRecord, str]]:
             yield record, f"{record.title} ({record.source})" if record.source else record.title
 
 
-def _field(name: str, found: list[tuple[BitRecord, str]]) -> Answer:
-    described = []
+def _field(name: str, found: list[tuple[BitRecord, str]]) -> Answer[documents.Explain]:
+    described: list[documents.FieldOfRecord] = []
     rows = []
     for record, title in found:
         shown = table(record, {each.name: 0 for each in record.fields})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from inspector.analysis.faults import Fault, faults
 from inspector.model.answer import Block, Table
 from inspector.model.reports import Message
 from inspector.model.snapshot import Snapshot
 from inspector.vtd.remapping import bdf
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("COUNT", "UNIT", "DEVICE", "OWNER", "REASON", "WHAT", "ENTRY", "MEANING", "FIRST", "LAST", "WHAT TO DO")
 MESSAGE_COLUMNS = ("COUNT", "MESSAGE", "FIRST", "LAST", "WHAT TO DO")
@@ -22,12 +25,14 @@ ADVICE = {
 }
 
 
-def document(snapshot: Snapshot) -> dict[str, Any]:
-    """What `--json` prints of them."""
-    return {
-        "faults": [_document(fault) for fault in faults(snapshot)],
-        "messages": [dict(vars(message)) for message in snapshot.messages],
-    }
+def kinds(snapshot: Snapshot) -> list[documents.FaultKind]:
+    """What `--json` prints of the faults."""
+    return [_document(fault) for fault in faults(snapshot)]
+
+
+def messages(snapshot: Snapshot) -> list[documents.Trouble]:
+    """What `--json` prints of other trouble."""
+    return [cast("documents.Trouble", vars(message).copy()) for message in snapshot.messages]
 
 
 def blocks(snapshot: Snapshot) -> list[Block]:
@@ -75,5 +80,6 @@ def _message(message: Message) -> Sequence[str]:
     return str(message.count), message.text, message.first or "-", message.last or "-", advice
 
 
-def _document(fault: Fault) -> dict[str, Any]:
-    return {**vars(fault), "device": device(fault.device), "segment": fault.device >> 16}
+def _document(fault: Fault) -> documents.FaultKind:
+    made = {**vars(fault), "device": device(fault.device), "segment": fault.device >> 16}
+    return cast("documents.FaultKind", made)

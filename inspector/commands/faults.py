@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
@@ -19,6 +20,9 @@ from structs.columns import columns, rows
 from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index, request_in_words
 from structs.registers import BY_NAME
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 COLUMNS = ("RECORD", "STATE", "SOURCE", "REASON", "INTERRUPT OR ADDRESS", "MEANING")
 
 
@@ -33,7 +37,7 @@ class Arguments:
     Arguments,
     Example("live", "faults"),
 )
-def faults(inspection: Inspection, arguments: Arguments) -> Answer:
+def faults(inspection: Inspection, arguments: Arguments) -> Answer[documents.Faults]:
     """Each unit's fault status and fault records, with what the reason means and which interrupt it hit.
 
     Then each kind of fault with its device, owner and entry, how often and when, and what to do.
@@ -42,7 +46,7 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer:
     snapshot = inspection.snapshot
     if reported := _reported(snapshot):
         return reported
-    units: list[dict[str, Any]] = []
+    units: list[documents.UnitFaults] = []
     blocks: list[Block] = []
     problems: list[str] = []
     for unit in choose(snapshot, arguments.unit):
@@ -51,21 +55,29 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer:
             problems.append(why_of_unit(snapshot, unit, "registers"))
             continue
         records = _records(unit.frcd)
-        units.append({"index": unit.index, "fsts": {"value": value, **status}, "records": records})
+        units.append({"index": unit.index, "fsts": {"value": value or 0, **status}, "records": records})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"{unit.name}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
             blocks.append(Table(COLUMNS, shown))
-    document = {"units": units, **fault_reports.document(snapshot)}
+    document: documents.Faults = {
+        "units": units,
+        "faults": fault_reports.kinds(snapshot),
+        "messages": fault_reports.messages(snapshot),
+    }
     return Answer(document, [*blocks, *fault_reports.blocks(snapshot)], problems, absent=snapshot.absences)
 
 
-def _reported(snapshot: Snapshot) -> Answer | None:
+def _reported(snapshot: Snapshot) -> Answer[documents.Faults] | None:
     """What Xen reported on its console, if this is a console log; None if it is none."""
     if not is_log(snapshot):
         return None
     nothing = Text("no VT-d fault and no other trouble is reported in the log; the units' registers are not in it")
-    document = {"units": [], **fault_reports.document(snapshot)}
+    document: documents.Faults = {
+        "units": [],
+        "faults": fault_reports.kinds(snapshot),
+        "messages": fault_reports.messages(snapshot),
+    }
     return Answer(document, fault_reports.blocks(snapshot) or [nothing], absent=snapshot.absences)
 
 
@@ -78,7 +90,7 @@ def _records(frcd: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def _row(record: dict[str, Any]) -> tuple[str, ...]:
+def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
     index = record["index"]
     where = (
         f"index {index:#x}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.base.arguments import NoArguments
 from inspector.capture.inspection import Inspection
@@ -12,6 +12,10 @@ from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.xen.knowledge import Knowledge
+from inspector.xen.selfcheck import CONSISTENT, PROVED, UNKNOWN
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 UNKNOWN_TABLE = "registers not readable here"
 UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNOWN FROM")
@@ -22,7 +26,7 @@ UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNO
     Example("live", "info"),
     Example("dump FILE", "info"),
 )
-def info(inspection: Inspection, arguments: NoArguments) -> Answer:
+def info(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Info]:
     """What this target is: Xen's version and build-id, its CPUs, its VT-d units, which interrupt features are on."""
     snapshot = inspection.deferred
     facts = [("target", snapshot.target)]
@@ -36,11 +40,11 @@ def info(inspection: Inspection, arguments: NoArguments) -> Answer:
     blocks: list[Block] = [Facts(facts)]
     if units:
         blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
-    document = {"target": snapshot.target, "memory": snapshot.memory, "xen": xen, "units": units}
+    document: documents.Info = {"target": snapshot.target, "memory": snapshot.memory, "xen": xen, "units": units}
     return Answer(document, blocks, notes=notes, absent=snapshot.absences)
 
 
-def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge | None) -> dict[str, Any]:
+def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge | None) -> documents.Xen:
     build = f", build-id {snapshot.build_id}" if snapshot.build_id else ""
     facts.append(("xen", f"{snapshot.version or 'of unknown version'}{build}"))
     if snapshot.phys_start is not None and snapshot.page_table is not None:
@@ -48,7 +52,6 @@ def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge 
         facts += [("image", image)] if knowledge is None else _unknown_build(knowledge, image)
     if snapshot.online:
         facts.append(("cpus", ", ".join(f"{cpu.cpu} (APIC {cpu.apic_id:#x})" for cpu in snapshot.online)))
-    flags = {"iommu_intremap": snapshot.intremap, "iommu_intpost": snapshot.intpost, "x2apic_enabled": snapshot.x2apic}
     told = [
         ("interrupt remapping", _on(snapshot.intremap)),
         ("interrupt posting", _on(snapshot.intpost)),
@@ -65,10 +68,16 @@ def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge 
         "page_table": snapshot.page_table,
         "cpus": [{"cpu": cpu.cpu, "apic_id": cpu.apic_id} for cpu in snapshot.online],
         "knowledge": _document(knowledge) if knowledge else None,
-        **{name: None if value is None else int(value) for name, value in flags.items()},
+        "iommu_intremap": _number(snapshot.intremap),
+        "iommu_intpost": _number(snapshot.intpost),
+        "x2apic_enabled": _number(snapshot.x2apic),
         "posted_intr_vector": snapshot.posted_intr_vector,
         "pi_wakeup_vector": snapshot.pi_wakeup_vector,
     }
+
+
+def _number(flag: bool | None) -> int | None:
+    return None if flag is None else int(flag)
 
 
 def _unknown_build(knowledge: Knowledge, image: str) -> list[tuple[str, str]]:
@@ -87,19 +96,23 @@ def _unknown_build(knowledge: Knowledge, image: str) -> list[tuple[str, str]]:
     return [fact for fact in facts if fact[1]]
 
 
-def _document(knowledge: Knowledge) -> dict[str, Any]:
+def _document(knowledge: Knowledge) -> documents.Knowledge:
     members = {
         f"{struct}.{path}": state
         for struct, verdict in knowledge.verdicts.items()
         for path, state in verdict.states.items()
     }
-    return {
-        **knowledge.image.origin,
+    score, origin = knowledge.score, knowledge.image.origin
+    made: documents.Knowledge = {
         "efi": knowledge.image.is_efi,
-        "score": knowledge.score,
+        "score": {"proved": score[PROVED], "consistent": score[CONSISTENT], "unknown": score[UNKNOWN]},
         "builds": knowledge.builds,
         "members": members,
     }
+    for name in ("changeset", "compiler", "built"):
+        if name in origin:
+            made[name] = origin[name]
+    return made
 
 
 def _on(value: bool | None) -> str:
@@ -110,14 +123,21 @@ def _vector(value: int | None) -> str:
     return "not readable" if value is None else f"{value:#x}" if value else "none (CPU-side posting is off)"
 
 
-def _unit(unit: VtdUnit) -> dict[str, Any]:
-    table: dict[str, Any] = {"irta": None, "base": None, "size": None, "eime": None, "origin": UNKNOWN_TABLE}
-    if unit.base is not None:
-        table = {name: getattr(unit, name) for name in table}
-    return {"index": unit.index, "register_base": unit.register_base, **table, "cap_pi": unit.cap_pi}
+def _unit(unit: VtdUnit) -> documents.UnitInfo:
+    known = unit.base is not None
+    return {
+        "index": unit.index,
+        "register_base": unit.register_base,
+        "irta": unit.irta if known else None,
+        "base": unit.base,
+        "size": unit.size if known else None,
+        "eime": unit.eime if known else None,
+        "origin": unit.origin if known else UNKNOWN_TABLE,
+        "cap_pi": unit.cap_pi,
+    }
 
 
-def _row(unit: dict[str, Any]) -> tuple[str, ...]:
+def _row(unit: documents.UnitInfo) -> tuple[str, ...]:
     known = unit["base"] is not None
     return (
         "?" if unit["index"] is None else str(unit["index"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from inspector.analysis.interrupt import Interrupt
 from inspector.analysis.irqs import destination_cpus, interrupts, interrupts_of_sources
@@ -16,12 +16,17 @@ from inspector.commands.irqs import document_of, entry_words, numbers, vector_wo
 from inspector.model.answer import Answer, Block, Facts
 from inspector.model.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 PIRQ = re.compile(r"d(\d{1,5}):(\d{1,5})", re.IGNORECASE)
 
 Test = Callable[[Interrupt], bool]
+ByEntry = Mapping[tuple[int | None, int | None], Interrupt]
+"""The interrupts by unit and index of their entry."""
 
 
-def answer(snapshot: Snapshot, what: Sequence[str]) -> Answer | None:
+def answer(snapshot: Snapshot, what: Sequence[str]) -> Answer[documents.Route] | None:
     """The routes from an irq, a vector, a pirq, or a device that has an irq or a segment; None if it is none of these.
 
     Raises:
@@ -37,7 +42,7 @@ def answer(snapshot: Snapshot, what: Sequence[str]) -> Answer | None:
     if not found:
         raise NotHere(f"{snapshot.target} tells of no interrupt of {name}")
     blocks: list[Block] = [Facts(rows(snapshot, each), _title(each)) for each in found]
-    document = {"routes": [_document(snapshot, each) for each in found]}
+    document: documents.Route = {"routes": [_document(snapshot, each) for each in found]}
     return Answer(document, blocks, absent=snapshot.absences)
 
 
@@ -60,12 +65,12 @@ def rows(snapshot: Snapshot, interrupt: Interrupt) -> list[tuple[str, str]]:
     return facts + [("if it fires" if not at else "", sentence) for at, sentence in enumerate(sentences)]
 
 
-def by_entry(snapshot: Snapshot) -> dict[tuple[int | None, int | None], Interrupt]:
+def by_entry(snapshot: Snapshot) -> ByEntry:
     """The interrupts with an irq, by unit and index of their entry."""
     return {(each.unit, each.index): each for each in interrupts_of_sources(snapshot) if each.irq is not None}
 
 
-def irq_rows(joined: Mapping[tuple[int | None, int | None], Interrupt], route: Route) -> list[tuple[str, str]]:
+def irq_rows(joined: ByEntry, route: Route) -> list[tuple[str, str]]:
     """What is known of the irq behind a route: its number, who has the device, who takes it, what holds it."""
     interrupt = joined.get((route.unit.index, route.entry["index"]))
     if interrupt is None:
@@ -78,10 +83,10 @@ def irq_rows(joined: Mapping[tuple[int | None, int | None], Interrupt], route: R
     return facts + ([("pending", ", ".join(interrupt.pending))] if interrupt.pending else [])
 
 
-def irq_document(joined: Mapping[tuple[int | None, int | None], Interrupt], route: Route) -> dict[str, Any]:
+def irq_document(joined: ByEntry, route: Route) -> documents.Irq | None:
     """The same, as `--json` prints it; null without an irq."""
     interrupt = joined.get((route.unit.index, route.entry["index"]))
-    return {"irq": document_of(interrupt) if interrupt else None}
+    return document_of(interrupt) if interrupt else None
 
 
 def _fires(snapshot: Snapshot, interrupt: Interrupt) -> list[str]:
@@ -132,5 +137,5 @@ def _title(interrupt: Interrupt) -> str:
     return f"irq {interrupt.irq}" if interrupt.irq is not None else f"entry {entry_words(interrupt)}"
 
 
-def _document(snapshot: Snapshot, interrupt: Interrupt) -> dict[str, Any]:
-    return {**document_of(interrupt), "fires": _fires(snapshot, interrupt)}
+def _document(snapshot: Snapshot, interrupt: Interrupt) -> documents.RouteStep:
+    return cast("documents.RouteStep", {**document_of(interrupt), "fires": _fires(snapshot, interrupt)})

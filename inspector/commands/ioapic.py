@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import NoArguments
@@ -15,6 +16,9 @@ from inspector.model.interrupts import IoApic
 from inspector.model.snapshot import Snapshot
 from structs.ioapic import RTE
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
 PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
 
@@ -23,7 +27,7 @@ PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
     NoArguments,
     Example("live", "ioapic"),
 )
-def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer:
+def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Ioapic]:
     """The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
 
     The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
@@ -32,7 +36,7 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer:
     snapshot = inspection.deferred
     if not any(ioapic.redirection for ioapic in snapshot.ioapics):
         return _from_xen(snapshot)
-    described = []
+    described: list[documents.IoApic] = []
     blocks = []
     sources = InterruptSources(snapshot)
     for ioapic in snapshot.ioapics:
@@ -59,7 +63,7 @@ def _entry(pin: int, value: int) -> dict[str, Any]:
     return {"pin": pin, "value": value, **record.visible(values), "format": record.title}
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     remappable = entry["format"] == "remappable"
     words = {name: RTE.records[0][name].meanings[entry[name]] for name in ("tm", "pol", "delivs")}
     reserved = "".join(f" {name}={value:#x}!" for name, value in entry.items() if name.startswith("rsvd"))
@@ -77,16 +81,18 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _from_xen(snapshot: Snapshot) -> Answer:
+def _from_xen(snapshot: Snapshot) -> Answer[documents.Ioapic]:
     """Which entry each pin uses, where only Xen tells. Raises NotHere if it does not either."""
     reason = why(snapshot, "ioapics", f"{snapshot.target} tells of no IO-APIC")
     if not snapshot.pins:
         raise NotHere(reason)
     sources = InterruptSources(snapshot)
     pins = sorted(snapshot.pins, key=lambda pin: (pin.ioapic, pin.pin))
-    described = [
+    described: list[documents.IoApic] = [
         {
             "ioapic": number,
+            "id": None,
+            "version": None,
             "unit": sources.unit_of_ioapic(number),
             "entries": [{"pin": pin.pin, "index": pin.index} for pin in pins if pin.ioapic == number],
         }

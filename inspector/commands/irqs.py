@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.analysis.interrupt import Interrupt
 from inspector.analysis.irqs import interrupts
@@ -14,8 +14,11 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import CpuNumber, Device, DomainNumber, SourceId, UnitNumber, Vector
 from inspector.commands.command import Example, command
 from inspector.model.absence import NOT_PRINTED
-from inspector.model.answer import Answer, Table, Text
+from inspector.model.answer import Answer, Block, Later, Table, Text
 from inspector.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("IRQ", "TYPE", "SOURCE", "OWNER", "ENTRY", "VECTOR", "CPUS", "TAKEN BY", "PIRQ", "MASKED BY", "PENDING")
 Column = Literal["irq", "type", "source", "owner", "entry", "vector", "cpus", "taken", "masked", "pending"]
@@ -42,7 +45,7 @@ class Arguments:
     Example("dump LOG", "irqs --masked", "what is held back, and by whom"),
     Example("dump LOG", "irqs --domain 1 --sort vector", "a guest's interrupts"),
 )
-def irqs(inspection: Inspection, arguments: Arguments) -> Answer:
+def irqs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irqs]:
     """Every interrupt in one table.
 
     What raises it, its irq, remapping entry, vector and CPUs, who takes it, as which pirq, who masks it, and what is in
@@ -56,13 +59,17 @@ def irqs(inspection: Inspection, arguments: Arguments) -> Answer:
     if not every:
         raise NotHere(f"{inspection.target.description} tells of no interrupt{_keys(snapshot)}")
     chosen = sorted((each for each in every if _wanted(each, arguments)), key=_KEYS[arguments.sort])
-    table = Table(COLUMNS, [_row(each) for each in chosen], numeric=frozenset({"IRQ"}))
-    document = {"irqs": [document_of(each) for each in chosen]}
-    blocks = [table] if chosen else [Text(f"none of {len(every)} interrupts is like that")]
-    return Answer(document, blocks, snapshot.problems, _notes(snapshot), absent=snapshot.absences)
+    document: documents.Irqs = {"irqs": [document_of(each) for each in chosen]}
+
+    def blocks() -> Sequence[Block]:
+        if not chosen:
+            return [Text(f"none of {len(every)} interrupts is like that")]
+        return [Table(COLUMNS, [_row(each) for each in chosen], numeric=frozenset({"IRQ"}))]
+
+    return Answer(document, Later(blocks), snapshot.problems, _notes(snapshot), absent=snapshot.absences)
 
 
-def document_of(interrupt: Interrupt) -> dict[str, Any]:
+def document_of(interrupt: Interrupt) -> documents.Irq:
     """An interrupt, as `--json` prints it; null is what is not known."""
     state, msi = interrupt.state, interrupt.msi
     return {
@@ -80,7 +87,16 @@ def document_of(interrupt: Interrupt) -> dict[str, Any]:
         "affinity": _list(state.affinity if state else None),
         "status": state.status if state else None,
         "taken_by": interrupt.taker,
-        "guests": [{f.name: getattr(guest, f.name) for f in fields(guest)} for guest in interrupt.guests],
+        "guests": [
+            {
+                "domain": guest.domain,
+                "pirq": guest.pirq,
+                "pending": guest.pending,
+                "masked": guest.masked,
+                "pirq_masked": guest.pirq_masked,
+            }
+            for guest in interrupt.guests
+        ],
         "in_flight": interrupt.in_flight,
         "masked_by": list(interrupt.masks),
         "pending": list(interrupt.pending),

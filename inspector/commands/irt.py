@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inspector.analysis.sources import InterruptSources
+from inspector.analysis.sources import InterruptSources, Source
 from inspector.base.arguments import flag, option
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import Device, UnitNumber
 from inspector.commands.command import Example, command
 from inspector.commands.units import tables
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, Block, Later, Table, Text
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import Entries, allowed
 from structs.columns import Array
 from structs.irte import IRTE, REMAPPED, source_matches
 from structs.remapping import Destination
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 COLUMNS = ("INDEX", "FORMAT", "VECTOR", "DESTINATION", "DLM", "TM", "FLAGS", "ALLOWED", "SOURCE")
+Row = Mapping[str, Any]
+Shown = tuple[VtdUnit, Sequence[Row], Sequence[Source]]
+"""A unit, the entries of it that are shown, and who uses each."""
 FLAGS = ("fpd", "rh", "urg", "avail")
 
 
@@ -42,21 +49,17 @@ class Arguments:
     Example("live", "irt --device 00:03.0", "those that this device may use"),
     Example("dump FILE", "irt --json", "for scripts"),
 )
-def irt(inspection: Inspection, arguments: Arguments) -> Answer:
+def irt(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irt]:
     """The interrupt-remapping table of each unit: its present entries, who may use each, and who does."""
-    units: list[dict[str, Any]] = []
-    blocks: list[Block] = []
+    units: list[documents.Table] = []
+    shown: list[Shown] = []
     problems: list[str] = []
     notes: list[str] = []
     snapshot = inspection.deferred
     sources = InterruptSources(snapshot)
     for unit, entries in tables(snapshot, arguments.unit, problems):
-        rows, shown = [], []
-        for row in entries.decode(_chosen(entries, arguments)):
-            if _wanted(row, unit, arguments):
-                source = sources.of(unit, row)
-                rows.append({**row, "source": source.document()})
-                shown.append(_row(row, unit.eime, str(source)))
+        rows = [row for row in entries.decode(_chosen(entries, arguments)) if _wanted(row, unit, arguments)]
+        users = [sources.of(unit, row) for row in rows]
         units.append(
             {
                 "index": unit.index,
@@ -66,13 +69,27 @@ def irt(inspection: Inspection, arguments: Arguments) -> Answer:
                 "size": unit.size,
                 "eime": unit.eime,
                 "origin": unit.origin,
-                "entries": rows,
+                "entries": _entries(rows, users),
             }
         )
-        blocks += [Text(_head(unit)), Table(COLUMNS, shown)]
+        shown.append((unit, rows, users))
         if stale := len(unit.stale_indices):
             notes.append(f"{unit.name}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
-    return Answer({"units": units}, blocks, problems, notes, absent=snapshot.absences)
+    return Answer({"units": units}, Later(partial(_blocks, shown)), problems, notes, absent=snapshot.absences)
+
+
+def _entries(rows: Sequence[Row], users: Sequence[Source]) -> list[documents.Entry]:
+    """The entries with their users, each of whom is described once: a device may have thousands."""
+    told = {id(source): source.document() for source in {id(source): source for source in users}.values()}
+    return [{**row, "source": told[id(source)]} for row, source in zip(rows, users, strict=True)]
+
+
+def _blocks(shown: Sequence[Shown]) -> Sequence[Block]:
+    blocks: list[Block] = []
+    for unit, rows, users in shown:
+        table = [_row(row, unit.eime, str(source)) for row, source in zip(rows, users, strict=True)]
+        blocks += [Text(_head(unit)), Table(COLUMNS, table)]
+    return blocks
 
 
 def _chosen(entries: Entries, arguments: Arguments) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from inspector.model.snapshot import is_log
 from inspector.vtd.remapping import allowed
 from structs.irte import IRTE
 
+if TYPE_CHECKING:
+    from inspector.model import documents
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -33,9 +36,9 @@ class Arguments:
     Arguments,
     Example("live", "irte 0x18"),
 )
-def irte(inspection: Inspection, arguments: Arguments) -> Answer:
+def irte(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irte]:
     """One interrupt-remapping entry, bit by bit."""
-    units: list[dict[str, Any]] = []
+    units: list[documents.OneEntry] = []
     blocks: list[Block] = []
     problems: list[str] = []
     snapshot = inspection.deferred

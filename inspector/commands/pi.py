@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
@@ -18,6 +18,9 @@ from inspector.model.answer import Answer, Block, Facts, Table, Text
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.xen.vmx import decode_descriptors
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 ROW = 16
 
@@ -36,7 +39,7 @@ class Arguments:
     Example("live", "pi 0x27bd2680", "the one at a physical address, such as a posted entry's PDA"),
     Example("live", "pi d1v2 --bytes", "also its 64 bytes, and which field is where"),
 )
-def pi(inspection: Inspection, arguments: Arguments) -> Answer:
+def pi(inspection: Inspection, arguments: Arguments) -> Answer[documents.Pi]:
     """One posted-interrupt descriptor: every field, what hardware would do with a post now, and why."""
     vcpu, pi = _find(inspection, arguments.which)
     snapshot = inspection.snapshot
@@ -44,8 +47,13 @@ def pi(inspection: Inspection, arguments: Arguments) -> Answer:
     values |= {f.name: f.extract(pi.reserved) for f in PI_DESC.fields if f.reserved}
     happens = effect(snapshot, pi, vcpu)
     where = situation(snapshot, vcpu) if vcpu else None
-    document: dict[str, Any] = {
-        **(words.descriptor(pi) or {}),
+    document: documents.Pi = {
+        "address": pi.address,
+        "pir": list(pi.pir),
+        "on": pi.on,
+        "sn": pi.sn,
+        "nv": pi.nv,
+        "ndst": pi.ndst,
         **{name: value for name, value in values.items() if PI_DESC[name].reserved and value},
         "apic_id": None if snapshot.x2apic is None else ndst_apic_id(pi.ndst, snapshot.x2apic),
         "vcpu": vcpu.name if vcpu else None,

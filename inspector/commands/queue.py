@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
@@ -14,6 +14,9 @@ from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.queue import descriptor, in_words, slots
 from structs.bits import BitRecord
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
 
@@ -31,9 +34,9 @@ class Arguments:
     Example("live", "queue", "descriptors between head and tail, and the 16 before them"),
     Example("live", "queue --last 256"),
 )
-def queue(inspection: Inspection, arguments: Arguments) -> Answer:
+def queue(inspection: Inspection, arguments: Arguments) -> Answer[documents.Queue]:
     """The invalidation queue of each unit: what hardware has still to do, and what it did last."""
-    units: list[dict[str, Any]] = []
+    units: list[documents.UnitQueue] = []
     blocks: list[Block] = []
     problems: list[str] = []
     snapshot = inspection.deferred
@@ -42,7 +45,7 @@ def queue(inspection: Inspection, arguments: Arguments) -> Answer:
         if queue is None:
             problems.append(why_of_unit(snapshot, unit, "queue"))
             continue
-        described = []
+        described: list[documents.QueueDescriptor] = []
         rows = []
         for slot, state in slots(queue, arguments.last):
             record, values = descriptor(queue, slot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.base.arguments import argument, option
 from inspector.base.errors import UsageError
@@ -13,6 +14,9 @@ from inspector.commands.command import Example, command
 from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table
 from structs.registers import BY_NAME, REGISTERS
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,12 @@ class Arguments:
     Example("live", "regs", "all of them, the fields that are set"),
     Example("live", "regs ecap", "one register, field by field"),
 )
-def regs(inspection: Inspection, arguments: Arguments) -> Answer:
+def regs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Regs]:
     """The VT-d registers of each unit."""
     if arguments.name and arguments.name.upper() not in BY_NAME:
         raise UsageError(f"no register {arguments.name!r}; there are {' '.join(name.lower() for name in BY_NAME)}")
     wanted = [BY_NAME[arguments.name.upper()]] if arguments.name else REGISTERS
-    units = []
+    units: list[documents.UnitRegisters] = []
     blocks: list[Block] = []
     problems: list[str] = []
 

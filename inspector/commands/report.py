@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.report import Chain, Entry, Link, RemappingTable, Report
@@ -22,6 +22,9 @@ from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.targets.watchpoint import Watchpoint
 from inspector.trace.trace_event import SECONDS, TraceEvent, loads
 from inspector.trace.tracer import trace, traced
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 LINKS = 256
 RUN_SECONDS = 60.0
@@ -44,7 +47,7 @@ class Arguments:
     Example("sim", "report machine.html --run 300", "the same, of the next 300 transitions, as `trace` does"),
     Example("sim", "report machine.svg --svg", "a picture, for a bug report"),
 )
-def report(inspection: Inspection, arguments: Arguments) -> Answer:
+def report(inspection: Inspection, arguments: Arguments) -> Answer[documents.File]:
     """One page about all of it, to read, keep or send: a file that needs nothing else, on a phone as on a desk."""
     hits, unit = _trace(arguments.trace) if arguments.trace else ([], SECONDS)
     if arguments.run:
@@ -61,7 +64,11 @@ def report(inspection: Inspection, arguments: Arguments) -> Answer:
         source = page(made)
     read = [arguments.trace] if arguments.trace else []
     new_file.write(arguments.file, source, keep=(*inspection.target.files, *read))
-    document = {"file": arguments.file, "bytes": len(source.encode("utf-8", "replace")), "findings": len(made.findings)}
+    document: documents.File = {
+        "file": arguments.file,
+        "bytes": len(source.encode("utf-8", "replace")),
+        "findings": len(made.findings),
+    }
     said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {arguments.file}"
     return Answer(document, [Text(said)], made.problems)
 

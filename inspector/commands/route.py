@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
@@ -24,6 +24,9 @@ from inspector.model.snapshot import Snapshot, Vcpu
 from structs.columns import Array
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 Start = Annotated[
     str,
@@ -59,7 +62,7 @@ class Arguments:
     Example("dump LOG", "route vector 0x62", "every interrupt that arrives with a vector"),
     Example("dump LOG", "route d94:151", "of a domain's pirq"),
 )
-def route(inspection: Inspection, arguments: Arguments) -> Answer:
+def route(inspection: Inspection, arguments: Arguments) -> Answer[documents.Route]:
     """One interrupt end to end, from a device, an entry, an IO-APIC pin, a vCPU, an irq, a vector or a pirq.
 
     Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
@@ -68,19 +71,20 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer:
     if joined := interrupt_routes.answer(snapshot, arguments.what):
         return joined
     select, vcpu, nothing = selection(snapshot, arguments.what)
-    document: dict[str, Any] = {}
+    document: documents.Route = {"routes": []}
     blocks: list[Block] = []
     notes: list[str] = []
     if vcpu and vcpu.pi:
-        document["vcpu"] = words.document(snapshot, vcpu) | {"post": effect(snapshot, vcpu.pi, vcpu)}
-        blocks.append(Facts([*_chain(snapshot, vcpu), *_lines("a post now", document["vcpu"]["post"])], vcpu.name))
+        happens = effect(snapshot, vcpu.pi, vcpu)
+        document["vcpu"] = {**words.document(snapshot, vcpu), "post": happens}
+        blocks.append(Facts([*_chain(snapshot, vcpu), *_lines("a post now", happens)], vcpu.name))
     if not any(unit.base is not None for unit in snapshot.units):
         if not blocks:
             raise VtdpiError(_no_table(snapshot))
         notes.append(_no_table(snapshot))
     found = routes(snapshot, select, arguments.unit)
     irqs = interrupt_routes.by_entry(snapshot) if found else {}
-    document["routes"] = [_document(snapshot, route) | interrupt_routes.irq_document(irqs, route) for route in found]
+    document["routes"] = [_document(snapshot, route, irqs) for route in found]
     first = _redirection(snapshot, arguments.what)
     shown: list[Block] = [_facts(snapshot, route, [*first, *interrupt_routes.irq_rows(irqs, route)]) for route in found]
     return Answer(document, [*blocks, *(shown or [Text(nothing)])], notes=notes, absent=snapshot.absences)
@@ -170,7 +174,7 @@ def _pin(word: str) -> tuple[int, int]:
     return read_number(apic or "0"), read_number(pin)
 
 
-def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
+def _document(snapshot: Snapshot, route: Route, irqs: interrupt_routes.ByEntry) -> documents.RouteStep:
     record = POSTED if route.entry["im"] else REMAPPED
     fields = {
         name: value for name, value in route.entry.items() if name == "index" or value or not record[name].reserved
@@ -181,6 +185,7 @@ def _document(snapshot: Snapshot, route: Route) -> dict[str, Any]:
         "source": route.source.document(),
         "vcpu": words.document(snapshot, route.vcpu) if route.vcpu else None,
         "fires": route.fires,
+        "irq": interrupt_routes.irq_document(irqs, route),
     }
 
 

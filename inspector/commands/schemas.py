@@ -21,7 +21,7 @@ def made(name: str, version: int = 1) -> dict[str, Any]:
     """The schema of a command's document, made of its type."""
     import msgspec
 
-    from inspector.commands.documents import DOCUMENTS, Absent
+    from inspector.model.documents import DOCUMENTS, Absent
 
     (document, absent), definitions = msgspec.json.schema_components(
         (DOCUMENTS[name], Absent), ref_template="#/$defs/{name}"
@@ -59,7 +59,7 @@ def shipped(name: str) -> str:
 def write(folder: Path) -> None:
     """Write all schemas into a folder."""
     from inspector.base import new_file
-    from inspector.commands.documents import DOCUMENTS
+    from inspector.model.documents import DOCUMENTS
 
     folder.mkdir(exist_ok=True)
     for name in DOCUMENTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inspector.base import new_file
 from inspector.base.arguments import FilePath, argument, flag
@@ -17,6 +17,7 @@ from inspector.model.answer import Answer, Text
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
+    from inspector.model import documents
     from inspector.targets.sim.simulation import Simulation
 
 
@@ -35,7 +36,7 @@ def simulation(inspection: Inspection) -> Simulation:
     return inspection.target
 
 
-def order(inspection: Inspection, words: str, later: bool, name: str, *arguments: object) -> Answer:
+def order(inspection: Inspection, words: str, later: bool, name: str, *arguments: object) -> Answer[documents.Events]:
     """Ask the machine for something, and show it happen, unless the machine is busy anyway.
 
     Args:
@@ -50,17 +51,22 @@ def order(inspection: Inspection, words: str, later: bool, name: str, *arguments
     return happened(target, target.step(AT_ONCE), words)
 
 
-def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str = "") -> Answer:
+def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str = "") -> Answer[documents.Events]:
     """What happened, a line each."""
     lines = [event["text"] for event in events]
     if not events:
         lines = ["nothing can happen unless it is asked for: post, block, wake, sleep, preempt, ..."]
     title = [f"{words}:"] if words else []
-    document = {"events": [{k: v for k, v in event.items() if k != "text"} for event in events]}
+    document: documents.Events = {"events": [_event(event) for event in events]}
     crashed = target.crashed
     if crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {crashed}")
     return Answer(document, [Text("\n".join([*title, *lines]))])
+
+
+def _event(event: Mapping[str, Any]) -> documents.Event:
+    """It without its line."""
+    return cast("documents.Event", {name: value for name, value in event.items() if name != "text"})
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,8 @@ class Steps:
 @command(
     Steps,
     Example("sim", "step 20", "a line each: who, which function of Xen, what, and the field before and after"),
-    simulated=True,
-    drives=True,
 )
-def step(inspection: Inspection, arguments: Steps) -> Answer:
+def step(inspection: Inspection, arguments: Steps) -> Answer[documents.Events]:
     """Do one atomic action of the simulated machine, or several, and say what each did."""
     target = simulation(inspection)
     return happened(target, target.step(arguments.count))
@@ -94,15 +98,13 @@ class Distance:
     Distance,
     Example("sim", "run 100000", "just how far it came"),
     Example("sim", "run 50 --events", "a line for each action, as `step` gives it"),
-    simulated=True,
-    drives=True,
 )
-def run(inspection: Inspection, arguments: Distance) -> Answer:
+def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]:
     """Let the simulated machine run, as many atomic actions as you say."""
     target = simulation(inspection)
     if arguments.events:
         return happened(target, target.step(arguments.count))
-    done = target.drive("run", arguments.count)
+    done = cast(int, target.drive("run", arguments.count))
     if target.crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {target.crashed}")
     line = f"{done} steps" if done == arguments.count else f"{done} steps, then nothing more could happen"
@@ -117,7 +119,7 @@ class Core:
 
 
 @command(Core, Example("sim", "core FILE", "then: vtdpi dump FILE vcpus"))
-def core(inspection: Inspection, arguments: Core) -> Answer:
+def core(inspection: Inspection, arguments: Core) -> Answer[documents.File]:
     """Write the simulated machine's memory as an ELF core, for `vtdpi dump` and for plain gdb with xen-syms."""
     write = getattr(inspection.target, "write_core", None)
     if write is None:
@@ -140,20 +142,20 @@ class OfVcpu:
     later: bool = flag(LATER)
 
 
-@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nvcpus"), simulated=True, drives=True)
-def block(inspection: Inspection, arguments: OfVcpu) -> Answer:
+@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nvcpus"))
+def block(inspection: Inspection, arguments: OfVcpu) -> Answer[documents.Events]:
     """The guest halts a vCPU: it blocks until something wakes it."""
     return order(inspection, f"the guest halts {arguments.vcpu}", arguments.later, "block", arguments.vcpu)
 
 
-@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nwake d1v0"), simulated=True, drives=True)
-def wake(inspection: Inspection, arguments: OfVcpu) -> Answer:
+@command(OfVcpu, Example("sim --scenario idle", "block d1v0\nwake d1v0"))
+def wake(inspection: Inspection, arguments: OfVcpu) -> Answer[documents.Events]:
     """Wake a vCPU: unpause it if it is paused, else send it an event."""
     return order(inspection, f"{arguments.vcpu} is woken", arguments.later, "wake", arguments.vcpu)
 
 
-@command(OfVcpu, Example("sim --scenario idle", "sleep d1v0\nvcpus"), simulated=True, drives=True)
-def sleep(inspection: Inspection, arguments: OfVcpu) -> Answer:
+@command(OfVcpu, Example("sim --scenario idle", "sleep d1v0\nvcpus"))
+def sleep(inspection: Inspection, arguments: OfVcpu) -> Answer[documents.Events]:
     """Pause a vCPU, as the toolstack does; `wake` unpauses it."""
     return order(inspection, f"{arguments.vcpu} is paused", arguments.later, "sleep", arguments.vcpu)
 
@@ -165,8 +167,8 @@ class Preempted(OfVcpu):
     tasklet: bool = flag("by a tasklet: a lazy switch to idle")
 
 
-@command(Preempted, Example("sim --scenario idle", "preempt d1v0 --tasklet"), simulated=True, drives=True)
-def preempt(inspection: Inspection, arguments: Preempted) -> Answer:
+@command(Preempted, Example("sim --scenario idle", "preempt d1v0 --tasklet"))
+def preempt(inspection: Inspection, arguments: Preempted) -> Answer[documents.Events]:
     """End the time slice of a running vCPU; another one runs if one waits. With --tasklet its CPU runs a tasklet."""
     words = f"{arguments.vcpu} is preempted" + (" by a tasklet" if arguments.tasklet else "")
     return order(inspection, words, arguments.later, "preempt", arguments.vcpu, arguments.tasklet)
@@ -181,8 +183,8 @@ class Migrated:
     later: bool = flag(LATER)
 
 
-@command(Migrated, Example("sim --scenario idle", "migrate d1v0 1"), simulated=True, drives=True)
-def migrate(inspection: Inspection, arguments: Migrated) -> Answer:
+@command(Migrated, Example("sim --scenario idle", "migrate d1v0 1"))
+def migrate(inspection: Inspection, arguments: Migrated) -> Answer[documents.Events]:
     """Move a vCPU to another physical CPU."""
     words = f"{arguments.vcpu} moves to CPU {arguments.cpu}"
     return order(inspection, words, arguments.later, "migrate", arguments.vcpu, arguments.cpu)
@@ -201,10 +203,8 @@ class OfCpu:
     OfCpu,
     Example("sim --scenario idle", "block d1v1\noffline 1\nvcpus"),
     Example("sim --scenario idle", "offline 1\noffline 1 --back"),
-    simulated=True,
-    drives=True,
 )
-def offline(inspection: Inspection, arguments: OfCpu) -> Answer:
+def offline(inspection: Inspection, arguments: OfCpu) -> Answer[documents.Events]:
     """Take a physical CPU offline, or bring it back."""
     words = f"CPU {arguments.cpu} " + ("comes back" if arguments.back else "goes offline")
     return order(inspection, words, arguments.later, "bring_online" if arguments.back else "offline", arguments.cpu)
@@ -223,10 +223,8 @@ class Posted:
     Posted,
     Example("sim --scenario idle", "post 00:03.0 1", "the device's vector number 1, as a remappable MSI"),
     Example("sim --scenario idle", "post d1v0 0x41", "an emulated device's interrupt, posted by software"),
-    simulated=True,
-    drives=True,
 )
-def post(inspection: Inspection, arguments: Posted) -> Answer:
+def post(inspection: Inspection, arguments: Posted) -> Answer[documents.Events]:
     """A device sends an interrupt, or software posts one to a vCPU."""
     target, vector = arguments.target, arguments.vector
     if not VCPU.fullmatch(target):
@@ -246,8 +244,8 @@ class OfDevice:
     later: bool = flag(LATER)
 
 
-@command(OfDevice, Example("sim --scenario idle", "deassign 00:03.0\nirt"), simulated=True, drives=True)
-def deassign(inspection: Inspection, arguments: OfDevice) -> Answer:
+@command(OfDevice, Example("sim --scenario idle", "deassign 00:03.0\nirt"))
+def deassign(inspection: Inspection, arguments: OfDevice) -> Answer[documents.Events]:
     """Take a device away from its domain."""
     return order(inspection, "the device leaves its domain", arguments.later, "deassign", arguments.device)
 
@@ -261,10 +259,8 @@ class Assigned:
     later: bool = flag(LATER)
 
 
-@command(
-    Assigned, Example("sim --scenario idle", "deassign 00:03.0\nassign 00:03.0 1\nirt"), simulated=True, drives=True
-)
-def assign(inspection: Inspection, arguments: Assigned) -> Answer:
+@command(Assigned, Example("sim --scenario idle", "deassign 00:03.0\nassign 00:03.0 1\nirt"))
+def assign(inspection: Inspection, arguments: Assigned) -> Answer[documents.Events]:
     """Give a device to a domain, whose vCPUs get its interrupts, posted."""
     words = f"domain {arguments.domain} gets the device"
     return order(inspection, words, arguments.later, "assign", arguments.device, arguments.domain)

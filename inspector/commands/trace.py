@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.situation import situation
@@ -25,6 +25,9 @@ from inspector.trace.functions import Functions
 from inspector.trace.trace_event import SECONDS, TraceEvent, dumps
 from inspector.trace.trace_event import document as event_document
 from inspector.trace.tracer import Trace
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COUNT, LIMIT_SECONDS = 100, 10.0
 LINE = "{:>12}  {:<8} {:<30} {:<6} {}"
@@ -62,9 +65,9 @@ class Arguments:
     Example("live", "trace --hook vcpu_wake", "one function"),
     Example("sim", "trace --output t.jsonl --perfetto t.json", "for scripts; for ui.perfetto.dev"),
     while_running=True,
-    drives=True,
+    instead_in_gdb="a trace needs the stub for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT trace`",
 )
-def trace(inspection: Inspection, arguments: Arguments) -> Stream:
+def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trace]:
     """Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
 
     This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints,
@@ -101,7 +104,11 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream:
         vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
         source = perfetto.dumps(found.hits, found.unit, vectors)
         new_file.write(arguments.perfetto, source, keep=inspection.target.files)
-    document = {"unit": found.unit, "ended": found.ended, "hits": [event_document(hit) for hit in found.hits]}
+    document: documents.Trace = {
+        "unit": found.unit,
+        "ended": found.ended,
+        "hits": [event_document(hit) for hit in found.hits],
+    }
     return Answer(document, [Text(f"{len(found.hits)} transitions; {found.ended}")])
 
 

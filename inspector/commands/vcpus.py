@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
@@ -14,8 +14,11 @@ from inspector.base.arguments import argument
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import VcpuName
 from inspector.commands.command import Example, command
-from inspector.model.answer import Answer, Block, Facts, Table
+from inspector.model.answer import Answer, Block, Facts, Later, Table
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
 
@@ -32,7 +35,7 @@ class Arguments:
     Example("live", "vcpus"),
     Example("dump FILE", "vcpus d1v2", "one, with the evidence"),
 )
-def vcpus(inspection: Inspection, arguments: Arguments) -> Answer:
+def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpus]:
     """Every vCPU: run state, descriptor, blocking list, where it stands, and what the audit says of it."""
     snapshot = inspection.machine()
     chosen = [words.choose(snapshot, arguments.vcpu)] if arguments.vcpu else list(snapshot.vcpus)
@@ -40,18 +43,24 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer:
     for finding in audit(snapshot):
         if finding.severity != INFO:
             said.setdefault(finding.subject, []).append(finding)
-    entries = [
-        words.document(snapshot, vcpu) | {"findings": [finding.rule for finding in said.get(vcpu.name, ())]}
-        for vcpu in chosen
-    ]
-    rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in zip(chosen, entries, strict=True)]
-    blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}))]
-    if arguments.vcpu:
-        blocks.append(_details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ())))
-    return Answer({"vcpus": entries}, blocks, absent=snapshot.absences)
+    entries: list[documents.VcpuState] = []
+    for vcpu in chosen:
+        entry = words.document(snapshot, vcpu)
+        entry["findings"] = [finding.rule for finding in said.get(vcpu.name, ())]
+        entries.append(entry)
+
+    def blocks() -> Sequence[Block]:
+        pairs = zip(chosen, entries, strict=True)
+        rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in pairs]
+        table = Table(COLUMNS, rows, numeric=frozenset({"CPU"}))
+        if not arguments.vcpu:
+            return [table]
+        return [table, _details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ()))]
+
+    return Answer({"vcpus": entries}, Later(blocks), absent=snapshot.absences)
 
 
-def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> tuple[str, ...]:
+def _row(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> tuple[str, ...]:
     state = vcpu.runstate + (" in guest" if vcpu.in_guest else "")
     start = (vcpu.name, state, "-" if vcpu.processor is None else str(vcpu.processor))
     situation = label(entry["situation"]) if entry["situation"] else "paravirtualised"
@@ -75,7 +84,7 @@ def _row(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequenc
     )
 
 
-def _details(snapshot: Snapshot, vcpu: Vcpu, entry: Mapping[str, Any], said: Sequence[Finding]) -> Facts:
+def _details(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> Facts:
     facts = [
         ("pause_flags", f"{vcpu.pause_flags:#x}, paused {vcpu.pause_count} times"),
         ("hooks", ", ".join(vcpu.hooks) or ("not known: no debug key prints them" if is_log(snapshot) else "none")),

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
@@ -15,6 +15,9 @@ from inspector.commands.command import Example, Stream, command
 from inspector.model.answer import Answer, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
+
+if TYPE_CHECKING:
+    from inspector.model import documents
 
 INTERVAL, STEPS = 0.5, 500
 
@@ -37,9 +40,9 @@ class Arguments:
     Example("live", "watch --interval 2"),
     Example("live", "watch --count 10 > looks.txt"),
     while_running=True,
-    drives=True,
+    instead_in_gdb="a watch needs the machine for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT watch`",
 )
-def watch(inspection: Inspection, arguments: Arguments) -> Answer | Stream:
+def watch(inspection: Inspection, arguments: Arguments) -> Answer[documents.Watch] | Stream[documents.Watch]:
     """A live table of vCPUs, descriptors and lists: what changed since the last look is marked, findings as they come.
 
     This lets a live machine RUN, and stops it for each look only; the table tells for how long. A simulated machine
@@ -56,7 +59,7 @@ def watch(inspection: Inspection, arguments: Arguments) -> Answer | Stream:
         return _answer(Screen(looks, inspection.target.description, arguments.interval, arguments.count).run())
 
 
-def _lines(inspection: Inspection, arguments: Arguments) -> Stream:
+def _lines(inspection: Inspection, arguments: Arguments) -> Stream[documents.Watch]:
     """A line for each change, until the count is reached or Ctrl-C."""
     last = None
     with Looks(inspection, arguments.steps) as looks:
@@ -69,11 +72,13 @@ def _lines(inspection: Inspection, arguments: Arguments) -> Stream:
     return _answer(last)
 
 
-def _answer(last: Seen | None) -> Answer:
+def _answer(last: Seen | None) -> Answer[documents.Watch]:
     """What the last look saw."""
     if last is None:
         return Answer({"looks": 0, "findings": []}, [Text("no look")])
-    found = [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings]
+    found: list[documents.WatchFinding] = [
+        {"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings
+    ]
     return Answer({"looks": last.number, "findings": found}, [Text(f"{last.number} looks")], last.problems)
 
 

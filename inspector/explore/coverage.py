@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import UsageError
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 from inspector.trace.last_stores import SUPPRESSED, folded, last_stores
 from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, document, loads
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import version as version_of
 
+if TYPE_CHECKING:
+    from inspector.model.documents import Coverages
+
+SCHEMA = "vtdpi/coverage/1"
 SHOWN = 10
 
 
-def coverage(text: str, source: str, version: str, stores_of: str | None = None) -> Answer:
+def coverage(text: str, source: str, version: str, stores_of: str | None = None) -> AnyAnswer:
     """What comes of a trace, as `trace --output` writes it.
 
     Args:
@@ -37,7 +41,7 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
     except SimError as error:
         raise UsageError(str(error)) from None
     answer = _answer(verdict, len(seen), version, _situations(hits, source))
-    return _with_stores(answer, hits, source, stores_of) if stores_of else answer
+    return (_with_stores(answer, hits, source, stores_of) if stores_of else answer).named(SCHEMA)
 
 
 def _situations(hits: Sequence[TraceEvent], source: str) -> Mapping[str, int] | None:
@@ -71,7 +75,7 @@ def _number(name: str, source: str) -> int:
     return int(vcpu)
 
 
-def _with_stores(answer: Answer, hits: Sequence[TraceEvent], source: str, vcpu: str) -> Answer:
+def _with_stores(answer: Answer[Coverages], hits: Sequence[TraceEvent], source: str, vcpu: str) -> Answer[Coverages]:
     stores = last_stores(hits, vcpu)
     if not stores:
         known = ", ".join(sorted({hit.vcpu for hit in hits if hit.vcpu})) or "none"
@@ -94,7 +98,7 @@ def _row(hits: Sequence[TraceEvent]) -> tuple[str, ...]:
     return (f"{first.time:.6f}", *where, last.situation or "-")
 
 
-def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer:
+def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer[Coverages]:
     all_steps = steps_of_interest()
     shown = [step for step in all_steps if verdict.steps[step]]
     rows = [(name, action, str(verdict.steps[name, action] or "-")) for name, action in all_steps]
@@ -114,13 +118,12 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
             f"{_summary(situations)}"
         )
     )
-    made: dict[str, Any] = {
-        "schema": "vtdpi/coverage/1",
+    made: Coverages = {
         "version": version,
         "changes": count,
         "accepted": verdict.accepted,
         "gaps": verdict.gaps,
-        "situations": situations,
+        "situations": None if situations is None else dict(situations),
         "refused": [
             {"place": place, "cpu": each.cpu, "function": each.function, "vcpu": f"d1v{each.vcpu}", "why": why}
             for place, each, why in verdict.refused

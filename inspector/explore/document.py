@@ -19,16 +19,20 @@ Numbers are integers; vectors are arrays of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 from inspector.explore.steps import Reading, Step, Value
 
-KIND = "vtdpi reading"
+if TYPE_CHECKING:
+    from inspector.model.documents import FieldValue, History, HistoryStep, VcpuAtStart
+
+SCHEMA = "vtdpi/history/1"
+KIND: Final = "vtdpi reading"
 
 
-def document(reading: Reading) -> dict[str, Any]:
+def document(reading: Reading) -> History:
     """The document."""
-    start = {
+    start: dict[str, VcpuAtStart] = {
         name: {
             "state": {field: _plain(value) for field, value in state.items()},
             "situation": reading.situations.get(name),
@@ -36,7 +40,6 @@ def document(reading: Reading) -> dict[str, Any]:
         for name, state in reading.start.items()
     }
     return {
-        "schema": "vtdpi/history/1",
         "kind": KIND,
         "scenario": reading.title,
         "version": reading.version,
@@ -54,7 +57,7 @@ def document(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> HistoryStep:
     return {
         "number": step.number,
         "actor": step.actor,
@@ -69,5 +72,5 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _plain(value: Value) -> Any:
+def _plain(value: Value) -> FieldValue:
     return list(value) if isinstance(value, tuple) else value

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.explore import EVENTS, show, verdicts
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
-from inspector.model.answer import Answer, Block, Table
+from inspector.model.answer import Answer, AnyAnswer, Block, Table
 from inspector.views import json, text
 from inspector.views.progress import Progress
 from sim_backend.explore import Exploration, Limits, explore
@@ -24,13 +24,18 @@ from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, version, with_bugs
 from sim_backend.scenario.scenario import Scenario, load
 
+if TYPE_CHECKING:
+    from inspector.model.documents import ChangeOfLogic, ExploreList
+
+Kind = Literal["bug", "repair", "variant"]
+LIST_SCHEMA = "vtdpi/explore-list/1"
 DEFAULT = "h-a"
 MIB = 20
 
 
 def listed(options: Namespace) -> int:
     """Print what there is to explore."""
-    kinds: Sequence[tuple[str, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
+    kinds: Sequence[tuple[Kind, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
     changes = [(kind, each) for kind, table in kinds for each in table.values()]
     folder = files("sim_backend").joinpath("scenario", "bundled", "explore")
     names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
@@ -40,19 +45,24 @@ def listed(options: Namespace) -> int:
         Table(("scenario", "what happens"), scenarios),
         Table(("property", "kind", "what it says"), [(a.name, a.kind, a.words) for a in PROPERTIES]),
     ]
-    document = {
-        "schema": "vtdpi/explore-list/1",
+    document: ExploreList = {
         "changes": [_change_document(kind, each) for kind, each in changes],
         "scenarios": [{"name": name, "title": title} for name, title in scenarios],
         "properties": [{"name": each.name, "kind": each.kind, "words": each.words} for each in PROPERTIES],
     }
-    _print(Answer(document, blocks), options)
+    _print(Answer(document, blocks).named(LIST_SCHEMA), options)
     return 0
 
 
-def _change_document(kind: str, change: Change) -> dict[str, Any]:
-    words = {"kind": kind, "name": change.name, "title": change.title, "what": change.what}
-    return {**words, "mended": change.fixed_in if isinstance(change, Bug) else None, "scenario": change.scenario}
+def _change_document(kind: Kind, change: Change) -> ChangeOfLogic:
+    return {
+        "kind": kind,
+        "name": change.name,
+        "title": change.title,
+        "what": change.what,
+        "mended": change.fixed_in if isinstance(change, Bug) else None,
+        "scenario": change.scenario,
+    }
 
 
 def explored(options: Namespace) -> int:
@@ -167,6 +177,6 @@ def bounded(scenario: Scenario, options: Namespace) -> Scenario:
     return replace(scenario, layout=layout)
 
 
-def _print(answer: Answer, options: Namespace) -> None:
+def _print(answer: AnyAnswer, options: Namespace) -> None:
     view: Any = json if options.json else text
     view.show(answer, sys.stdout)

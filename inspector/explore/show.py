@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 from inspector.audit import BUG
 from inspector.base import new_file
 from inspector.explore import table
-from inspector.explore.document import document
+from inspector.explore.document import SCHEMA, document
 from inspector.explore.steps import Reading, read
 from inspector.explore.trace_events import to_perfetto
-from inspector.model.answer import Answer
+from inspector.model.answer import Answer, AnyAnswer
 
 if TYPE_CHECKING:
     from sim_backend.machine.history import History
@@ -68,10 +68,10 @@ def tell(reading: Reading, out: TextIO, *, json: bool = False, every_step: bool 
     view.show(answer(reading, every_step, _width(out)), out)
 
 
-def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH) -> Answer:
+def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH) -> AnyAnswer:
     """A history as the answer of a command; a bug if the audit finds one at its end, or when all is at rest."""
     bug = any(finding.severity == BUG for finding in (*reading.findings, *reading.lasting))
-    return Answer(document(reading), table.blocks(reading, every_step, width), bug=bug)
+    return Answer(document(reading), table.blocks(reading, every_step, width), bug=bug).named(SCHEMA)
 
 
 def _width(out: TextIO) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from inspector.base.errors import UsageError
-from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 from sim_backend.explore import Exploration
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import WORDS
@@ -15,6 +15,10 @@ from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
 from sim_backend.machine.history import move_document
 from sim_backend.scenario.bugs import Bug, Change
 
+if TYPE_CHECKING:
+    from inspector.model.documents import Explore, HistoryMove
+
+SCHEMA = "vtdpi/explore/1"
 SITUATION = "situation "
 
 
@@ -63,12 +67,12 @@ def shown(found: Found, wanted: str | None) -> Verdict | None:
     raise UsageError(f"--show {wanted!r}: no history leads there; there is one for {names}")
 
 
-def answer(found: Found, history_of: Verdict | None) -> Answer:
+def answer(found: Found, history_of: Verdict | None) -> AnyAnswer:
     """All of it; a history itself is shown apart."""
-    return Answer({"schema": "vtdpi/explore/1", **_document(found)}, _blocks(found, history_of))
+    return Answer(_document(found), _blocks(found, history_of)).named(SCHEMA)
 
 
-def _document(found: Found) -> dict[str, Any]:
+def _document(found: Found) -> Explore:
     explored, result = found.exploration, found.exploration.result
     without = _verdicts_without(found)
     return {
@@ -88,7 +92,9 @@ def _document(found: Found) -> dict[str, Any]:
                 "verdict": verdict.verdict,
                 "without": without.get(verdict.name),
                 "why": verdict.why,
-                "moves": None if verdict.moves is None else list(map(move_document, verdict.moves)),
+                "moves": None
+                if verdict.moves is None
+                else [cast("HistoryMove", move_document(move)) for move in verdict.moves],
             }
             for verdict in result.verdicts
         ],

@@ -14,9 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the explanation; the exit status. Raises UsageError if nothing is called so."""
-    from inspector.commands.explain import Arguments, explain
+    from inspector.commands.explain import explain, explained
     from inspector.shell.session import Answered
 
-    answered = Answered(explain.run(None, Arguments(options.thing)), options.json)
+    answered = Answered(explained(options.thing).named(explain.schema), options.json)
     answered.show(sys.stdout)
     return answered.status

@@ -19,14 +19,6 @@ from inspector.gdb_plugin.attached import attached
 
 STATUS = "vtdpi_status"
 
-INSTEAD = {
-    "stop": "gdb itself stops the machine: Ctrl-C, or `interrupt`",
-    "cont": "gdb itself lets the machine run: `continue`",
-    "watch": "a watch needs the machine for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT watch`",
-    "trace": "a trace needs the stub for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT trace`",
-}
-"""What vtdpi leaves to gdb, or cannot do in it."""
-
 PREFIX_HELP = """\
 The interrupt-remapping and posted-interrupt state of the Xen that gdb is attached to.
 
@@ -75,9 +67,8 @@ def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     packages.need()
     if "-h" in words[1:] or "--help" in words[1:]:
         return commands.load(words[0]).parser("vtdpi ", in_gdb).format_help(), "", 0, False
-    parse(words, "vtdpi ")
-    if words[0] in INSTEAD:
-        raise UsageError(INSTEAD[words[0]])
+    if instead := parse(words, "vtdpi ").command.instead_in_gdb:
+        raise UsageError(instead)
     with attached() as now:
         now.refresh()
         answered = now.session.ask(words)

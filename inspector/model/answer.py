@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from inspector.model.absence import UNREADABLE, Absence
 
@@ -37,12 +38,38 @@ class Text:
 Block = Table | Facts | Text
 
 
+class Later(Sequence[Block]):
+    """Blocks that are made when somebody first looks at them: whoever prints JSON does not."""
+
+    def __init__(self, make: Callable[[], Sequence[Block]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _blocks(self) -> Sequence[Block]:
+        return self._make()
+
+    @overload
+    def __getitem__(self, at: int) -> Block: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Block]: ...
+
+    def __getitem__(self, at: int | slice) -> Block | Sequence[Block]:
+        return self._blocks[at]
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+
+D = TypeVar("D", bound=Mapping[str, object], covariant=True)
+
+
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[D]):
     """One command's answer.
 
     Attributes:
-        document: what `--json` prints.
+        document: what `--json` prints; its type, of which the schema is made, is one of `inspector.model.documents`.
         blocks: the same for a reader.
         problems: what could not be read, a line each; with any, the exit status is 3.
         absent: the same typed, and what else is not there to be shown: `--json` prints it as `absent`.
@@ -50,12 +77,16 @@ class Answer:
         bug: whether a bug was found in the target; then the exit status is 1.
     """
 
-    document: dict[str, Any]
+    document: D
     blocks: Sequence[Block]
     problems: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
     bug: bool = False
     absent: Sequence[Absence] = ()
+
+    def named(self, schema: str) -> Answer[dict[str, object]]:
+        """The same, with a document that names its schema."""
+        return replace(cast("Answer[dict[str, object]]", self), document={"schema": schema, **self.document})
 
     def _repr_html_(self) -> str:
         """What a notebook cell prints."""
@@ -66,6 +97,10 @@ class Answer:
         """0, 1 if a bug was found, or else 3 if something could not be read."""
         unreadable = any(absence.kind == UNREADABLE for absence in self.absent)
         return 1 if self.bug else 3 if self.problems or unreadable else 0
+
+
+AnyAnswer: TypeAlias = Answer[Any]
+"""The answer of a command that is known only by its name."""
 
 
 def _html(block: Block) -> str:

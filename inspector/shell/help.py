@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from inspector import commands
 from inspector.commands.command import Example
-from inspector.model.answer import Answer, Block, Facts, Text
+from inspector.model.answer import Answer, AnyAnswer, Block, Facts, Text
+
+if TYPE_CHECKING:
+    from inspector.model.documents import Help
 
 SCHEMA = "vtdpi/help/1"
 
@@ -28,24 +32,26 @@ def answer(
     words: Sequence[str],
     aliases: Mapping[str, str] | None = None,
     example: Callable[[Example], str] = Example.of_session,
-) -> Answer:
+) -> AnyAnswer:
     """The list of commands, or one command's help.
 
     Raises:
         UsageError: there is no such command.
     """
-    if words and words[0] in (aliases or {}):
-        return Answer(
-            {"schema": SCHEMA, "alias": words[0]}, [Text(f"{words[0]} is an alias of: {(aliases or {})[words[0]]}")]
-        )
+    return _answer(words, aliases or {}, example).named(SCHEMA)
+
+
+def _answer(words: Sequence[str], aliases: Mapping[str, str], example: Callable[[Example], str]) -> Answer[Help]:
+    if words and words[0] in aliases:
+        return Answer({"alias": words[0]}, [Text(f"{words[0]} is an alias of: {aliases[words[0]]}")])
     if words and words[0] in OF_THE_SHELL:
-        return Answer({"schema": SCHEMA, "command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
+        return Answer({"command": words[0]}, [Text(f"{words[0]}: {OF_THE_SHELL[words[0]]}")])
     if words:
         text = commands.load(words[0]).parser(example=example).format_help()
-        return Answer({"schema": SCHEMA, "command": words[0], "help": text}, [Text(text.rstrip())])
+        return Answer({"command": words[0], "help": text}, [Text(text.rstrip())])
     every = {**commands.summaries(), **OF_THE_SHELL}
     blocks: list[Block] = [Facts(list(every.items()), "commands")]
     if aliases:
         blocks.append(Facts(list(aliases.items()), "aliases"))
     blocks.append(Facts(LINES, "lines"))
-    return Answer({"schema": SCHEMA, "commands": every, "aliases": dict(aliases or {})}, blocks)
+    return Answer({"commands": every, "aliases": dict(aliases)}, blocks)

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import one_line
 from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
-from inspector.model.answer import Answer
+from inspector.model.answer import Answer, AnyAnswer
 from inspector.targets.target import Held, Target, is_running
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Besides:
     problems: Sequence[str]
 
     @classmethod
-    def of(cls, answer: Answer, notes: Sequence[str] = ()) -> Self:
+    def of(cls, answer: AnyAnswer, notes: Sequence[str] = ()) -> Self:
         """All of it; with other notes than the answer's own."""
         every = dict.fromkeys((*notes, *answer.notes))
         return cls(tuple(every), tuple(dict.fromkeys((*answer.problems, *lines(answer.absent)))))
@@ -56,9 +56,9 @@ class Answered:
 
     def __init__(
         self,
-        answer: Answer | Stream,
+        answer: AnyAnswer | Stream[Any],
         json: bool,
-        besides: Callable[[Answer], Besides] | None = None,
+        besides: Callable[[AnyAnswer], Besides] | None = None,
         asked: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.json = json
@@ -72,7 +72,7 @@ class Answered:
         return isinstance(self._answer, Generator)
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> AnyAnswer:
         """The whole answer."""
         if isinstance(self._answer, Generator):
             with self._asked():
@@ -95,7 +95,8 @@ class Answered:
 
         if isinstance(self._answer, Generator):
             # If nobody reads on, what was shown is all.
-            parts, self._answer = self._answer, Answer({}, ())
+            nothing: AnyAnswer = Answer({}, ())
+            parts, self._answer = self._answer, nothing
             with self._asked():
                 self._answer = finish(parts, lambda block: text.part(block, out))
         text.show(self.answer, out)
@@ -194,7 +195,7 @@ class Session(Closing):
             with asked():
                 answer = wanted.command.run(inspection, wanted.arguments)
 
-        def besides(whole: Answer) -> Besides:
+        def besides(whole: AnyAnswer) -> Besides:
             every = Besides.of(whole, (*inspection.target.warnings, *inspection.notes))
             new = every.without(self._noted, self._lacking)
             self._noted.update(new.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StopEvent:
 class Watchpoint(Protocol):
     """A target with tripwires. None of them is kept in the machine's memory."""
 
-    unit: str
+    unit: Literal["s", "steps"]
     """Of `Trip.time`: `s` or `steps`."""
 
     def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:

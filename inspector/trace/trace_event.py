@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,9 +13,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from inspector.base.errors import UsageError
 from inspector.base.foreign_text import one_line
 
-SECONDS, STEPS = "s", "steps"
+if TYPE_CHECKING:
+    from inspector.model.documents import BeforeAfter, Hit
+
+SECONDS: Final = "s"
+STEPS: Final = "steps"
 FORMAT = "vtdpi trace"
-WRITE, HOOK = "write", "hook"
+WRITE: Final = "write"
+HOOK: Final = "hook"
 FIELDS = ("pir", "on", "sn", "nv", "ndst")
 """Of a descriptor."""
 LIST_FIELDS = ("blocking_list", "blocking_lock")
@@ -70,7 +75,7 @@ class TraceEvent:
     """
 
     time: float
-    kind: str
+    kind: Literal["write", "hook"]
     cpu: int | None
     function: str | None
     vcpu: str | None
@@ -89,19 +94,24 @@ class TraceEvent:
         return ", ".join(f"{name} {_shown(name, a)} -> {_shown(name, b)}" for name, (a, b) in self.changes.items())
 
 
-def document(hit: TraceEvent) -> dict[str, Any]:
+def document(hit: TraceEvent) -> Hit:
     """A hit as JSON."""
-    changes = {name: {"before": _plain(a), "after": _plain(b)} for name, (a, b) in hit.changes.items()}
-    return {
+    changes: dict[str, BeforeAfter] = {
+        name: {"before": _plain(a), "after": _plain(b)} for name, (a, b) in hit.changes.items()
+    }
+    made: Hit = {
         "time": hit.time,
         "kind": hit.kind,
         "cpu": hit.cpu,
         "function": hit.function,
         "vcpu": hit.vcpu,
         "changes": changes,
-        **({"line": hit.line} if hit.line else {}),
-        **({"situation": hit.situation} if hit.situation else {}),
     }
+    if hit.line:
+        made["line"] = hit.line
+    if hit.situation:
+        made["situation"] = hit.situation
+    return made
 
 
 def dumps(hits: Iterable[TraceEvent], unit: str, beginning: Beginning | None = None) -> str:
@@ -207,7 +217,7 @@ def _told(fields: Struct) -> dict[str, Any]:
     return {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET}
 
 
-def _plain(value: Value) -> int | Sequence[int] | None:
+def _plain(value: Value) -> int | list[int] | None:
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from inspector.base.errors import UNREADABLE, TargetError
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
@@ -14,7 +14,7 @@ from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Wr
 from inspector.trace.functions import Functions
 from inspector.trace.lists import Lists, Membership, with_word
 from inspector.trace.situations import Situate, Situations
-from inspector.trace.trace_event import FIELDS, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
+from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import decode_descriptors
 from inspector.xen.xen import Xen
@@ -34,7 +34,7 @@ class Trace:
     """What was seen, in the order it happened; the unit of its times; why it ended, in words; and how it began."""
 
     hits: Sequence[TraceEvent]
-    unit: str
+    unit: Literal["s", "steps"]
     ended: str
     beginning: Beginning | None = None
 
@@ -156,7 +156,7 @@ class _Tracer:
                 found.setdefault(name, {}).update({field: (a, b) for field, a, b in pairs if a != b})
             return [self._write(stop_event, cpu, function, name, changes) for name, changes in found.items()]
         changes = self._changed([current]).get(current, {}) if current in self._known else {}
-        return [TraceEvent(stop_event.time, stop_event.kind, cpu, function, current, changes, line=stop_event.line)]
+        return [TraceEvent(stop_event.time, HOOK, cpu, function, current, changes, line=stop_event.line)]
 
     def _write(
         self, stop_event: StopEvent, cpu: int | None, function: str | None, name: str, changes: Changes

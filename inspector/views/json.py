@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import IO
 
-from inspector.model.answer import Answer
+from inspector.model.answer import AnyAnswer
 from inspector.model.json_codec import plain
 
 
-def show(answer: Answer, out: IO[str]) -> None:
+def show(answer: AnyAnswer, out: IO[str]) -> None:
     """Print the document, and nothing else: on one line, but for a person at a terminal indented."""
     document = answer.document
     if answer.absent:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from inspector.base.foreign_text import visible
-from inspector.model.answer import Answer, Block, Facts, Table
+from inspector.model.answer import AnyAnswer, Block, Facts, Table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ FOLDED_ROWS = 500
 """A longer table is not folded on a terminal that is too narrow: the terminal itself breaks its lines."""
 
 
-def show(answer: Answer, out: IO[str]) -> None:
+def show(answer: AnyAnswer, out: IO[str]) -> None:
     """Print the blocks, an empty line between them."""
     screen = _screen(out)
     for index, block in enumerate(answer.blocks):

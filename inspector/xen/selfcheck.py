@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate, around
@@ -29,7 +30,10 @@ from inspector.xen.layout_derive import derive
 from inspector.xen.layout_facts import Facts
 from structs.xen.layout import Place, StructLayout
 
-PROVED, CONSISTENT, UNKNOWN = "proved", "consistent", "unknown"
+PROVED: Final = "proved"
+CONSISTENT: Final = "consistent"
+UNKNOWN: Final = "unknown"
+State = Literal["proved", "consistent", "unknown"]
 TELLING = ("domain", "vcpu")
 """Large structures with locks and much that is optional in them: what fits these is built as known builds are."""
 ANCHORED_AT_ITS_END = frozenset({"cpu_info"})
@@ -52,7 +56,7 @@ class Verdict:
 
     struct: str
     layout: StructLayout | None
-    states: Mapping[str, str]
+    states: Mapping[str, State]
     refuted: tuple[str, ...] = ()
     builds: tuple[str, ...] = ()
 
@@ -96,6 +100,7 @@ def _settle(
     fits, refuted = _tried(settled, struct, candidates)
     fits = _agreeing(fits)
     paths = sorted({path for fit in fits or map(Fit, candidates[:1]) for path in fit.candidate.layout.members})
+    states: dict[str, State]
     if any(fit.proved for fit in fits) or (blind and fits and not refuted):
         states = {path: _state(path, fits, beside, candidates) for path in paths}
     else:
@@ -141,7 +146,7 @@ def _place(layout: StructLayout, path: str) -> Place | None:
     return place
 
 
-def _state(path: str, fits: list[Fit], beside: Sequence[Candidate], known: Sequence[Candidate]) -> str:
+def _state(path: str, fits: list[Fit], beside: Sequence[Candidate], known: Sequence[Candidate]) -> State:
     places = {_place(fit.candidate.layout, path) for fit in fits}
     if len(places) != 1 or None in places:
         return UNKNOWN

@@ -22,10 +22,18 @@ from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.profiles import store as profiles
 from inspector.targets.live.qmp import Qmp
+from tests.inspector.conftest import check_schema
 
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
+
+
+def checked(output):
+    """The document that was printed, which is as its schema says."""
+    document = json.loads(output)
+    check_schema(document)
+    return document
 
 
 class Cli:
@@ -75,7 +83,7 @@ def test_up_list_attach_keys_down(cli: Cli) -> None:
         assert qmp.execute("query-status")["running"]
 
     status, listed, _ = cli("list --json")
-    assert [lab["gdb"] for lab in json.loads(listed)["labs"]] == [attach[2]]
+    assert [lab["gdb"] for lab in checked(listed)["labs"]] == [attach[2]]
 
     status, _, errors = cli("keys V first")
     assert status == 3
@@ -191,7 +199,7 @@ def test_ones_own_xen_gzipped(labs: object, cli: Cli, tmp_path: Path) -> None:
         packed.write_bytes(gzip.compress(lab.image.read_bytes()))
         status, output, errors = cli(f"up --xen-image {packed} --symbols {lab.symbols} --json")
         assert status == 0, errors
-        record = json.loads(output)
+        record = checked(output)
         assert record["symbols"] == str(lab.symbols)
         assert "Remapping enabled" in Path(record["console"]).read_text()
     assert cli("down")[0] == 0
@@ -274,7 +282,7 @@ def test_a_version_that_the_mirrors_no_longer_have(
 
 def test_a_lab_whose_qemu_died_makes_room_for_another_of_its_name(cli: Cli) -> None:
     assert cli("up --xen 4.20 --name again")[0] == 0
-    pid = json.loads(cli("list --json")[1])["labs"][0]["pid"]
+    pid = checked(cli("list --json")[1])["labs"][0]["pid"]
     os.kill(pid, signal.SIGKILL)
     while process.is_given(pid, cli.home / "again" / "console.log"):
         time.sleep(0.01)
@@ -291,7 +299,7 @@ def test_nobody_else_can_open_the_sockets(cli: Cli, tmp_path: Path) -> None:
         pytest.skip("to be another user takes root")
     assert cli("up --xen 4.20 --name mine")[0] == 0
     try:
-        lab = json.loads(cli("list --json")[1])["labs"][0]
+        lab = checked(cli("list --json")[1])["labs"][0]
         for parent in (cli.home, *cli.home.parents):
             if parent != Path("/"):
                 parent.chmod(parent.stat().st_mode | 0o055)

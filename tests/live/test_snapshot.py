@@ -14,6 +14,7 @@ from inspector.model.snapshot import Snapshot, dumps, loads
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.open_file import open_file
 from inspector.xen.pirqs import pirqs
+from tests.inspector.analysis.test_one_source import same_source_everywhere
 
 pytestmark = pytest.mark.live
 
@@ -48,6 +49,11 @@ def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
         (vcpu.name, vcpu.processor) for vcpu in first.vcpus
     ]
     assert printed.problems == ()
+
+
+def test_commands_completion_and_report_name_the_same_sources(lab_dom0):
+    with GdbMi(lab_dom0.gdb, qmp=str(lab_dom0.qmp)) as target:
+        assert same_source_everywhere(target) > 20
 
 
 def test_the_tree_of_pirqs_is_the_one_that_xen_lists(lab_dom0):

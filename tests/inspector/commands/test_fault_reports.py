@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspector.commands.fault_reports import blocks, device, document
+from inspector.commands.fault_reports import blocks, device, kinds, messages
 from inspector.model.answer import Table
 from inspector.model.reports import FaultReport, Message
 from inspector.model.snapshot import Snapshot
@@ -21,8 +21,7 @@ def test_tables_and_document() -> None:
     assert list(faults.rows[0])[:6] == ["3", "-", "0001:03:00.0", "-", "0x22", "interrupt, index 0x1a"]
     assert list(faults.rows[0])[8:10] == ["12:00:01", "12:00:09"]
     assert "route vector 0x62" in trouble.rows[0][-1]
-    told = document(SNAPSHOT)
-    assert (told["faults"][0]["count"], told["messages"][0]["vector"]) == (3, 0x62)
+    assert (kinds(SNAPSHOT)[0]["count"], messages(SNAPSHOT)[0]["vector"]) == (3, 0x62)
     assert blocks(Snapshot("a log")) == []
 
 

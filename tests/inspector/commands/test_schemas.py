@@ -9,10 +9,12 @@ import pytest
 
 from inspector.base.errors import UsageError
 from inspector.commands import BUILT_IN, load, schemas
-from inspector.commands.documents import DOCUMENTS
+from inspector.model.documents import DOCUMENTS
+
+OTHERS = ("coverage", "explore", "explore-list", "help", "history", "lab", "lab-list")
 
 
-@pytest.mark.parametrize("name", [*BUILT_IN, "help"])
+@pytest.mark.parametrize("name", [*BUILT_IN, *OTHERS])
 def test_each_command_has_one_and_the_file_is_made_of_the_type(name):
     """If this fails: python -m inspector.commands.schemas."""
     assert schemas.shipped(name) == schemas.text(schemas.made(name))
@@ -24,7 +26,7 @@ def test_each_command_has_one_and_the_file_is_made_of_the_type(name):
 
 
 def test_there_is_none_for_what_is_no_command():
-    assert set(schemas.names()) == set(DOCUMENTS) == {*BUILT_IN, "help"}
+    assert set(schemas.names()) == set(DOCUMENTS) == {*BUILT_IN, *OTHERS}
     with pytest.raises(UsageError, match="no schema 'x'; there are assign, audit, ") as caught:
         schemas.shipped("x")
     assert caught.value.found == "x"

@@ -6,13 +6,16 @@ import json
 import re
 from pathlib import Path
 
-from inspector.explore.document import document
+from inspector.explore.document import SCHEMA, document
+
+from ..conftest import check_schema
 
 
 class TestJson:
     def test_it_is_all_there(self, history, reading, told):
         out = json.loads(told(reading, json=True))
-        assert out == json.loads(json.dumps(document(reading)))
+        assert out == json.loads(json.dumps({"schema": SCHEMA, **document(reading)}))
+        check_schema(out)
         assert out["kind"] == "vtdpi reading"
         assert len(out["steps"]) == len(history.moves)
         assert out["start"].keys() == reading.start.keys()

@@ -9,8 +9,17 @@ import pytest
 from inspector.frontends.cli import main
 from sim_backend.explore.threads import spread
 
+from ..conftest import check_schema
+
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
+
+
+def printed(capsys):
+    """The document that was printed, which is as its schema says."""
+    document = json.loads(capsys.readouterr().out)
+    check_schema(document)
+    return document
 
 
 def test_a_property_is_broken_and_its_shortest_history_shown(capsys):
@@ -38,7 +47,7 @@ def test_the_repair_mends_it(capsys):
 
 def test_json(capsys):
     assert main([*H_A, "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    document = printed(capsys)
     assert document["exhausted"] is True
     assert document["states"] > 1000
     verdicts = {each["name"]: each for each in document["properties"]}
@@ -64,13 +73,13 @@ def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
 def test_what_is_broken_without_the_bug_too_is_not_what_is_shown(capsys):
     """h-o breaks `no lost wakeup` in that scenario; its repair is there both times, unless one is asked for."""
     assert main(["explore", "--bug", "wakes-one", "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    document = printed(capsys)
     assert document["version"] == "current with repair-wake-all, wakes-one"
     verdicts = {each["name"]: (each["verdict"], each["without"]) for each in document["properties"]}
     assert verdicts["no lost wakeup"] == ("broken", "holds")
     assert verdicts["no stranded interrupt"][1] == "broken"
     assert main(["explore", "--bug", "wakes-one", "--repair", "repair-linux-sn", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["version"] == "current with repair-linux-sn, wakes-one"
+    assert printed(capsys)["version"] == "current with repair-linux-sn, wakes-one"
 
 
 def test_a_budget_is_told(capsys):
@@ -87,7 +96,7 @@ def test_threads_and_symmetry_change_no_verdict(capsys, monkeypatch):
 
     def verdicts(*options):
         main(["explore", "h-o", "--json", *options])
-        found = json.loads(capsys.readouterr().out)["properties"]
+        found = printed(capsys)["properties"]
         return [(each["name"], each["verdict"]) for each in found]
 
     assert verdicts() == verdicts("--no-symmetry") == verdicts("--threads", "2")

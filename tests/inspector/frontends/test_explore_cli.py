@@ -14,6 +14,8 @@ from inspector.frontends.cli import main
 from inspector.targets.sim.simulation import read_history
 from sim_backend.scenario.bounds import Bounds
 
+from ..conftest import check_schema
+
 COMMITTED = Path(__file__).parents[1] / "explore/stranded.json"
 H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
@@ -42,7 +44,9 @@ def test_what_there_is(capsys):
     for name in ("ZOO-01", "repair-linux-sn", "two-by-two", "no lost wakeup"):
         assert name in out
     assert main(["explore", "--list", "--json"]) == 0
-    changes = {each["name"]: each for each in json.loads(capsys.readouterr().out)["changes"]}
+    listed = json.loads(capsys.readouterr().out)
+    check_schema(listed)
+    changes = {each["name"]: each for each in listed["changes"]}
     assert (changes["ZOO-03"]["mended"][:14], changes["ZOO-03"]["scenario"]) == ("Xen b151125b4d", "zoo-03")
     assert changes["repair-linux-sn"]["mended"] is None
 

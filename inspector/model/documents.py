@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from structs.bits import BitRecord
+from structs.dmar import ATSR_FLAGS, DRHD_FLAGS, DRHD_SIZE, SATC_FLAGS, SCOPE_FLAGS, TABLE_FLAGS
 from structs.faults import FRCD
 from structs.invalidation import DESCRIPTOR
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
+from structs.pi_desc import PI_DESC
 from structs.registers import BY_NAME, REGISTERS
 
 
@@ -20,6 +22,10 @@ def fields(name: str, records: Iterable[BitRecord], **others: Any) -> Any:
     """A type with what is in `others`, and each field of the records, which may be left out."""
     named = {field.name: NotRequired[int] for record in records for field in record.fields}
     return TypedDict(name, {**named, **others})  # type: ignore[operator]
+
+
+Value = int | str | bool | None | list[int | str | bool | None]
+"""A member of a snapshot, as far as it is compared."""
 
 
 class Absent(TypedDict):
@@ -49,12 +55,17 @@ class Source(TypedDict):
 
 
 if TYPE_CHECKING:
-    Entry = dict[str, Any]
-    Registers = dict[str, Any]
-    QueueDescriptor = dict[str, Any]
-    Pin = dict[str, Any]
-    FaultStatus = dict[str, Any]
-    FaultRecord = dict[str, Any]
+    Entry = dict[str, int | str | Source]
+    Register = dict[str, int]
+    Registers = dict[str, Register]
+    QueueDescriptor = dict[str, int | str]
+    Pin = dict[str, int | str]
+    FaultStatus = dict[str, int]
+    FaultRecord = dict[str, int | str | None]
+    TableFlags = dict[str, int]
+    StructureFlags = dict[str, int]
+    WindowSize = dict[str, int]
+    ScopeFlags = dict[str, int]
 else:
     # mypy knows only types that are written out.
     _ENTRY = {"index": int, "format": Literal["remapped", "posted"], "source": NotRequired[Source]}
@@ -69,6 +80,10 @@ else:
     Pin = fields("Pin", RTE.records, pin=int, value=NotRequired[int], format=NotRequired[str])
     FaultStatus = fields("FaultStatus", (BY_NAME["FSTS"].record,), value=int)
     FaultRecord = fields("FaultRecord", (FRCD,), record=int, reason=str | None, index=int | None)
+    TableFlags = fields("TableFlags", (TABLE_FLAGS,))
+    StructureFlags = fields("StructureFlags", (DRHD_FLAGS, ATSR_FLAGS, SATC_FLAGS))
+    WindowSize = fields("WindowSize", (DRHD_SIZE,))
+    ScopeFlags = fields("ScopeFlags", (SCOPE_FLAGS,))
 
 
 class Descriptor(TypedDict):
@@ -160,16 +175,14 @@ class Blocked(TypedDict):
     lists: list[BlockingList]
 
 
-Pi = fields(
-    "Pi",
-    (),
-    **Descriptor.__annotations__,
-    apic_id=int | None,
-    vcpu=str | None,
-    situation=str | None,
-    post=list[str],
-    bytes=NotRequired[str],
-)
+if TYPE_CHECKING:
+    Pi = dict[str, int | str | list[int] | list[str] | None]
+else:
+    # A reserved field, where it is not zero, has a name that Python has not.
+    _RESERVED = {field.name: NotRequired[int] for field in PI_DESC.fields if field.reserved}
+    _PI = {"apic_id": int | None, "vcpu": str | None, "situation": str | None, "post": list[str]}
+    Pi = TypedDict("Pi", {**Descriptor.__annotations__, **_RESERVED, **_PI, "bytes": NotRequired[str]})
+    Pi.__doc__ = "`pi`."
 
 
 class Finding(TypedDict):
@@ -259,15 +272,35 @@ class Cpu(TypedDict):
     apic_id: int
 
 
+class Score(TypedDict):
+    """How many members of Xen's structures are known, how well."""
+
+    proved: int
+    consistent: int
+    unknown: int
+
+
+class Knowledge(TypedDict):
+    """What is known of a Xen without a profile; `members` by name: proved, consistent or unknown."""
+
+    compiler: NotRequired[str]
+    built: NotRequired[str]
+    changeset: NotRequired[str]
+    efi: bool
+    score: Score
+    builds: list[str]
+    members: dict[str, Literal["proved", "consistent", "unknown"]]
+
+
 class Xen(TypedDict):
-    """The Xen that was found."""
+    """The Xen that was found; `knowledge` is null where a profile of it is known."""
 
     version: str | None
     build_id: str | None
     phys_start: int | None
     page_table: int | None
     cpus: list[Cpu]
-    knowledge: NotRequired[Any]
+    knowledge: Knowledge | None
     iommu_intremap: int | None
     iommu_intpost: int | None
     x2apic_enabled: int | None
@@ -305,12 +338,47 @@ class UnitFaults(TypedDict):
     records: list[FaultRecord]
 
 
+class FaultKind(TypedDict):
+    """One kind of fault, joined with who has the device and what its entry is; see `inspector.analysis.faults`."""
+
+    unit: int | None
+    device: str
+    segment: int
+    source: str
+    owner: str | None
+    reason: int | None
+    meaning: str
+    index: int | None
+    address: int | None
+    read: bool | None
+    entry: str
+    count: int
+    first: str
+    last: str
+    pending: bool | None
+    advice: str
+
+
+class Trouble(TypedDict):
+    """Other trouble with interrupts that Xen reported on its console."""
+
+    kind: str
+    text: str
+    cpu: int | None
+    vector: int | None
+    unit: int | None
+    count: int
+    first: str
+    last: str
+    line: int
+
+
 class Faults(TypedDict):
-    """`faults`. `faults` are joined with who uses the entry, `messages` what Xen said of them."""
+    """`faults`: each unit's records, each kind of fault, and what else Xen reported."""
 
     units: list[UnitFaults]
-    faults: list[dict[str, Any]]
-    messages: list[Any]
+    faults: list[FaultKind]
+    messages: list[Trouble]
 
 
 class PhysicalCpu(TypedDict):
@@ -431,12 +499,12 @@ class Route(TypedDict):
 
 
 class Change(TypedDict):
-    """A member of the snapshot that differs."""
+    """A member of the snapshot that differs; null is what is not there, or not known."""
 
     subject: str
     field: str
-    before: Any
-    after: Any
+    before: Value
+    after: Value
 
 
 class Diff(TypedDict):
@@ -446,10 +514,56 @@ class Diff(TypedDict):
     not_compared: list[str]
 
 
+class PathHop(TypedDict):
+    """A step of a scope's path."""
+
+    device: int
+    function: int
+
+
+class DeviceScope(TypedDict):
+    """A device that a structure is about: of the table, or (`name`, `bdf`) as boot messages tell it."""
+
+    type: int
+    enumeration_id: int | None
+    name: NotRequired[str | None]
+    bdf: NotRequired[str]
+    length: NotRequired[int]
+    flags: NotRequired[ScopeFlags]
+    reserved: NotRequired[int]
+    start_bus: NotRequired[int]
+    path: NotRequired[list[PathHop]]
+    rest: NotRequired[str]
+
+
+class DmarStructure(TypedDict):
+    """A remapping structure: `name` by its type, null if that is unknown, and then `bytes`, in hex.
+
+    Which members it has depends on its type; where boot messages tell of it, it has `all` and no type.
+    """
+
+    name: str | None
+    type: NotRequired[int]
+    bytes: NotRequired[str]
+    flags: NotRequired[StructureFlags]
+    size: NotRequired[WindowSize]
+    segment: NotRequired[int]
+    base: NotRequired[int | None]
+    limit: NotRequired[int | None]
+    reserved: NotRequired[int | str]
+    proximity_domain: NotRequired[int]
+    proximity: NotRequired[int | None]
+    device_number: NotRequired[int]
+    object_name: NotRequired[str]
+    all: NotRequired[bool]
+    scopes: NotRequired[list[DeviceScope]]
+    rest: NotRequired[str]
+
+
 class Dmar(TypedDict):
     """`dmar`: the header's members, where the table itself was read, and its structures."""
 
-    structures: list[dict[str, Any]]
+    structures: list[DmarStructure]
     address: NotRequired[int]
     signature: NotRequired[str]
     revision: NotRequired[int]
@@ -459,7 +573,7 @@ class Dmar(TypedDict):
     creator_id: NotRequired[str]
     creator_revision: NotRequired[int]
     host_address_width: NotRequired[int]
-    flags: NotRequired[dict[str, int]]
+    flags: NotRequired[TableFlags]
     reserved: NotRequired[str]
     checksum_ok: NotRequired[bool]
     undecoded: NotRequired[str]
@@ -476,8 +590,8 @@ class Event(TypedDict):
     action: str
     subject: str | None
     field: str | None
-    before: Any
-    after: Any
+    before: int | None
+    after: int | None
     history: NotRequired[int]
 
 
@@ -535,6 +649,24 @@ class Running(TypedDict):
     """`stop` and `cont`."""
 
     running: bool
+
+
+class Refused(TypedDict):
+    """A change of a trace that the logic does not make there, and why; `place` is which one."""
+
+    place: int
+    cpu: int
+    function: str
+    vcpu: str
+    why: str
+
+
+class SeenStep(TypedDict):
+    """How often a step of the logic was seen."""
+
+    function: str
+    step: str
+    seen: int
 
 
 class File(TypedDict):
@@ -610,24 +742,194 @@ class Help(TypedDict):
     alias: NotRequired[str]
 
 
+class Coverages(TypedDict):
+    """`coverage`: how a trace of a real Xen fits the logic, and which steps and situations it shows."""
+
+    version: str
+    changes: int
+    accepted: int
+    gaps: int
+    situations: dict[str, int] | None
+    refused: list[Refused]
+    steps: list[SeenStep]
+    stores: NotRequired[list[Hit]]
+
+
+class Lab(TypedDict):
+    """`lab up`: a machine that runs. One in Bochs has `kind`, `guest`, `posting` and `places`, no stub and no QMP."""
+
+    name: str
+    pid: int
+    console: str
+    image: str
+    symbols: str | None
+    gdb: NotRequired[str]
+    qmp: NotRequired[str]
+    control: NotRequired[str]
+    serial: NotRequired[str]
+    dom0: NotRequired[bool]
+    kind: NotRequired[Literal["hvm"]]
+    guest: NotRequired[str]
+    posting: NotRequired[bool]
+    places: NotRequired[dict[str, int]]
+
+
+class LabList(TypedDict):
+    """`lab list`."""
+
+    labs: list[Lab]
+
+
+class ChangeOfLogic(TypedDict):
+    """A bug, repair or variant of the logic that `explore` may be asked for."""
+
+    kind: Literal["bug", "repair", "variant"]
+    name: str
+    title: str
+    what: str
+    mended: str | None
+    scenario: str
+
+
+class NamedTitle(TypedDict):
+    """A scenario."""
+
+    name: str
+    title: str
+
+
+class NamedProperty(TypedDict):
+    """A property that is checked in every state."""
+
+    name: str
+    kind: str
+    words: str
+
+
+class ExploreList(TypedDict):
+    """`explore --list`."""
+
+    changes: list[ChangeOfLogic]
+    scenarios: list[NamedTitle]
+    properties: list[NamedProperty]
+
+
+class HistoryMove(TypedDict):
+    """A move of a history: whose turn, or which order with which arguments; `choices` made in it."""
+
+    turn: NotRequired[str]
+    order: NotRequired[str]
+    arguments: NotRequired[list[int | str | bool]]
+    choices: NotRequired[list[int]]
+
+
+class PropertyVerdict(TypedDict):
+    """What became of a property; `without` the bugs that were asked for; `moves` of its shortest history."""
+
+    name: str
+    kind: str
+    verdict: str
+    without: str | None
+    why: str | None
+    moves: list[HistoryMove] | None
+
+
+class Explore(TypedDict):
+    """`explore`."""
+
+    scenario: str
+    version: str
+    exhausted: bool
+    stopped: str | None
+    states: int
+    transitions: int
+    depth: int
+    seconds: float
+    bytes_per_state: float
+    properties: list[PropertyVerdict]
+
+
+FieldValue = int | str | list[int] | None
+"""A field of a vCPU in a history; see `inspector.explore.steps.State`."""
+
+
+class VcpuAtStart(TypedDict):
+    """A vCPU when a history begins: its fields and its situation."""
+
+    state: dict[str, FieldValue]
+    situation: str | None
+
+
+class FieldChange(TypedDict):
+    """A field before and after a step."""
+
+    before: FieldValue
+    after: FieldValue
+
+
+class HistoryStep(TypedDict):
+    """A step of a history: what it changed, by vCPU and field, and where a vCPU then stands, if that changed."""
+
+    number: int
+    actor: str
+    function: str
+    action: str
+    effect: str | None
+    changes: dict[str, dict[str, FieldChange]]
+    situations: dict[str, str | None]
+
+
+class Fired(Finding):
+    """A finding, and the step after which the audit first had it."""
+
+    step: int
+
+
+class History(TypedDict):
+    """`explore --read`: what happens in a history.
+
+    `property` and `why`: which one it breaks or shows, and how. `later`: how many steps later the machine is at rest,
+    null if it does not come to rest; `lasting`: the audit's findings then. `fired`: with --audit-steps.
+    """
+
+    kind: Literal["vtdpi reading"]
+    scenario: str
+    version: str
+    property: str | None
+    why: str | None
+    start: dict[str, VcpuAtStart]
+    steps: list[HistoryStep]
+    findings: list[Finding]
+    later: int | None
+    lasting: list[Finding]
+    fired: list[Fired] | None
+    crashed: str | None
+
+
 ORDERS = ("step", "run", "post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign", "deassign")
 DOCUMENTS: dict[str, Any] = {
     "audit": Audit,
     "blocked": Blocked,
     "cont": Running,
+    "coverage": Coverages,
     "core": File,
     "cpus": Cpus,
     "diff": Diff,
     "dmar": Dmar,
     "expect": Expect,
     "explain": Explain,
+    "explore": Explore,
+    "explore-list": ExploreList,
     "faults": Faults,
     "help": Help,
+    "history": History,
     "info": Info,
     "ioapic": Ioapic,
     "irqs": Irqs,
     "irt": Irt,
     "irte": Irte,
+    "lab": Lab,
+    "lab-list": LabList,
     "pi": Pi,
     "queue": Queue,
     "regs": Regs,
@@ -640,4 +942,4 @@ DOCUMENTS: dict[str, Any] = {
     "watch": Watch,
     **dict.fromkeys(ORDERS, Events),
 }
-"""The type of each command's document."""
+"""The type of each document, by the name of its schema: for most, the command's."""

@@ -1,0 +1,51 @@
+"""The types of the documents: closed, and those that the commands say they answer."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+
+import pytest
+
+from inspector.commands import BUILT_IN, HOMES, schemas
+from inspector.lab.hvm.lab import HvmLab
+from inspector.lab.lab import Lab
+from inspector.model import documents
+from inspector.model.documents import DOCUMENTS
+
+from ..conftest import check_schema
+
+
+def test_labs_of_both_kinds_are_as_their_schema_says(tmp_path):
+    places = [tmp_path / name for name in ("qmp", "control", "serial", "console", "xen.gz")]
+    qemu = Lab("x", 1, "127.0.0.1:1", *places, symbols=None, dom0=False)
+    bochs = HvmLab("y", 2, *places[3:], tmp_path / "xen-syms", "storm", True, {"command": 0x1000})
+    check_schema({"schema": "vtdpi/lab/1", **qemu.record()})
+    check_schema({"schema": "vtdpi/lab-list/1", "labs": [qemu.record(), bochs.record()]})
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_nothing_is_open_but_what_any_json_may_be(name):
+    """An object names its members, or the type of all of them."""
+
+    def open_places(part, path):
+        if isinstance(part, dict):
+            if part == {} or (
+                part.get("type") == "object" and not {"properties", "additionalProperties"} & part.keys()
+            ):
+                yield path
+            for key, inner in part.items():
+                yield from open_places(inner, (*path, key))
+
+    found = set(open_places(schemas.made(name), ()))
+    assert found == ({("properties", "found"), ("properties", "expected")} if name == "expect" else set())
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_command_says_the_type_of_its_document(name):
+    """mypy holds what it builds against that type; the schema is made of the same."""
+    module = import_module(f"inspector.commands.{HOMES.get(name, name)}")
+    source = inspect.getsource(module)
+    (said,) = re.findall(rf"^def {name}\([^)]*\) -> .*?documents\.(\w+)\]", source, re.MULTILINE)
+    assert DOCUMENTS[name] is getattr(documents, said)
