@@ -88,10 +88,14 @@ def explored(options: Namespace) -> int:
             new_file.write(options.save, history.text())
         reading = read_history(history, options.audit_steps)
         show.write(reading, html=options.html, perfetto=options.perfetto)
+        if options.graph:
+            from inspector.explore.graph_page import page
+
+            new_file.write(options.graph, page(found.exploration, shown))
         if not options.json:
             print()
             show.tell(reading, sys.stdout, every_step=options.every_step)
-    elif options.save or options.html or options.perfetto:
+    elif options.save or options.html or options.graph or options.perfetto:
         print("vtdpi: nothing is broken: there is no history to write", file=sys.stderr)
     return 1 if found.exploration.result.broken else 0
 

@@ -45,6 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     reading.add_argument("--every-step", action="store_true", help="a row for each step, also where nothing is seen")
     reading.add_argument("--audit-steps", action="store_true", help="audit each step: when does a rule fire first")
     reading.add_argument("--html", metavar="FILE", help="write the history as a page")
+    reading.add_argument(
+        "--graph", metavar="FILE", help="write the states around the history, as a page to click through"
+    )
     reading.add_argument("--perfetto", metavar="FILE", help="write the history for ui.perfetto.dev")
     reading.add_argument("--promela", metavar="FILE", help="write the model that was explored, for SPIN")
     parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")

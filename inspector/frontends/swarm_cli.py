@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STATES = 1_000_000
 """Of each search, unless it is said."""
-ALONE = ("disk", "read", "promela", "html", "perfetto")
+ALONE = ("disk", "read", "promela", "html", "graph", "perfetto")
 
 
 def run(options: Namespace) -> int:

@@ -22,6 +22,7 @@ from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, Asked
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.search import Limits, Progress, Search
+from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
@@ -48,13 +49,14 @@ WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was explored, and what was found. `search` has all states."""
+    """What was explored, and what was found. `search` has all states, and `machine` can be put into each."""
 
     scenario: Scenario
     version: Version
     store_buffers: bool
     result: Result
     search: Search = field(repr=False)
+    machine: TrackedMachine = field(repr=False)
 
     def history(self, verdict: Verdict) -> History:
         """The history that a verdict names, to be written to a file, replayed and shown."""
@@ -86,7 +88,7 @@ def explore(
     named = [verdicts[each.name] for each in properties if each.name in verdicts]
     named = [replace(verdict, moves=_joined(verdict)) for verdict in named]
     result = replace(result, verdicts=(*named, *_sometimes(bounded, result)))
-    return Exploration(scenario, version, store_buffers, result, search)
+    return Exploration(scenario, version, store_buffers, result, search, bounded.machine)
 
 
 def _rank(verdict: Verdict) -> tuple[int, int]:

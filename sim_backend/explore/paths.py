@@ -52,8 +52,14 @@ def _path(search: Search, state: int, before: dict[int, int]) -> list[int]:
 
 
 def moves_along(search: Search, path: list[int]) -> tuple[Any, ...]:
-    """The notes of actions that lead from state to state. With symmetry, only the smallest states of their kind are
-    known: the history goes through states that are like them.
+    """The notes of actions that lead from state to state. Raises as `along`."""
+    return tuple(outcome.note for _, outcome in along(search, path))
+
+
+def along(search: Search, path: list[int]) -> Iterator[tuple[Any, Outcome]]:
+    """The outcomes that lead from state to state, each with the row after it.
+
+    With symmetry, only the smallest states of their kind are known: the history goes through states that are like them.
 
     Raises:
         SimError: a symmetry of the model is none.
@@ -61,21 +67,21 @@ def moves_along(search: Search, path: list[int]) -> tuple[Any, ...]:
     """
     while not search.renaming.stale and search.renaming.smallest(search.states.rows[:1]) is None:
         search.move()
-    row, notes = search.states.rows[path[0]], []
+    row = search.states.rows[path[0]]
     for step in path[1:]:
-        for after, outcome in _after(search, row):
+        for after, outcome in successors(search, row):
             if (search.smallest(after[None])[0] == search.states.rows[step]).all():
                 row = after
-                notes.append(outcome.note)
+                yield row, outcome
                 break
         else:
             raise SimError(
                 "a symmetry of the model is none: two states that it takes for alike are not; explore without it"
             )
-    return tuple(notes)
 
 
-def _after(search: Search, row: Any) -> Iterator[tuple[Any, Outcome]]:
+def successors(search: Search, row: Any) -> Iterator[tuple[Any, Outcome]]:
+    """What can be done in a state that was expanded, or in one that is like it: each outcome with the row after it."""
     learnt = search.learnt
     for number in range(search.tests):
         leaf = search.leaves(number, row[None])[0]
