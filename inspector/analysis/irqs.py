@@ -68,6 +68,7 @@ class _Join:
         self.states = {irq.irq: irq for irq in snapshot.irqs}
         self.pins = {(pin.ioapic, pin.pin): pin for pin in pin_states(snapshot)}
         self.indices = {(pin.ioapic, pin.pin): pin.index for pin in snapshot.pins}
+        self.rewritten = {(pin.ioapic, pin.pin) for pin in snapshot.pins if pin.rewritten}
         self.owners = owners(snapshot)
         self.devices = {irq: device.sbdf for device in snapshot.devices for irq in device.irqs}
         self.tables = [_Table(unit) for unit in snapshot.units]
@@ -148,7 +149,7 @@ class _Join:
         if unit and entry:
             self.taken.add((id(unit), entry["index"]))
         vector = state.vector if state and state.vector is not None else msi.vector if msi else None
-        if vector is None and entry and not entry["im"]:
+        if vector is None and entry and not entry["im"] and not self._is_rewritten(source):
             vector = entry["vector"]
         if vector is None and pin:
             vector = pin.vector
@@ -171,7 +172,8 @@ class _Join:
 
     def _irq_pins(self) -> dict[int, tuple[int, int]]:
         """The pin of each IO-APIC irq: as it is told, or else the only one with its vector."""
-        found = {pin.irq: place for place, pin in self.pins.items() if pin.irq is not None}
+        found = {pin.irq: (pin.ioapic, pin.pin) for pin in reversed(self.snapshot.pins) if pin.irq is not None}
+        found |= {pin.irq: place for place, pin in self.pins.items() if pin.irq is not None}
         told = set(found.values())
         by_vector: dict[int, list[tuple[int, int]]] = {}
         for place in {*self.pins, *self.indices} - told:
@@ -216,6 +218,9 @@ class _Join:
         for at, (_, _, source) in named.items():
             free[at] = free[at] and source.kind in ("device", "any")
         return free
+
+    def _is_rewritten(self, source: Source | None) -> bool:
+        return source is not None and (source.ioapic, source.pin) in self.rewritten
 
     def _is_msi(self, number: int) -> bool:
         return "MSI" in (self.states[number].type or "") and not (self.states[number].type or "").startswith(OWN_TYPES)

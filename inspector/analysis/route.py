@@ -77,6 +77,9 @@ def by_descriptor(address: int) -> Callable[[Columns], Array]:
 
 def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     """What happens if the interrupt fires now, a sentence each."""
+    source = InterruptSources(snapshot).of(unit, entry)
+    if any(pin.rewritten and (pin.ioapic, pin.pin) == (source.ioapic, source.pin) for pin in snapshot.pins):
+        return ["not known: the crash overwrote the entry of this pin (vector 0, edge); the irq tells what it was"]
     width = host_address_width(snapshot.dmar.raw) if snapshot.dmar else None
     raw = IRTE.select(entry["im"]).build({name: value for name, value in entry.items() if name != "index"})
     # Whether the unit can post is said below, with what would happen if it could.

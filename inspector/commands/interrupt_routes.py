@@ -58,11 +58,21 @@ def rows(snapshot: Snapshot, interrupt: Interrupt) -> list[tuple[str, str]]:
         ("taken by", interrupt.taker),
     ]
     facts += [("bound to", f"d{guest.domain} as pirq {guest.pirq}") for guest in interrupt.guests]
-    known = interrupt.state is not None or interrupt.msi is not None or interrupt.pin is not None
-    facts.append(("masked by", ", ".join(interrupt.masks) or ("nobody" if known else "not known")))
+    facts.append(("masked by", ", ".join(interrupt.masks) or _no_mask(interrupt)))
     facts.append(("pending", ", ".join(interrupt.pending) or ("nothing" if interrupt.state else "not known")))
     sentences = _fires(snapshot, interrupt)
     return facts + [("if it fires" if not at else "", sentence) for at, sentence in enumerate(sentences)]
+
+
+def _no_mask(interrupt: Interrupt) -> str:
+    """What can be said where nobody is known to mask it."""
+    if interrupt.state is None and interrupt.msi is None and (interrupt.pin is None or interrupt.pin.mask is None):
+        return "not known"
+    if interrupt.pin and interrupt.pin.mask is None:
+        return "nobody in Xen; the pin's own mask is not known"
+    if interrupt.msi and interrupt.msi.masked is None:
+        return "nobody in Xen; the device's own mask is not known"
+    return "nobody"
 
 
 def by_entry(snapshot: Snapshot) -> ByEntry:

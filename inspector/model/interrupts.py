@@ -109,8 +109,8 @@ class Device:
 class Pin:
     """An IO-APIC's pin, both counted from 0 as Xen counts them, and the remapping index that Xen gave it.
 
-    `id` is the IO-APIC's APIC id, by which the DMAR table names it, and `vector` the one in the pin's redirection
-    entry; None where they are not known.
+    `id` is the IO-APIC's APIC id, by which the DMAR table names it, `vector` the one in the pin's redirection entry,
+    `irq` Xen's for it; None where they are not known. `rewritten` if a crash has overwritten its remapping entry.
     """
 
     ioapic: int
@@ -118,6 +118,8 @@ class Pin:
     index: int
     id: int | None = None
     vector: int | None = None
+    irq: int | None = None
+    rewritten: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,13 @@ def functions(xen: Xen) -> SymbolTable | None:
     return _tables.get(build_id)
 
 
+def address_of(xen: Xen, name: str) -> int:
+    """The address of a symbol, by the image's own table where the profile lacks it. Raises ProfileError: both do."""
+    if not xen.profile.has_symbol(name) and (table := functions(xen)) and name in table.addresses:
+        return table.addresses[name]
+    return xen.profile.symbol(name)
+
+
 def idles(xen: Xen, rip: int) -> bool:
     """Whether an address lies in a function in which CPUs idle."""
     table = functions(xen)

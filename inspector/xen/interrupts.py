@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from inspector.base.errors import UNREADABLE
 from inspector.model.interrupts import Msi, Pin
+from inspector.xen import functions
 from inspector.xen.xen import Xen
 from structs.xen import variants
 
@@ -53,8 +56,15 @@ def msis(xen: Xen) -> list[Msi]:
     ]
 
 
+# `struct irq_pin_list` (io_apic.c), the same since 3.3: the place of an irq, and of its next pin in the same array.
+IRQ_PIN = np.dtype([("apic", "<i4"), ("pin", "<i4"), ("next", "<u4")])
+
+
 def ioapic_pins(xen: Xen) -> list[Pin]:
     """Each pin that has a remapping index, by IO-APIC and pin. Source: `apic_pin_2_ir_idx`.
+
+    A crash overwrites their entries (`disable_IO_APIC`, before interrupt remapping is turned off if it is at all), and
+    with that the vectors by which pin and irq are joined: there the irq is what Xen's `irq_2_pin` says.
 
     Raises:
         NotMapped, NotReadable, ProfileError: the arrays cannot be read.
@@ -66,12 +76,36 @@ def ioapic_pins(xen: Xen) -> list[Pin]:
     pins = [min(number, PINS_LIMIT) for number in xen.array("nr_ioapic_entries", 4, count)]
     starts = xen.array_at(tables, 8, count)
     ids = ioapic_ids(xen, count)
+    crashed = xen.memory.target.crash is not None
+    irqs = irqs_of_pins(xen) if crashed else {}
     return [
-        Pin(apic, pin, index, ids[apic])
+        Pin(apic, pin, index, ids[apic], irq=irqs.get((apic, pin)), rewritten=crashed)
         for apic, (start, entries) in enumerate(zip(starts, pins, strict=True))
         for pin, index in enumerate(xen.array_at(start, 4, entries))
         if index != NONE
     ]
+
+
+def irqs_of_pins(xen: Xen) -> dict[tuple[int, int], int]:
+    """The irq of each IO-APIC's pin that has one. Source: `irq_2_pin`; empty where that cannot be read."""
+    try:
+        count = min(xen.variable("nr_irqs_gsi", 4), IRQS_LIMIT)
+        (start,) = xen.array_at(functions.address_of(xen, "irq_2_pin"), 8, 1)
+        raw = xen.memory.read(start, 2 * count * IRQ_PIN.itemsize)
+    except UNREADABLE:
+        return {}
+    entries = np.frombuffer(raw, IRQ_PIN).tolist()
+    found: dict[tuple[int, int], int] = {}
+    for irq in range(count):
+        at, steps = irq, 0
+        while steps <= PINS_LIMIT:
+            apic, pin, at = entries[at]
+            if pin >= 0:
+                found.setdefault((apic, pin), irq)
+            if not count <= at < len(entries):
+                break
+            steps += 1
+    return found
 
 
 def ioapic_ids(xen: Xen, count: int) -> list[int | None]:

@@ -64,6 +64,7 @@ SYMBOLS = (
     "iommu_intpost",
     "iommu_intremap",
     "iommu_qinval",
+    "irq_2_pin",
     "irq_desc",
     "irq_stat",
     "ma_top_mask",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from inspector.analysis.interrupt import DISABLED, GUEST, Interrupt
 from inspector.analysis.irqs import destination_cpus, entry_at, interrupts, interrupts_of_sources, owners
+from inspector.analysis.route import by_index, routes
 from inspector.model.interrupts import Device, Guest, Irq, Msi, Pin, Redirection
 from inspector.model.snapshot import Cpu, Descriptor, Domain, Snapshot, Vcpu
 from inspector.model.vtd import VtdUnit
@@ -137,3 +138,18 @@ def test_an_entry_by_its_index() -> None:
     assert posted is not None
     assert (posted["index"], posted["pda"], none) == (4, 0x1000, None)
     assert entry_at(table, 0x19) is None
+
+
+def test_a_pin_whose_entry_the_crash_overwrote_has_its_irqs_vector() -> None:
+    zero = bytes(IRTE.build({"p": 1, "vector": 0, "svt": 1, "sid": 0xF0F8}))
+    snapshot = Snapshot(
+        "a crash dump",
+        units=(unit((1, zero), (2, zero)),),
+        pins=(Pin(0, 9, 1, irq=9, rewritten=True), Pin(0, 10, 2, rewritten=True)),
+        irqs=(Irq(9, 0x38, "IO-APIC-level", GUEST),),
+    )
+    joined, other = interrupts(snapshot)
+    assert (joined.irq, joined.index, joined.vector, str(joined.source)) == (9, 1, 0x38, "IO-APIC 0 pin 9")
+    assert (other.irq, other.index, other.vector) == (None, 2, None)
+    found = routes(snapshot, by_index(1))
+    assert found[0].fires[0].startswith("not known: the crash overwrote the entry of this pin")
