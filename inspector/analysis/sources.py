@@ -120,8 +120,10 @@ class InterruptSources:
         return None if place is None else place[0]
 
     def _pin(self, unit: VtdUnit, entry: Mapping[str, Any]) -> Pin | None:
+        """The pin that has the entry. Xen gives no two pins one entry: where several are told to have it, none is."""
         pins = self._pins.get((unit.index, entry["index"]), ())
-        return next((pin for pin in pins if source_matches(entry, self._places[pin.ioapic][1])), None)
+        found = [pin for pin in pins if source_matches(entry, self._places[pin.ioapic][1])]
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def _pins(self) -> dict[tuple[int | None, int], list[Pin]]:

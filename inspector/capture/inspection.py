@@ -82,7 +82,8 @@ class Inspection:
         if snapshot.vcpus or snapshot.cpus:
             return snapshot
         if snapshot.page_table is None and not self.notes and not self.absent:
-            raise NotHere(f"{snapshot.target} tells of no vCPU")
+            why = next((f": {each.why}" for each in snapshot.absences if each.member == "vcpus"), "")
+            raise NotHere(f"{snapshot.target} tells of no vCPU{why}")
         raise VtdpiError([*snapshot.problems, *self.notes, f"no Xen found in {snapshot.target}"][0])
 
     @property

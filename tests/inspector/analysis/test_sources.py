@@ -25,6 +25,13 @@ from structs.irte import REMAPPED
 
 FIELD = "field"
 PIN_BY_FILE = {
+    # Three IO-APICs whose pins are all said to have these entries.
+    "logs/c04_ioapic_hex_index.log": {
+        (0, 0): "an IO-APIC",
+        (0, 1): "an IO-APIC",
+        (0, 0x18): "device 03:00.0",
+        (0, 0x19): "device 03:00.0",
+    },
     "logs/c37_gpu_unit_index0_vs_ioapic_pin.log": {
         (0, 0): "device 00:02.0",
         (0, 1): "device 03:00.0",
