@@ -160,7 +160,7 @@ def sim(
     Args:
         scenario: a bundled one's name, or a TOML file (default: one-device).
         seed: of the order in which things happen.
-        version: whose logic: `current` or `seed`.
+        version: whose logic: `current`, `seed` or `4.21`.
         profile: which Xen's layout: a bundled version or build-id, or a file.
         steps: so many are done first.
 

@@ -12,7 +12,7 @@ from inspector.audit.evidence import quiet, why
 from inspector.audit.needs import CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS
 from inspector.audit.rule import WARNING, Found, rule
 from inspector.model.interrupts import Msi
-from inspector.model.snapshot import Domain, Snapshot
+from inspector.model.snapshot import Binding, Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records
@@ -96,8 +96,9 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
 
     How it comes about: an update that failed was taken for done (commit cb587f620a, 4.21, in 4.18 to 4.20); a guest
     gave its MSI several destinations and the entry stayed posted to the old one (Xen 4.7 and 4.8; commit 220e0b033d,
-    4.9); an entry stayed posted after its MSI was unbound (commit a5e25908d1, 4.9); an entry was made of a message that
-    was overwritten (D32). For an instant, between the record and the write of the entry, it is legal.
+    4.9), or an update was left out; an entry stayed posted after its MSI was unbound (commit a5e25908d1, 4.9); an entry
+    was made of a message that was overwritten (D32). For an instant, between the record and the write of the entry, it
+    is legal.
 
     Look next at: `irte N`, `route irte N`; a second snapshot.
     """
@@ -121,6 +122,8 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
                 wrong = (
                     f"posts vector {entry['vector']:#x}, but irq {msi.irq} is bound to guest vector {binding.gvec:#x}"
                 )
+            elif not wrong and entry:
+                wrong = _bound_otherwise(snapshot, entry, msi, binding)
             if wrong:
                 state = (wrong,)
                 yield Found(subject(unit, index), f"{wrong} ({why(snapshot)})", quiet(snapshot), state)
@@ -244,6 +247,19 @@ def _remapped_wrongly(remapped: dict[str, int], msi: Msi) -> str | None:
     if msi.vector not in (None, remapped["vector"]):
         return f"is remapped to vector {remapped['vector']:#x}, but Xen has irq {msi.irq} as vector {msi.vector:#x}"
     return None
+
+
+def _bound_otherwise(snapshot: Snapshot, entry: dict[str, int], msi: Msi, binding: Binding | None) -> str | None:
+    """What the guest's interrupts say of a posted entry: another vCPU, or, if all of them are known, nothing."""
+    vcpu = snapshot.by_descriptor.get(entry["pda"])
+    if vcpu is None:
+        return None
+    if binding is None:
+        known = any(domain.domain == vcpu.domain and domain.bindings is not None for domain in snapshot.domains)
+        return f"is posted to {vcpu.name}, but irq {msi.irq} is bound to no guest's interrupt" if known else None
+    if binding.vcpu in (-1, vcpu.vcpu):
+        return None
+    return f"is posted to {vcpu.name}, but irq {msi.irq} is bound to vCPU {binding.vcpu} of its domain"
 
 
 def _posted_wrongly(entry: dict[str, int], msi: Msi) -> str | None:

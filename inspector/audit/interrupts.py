@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inspector.analysis.interrupt import Interrupt
 from inspector.analysis.irqs import destination_cpus, entry_at, interrupts_of_sources
-from inspector.audit.needs import CAPABILITIES, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
+from inspector.audit.needs import CAPABILITIES, CPUS, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
 from inspector.audit.rule import INFO, WARNING, Found, rule
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import IOAPIC
@@ -160,6 +160,31 @@ def unheard_event(snapshot: Snapshot) -> Iterator[Found]:
                 "is blocked with an event pending that it does not mask (a suspicion: it may be waking up just now)"
             )
             yield Found(vcpu.name, message, False, (vcpu.pause_flags, vcpu.processor))
+
+
+@rule("D40", "softirq-left", "a CPU in MWAIT or in a guest has a softirq that nothing makes it look at", needs=(CPUS,))
+def softirq_left(snapshot: Snapshot) -> Iterator[Found]:
+    """A CPU looks for softirqs before it goes idle and before it enters a guest. Who raises one later has to send it an
+    interrupt, or, where the CPU says that it waits in MWAIT (`irq_stat[].in_mwait`), has stored to what it watches.
+    With neither, the softirq waits for whatever happens to that CPU next, and with SCHEDULE all that are to run there.
+
+    How it comes about: whether a CPU is in MWAIT was looked at before the softirq was set, and it had left (commit
+    3faf0866a3, 4.21, also in 4.17 to 4.20); the last look before MWAIT was done with interrupts enabled (commit
+    9b0f0f6e23, 4.21); a softirq's bit was taken for a notification on its way (4.7, 4.8: commit b151125b4d, 4.9).
+
+    For an instant it is legal: while the interrupt is on its way, or the CPU wakes up. So it is a suspicion. Silent if
+    the CPU's local APIC is not known, or has an interrupt pending.
+
+    Look next at: `cpus`; a second snapshot (`audit --again 1`).
+    """
+    for cpu in snapshot.online:
+        waits = cpu.in_mwait or cpu.in_guest
+        if not waits or not cpu.softirqs or cpu.irr is None or cpu.irr:
+            continue
+        where = "waits in MWAIT" if cpu.in_mwait else "executes a guest"
+        doubt = "it may be waking up just now" if cpu.in_mwait else "an interrupt for it may be on its way"
+        message = f"{where} with softirqs pending ({cpu.softirqs:#x}), and no interrupt is (a suspicion: {doubt})"
+        yield Found(f"CPU {cpu.cpu}", message, False, (cpu.softirqs, cpu.in_mwait, cpu.current, cpu.loaded))
 
 
 def _name(interrupt: Interrupt) -> str:

@@ -14,7 +14,7 @@ from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES
 from sim_backend.explore.result import BROKEN, HOLDS, Verdict
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.bugs import change, with_bugs
+from sim_backend.scenario.bugs import base_of, change, with_bugs
 from sim_backend.scenario.bugs import version as version_of
 from sim_backend.scenario.scenario import Scenario, load
 
@@ -113,7 +113,7 @@ class Checked:
 def check(
     model: str | os.PathLike[str] | Scenario,
     *,
-    version: str = "current",
+    version: str | None = None,
     bugs: Sequence[str] = (),
     repairs: Sequence[str] = (),
     properties: Sequence[str] = (),
@@ -128,7 +128,7 @@ def check(
 
     Args:
         model: a bundled scenario's name (`explore --list` names them), a TOML file, or a Scenario.
-        version: whose logic: `current` or `seed`.
+        version: whose logic: `current`, `seed` or `4.21`; by default the one that the bugs are of.
         bugs, repairs: by name.
         properties: only these, by name.
         states, depth: visit so many, and histories of so many actions, at most.
@@ -145,7 +145,7 @@ def check(
     try:
         found = explore(
             model if isinstance(model, Scenario) else load(os.fspath(model)),
-            with_bugs(version_of(version), [change(name).name for name in (*repairs, *bugs)]),
+            with_bugs(version_of(version or base_of(bugs)), [change(name).name for name in (*repairs, *bugs)]),
             Limits(states=states, depth=depth, memory=memory << MIB),
             tuple(named[name] for name in properties) or PROPERTIES,
             symmetry=symmetry,

@@ -21,7 +21,7 @@ from inspector.views.progress import Progress
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.properties import PROPERTIES, Asked, read
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, change, version, with_bugs
+from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, base_of, change, version, with_bugs
 from sim_backend.scenario.scenario import Scenario, load
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def _found(options: Namespace) -> Found:
         return Found(_explored(options, scenario, limits, [each.name for each in changes]), changes=changes)
     hidden_by = () if options.repair else dict.fromkeys(name for bug in bugs for name in bug.hidden_by)
     both = [*hidden_by, *(each.name for each in changes if each not in bugs)]
+    options.version = options.version or base_of(options.bug)
     without = _explored(options, scenario, replace(limits, first=options.first), both)
     known = frozenset(verdict.name for verdict in without.result.broken)
     found = _explored(options, scenario, replace(limits, known=known), [*both, *(bug.name for bug in bugs)])
@@ -133,7 +134,7 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
     try:
         found = explore(
             scenario,
-            with_bugs(version(options.version), changes),
+            with_bugs(version(options.version or base_of(changes)), changes),
             limits,
             asked,
             symmetry=not (options.no_symmetry or options.promela),

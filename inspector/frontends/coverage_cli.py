@@ -9,7 +9,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("trace", metavar="TRACE", help="JSON lines that `trace --output` wrote, of an HVM lab")
-    parser.add_argument("--version", default="current", metavar="V", help="the logic: current (4.20), seed (4.7), ...")
+    parser.add_argument("--version", default="current", metavar="V", help="the logic: current (4.20), seed (4.7), 4.21")
     parser.add_argument("--stores", metavar="dXvY", help="the stores that led to where this vCPU stands, as well")
     parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
 

@@ -14,7 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="?", help="a bundled scenario or a TOML file (default: the bug's, or h-a)")
     parser.add_argument("--list", action="store_true", help="what bugs, repairs, scenarios and properties there are")
     parser.add_argument(
-        "--version", default="current", metavar="V", help="the logic of Xen 4.7 (seed) or 4.20 (current)"
+        "--version",
+        metavar="V",
+        help="the logic of Xen 4.7 (seed), 4.20 (current) or 4.21 (default: the one that the bug is of, or current)",
     )
     parser.add_argument("--bug", action="append", default=[], metavar="NAME", help="with this bug; may be repeated")
     parser.add_argument("--repair", action="append", default=[], metavar="NAME", help="with this repair, likewise")

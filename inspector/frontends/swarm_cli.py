@@ -52,7 +52,7 @@ def _first(options: Namespace) -> Member:
     from inspector.explore.exploring import DEFAULT, MIB, bounded
     from sim_backend.explore.search import Limits
     from sim_backend.memory.errors import SimError
-    from sim_backend.scenario.bugs import change, version, with_bugs
+    from sim_backend.scenario.bugs import base_of, change, version, with_bugs
     from sim_backend.scenario.scenario import load
 
     changes = (*options.repair, *options.bug)
@@ -60,7 +60,8 @@ def _first(options: Namespace) -> Member:
         named = [change(name) for name in changes]
         word = options.scenario or (change(options.bug[0]).scenario if options.bug else DEFAULT)
         scenario = bounded(load(word), options)
-        logic = with_bugs(version(options.version), [each.name for each in named])
+        names = [each.name for each in named]
+        logic = with_bugs(version(options.version or base_of(names)), names)
     except SimError as error:
         raise UsageError(str(error)) from None
     limits = Limits(options.states or STATES, options.depth, options.memory << MIB if options.memory else None)

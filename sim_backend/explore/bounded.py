@@ -15,7 +15,7 @@ from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.explore.tracked_actors import DOING, LAPIC, WHERE
 from sim_backend.explore.view import Shared, View
 from sim_backend.logic.cpu import Cpu
-from sim_backend.logic.guests import FIRST_GUEST_VECTOR
+from sim_backend.logic.guests import FIRST_GUEST_VECTOR, TIMER_VECTOR
 from sim_backend.logic.program import Actor, procedure_of
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
 from sim_backend.machine.assembly import MACHINE, apic_name
@@ -60,7 +60,7 @@ class BoundedMachine:
         """The vCPUs and vectors that interrupts may go to."""
         w, names = machine.context, machine.names
         bound = {pair for pairs in w.state.bindings.values() for pair in pairs} if self.bounds.posts else set()
-        if self.bounds.retargets or self.bounds.swaps:
+        if self.bounds.retargets or self.bounds.swaps or self.bounds.rewrites:
             bound = set(product(names, {vector for _, vector in bound}))
         if self.bounds.posts and self.bounds.attaches:
             msis = [msi for sid in w.devices for msi in w.layout.device(sid).msis]
@@ -68,7 +68,8 @@ class BoundedMachine:
             bound |= {w.passthrough.binding_in(msi, domain) for msi in msis for domain in domains}
         emulated = {(v, FIRST_GUEST_VECTOR) for v in names} if self.bounds.emulated else set()
         ipis = {(v, IPI_VECTOR) for v in names} if self.bounds.ipis else set()
-        return sorted(bound | emulated | ipis)
+        timers = {(v, TIMER_VECTOR) for v in names} if self.bounds.timers or self.bounds.broadcasts else set()
+        return sorted(bound | emulated | ipis | timers)
 
     def first(self, key: Key) -> Value:
         """What a key's value is in the first state."""
@@ -201,6 +202,11 @@ class BoundedMachine:
             ("onlines", self._of_cpus("bring_online")),
             ("saves", self._of_vcpus("save_context", self.machine.context.toolstack)),
             ("suspends", iter([("suspend", self._order(self.machine.context.toolstack, "suspend"))])),
+            ("rewrites", self._rewrites()),
+            ("unroutes", self._unroutes()),
+            ("loads", self._of_vcpus("load_context", self.machine.context.toolstack)),
+            ("timers", self._of_vcpus("expire_timer", None)),
+            ("broadcasts", self._of_vcpus("broadcast_timer", self.machine.context.toolstack)),
         ):
             if numbers[kind]:
                 for name, act in orders:
@@ -252,6 +258,8 @@ class BoundedMachine:
             tally.count_posted(machine.vcpu(arguments[0]), arguments[1])
         elif order == "ipi":
             tally.count_posted(machine.vcpu(arguments[1]), IPI_VECTOR)
+        elif order in ("expire_timer", "broadcast_timer"):
+            tally.count_posted(machine.vcpu(arguments[0]), TIMER_VECTOR)
 
     def _posts(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for name, number in self._device_vectors():
@@ -278,7 +286,10 @@ class BoundedMachine:
             cpu = self.machine.cpus[self.machine.memory.u32(v + self.machine.o.processor)]
             if not cpu.guest or cpu.current != v:
                 return False, None
-            give(self.machine, order, arguments)
+            try:
+                give(self.machine, order, arguments)
+            except SimError:
+                return False, None
             self._count(order, arguments)
             acted, moves = self._generation(view, cpu, [Move(order=order, arguments=arguments)])
             return acted and not self.machine.state.orders, moves
@@ -332,6 +343,19 @@ class BoundedMachine:
             for v in self.machine.names:
                 yield self._rewritten("retarget", *vector, self.machine.vcpu_name(v))
             yield self._rewritten("broadcast", *vector)
+
+    def _rewrites(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for device, number in self._device_vectors():
+            for v, (domain, _) in self.machine.names.items():
+                for other, (its, _) in self.machine.names.items():
+                    if its == domain:
+                        names = self.machine.vcpu_name(v), self.machine.vcpu_name(other)
+                        act = self._guest(v, "rewrite", names[0], device, number, names[1])
+                        yield f"rewrite {names[0]} {device} {number} {names[1]}", self._unless(self._is_sending, act)
+
+    def _unroutes(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for vector in self._device_vectors():
+            yield self._rewritten("unroute", *vector)
 
     def _nmis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for vector in self._device_vectors():

@@ -20,9 +20,10 @@ from typing import Any
 
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
 from sim_backend.logic.context import PIR_WORDS
-from sim_backend.logic.cpu import idle_loop, in_guest, vmx_do_vmentry
+from sim_backend.logic.cpu import idle_loop, in_guest, mwait_idle, vmx_do_vmentry, wait
 from sim_backend.logic.pi import SN_MASK, VPF_BLOCKED
 from sim_backend.logic.program import PC, PROCEDURE, Frame
+from sim_backend.logic.toolstack import rewrite_msi
 from sim_backend.logic.vtd_engine import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
 from sim_backend.machine.invariants import INVARIANTS, settled
 from sim_backend.memory.errors import SimError
@@ -158,11 +159,43 @@ def _nobody_stuck(m: Any) -> list[Test]:
     return [free]
 
 
+def _sleeps(cpu: Any) -> bool:
+    return (cpu.stack[-1][PROCEDURE], cpu.stack[-1][PC]) == (mwait_idle.number, wait.pc)
+
+
 def _waits_for_work(cpu: Any) -> bool:
     if len(cpu.stack) != 1:
-        return False
+        return len(cpu.stack) == 2 and _sleeps(cpu)
     procedure, pc = cpu.stack[0][PROCEDURE], cpu.stack[0][PC]
     return procedure == idle_loop.number or (procedure, pc) == (vmx_do_vmentry.number, in_guest.pc)
+
+
+def _as_recorded(m: Any) -> list[Test]:
+    return [partial(_is_as_recorded, msi=msi) for sid in m.context.devices for msi in m.layout.device(sid).msis]
+
+
+def _is_as_recorded(m: Any, msi: Any) -> bool:
+    if m.context.toolstack.stack or any(_writes_entries(cpu) for cpu in m.cpus):
+        return True
+    entry = int.from_bytes(m.memory.read(m.layout.irte(msi.unit, msi.index), 16), "little")
+    recorded = m.memory.u64(msi.msi_desc + m.o.msi_pi_desc)
+    if not recorded or not entry & IM:
+        return not recorded and not entry & IM
+    wanted = m.context.physical(recorded), m.memory.u8(msi.msi_desc + m.o.msi_gvec)
+    return (posted_pda(entry), posted_vector(entry)) == wanted
+
+
+def _writes_entries(cpu: Any) -> bool:
+    return any(frame[PROCEDURE] == rewrite_msi.number for frame in cpu.stack)
+
+
+def _no_softirq_left(m: Any) -> list[Test]:
+    return [partial(_serves_softirqs, number=cpu.cpu) for cpu in m.cpus] if m.version.in_mwait else []
+
+
+def _serves_softirqs(m: Any, number: int) -> bool:
+    cpu = m.cpus[number]
+    return not (cpu.guest or _sleeps(cpu)) or not (m.context.services.softirq_pending(number) or m.state.timers[number])
 
 
 def _not_too_often(m: Any) -> list[Test]:
@@ -243,6 +276,18 @@ PROPERTIES = (
         ALWAYS,
         _posts_where_the_guest_says,
         "while nobody changes that, an interrupt is posted only to the one vCPU and vector that it is bound to",
+    ),
+    Asked(
+        "entries are as recorded",
+        ALWAYS,
+        _as_recorded,
+        "while nobody changes that, an MSI's entry is posted where Xen has it on record, and only then",
+    ),
+    Asked(
+        "no softirq is left",
+        EVENTUALLY,
+        _no_softirq_left,
+        "a CPU that sleeps in MWAIT or runs a guest handles its softirqs and timers without a later interrupt's help",
     ),
     Asked(
         "nobody waits for ever",

@@ -49,6 +49,7 @@ class LayoutConfig:
         ram: bytes of memory, a multiple of 2 MiB; by default as much as the rest needs, and 2 MiB.
         high: bytes of memory from 4 GiB up besides, a multiple of 2 MiB: there are the vCPUs of HVM domains then.
         posted_intr_vector, pi_wakeup_vector: as Xen allocates them at boot, from 0xf1 up.
+        cpus_post: whether the CPUs process posted interrupts; else no vector is allocated, and both are 0.
         low_vcpus: they are below 4 GiB all the same (`alloc_vcpu_struct` up to 4.11).
         ndst_at_creation: a new vCPU's NDST names the CPU where it was created (4.7, 4.8), else it is all ones (4.9 on).
 
@@ -70,6 +71,7 @@ class LayoutConfig:
     high: int = 0
     posted_intr_vector: int = 0xF2
     pi_wakeup_vector: int = 0xF3
+    cpus_post: bool = True
     low_vcpus: bool = False
     ndst_at_creation: bool = False
 
@@ -99,7 +101,8 @@ class LayoutConfig:
                 not 0 <= domain.id < DOMID_FIRST_RESERVED for domain in self.domains
             ),
             "a vector is not 0x10 to 0xff": not all(
-                0x10 <= vector <= 0xFF for vector in (self.posted_intr_vector, self.pi_wakeup_vector)
+                0x10 <= vector <= 0xFF or (not vector and not self.cpus_post)
+                for vector in (self.posted_intr_vector, self.pi_wakeup_vector)
             ),
             f"{self.irqs} irqs do not suffice for the devices' vectors": self.irqs
             < sum(d.vectors for d in self.devices),

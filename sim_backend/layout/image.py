@@ -32,7 +32,8 @@ def lay_out(ground: LayoutBuilder, config: LayoutConfig) -> None:
     for name, handler in DIRECT_VECTORS.items():
         vector = getattr(config, name)
         ground.set_variable(name, 1, vector)
-        memory.set_u64(ground.symbol("direct_apic_vector") + vector * 8, profile.symbol(handler))
+        if vector:
+            memory.set_u64(ground.symbol("direct_apic_vector") + vector * 8, profile.symbol(handler))
     if profile.has_symbol("saved_cmdline"):
         memory.write(ground.symbol("saved_cmdline"), COMMAND_LINE)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, SOFTIRQ, VCPU, VIRR_BIT, LogicContext
-from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, SEND_IPI
+from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI, TIMER_VECTOR
 from sim_backend.logic.kinds import FLAG, IDENTITY, NUMBER, held
 from sim_backend.logic.lapic import Lapic
 from sim_backend.logic.passthrough import FIXED
@@ -27,6 +27,7 @@ from sim_backend.logic.program import (
     FIRST,
     FUNCTIONS,
     PC,
+    PROCEDURE,
     WAIT,
     Actor,
     ActorId,
@@ -42,6 +43,7 @@ from sim_backend.logic.scheduler import (
     LOCAL_TIMER_VECTOR,
     SCHEDULE_SOFTIRQ,
     TASKLET_SOFTIRQ,
+    TIMER_SOFTIRQ,
     context_switch,
     hvm_vcpu_down,
     schedule,
@@ -49,6 +51,7 @@ from sim_backend.logic.scheduler import (
     vcpu_block,
 )
 from sim_backend.logic.store_buffers import NOBODY
+from sim_backend.logic.toolstack import rewrite_msi
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
 from sim_backend.memory.memory import Memory
 
@@ -106,6 +109,8 @@ class Cpu(Actor):
                 self.call(posted_interrupt_processing, self.current)
                 return
             leave_guest(self)
+        elif self.stack[-1][PROCEDURE] == mwait_idle.number:
+            leave_mwait(self)
         self.irqs = False
         w.services.set_in_irq(self, 1)
         self.call(interrupt_return)
@@ -181,7 +186,8 @@ def acknowledge_timer(w: LogicContext, a: Actor, f: Frame) -> None:
 
 @timer_interrupt.step("finds the time slice over")
 def end_time_slice(w: LogicContext, a: Actor, f: Frame) -> None:
-    w.services.raise_softirq(a, SCHEDULE_SOFTIRQ)
+    # In Xen the slice is a timer like others. Here an interrupt is either for one of these or for the slice.
+    w.services.raise_softirq(a, TIMER_SOFTIRQ if w.state.timers[a.cpu] else SCHEDULE_SOFTIRQ)
 
 
 device_interrupt = Procedure("do_IRQ", vector=NUMBER)
@@ -223,11 +229,14 @@ def take_softirq(w: LogicContext, a: Actor, f: Frame) -> Outcome:
         a.call(schedule)
     elif number == HVM_DPCI_SOFTIRQ:
         a.call(dpci_softirq)
+    elif number == TIMER_SOFTIRQ:
+        a.call(timer_softirq)
     w.effect = (CPU, a.cpu, (SOFTIRQ, NAMES.get(number, number)), 1, 0)
     return take_softirq
 
 
 NAMES = {
+    TIMER_SOFTIRQ: "TIMER",
     SCHEDULE_SOFTIRQ: "SCHEDULE",
     TASKLET_SOFTIRQ: "TASKLET",
     VCPU_KICK_SOFTIRQ: "VCPU_KICK",
@@ -249,6 +258,17 @@ def deliver(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     return deliver
 
 
+timer_softirq = Procedure("timer_softirq_action")
+
+
+@timer_softirq.step("has an emulated timer interrupt its guest")
+def expire_timer(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    if not w.state.timers[a.cpu]:
+        return None
+    a.call(vmx_deliver_posted_intr, w.state.timers[a.cpu].pop(0), TIMER_VECTOR)
+    return expire_timer
+
+
 # The idle loop.
 
 idle_loop = Procedure("idle_loop")
@@ -262,7 +282,10 @@ def idle(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     if state.tasklets[cpu]:
         return tasklet
     if not w.memory.u32(w.addresses.softirqs[cpu]):
-        return WAIT
+        if not w.version.in_mwait:
+            return WAIT
+        a.call(mwait_idle)
+        return idle
     a.call(do_softirq)
     return idle
 
@@ -289,6 +312,73 @@ def run_tasklet(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 @idle_loop.step("is offline")
 def dead(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     return WAIT if a.cpu not in w.state.online else idle
+
+
+# MWAIT (xen/arch/x86/acpi/cpu_idle.c). Own stores do not end it, and an interrupt ends it whether it is enabled or not.
+
+mwait_idle = Procedure("mwait_idle_with_hints")
+
+
+@mwait_idle.step("disables interrupts, and looks for softirqs")
+def begin_idle(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    a.irqs = not w.version.masks_before_mwait
+    return enable if w.services.softirq_pending(a.cpu) else None
+
+
+@mwait_idle.step("says that it waits in MWAIT")
+def advertise(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    w.services.say_in_mwait(a.cpu, True)
+    return None if w.version.arms_first else look_unarmed
+
+
+@mwait_idle.step("arms the monitor")
+def arm(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.state.monitored[a.cpu] = 1
+
+
+@mwait_idle.step("looks for softirqs once more")
+def look_armed(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    return withdraw if w.services.softirq_pending(a.cpu) else None
+
+
+@mwait_idle.step("executes MWAIT, unless somebody has stored there already")
+def execute(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    return None if w.state.monitored[a.cpu] else withdraw
+
+
+@mwait_idle.step("waits for a store to its softirqs, or an interrupt")
+def wait(w: LogicContext, a: Cpu, f: Frame) -> Outcome:
+    return WAIT if w.state.monitored[a.cpu] and not a.lapic.deliverable() else None
+
+
+@mwait_idle.step("says that it waits no more")
+def withdraw(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.state.monitored[a.cpu] = 0
+    if w.version.withdraws_in_mwait:
+        w.services.say_in_mwait(a.cpu, False)
+
+
+@mwait_idle.step("enables interrupts")
+def enable(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    a.irqs = True
+    return DONE
+
+
+@mwait_idle.step("looks for softirqs, with nobody watching where they are")
+def look_unarmed(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    return withdraw if w.services.softirq_pending(a.cpu) else None
+
+
+@mwait_idle.step("arms the monitor, after the last look")
+def arm_late(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    w.state.monitored[a.cpu] = 1
+    return execute
+
+
+def leave_mwait(cpu: Cpu) -> None:
+    """An interrupt ends MWAIT, if it has begun."""
+    if cpu.stack[-1][PC] == wait.pc:
+        cpu.stack[-1][PC] = withdraw.pc
 
 
 # In and out of the guest.
@@ -355,6 +445,8 @@ def in_guest(w: LogicContext, a: Cpu, f: Frame) -> Outcome:
         a.call(vmx_deliver_posted_intr, *w.guests.ipi_target(v))
     elif action == DOWN:
         a.call(hvm_vcpu_down, v)
+    elif action == REWRITE_MSI:
+        a.call(rewrite_msi, *w.guests.arguments())
     w.effect = (VCPU, v, EXITS[action], 1, 0)
     return assist
 
@@ -364,6 +456,7 @@ EXITS = {
     HYPERCALL: "in the guest, until a hypercall",
     SEND_IPI: "in the guest, until an IPI",
     DOWN: "in the guest, until HLT with interrupts off",
+    REWRITE_MSI: "in the guest, until it writes to its device's MSI-X table",
 }
 
 

@@ -7,7 +7,9 @@ from sim_backend.logic.context import LogicContext
 from sim_backend.logic.workload import OUT_OF
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
-HALT, HYPERCALL, SEND_IPI, DOWN = range(1, 5)
+TIMER_VECTOR = 0xEC
+"""What an emulated timer interrupts its guest with."""
+HALT, HYPERCALL, SEND_IPI, DOWN, REWRITE_MSI = range(1, 6)
 """What a guest may be told to do."""
 
 
@@ -80,6 +82,11 @@ class Guests:
         domain = names[v][0]
         others = [other for other, (number, _) in names.items() if number == domain]
         return [others[below(len(others))], FIRST_GUEST_VECTOR + below(GUEST_VECTORS)]
+
+    def arguments(self) -> list[int]:
+        """What belongs to the order that the guest carries out now."""
+        arguments, self.w.state.ipi_order = self.w.state.ipi_order, []
+        return arguments
 
     def any_vcpu(self) -> int:
         """Any guest's vCPU; 0 if there is none."""

@@ -32,5 +32,12 @@ def sync_before_search(w: LogicContext, a: Actor, f: Frame) -> None:
 
 
 @look_for_interrupts.step("searches IRR")
-def search_irr(w: LogicContext, a: Actor, f: Frame) -> None:
+def search_irr(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     a.result = INTERRUPT if w.guests.highest_virtual(f[V]) >= 0 else NOTHING
+    return DONE
+
+
+@look_for_interrupts.step("looks for an event-channel upcall, and not at PIR")
+def look_past_pir(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    a.result = UPCALL if f[V] in w.state.events else NOTHING
+    return DONE if a.result else search_irr

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sim_backend.layout.domains import BLOCKED, CLEAN, OFFLINE, RUNNABLE, RUNNING
 from sim_backend.logic.context import VCPU, LogicContext
 from sim_backend.logic.kinds import CPU_ID, NUMBER, PLACE
-from sim_backend.logic.pending import look_for_interrupts
+from sim_backend.logic.pending import look_for_interrupts, look_past_pir
 from sim_backend.logic.pi import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_vcpu_block
 from sim_backend.logic.pi.block import lock_list, nv_first
 from sim_backend.logic.pi.stores import set_ndst
@@ -19,7 +19,7 @@ from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, 
 
 VPF_DOWN = 1
 VPF_MIGRATING = 3
-SCHEDULE_SOFTIRQ, TASKLET_SOFTIRQ = 3, 5
+TIMER_SOFTIRQ, SCHEDULE_SOFTIRQ, TASKLET_SOFTIRQ = 0, 3, 5
 EVENT_CHECK_VECTOR, INVALIDATE_VECTOR, LOCAL_TIMER_VECTOR = 0xFC, 0xFD, 0xFA
 STATES = {RUNNING: "running", RUNNABLE: "runnable", BLOCKED: "blocked", OFFLINE: "offline"}
 
@@ -268,7 +268,10 @@ def call_hook(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 
 @vcpu_block.step("looks for events that came meanwhile")
 def inspection(w: LogicContext, a: Actor, f: Frame) -> Outcome:
-    a.call(look_for_interrupts, f[FIRST])
+    if w.version.block_sees_pir:
+        a.call(look_for_interrupts, f[FIRST])
+    else:
+        a.call_at(look_past_pir, look_for_interrupts, f[FIRST])
     return None if w.version.looks_again else call_hook
 
 

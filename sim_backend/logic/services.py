@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, LAPIC_ISR_BIT, SOFTIRQ, LogicContext
 from sim_backend.logic.cpu import Cpu, idle_loop, vmx_do_vmentry
-from sim_backend.logic.pi import LOCAL_IRQ_COUNT
+from sim_backend.logic.pi import IN_MWAIT, LOCAL_IRQ_COUNT
 from sim_backend.logic.program import Actor
 from sim_backend.logic.scheduler import EVENT_CHECK_VECTOR, domain_pause, domain_unpause, wake
 from sim_backend.logic.vtd_engine import flush_entry
@@ -42,13 +42,32 @@ class Services:
         w.effect = (CPU, actor.cpu, (SOFTIRQ, number), int(was), 1)
 
     def cpu_raise_softirq(self, actor: Actor, cpu: int, number: int) -> None:
-        """As Calls."""
+        """As Calls. With `in_mwait`, the operation that sets it also tells whether the CPU waits in MWAIT.
+
+        Source: `arch_set_softirq`.
+        """
         w = self.w
         was = w.memory.test_and_set_bit(w.addresses.softirqs[cpu], number)
+        notices = w.version.in_mwait and self.waits_in_mwait(cpu)
         if not was and cpu != actor.cpu:
-            self.send_ipi(actor, cpu, EVENT_CHECK_VECTOR)
+            self.touch_monitored(cpu)
+            if not notices:
+                self.send_ipi(actor, cpu, EVENT_CHECK_VECTOR)
         if w.effect is None:
             w.effect = (CPU, cpu, (SOFTIRQ, number), int(was), 1)
+
+    def waits_in_mwait(self, cpu: int) -> bool:
+        """Whether a CPU says that it waits in MWAIT."""
+        return bool(self.w.memory.u8(self.w.addresses.softirqs[cpu] + IN_MWAIT))
+
+    def say_in_mwait(self, cpu: int, waits: bool) -> None:
+        """A plain store of whether a CPU waits in MWAIT."""
+        self.w.memory.set_u8(self.w.addresses.softirqs[cpu] + IN_MWAIT, waits)
+
+    def touch_monitored(self, cpu: int) -> None:
+        """Somebody else has stored to where a CPU's softirqs are: its MWAIT ends, or will not begin."""
+        if self.w.version.in_mwait:
+            self.w.state.monitored[cpu] = 0
 
     def send_ipi(self, actor: Actor, cpu: int, vector: int) -> None:
         """As Calls."""

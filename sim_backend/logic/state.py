@@ -9,6 +9,7 @@ from sim_backend.logic.kinds import (
     CPU_MASK,
     ENTRY_INDEX,
     ENTRY_VALUE,
+    FIXED,
     FLAG,
     MSI_KEY,
     NUMBER,
@@ -49,6 +50,8 @@ class State:
         curr: by CPU_ID, the vCPU whose state it holds (`curr_vcpu`).
         tasklets: by CPU_ID, how many are to run.
         dpci: by CPU_ID, the MSIs whose guests are to be told.
+        timers: by CPU_ID, the vCPUs of which an emulated timer has expired.
+        monitored: by CPU_ID, whether its monitor is armed and nobody has stored to its softirqs since.
         flush_locked, flush_mask: the flush lock, and the CPUs that have not yet done what is asked under it.
         leaving: the CPU_ID that is to stop itself, or -1.
         lost: interrupt messages that came to nobody.
@@ -58,6 +61,8 @@ class State:
         ipi_order: which vCPU the guest that leaves non-root mode interrupts, and the vector.
         bindings: by MSI_KEY, the vCPUs and vectors that the guest has it go to.
         owners: by device, the domain that it is assigned to.
+        binding_locked: whether somebody changes a guest's interrupts (`event_lock`).
+        before_posting: by msi_desc, its entry before it was posted, where that is kept.
         iec: the units' interrupt entry caches.
         next_fault: by unit, the next fault recording register.
         buffers: by CPU_ID with a store buffer, its stores that others do not see yet, the oldest first.
@@ -79,6 +84,8 @@ class State:
     curr: list[int] = held(ByCpu(PLACE), each=True)
     tasklets: list[int] = held(ByCpu(NUMBER))
     dpci: list[list[int]] = held(ByCpu(ListOf(MSI_KEY)))
+    timers: list[list[int]] = held(ByCpu(ListOf(PLACE)))
+    monitored: list[int] = held(ByCpu(NUMBER), each=True)
     flush_locked: int = held(NUMBER)
     flush_mask: int = held(CPU_MASK)
     leaving: int = held(CPU_ID)
@@ -89,6 +96,8 @@ class State:
     ipi_order: list[int] = held(Places(PLACE, NUMBER))
     bindings: dict[int, tuple[tuple[int, int], ...]] = held(Table(MSI_KEY, Bindings()))
     owners: dict[int, int] = held(Table(NUMBER, NUMBER))
+    binding_locked: int = held(NUMBER)
+    before_posting: dict[int, int] = held(Table(FIXED, FIXED))
     iec: dict[tuple[int, int], int] = held(Table(ENTRY_INDEX, ENTRY_VALUE))
     next_fault: list[int] = held(ListOf(NUMBER))
     buffers: list[list[Store]] = held(ByCpu(ListOf(STORE)), each=True)
@@ -104,6 +113,8 @@ class State:
             curr=[0] * cpus,
             tasklets=[0] * cpus,
             dpci=[[] for _ in range(cpus)],
+            timers=[[] for _ in range(cpus)],
+            monitored=[0] * cpus,
             next_fault=[0] * units,
             buffers=[[] for _ in range(cpus if store_buffers else 0)],
         )

@@ -6,8 +6,9 @@ which runs beside the CPUs.
 
 from __future__ import annotations
 
-from sim_backend.logic.context import CPU, DEVICE, HOST_CPU, LogicContext
+from sim_backend.logic.context import CPU, DEVICE, HOST_CPU, ON, PIR_WORDS, SOFTIRQ, LogicContext
 from sim_backend.logic.kinds import CPU_ID, CPU_MASK, NUMBER, PLACE
+from sim_backend.logic.passthrough import NMI
 from sim_backend.logic.pi import (
     msi_msg_write_remap_rte,
     vmx_pi_desc_fixup,
@@ -16,9 +17,16 @@ from sim_backend.logic.pi import (
     vmx_pi_per_cpu_init,
     vmx_pi_update_irte,
 )
+from sim_backend.logic.pi.stores import clear_bit
 from sim_backend.logic.pi.sync import sync
 from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
-from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ, domain_pause, domain_unpause, start_migration
+from sim_backend.logic.scheduler import (
+    SCHEDULE_SOFTIRQ,
+    TIMER_SOFTIRQ,
+    domain_pause,
+    domain_unpause,
+    start_migration,
+)
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name
 from structs.xen.pirq import SEVERAL
@@ -55,14 +63,26 @@ def bind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     return bind
 
 
+def take_binding_lock(w: LogicContext) -> bool:
+    """Take `event_lock`, under which a guest's interrupts are changed; False if somebody has it."""
+    if w.state.binding_locked:
+        return False
+    w.state.binding_locked = int(w.version.locks_binding)
+    return True
+
+
 deassign_device = Procedure("deassign_device", sid=NUMBER, domain=NUMBER, number=NUMBER)
 
 
 @deassign_device.step("unbinds the next of its interrupts")
 def unbind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     msis = w.layout.device(f[SID]).msis
+    if f[VECTOR_NUMBER]:
+        w.state.binding_locked = 0
     if f[VECTOR_NUMBER] >= len(msis):
         return None
+    if not take_binding_lock(w):
+        return WAIT
     msi = msis[f[VECTOR_NUMBER]]
     w.passthrough.unbind(msi)
     if w.passthrough.posting() and w.version.unbind_restores:
@@ -112,13 +132,48 @@ bind_pt_irq = Procedure("pt_irq_create_bind", sid=NUMBER, number=NUMBER, domain=
 @bind_pt_irq.step("takes whom the guest's message names now")
 def rebind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     sid, number, domain, index, nmi = f[FIRST : FIRST + 5]
-    if w.passthrough.owner(sid) != domain:
-        return DONE
     msi, several = w.layout.device(sid).msis[number], index == SEVERAL
+    before = w.passthrough.binding_of(w.passthrough.msi_key(msi))
+    if w.passthrough.owner(sid) != domain or not before:
+        return DONE
     vector = w.passthrough.rebind(msi, domain, index, bool(nmi))
+    if not w.version.updates_always and before[0][1] == vector | NMI * nmi:
+        return DONE
     if w.passthrough.posting() and (not several or w.version.multicast_restores):
         pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
         a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.passthrough.message_to_update(msi))
+    return DONE
+
+
+rewrite_msi = Procedure("msixtbl_write", sid=NUMBER, number=NUMBER, domain=NUMBER, vcpu=NUMBER)
+
+
+@rewrite_msi.step("takes the lock under which a guest's interrupts are changed")
+def lock_binding(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    if not take_binding_lock(w):
+        return WAIT
+    a.call(bind_pt_irq, *f[FIRST : FIRST + 4], 0)
+    return None
+
+
+@rewrite_msi.step("releases it")
+def unlock_binding(w: LogicContext, a: Actor, f: Frame) -> None:
+    if w.version.locks_binding:
+        w.state.binding_locked = 0
+
+
+destroy_bind = Procedure("pt_irq_destroy_bind", sid=NUMBER, number=NUMBER, domain=NUMBER)
+
+
+@destroy_bind.step("makes the interrupt none of the guest's MSIs any more")
+def unroute(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    sid, number, domain = f[FIRST : FIRST + 3]
+    msi = w.layout.device(sid).msis[number]
+    if w.passthrough.owner(sid) != domain or not w.passthrough.binding_of(w.passthrough.msi_key(msi)):
+        return DONE
+    w.passthrough.unbind(msi)
+    if w.passthrough.posting() and w.version.unroute_restores:
+        a.call(vmx_pi_update_irte, msi.msi_desc, 0, 0, w.passthrough.message_to_update(msi))
     return DONE
 
 
@@ -156,6 +211,67 @@ def save_next(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 @save_domain.step("unpauses the domain")
 def unpause_saved(w: LogicContext, a: Actor, f: Frame) -> None:
     a.call(domain_unpause, f[FIRST])
+
+
+load_domain = Procedure("hvm_load", domain=NUMBER, v=PLACE)
+
+
+@load_domain.step("pauses the domain")
+def pause_to_load(w: LogicContext, a: Actor, f: Frame) -> None:
+    a.call(domain_pause, f[FIRST])
+    f[FIRST + 1] = w.first_vcpu(f[FIRST])
+
+
+@load_domain.step("loads the next vCPU's local APIC, as it is")
+def load_next(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    v = f[FIRST + 1]
+    if not v:
+        return None
+    if not w.version.load_keeps_posted:
+        a.call(drop_posted, v)
+    f[FIRST + 1] = w.next_vcpu(v)
+    return load_next
+
+
+@load_domain.step("unpauses the domain")
+def unpause_loaded(w: LogicContext, a: Actor, f: Frame) -> None:
+    a.call(domain_unpause, f[FIRST])
+
+
+drop_posted = Procedure("vmx_apicv_post_state_restore", v=PLACE)
+
+
+@drop_posted.step("clears ON")
+def drop_on(w: LogicContext, a: Actor, f: Frame) -> None:
+    clear_bit(w, f[FIRST], "on", ON)
+
+
+@drop_posted.step("clears PIR")
+def drop_pir(w: LogicContext, a: Actor, f: Frame) -> None:
+    for word in range(PIR_WORDS):
+        w.memory.xchg_u64(f[FIRST] + w.o.pir + 8 * word, 0)
+
+
+broadcast_timer = Procedure("hpet_broadcast", cpu=CPU_ID, seen=NUMBER)
+
+
+@broadcast_timer.step("looks whether the CPU is in MWAIT")
+def sample_in_mwait(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    f[FIRST + 1] = w.services.waits_in_mwait(f[FIRST])
+    return None if f[FIRST + 1] and not w.version.elides_at_once else raise_timer
+
+
+@broadcast_timer.step("has it run its timers, and sends nothing: it is in MWAIT")
+def raise_timer_silently(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    was = w.services.test_and_set_softirq(f[FIRST], TIMER_SOFTIRQ)
+    w.services.touch_monitored(f[FIRST])
+    w.effect = (CPU, f[FIRST], (SOFTIRQ, TIMER_SOFTIRQ), int(was), 1)
+    return DONE
+
+
+@broadcast_timer.step("has it run its timers")
+def raise_timer(w: LogicContext, a: Actor, f: Frame) -> None:
+    w.services.cpu_raise_softirq(a, f[FIRST], TIMER_SOFTIRQ)
 
 
 # S3, without what does not concern posted interrupts. In Xen the vCPUs of a CPU that sleeps return to it, and its
@@ -252,7 +368,7 @@ def redirect(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     while f[FIRST + 1] < len(msis):
         msi = msis[f[FIRST + 1]]
         f[FIRST + 1] += 1
-        if w.passthrough.goes_to(msi, f[FIRST]):
+        if w.passthrough.goes_to(msi, f[FIRST]) and w.version.tracks_cpu_mask:
             w.passthrough.direct(msi, w.state.active[0])
             a.call(msi_msg_write_remap_rte, msi.msi_desc, w.passthrough.copied_message(msi))
             return redirect

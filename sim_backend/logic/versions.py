@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Version:
     """What a version of Xen does.
 
-    `SEED` and `CURRENT` differ in the first fields. In the others they agree; only
-    `sim_backend.scenario.bugs` changes those.
+    `SEED` and `CURRENT` differ in the first fields, `CURRENT` and `V4_21` in `sync_reads_first` and `in_mwait`. In the
+    others they agree; only `sim_backend.scenario.bugs` changes those.
 
     Attributes:
         ndst_at_creation: a new descriptor's NDST names the CPU of its creation; else it is all ones until first used.
@@ -46,6 +46,29 @@ class Version:
         wakeup_asks_on: the wakeup interrupt wakes only those with ON set; else all that are on its list.
         wakeup_kicks: the wakeup interrupt has its CPU look for interrupts again before VM entry.
         switch_in_looks_at_pir: after it cleared SN, switching in sets ON if PIR is not empty (as Linux does).
+        suppresses: switching out sets SN.
+        blocks_in_order: the block hook ends with a barrier: NV is visible to all before ON is looked at.
+        needs_posting_cpus: there is posting only where CPUs process posted interrupts; else also where Xen has
+            allocated no vector for notifications.
+        clears_new_entry: a posted entry is built from zeros; else from what the stack held.
+        awaits_flush: whoever invalidates an entry waits until the unit has done it.
+        tracks_cpu_mask: an interrupt with a high-priority vector moves away from a CPU that goes offline as others do.
+        updates_always: an entry is updated whatever part of the guest's message changed; else only if its data did.
+        unroute_restores: an interrupt that is no longer an MSI of the guest's has its entry turned back.
+        host_spares_posted: moving an interrupt on the host leaves a posted entry one; else the host's own entry takes
+            its place.
+        restores_current: an entry that is no longer posted becomes what the host has on record now; else what it was
+            before it was posted.
+        locks_binding: changes of a guest's interrupts exclude each other.
+        load_keeps_posted: loading a vCPU's context leaves what was posted alone; else PIR and ON are cleared at its
+            end.
+        block_sees_pir: who blocks looks for events in PIR too.
+        wakes_current: a software post unblocks its vCPU also if that is the current one.
+        in_mwait: an idle CPU waits in MWAIT and says so beside its softirqs; who raises one there sends no interrupt.
+        elides_at_once: whether it waits there is read in the operation that sets the softirq; else before it.
+        masks_before_mwait: an idle CPU disables interrupts before its last look for softirqs.
+        arms_first: the monitor is armed before the last look for softirqs.
+        withdraws_in_mwait: a CPU that leaves MWAIT says so.
     """
 
     name: str
@@ -76,6 +99,25 @@ class Version:
     wakeup_kicks: bool = False
     sync_reads_first: bool = False
     switch_in_looks_at_pir: bool = False
+    suppresses: bool = True
+    blocks_in_order: bool = False
+    needs_posting_cpus: bool = True
+    clears_new_entry: bool = True
+    awaits_flush: bool = True
+    tracks_cpu_mask: bool = True
+    updates_always: bool = True
+    unroute_restores: bool = True
+    host_spares_posted: bool = True
+    restores_current: bool = True
+    locks_binding: bool = True
+    load_keeps_posted: bool = True
+    block_sees_pir: bool = True
+    wakes_current: bool = True
+    in_mwait: bool = False
+    elides_at_once: bool = True
+    masks_before_mwait: bool = True
+    arms_first: bool = True
+    withdraws_in_mwait: bool = True
 
 
 SEED = Version(
@@ -100,4 +142,10 @@ Its `pi_update_irte` wrote entries at once; that a move to another CPU did not i
 CURRENT = Version(name="current")
 """As in 4.20."""
 
-VERSIONS = {version.name: version for version in (SEED, CURRENT)}
+V4_21 = Version(name="4.21", sync_reads_first=True, in_mwait=True)
+"""As in 4.21 and 4.22: ON is read before it is cleared (e6dfe4250c), and raising a softirq sets it and reads `in_mwait`
+in one operation (b473e5e212, 3e0bc4b503). Stable releases since July 2025, Debian's 4.17.5 and 4.20.4 among them, have
+the second without the first.
+"""
+
+VERSIONS = {version.name: version for version in (SEED, CURRENT, V4_21)}

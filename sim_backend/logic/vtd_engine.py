@@ -271,7 +271,7 @@ def queue_invalidation(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 
 @flush_entry.step("waits for the unit to write the status")
 def await_status(w: LogicContext, a: Actor, f: Frame) -> Outcome:
-    return None if w.memory.u32(w.state.status[f[FIRST]]) else WAIT
+    return None if w.memory.u32(w.state.status[f[FIRST]]) or not w.version.awaits_flush else WAIT
 
 
 def invalidate_next(w: LogicContext, unit: Remapping) -> bool:

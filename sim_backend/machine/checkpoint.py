@@ -26,7 +26,7 @@ from sim_backend.scenario.scenario import Scenario
 from structs import new_file
 from structs.xen.profile import Profile
 
-FORMAT = 6
+FORMAT = 7
 MAGIC = b"vtdpi machine "
 LARGEST = 512 << 20
 """Bytes of what is in it: the pages that are in use, of some 10 MiB in a large scenario."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.logic import toolstack
 from sim_backend.logic.actors import is_blocked, mark_events_pending
-from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, SEND_IPI
+from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI
 from sim_backend.logic.pi import vmx_deliver_posted_intr
 from sim_backend.logic.program import Procedure
 from sim_backend.logic.scheduler import (
@@ -96,6 +96,22 @@ class Environment(Parts):
         else:
             self.context.services.send_ipi(self.context.outside, cpu, LOCAL_TIMER_VECTOR)
 
+    def expire_timer(self, vcpu: VcpuName) -> None:
+        """An emulated timer of a vCPU expires, on the CPU where the vCPU is: its interrupt is posted from a softirq."""
+        v, cpu = self._expired(vcpu)
+        self.state.timers[cpu].append(v)
+        self.context.services.send_ipi(self.context.outside, cpu, LOCAL_TIMER_VECTOR)
+
+    def broadcast_timer(self, vcpu: VcpuName) -> None:
+        """The same while the CPU's own timer is stopped, for it sleeps deeply: the HPET's interrupt comes elsewhere."""
+        v, cpu = self._expired(vcpu)
+        self.state.timers[cpu].append(v)
+        self.order(toolstack.broadcast_timer, cpu)
+
+    def _expired(self, vcpu: VcpuName) -> tuple[int, int]:
+        v = self.vcpu(vcpu)
+        return v, self.memory.u32(v + self.o.processor)
+
     def tasklet(self, cpu: int) -> None:
         """A CPU gets a tasklet to run, which it does as idle."""
         self._check_cpu(cpu)
@@ -123,6 +139,10 @@ class Environment(Parts):
     def save_context(self, vcpu: VcpuName) -> None:
         """Somebody reads the state of a vCPU's domain, all vCPUs' local APICs: `XEN_DOMCTL_gethvmcontext`."""
         self.order(toolstack.save_domain, self.layout.domain(self.names[self.vcpu(vcpu)][0]))
+
+    def load_context(self, vcpu: VcpuName) -> None:
+        """Somebody loads the state of a vCPU's domain, as it was saved just before: `XEN_DOMCTL_sethvmcontext`."""
+        self.order(toolstack.load_domain, self.layout.domain(self.names[self.vcpu(vcpu)][0]))
 
     def suspend(self) -> None:
         """The host goes to sleep (ACPI S3) and comes back at once, as far as posted interrupts are concerned."""
@@ -157,6 +177,27 @@ class Environment(Parts):
         sid = self.sid(device)
         domain = self.layout.domains.get(self.state.owners.get(sid, -1))
         self._bind(sid, number, 0 if domain and len(domain.vcpus) == 1 else SEVERAL)
+
+    def rewrite(self, vcpu: VcpuName, device: str | int, number: int, target: VcpuName) -> None:
+        """As `retarget`, done by one of the guest's vCPUs: while it runs, others may change the guest's interrupts too.
+
+        Raises:
+            SimError: the device is not its domain's.
+        """
+        v, sid, (domain, index) = self.vcpu(vcpu), self.sid(device), self.names[self.vcpu(target)]
+        self._check_vector(sid, number)
+        if not self.context.passthrough.owner(sid) == domain == self.names[v][0]:
+            raise SimError(f"device {device_name(sid)} and {self.vcpu_name(v)} are not domain {domain}'s")
+        self.context.guests.tell(v, REWRITE_MSI, sid, number, domain, index)
+
+    def unroute(self, device: str | int, number: int) -> None:
+        """A guest stops using a device's vector `number` as an MSI. Raises SimError: no guest has the device."""
+        sid = self.sid(device)
+        self._check_vector(sid, number)
+        domain = self.context.passthrough.owner(sid)
+        if domain is None:
+            raise SimError(f"device {device_name(sid)} is not assigned")
+        self.order(toolstack.destroy_bind, sid, number, domain)
 
     def make_nmi(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` be an NMI of vCPU 0. Raises SimError: no guest has the device."""

@@ -64,7 +64,7 @@ class Machine(Environment):
     Args:
         scenario: what machine; the bundled `one-device` by default. A LayoutConfig is a machine that does nothing of
             itself.
-        version: `seed` (4.7) or `current` (4.20).
+        version: `seed` (4.7), `current` (4.20) or `4.21`.
         seed: of the generator that decides who moves.
         store_buffers: what a CPU stores becomes visible to others later (see `sim_backend.logic.store_buffers`).
         state: the class of its state.
@@ -420,9 +420,17 @@ class Machine(Environment):
 
 
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:
-    """The layout before any device is assigned, with vCPUs as this version creates them."""
+    """The layout before any device is assigned, with vCPUs and posting as this version has them."""
     devices = tuple(replace(device, domain=0) for device in config.devices)
-    return replace(config, devices=devices, low_vcpus=version.low_vcpus, ndst_at_creation=version.ndst_at_creation)
+    if not config.cpus_post:
+        config = replace(config, posted_intr_vector=0, pi_wakeup_vector=0)
+    return replace(
+        config,
+        devices=devices,
+        low_vcpus=version.low_vcpus,
+        ndst_at_creation=version.ndst_at_creation,
+        intpost=config.intpost and (config.cpus_post or not version.needs_posting_cpus),
+    )
 
 
 def _place(actor: Actor) -> tuple[int, int] | None:

@@ -33,7 +33,9 @@ class Bounds:
     channel fires. `emulated`: an emulated device interrupts. `pauses`, `unpauses`: of a vCPU. `attaches`, `detaches`:
     of a device. `retargets`: a guest has an interrupt go to another vCPU, or to all of them. `nmis`: it makes an NMI of
     one. `swaps`: of the APIC IDs of two vCPUs. `offlines`, `onlines`: of a CPU. `saves`: of a domain's context.
-    `suspends`: of the host.
+    `suspends`: of the host. `rewrites`: a vCPU has an interrupt of its guest go to another one, itself. `unroutes`: a
+    guest's interrupt is no MSI of its any more. `loads`: of a domain's context. `timers`: an emulated timer expires.
+    `broadcasts`: one expires while the CPU that it is on cannot see it by itself.
 
     Of some it is declared that they are carried out for vCPUs or CPUs one after the other, `by_number`, and of some
     that they `rebind` interrupts: what a device sends goes elsewhere after that.
@@ -60,6 +62,11 @@ class Bounds:
     onlines: int = _bound(by_number=True)
     saves: int = _bound(by_number=True)
     suspends: int = _bound(by_number=True)
+    rewrites: int = _bound(by_number=True, rebinds=True)
+    unroutes: int = _bound(by_number=True, rebinds=True)
+    loads: int = _bound(by_number=True)
+    timers: int = 0
+    broadcasts: int = _bound(by_number=True)
     prelude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

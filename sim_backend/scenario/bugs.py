@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sim_backend.logic.versions import VERSIONS, Version
+from sim_backend.logic.versions import CURRENT, V4_21, VERSIONS, Version
 from sim_backend.memory.errors import SimError
 
 WITH = " with "
@@ -46,10 +46,12 @@ class Bug(Change):
         fixed_in: which commit and first release mended it, in Xen or, a cousin, elsewhere; None: nobody is known to
             have had it.
         hidden_by: without these repairs, its scenario breaks the same property with the bug and without it.
+        base: the version whose exploration shows it.
     """
 
     fixed_in: str | None = None
     hidden_by: tuple[str, ...] = ()
+    base: str = "current"
 
 
 C = TypeVar("C", bound=Change)
@@ -144,6 +146,15 @@ BUGS: Mapping[str, Bug] = _by_name(
         "Xen a5e25908d1 (4.9)",
     ),
     Bug(
+        "ZOO-11",
+        "posting is on though the CPUs cannot process posted interrupts",
+        "No vector is allocated for notifications, and NV is 0: what a device posts stays in PIR, and the message that "
+        "is to tell of it has a vector that no local APIC takes.",
+        {"needs_posting_cpus": False},
+        "zoo-11",
+        "Xen e489eb6138 (4.10, also in 4.9.0, 4.8.2 and 4.7.4)",
+    ),
+    Bug(
         "ZOO-12",
         "PIR is not looked at when something else is pending",
         "On the way to VM entry an event-channel upcall wins, and PIR is not moved: the guest is entered with ON set, "
@@ -161,6 +172,56 @@ BUGS: Mapping[str, Bug] = _by_name(
         {"copies_message": False},
         "zoo-08",
         "Xen 30f0e55a79 (4.21, also in 4.18 to 4.20)",
+    ),
+    Bug(
+        "ZOO-18",
+        "a new posted entry begins with what the stack held",
+        "The arguments of memset were exchanged, so that nothing was cleared. In the model all reserved bits are set "
+        "then; on a real stack, those that happen to be. The unit refuses the entry with fault 0x24, and the interrupt "
+        "is lost.",
+        {"clears_new_entry": False},
+        "zoo-18",
+        "Xen e6f0e099d2 (before 4.7)",
+    ),
+    Bug(
+        "ZOO-24",
+        "an invalidation that takes long is taken for done",
+        "Whoever changed an entry goes on before the unit has forgotten the old one: a device that was taken from its "
+        "domain goes on posting to the domain's vCPU.",
+        {"awaits_flush": False},
+        "zoo-24",
+        "Xen 7c893abc4e and cbfa62bb14 (4.16, XSA-373)",
+    ),
+    Bug(
+        "ZOO-27",
+        "a CPU that has left MWAIT is told nothing of its timer",
+        "Who tells a CPU of its timer looks whether it is in MWAIT, and then, if it was, only stores to where its "
+        "softirqs are. If the CPU left MWAIT in between, and entered a guest, it has a softirq that nothing makes it "
+        "look at. (3d521e933e1b of 2010; from 1adb34ea846d of that year on a byte beside the softirqs was stored to "
+        "instead, and there was not even a softirq.)",
+        {"elides_at_once": False},
+        "broadcast",
+        "Xen 3faf0866a3 (4.21, also in 4.17 to 4.20), whose in_mwait comes with 3e0bc4b503",
+        base="4.21",
+    ),
+    Bug(
+        "ZOO-28",
+        "the last look for softirqs before MWAIT is done with interrupts enabled",
+        "An interrupt between the look and MWAIT raises a softirq on its own CPU, which no store of another CPU tells "
+        "of: the CPU goes to sleep with the softirq pending.",
+        {"masks_before_mwait": False},
+        "mwait",
+        "Xen 9b0f0f6e23 (4.21, also in stable releases); Linux edc8fc01f608",
+        base="4.21",
+    ),
+    Bug(
+        "ZOO-30",
+        "an interrupt with a high-priority vector stays with a CPU that goes offline",
+        "Xen has it on record as going to all online CPUs, so moving interrupts away from one that goes offline finds "
+        "that nothing needs to be done. Its entry names that CPU, and its messages are lost.",
+        {"tracks_cpu_mask": False},
+        "zoo-30",
+        "Xen 68dda501d9 (4.21)",
     ),
     Bug(
         "no-recheck",
@@ -227,6 +288,95 @@ BUGS: Mapping[str, Bug] = _by_name(
         "blocked-moves",
         'Linux, "KVM: VMX: Do not change PID.NDST when loading a blocked vCPU" (2019)',
     ),
+    Bug(
+        "current-not-woken",
+        "cousin: a software post does not unblock the current vCPU",
+        "A vCPU that blocks stays current until it is switched out. Its emulated timer may expire in between, and is "
+        "posted from a softirq of that CPU: ON is set, no wakeup vector is sent, and the vCPU is switched out.",
+        {"wakes_current": False},
+        "timer",
+        "Linux fdba608f15e2 (5.16): KVM did not wake a vCPU that it took for the running one",
+        hidden_by=("repair-wake-all",),
+    ),
+    Bug(
+        "load-drops-posted",
+        "cousin: loading a vCPU's context clears PIR and ON, at its end",
+        "What is posted while the context is loaded is cleared with what was there before.",
+        {"load_keeps_posted": False},
+        "loaded",
+        "Linux 9cfec6d097c6 (6.7): KVM cleared them after it had started the timer, now it does before",
+        hidden_by=("repair-wake-all",),
+    ),
+    Bug(
+        "block-past-pir",
+        "cousin: who blocks does not look at PIR",
+        "Posts until NV names the wakeup vector are not seen by the last look for events: the vCPU is blocked with ON "
+        "set, and no other post notifies it.",
+        {"block_sees_pir": False},
+        "blocking",
+        "Linux 27c4fa42b11a (6.11): for vCPUs of a guest's guest KVM looked for wake events and not at PIR",
+        hidden_by=("repair-wake-all",),
+    ),
+    Bug(
+        "unrouted-stays-posted",
+        "cousin: an entry stays posted when its interrupt is no MSI of the guest's any more",
+        "The entry is turned back only if the guest's new message is one that cannot be posted, and not if there is "
+        "none: the device goes on posting the vector that it had.",
+        {"unroute_restores": False},
+        "unrouted",
+        "Linux 9bcac97dc42d (6.15): KVM left an entry posted if the new route was no MSI",
+    ),
+    Bug(
+        "unchanged-data",
+        "cousin: an entry is updated only if the message's data changed",
+        "The guest has an interrupt go to another vCPU with the same vector. What is compared is the same, and the "
+        "entry goes on posting to the vCPU that it was for before.",
+        {"updates_always": False},
+        "zoo-08",
+        "Linux bcda70c56f3e (6.15): KVM took a route for unchanged if its data was, though it was of another type",
+    ),
+    Bug(
+        "binding-unlocked",
+        "cousin: two change a guest's interrupts at once",
+        "A vCPU rewrites an MSI while the device is taken from its domain: the entry that was turned back is posted "
+        "once more, and nobody turns it back again.",
+        {"locks_binding": False},
+        "rewritten",
+        "Linux f1fb088d9cec (6.15): KVM updated a route while the device that it belongs to came or went",
+    ),
+    Bug(
+        "restores-old-entry",
+        "cousin: an entry that is no longer posted becomes what it was before it was posted",
+        "The host has moved the interrupt meanwhile; the old entry names a CPU that went offline.",
+        {"restores_current": False},
+        "restored",
+        "Linux 2454823e97a6 (6.15): the entry came back in another mode than the host had for it",
+    ),
+    Bug(
+        "host-takes-entry",
+        "cousin: moving an interrupt on the host puts the host's entry in a posted one's place",
+        "The record still says that it is posted; the interrupt goes to the host, which has to deliver it.",
+        {"host_spares_posted": False},
+        "zoo-06",
+        "Linux 688124cc541f (6.15)",
+    ),
+    Bug(
+        "mwait-armed-late",
+        "cousin: the monitor is armed after the last look for softirqs",
+        "A softirq that is raised in between sends no interrupt, for the CPU says that it is in MWAIT; the store that "
+        "raised it is missed, and the CPU sleeps.",
+        {"arms_first": False},
+        "mwait",
+        base="4.21",
+    ),
+    Bug(
+        "mwait-flag-stays",
+        "cousin: a CPU that leaves MWAIT does not say so",
+        "Who raises a softirq there sends no interrupt any more, wherever the CPU is.",
+        {"withdraws_in_mwait": False},
+        "mwait",
+        base="4.21",
+    ),
 )
 """Bugs by name: those that begin with ZOO were in Xen; a "cousin" never was."""
 
@@ -256,6 +406,14 @@ REPAIRS: Mapping[str, Change] = _by_name(
         {"wakeup_kicks": True},
         "h-b",
     ),
+    Change(
+        "repair-barrier",
+        "the block hook ends with a barrier",
+        "NV names the wakeup vector for all to see before ON is looked at. Up to 4.20 the look itself, a locked "
+        "operation, sees to that.",
+        {"blocks_in_order": True},
+        "h-l",
+    ),
 )
 """What would mend something: no release of Xen does it."""
 
@@ -267,6 +425,15 @@ VARIANTS: Mapping[str, Change] = _by_name(
         "The read may overtake the store of NV before it, which needs a machine with store buffers to be seen.",
         {"sync_reads_first": True},
         "h-l",
+    ),
+    Change(
+        "switch-out-notifies",
+        "switching out does not set SN",
+        "As KVM did when a vCPU was put without being preempted, until Linux 6737557442e5 (6.17). Posts to a vCPU that "
+        "does not run notify the CPU where it ran: for nothing, or for another vCPU. In this logic nothing is lost by "
+        "that, for they set ON too, which the way to VM entry finds: it hides what repair-linux-sn mends.",
+        {"suppresses": False},
+        "h-a",
     ),
     Change(
         "nv-before-list",
@@ -285,8 +452,8 @@ VARIANTS: Mapping[str, Change] = _by_name(
         "moving",
     ),
 )
-"""Other ways to do the same, no bugs by themselves. The first is what later releases do: nothing else of the logic
-changed in 4.21, so there is no version of that name. Of the others one might fear something; exploring finds nothing.
+"""Other ways to do the same, no bugs by themselves. The first is what 4.21 does too. Of the others one might fear
+something; exploring finds nothing.
 """
 
 CHANGES: Mapping[str, Change] = {**BUGS, **REPAIRS, **VARIANTS}
@@ -301,14 +468,22 @@ def change(name: str) -> Change:
     raise SimError(f"no change {name!r} of the logic; there are {', '.join(CHANGES)}")
 
 
+def base_of(names: Iterable[str]) -> str:
+    """The version that these are changes of, by name. Raises SimError if there is no such change."""
+    bases = (each.base for each in map(change, names) if isinstance(each, Bug))
+    return next((base for base in bases if base != CURRENT.name), CURRENT.name)
+
+
 def with_bugs(version: Version, names: Iterable[str]) -> Version:
     """A version with some of the changes, whatever case their names are written in.
 
     Raises:
-        SimError: there is no such change, or the version has it already.
+        SimError: there is no such change, or the version has it already, or nothing that could have it.
     """
     changed = version
     for each in map(change, names):
+        if isinstance(each, Bug) and each.base == V4_21.name and not changed.in_mwait:
+            raise SimError(f"{each.name} is of {each.base} on: {changed.name} tells nobody that a CPU waits in MWAIT")
         if all(getattr(changed, field) == value for field, value in each.apply.items()):
             raise SimError(f"{changed.name} has {each.name} already")
         joint = ", " if WITH in changed.name else WITH
@@ -317,7 +492,7 @@ def with_bugs(version: Version, names: Iterable[str]) -> Version:
 
 
 def version(name: str) -> Version:
-    """The version of that name: `current`, `seed`, or one of them with changes, `current with ZOO-03, no-recheck`.
+    """The version of that name: one of VERSIONS, or one with changes, `current with ZOO-03, no-recheck`.
 
     Raises:
         SimError: there is none.

@@ -163,6 +163,7 @@ _MACHINE = {
     "high": int,
     "posted_intr_vector": int,
     "pi_wakeup_vector": int,
+    "cpus_post": bool,
 }
 
 

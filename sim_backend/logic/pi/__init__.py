@@ -18,7 +18,7 @@ from sim_backend.logic.pi.hooks import NDST_MARKER, PI_CSW_FROM, PI_CSW_TO, vmx_
 from sim_backend.logic.pi.irte import msi_msg_write_remap_rte, vmx_pi_update_irte
 from sim_backend.logic.pi.percpu import vmx_pi_desc_fixup, vmx_pi_per_cpu_init
 from sim_backend.logic.pi.resume import vmx_pi_do_resume, vmx_pi_unblock_vcpu, vmx_vmenter_helper
-from sim_backend.logic.pi.run_procedure import LOCAL_IRQ_COUNT, Call, Outcome, Store, run_procedure
+from sim_backend.logic.pi.run_procedure import IN_MWAIT, LOCAL_IRQ_COUNT, Call, Outcome, Store, run_procedure
 from sim_backend.logic.pi.stores import LIST_POISON1, LIST_POISON2
 from sim_backend.logic.pi.switch import vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_pi_switch_from, vmx_pi_switch_to
 from sim_backend.logic.pi.sync import IRR, vmx_sync_pir_to_irr, vmx_test_pir
@@ -26,6 +26,7 @@ from sim_backend.logic.pi.unblock import VCPU_KICK_SOFTIRQ, VPF_BLOCKED, vcpu_ki
 from sim_backend.logic.pi.wakeup import pi_notification_interrupt, pi_wakeup_interrupt
 
 __all__ = [
+    "IN_MWAIT",
     "IRR",
     "LIST_POISON1",
     "LIST_POISON2",

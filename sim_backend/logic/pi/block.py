@@ -56,6 +56,8 @@ def release_list_lock(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 @vmx_vcpu_block.step("lets posts send the wakeup vector")
 def nv_last(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     set_nv(w, f[V], w.memory.u8(w.pi_wakeup_vector))
+    if w.version.blocks_in_order:
+        w.memory.fence()
     return DONE
 
 

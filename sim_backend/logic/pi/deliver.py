@@ -77,7 +77,8 @@ vmx_deliver_posted_interrupt = Procedure("__vmx_deliver_posted_interrupt", v=PLA
 @vmx_deliver_posted_interrupt.step("reads is_running")
 def read_running_then_unblock(w: LogicContext, a: Actor, f: Frame) -> None:
     f[FIRST + 1] = w.memory.u8(f[V] + w.o.is_running)
-    a.call(vcpu_unblock, f[V])
+    if w.version.wakes_current or f[V] != a.current:
+        a.call(vcpu_unblock, f[V])
 
 
 @vmx_deliver_posted_interrupt.step("sends the notification vector to its CPU, if it runs elsewhere")

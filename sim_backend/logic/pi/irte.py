@@ -7,11 +7,12 @@ from sim_backend.logic.kinds import FIXED, NUMBER
 from sim_backend.logic.pi.stores import lock_taken, unlock
 from sim_backend.logic.program import FIRST, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
-from sim_backend.memory.packing import packed
+from sim_backend.memory.packing import packed, reserved_mask
 from structs.irte import POSTED, REMAPPED
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
+IM = POSTED["im"].mask
 
 
 msi_msg_write_remap_rte = Procedure(
@@ -24,6 +25,8 @@ DIRECT_SOURCE = (1, 2, 3, 6)
 PHANTOM_SQ = {1: 3, 2: 2, 4: 1}
 """SQ by `pci_dev.phantom_stride`: which function bits phantom functions differ in."""
 LOWEST_PRIORITY = 1
+STACK = reserved_mask(POSTED)
+"""What of a new posted entry is left of the stack where nobody cleared it; its fields are written in any case."""
 EFAULT = 14
 
 
@@ -45,7 +48,7 @@ def new_entry(w: LogicContext, msi_desc: int, message: int) -> int:
     pi_desc = memory.u64(msi_desc + o.msi_pi_desc)
     if pi_desc:
         values = {"p": 1, "im": 1, "vector": memory.u8(msi_desc + o.msi_gvec), "pda": w.physical(pi_desc)}
-        return packed(POSTED, values | source)
+        return packed(POSTED, values | source) | (0 if w.version.clears_new_entry else STACK)
     return packed(REMAPPED, remapped_fields(w, message) | source)
 
 
@@ -72,7 +75,25 @@ def scribbled_entry(w: LogicContext, msi_desc: int, message: int, entry: int) ->
     fields of the remapped format were written over it; of those of a posted one, only IM stayed.
     """
     values = remapped_fields(w, message) | source_of(w, w.physical(w.memory.u64(msi_desc + w.o.msi_dev)))
-    return packed(REMAPPED, values) | entry & POSTED["im"].mask
+    return packed(REMAPPED, values) | entry & IM
+
+
+def entry_to_write(w: LogicContext, f: Frame, old: int) -> int:
+    """What `msi_msg_write_remap_rte` writes over an entry: for a guest's interrupt, or for one that the host moved."""
+    version, msi_desc, message = w.version, f[MSI], f[MESSAGE]
+    if not f[POSTING]:
+        if not version.rebuilds_posted:
+            return scribbled_entry(w, msi_desc, message, old)
+        if not version.host_spares_posted:
+            source = source_of(w, w.physical(w.memory.u64(msi_desc + w.o.msi_dev)))
+            return packed(REMAPPED, remapped_fields(w, message) | source)
+    new = new_entry(w, msi_desc, message)
+    if not version.restores_current:
+        if new & IM and not old & IM:
+            w.state.before_posting[msi_desc] = old
+        elif not new & IM:
+            return w.state.before_posting.pop(msi_desc, new)
+    return new
 
 
 @msi_msg_write_remap_rte.step("finds the device's unit, and disables interrupts")
@@ -99,8 +120,7 @@ def write_entry(w: LogicContext, a: Actor, f: Frame) -> Outcome:
         return unlock_table
     entry = w.layout.irte(f[UNIT], index)
     old = int.from_bytes(memory.read(entry, 16), "little")
-    sound = f[POSTING] or w.version.rebuilds_posted
-    new = new_entry(w, f[MSI], message) if sound else scribbled_entry(w, f[MSI], message, old)
+    new = entry_to_write(w, f, old)
     prefix = REMAPPABLE_ADDRESS["prefix"].extract(memory.u32(message + o.msg_address))
     rewritten = packed(REMAPPABLE_ADDRESS, {"prefix": prefix, "shv": 1, "format": 1, "handle": index})
     memory.set_u32(message + o.msg_address, rewritten)

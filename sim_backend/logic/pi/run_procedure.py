@@ -15,6 +15,8 @@ from sim_backend.memory.errors import SimError
 
 LOCAL_IRQ_COUNT = 8
 """Of `irq_cpustat_t`: bytes from `__softirq_pending` to `__local_irq_count`."""
+IN_MWAIT = 4
+"""To `in_mwait`, in builds that have it; a byte."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ vmx_ctxt_switch_from = Procedure("vmx_ctxt_switch_from", v=PLACE)
 
 @vmx_ctxt_switch_from.step("saves it; calls the switch-out hook, if there is one")
 def save_context(w: LogicContext, a: Actor, f: Frame) -> None:
-    if w.memory.u32(w.domain_of(f[V]) + w.o.pi_flags) & PI_CSW_FROM:
+    if w.version.suppresses and w.memory.u32(w.domain_of(f[V]) + w.o.pi_flags) & PI_CSW_FROM:
         a.call(vmx_pi_switch_from, f[V])
 
 

@@ -117,3 +117,21 @@ def test_d39_a_blocked_vcpu_with_an_event() -> None:
         replace(vcpu, polling=True),
     ):
         assert not found(Snapshot("a log", vcpus=(quiet,)), "D39")
+
+
+def test_d40_a_softirq_that_nobody_looks_at() -> None:
+    asleep = Cpu(0, 0, softirqs=1, in_mwait=True, irr=(), mode="idle")
+    (one,) = found(Snapshot("a machine", cpus=(asleep,)), "D40")
+    assert (one.severity, one.subject, one.suspicion) == ("warning", "CPU 0", True)
+    assert "waits in MWAIT with softirqs pending (0x1)" in one.message
+    guest = replace(asleep, in_mwait=False, mode="guest")
+    assert "executes a guest" in found(Snapshot("a machine", cpus=(guest,)), "D40")[0].message
+    for quiet in (
+        replace(asleep, softirqs=0),
+        replace(asleep, irr=(0xFC,)),
+        replace(asleep, irr=None),
+        replace(asleep, online=False),
+        replace(asleep, in_mwait=False),
+        replace(guest, mode="xen"),
+    ):
+        assert not found(Snapshot("a machine", cpus=(quiet,)), "D40")
