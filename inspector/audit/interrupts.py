@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inspector.analysis.interrupt import Interrupt
+from inspector.analysis.interrupt import IN_PROGRESS, PENDING, Interrupt
 from inspector.analysis.irqs import destination_cpus, entry_at, interrupts_of_sources
 from inspector.audit.needs import CAPABILITIES, CPUS, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
 from inspector.audit.rule import INFO, WARNING, Found, rule
@@ -29,10 +29,13 @@ def held_back(snapshot: Snapshot) -> Iterator[Found]:
     How it comes about: the guest's driver died between interrupt and EOI, or another domain shares the irq and holds
     it. For an instant it is legal: Xen masks a level irq while a guest handles it.
 
+    So does an irq that Xen handles itself, if it was disabled and came again while its handler runs: before 4.22
+    (commit b5edd9c58e) the handler is called once more.
+
     Look next at: `route irq N`; `irqs --pending`; a second log or snapshot: the same after a second is no instant.
     """
     for each in interrupts_of_sources(snapshot):
-        waits = bool(each.in_flight) or any(guest.pending for guest in each.guests)
+        waits = bool(each.in_flight) or any(guest.pending for guest in each.guests) or _comes_again(each)
         if each.irq is not None and waits and each.masks:
             message = f"{', '.join(each.pending)}, and it is masked ({', '.join(each.masks)})"
             yield Found(
@@ -185,6 +188,12 @@ def softirq_left(snapshot: Snapshot) -> Iterator[Found]:
         doubt = "it may be waking up just now" if cpu.in_mwait else "an interrupt for it may be on its way"
         message = f"{where} with softirqs pending ({cpu.softirqs:#x}), and no interrupt is (a suspicion: {doubt})"
         yield Found(f"CPU {cpu.cpu}", message, False, (cpu.softirqs, cpu.in_mwait, cpu.current, cpu.loaded))
+
+
+def _comes_again(interrupt: Interrupt) -> bool:
+    """Whether it came again while its handler runs."""
+    status = interrupt.state.status if interrupt.state else None
+    return status is not None and status & (IN_PROGRESS | PENDING) == IN_PROGRESS | PENDING
 
 
 def _name(interrupt: Interrupt) -> str:

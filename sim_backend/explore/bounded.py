@@ -206,6 +206,7 @@ class BoundedMachine:
             ("unroutes", self._unroutes()),
             ("loads", self._of_vcpus("load_context", self.machine.context.toolstack)),
             ("timers", self._of_vcpus("expire_timer", None)),
+            ("disables", self._disables()),
             ("broadcasts", self._of_vcpus("broadcast_timer", self.machine.context.toolstack)),
         ):
             if numbers[kind]:
@@ -356,6 +357,11 @@ class BoundedMachine:
     def _unroutes(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for vector in self._device_vectors():
             yield self._rewritten("unroute", *vector)
+
+    def _disables(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for vector in self._device_vectors():
+            act = self._order(self.machine.context.toolstack, "disable_irq", *vector)
+            yield " ".join(map(str, ("disable_irq", *vector))), act
 
     def _nmis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for vector in self._device_vectors():

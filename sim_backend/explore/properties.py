@@ -20,7 +20,16 @@ from typing import Any
 
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES
 from sim_backend.logic.context import PIR_WORDS
-from sim_backend.logic.cpu import idle_loop, in_guest, mwait_idle, vmx_do_vmentry, wait
+from sim_backend.logic.cpu import (
+    DISABLED,
+    handle_irq,
+    idle_loop,
+    in_guest,
+    mwait_idle,
+    run_action,
+    vmx_do_vmentry,
+    wait,
+)
 from sim_backend.logic.pi import SN_MASK, VPF_BLOCKED
 from sim_backend.logic.program import PC, PROCEDURE, Frame
 from sim_backend.logic.toolstack import rewrite_msi
@@ -189,6 +198,15 @@ def _writes_entries(cpu: Any) -> bool:
     return any(frame[PROCEDURE] == rewrite_msi.number for frame in cpu.stack)
 
 
+def _heeds_disabling(m: Any) -> list[Test]:
+    return [partial(_handles_enabled, number=cpu.cpu) for cpu in m.cpus] if m.state.actions else []
+
+
+def _handles_enabled(m: Any, number: int) -> bool:
+    begun = (handle_irq.number, run_action.pc)
+    return not any(frame[DISABLED] for frame in m.cpus[number].stack if tuple(frame[:2]) == begun)
+
+
 def _no_softirq_left(m: Any) -> list[Test]:
     return [partial(_serves_softirqs, number=cpu.cpu) for cpu in m.cpus] if m.version.in_mwait else []
 
@@ -282,6 +300,12 @@ PROPERTIES = (
         ALWAYS,
         _as_recorded,
         "while nobody changes that, an MSI's entry is posted where Xen has it on record, and only then",
+    ),
+    Asked(
+        "a disabled interrupt is not handled",
+        ALWAYS,
+        _heeds_disabling,
+        "no handler of an interrupt begins once that has been disabled",
     ),
     Asked(
         "no softirq is left",

@@ -57,7 +57,17 @@ class Offsets:
 
     __slots__ = (
         *("block_hook", "control", "current_vcpu", "dirty_cpu", "domain", "domain_options", "domain_pause_count"),
-        *("eoi_exitmap_changed", "is_running", "list", "list_next", "list_prev", "lock", "lock_size", "msg_address"),
+        *(
+            "eoi_exitmap_changed",
+            "irq_status",
+            "is_running",
+            "list",
+            "list_next",
+            "list_prev",
+            "lock",
+            "lock_size",
+            "msg_address",
+        ),
         *("msg_address_hi", "msg_data", "msg_dest32", "msg_size", "msi_dev", "msi_gvec", "msi_index"),
         *("msi_initialized", "msi_msg", "msi_pi_desc", "ndst", "next_in_list", "node", "node_lock", "nv"),
         *("pause_count", "pause_flags", "pi_desc", "pi_flags", "pir", "poll_evtchn", "poll_mask", "processor", "regs"),
@@ -111,6 +121,7 @@ class Offsets:
         self.msg_address_hi = layout.member("msi_msg", "address_hi")
         self.msg_data = layout.member("msi_msg", "data")
         self.msg_dest32 = layout.member("msi_msg", "dest32")
+        self.irq_status = layout.member("irq_desc", "status")
         self.table_lock = layout.member("vtd_iommu", "intremap.lock")
         self.lock_size = layout.profile.member("vmx_pi_blocking_vcpu", "lock").size
 

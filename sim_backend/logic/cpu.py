@@ -51,7 +51,7 @@ from sim_backend.logic.scheduler import (
     vcpu_block,
 )
 from sim_backend.logic.store_buffers import NOBODY
-from sim_backend.logic.toolstack import rewrite_msi
+from sim_backend.logic.toolstack import IRQ_DISABLED, rewrite_msi
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
 from sim_backend.memory.memory import Memory
 
@@ -200,10 +200,58 @@ def acknowledge_device(w: LogicContext, a: Actor, f: Frame) -> None:
 
 @device_interrupt.step("has a guest that owns it told, by softirq")
 def raise_dpci(w: LogicContext, a: Actor, f: Frame) -> None:
-    msi = w.passthrough.remapped_to_guest(f[FIRST])
-    if msi is not None and msi not in w.state.dpci[a.cpu]:
+    msi, own = w.passthrough.remapped_to_guest(f[FIRST]), w.passthrough.own_irq(f[FIRST])
+    if own is not None:
+        a.call(handle_irq, own)
+    elif msi is not None and msi not in w.state.dpci[a.cpu]:
         w.state.dpci[a.cpu].append(msi)
         w.services.raise_softirq(a, HVM_DPCI_SOFTIRQ)
+
+
+# What Xen handles itself: the loop of do_IRQ. The lock of the irq is one step here, as long as it is held.
+
+IRQ_INPROGRESS, IRQ_PENDING = 1, 4
+handle_irq = Procedure("handle_IRQ", irq=NUMBER, disabled=NUMBER)
+DISABLED = FIRST + 1
+
+
+def status_of(w: LogicContext, irq: int) -> int:
+    """An irq's status."""
+    return w.memory.u32(w.passthrough.irq_status(irq))
+
+
+def set_status(w: LogicContext, irq: int, status: int) -> None:
+    """Store an irq's status."""
+    w.memory.set_u32(w.passthrough.irq_status(irq), status)
+
+
+@handle_irq.step("notes that it is pending; somebody handles it already, or it is disabled: nothing more to do")
+def note_pending(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    status = status_of(w, f[FIRST])
+    busy = status & (IRQ_INPROGRESS | IRQ_DISABLED)
+    set_status(w, f[FIRST], status | IRQ_PENDING | (0 if busy else IRQ_INPROGRESS))
+    w.memory.fence()
+    return DONE if busy else None
+
+
+@handle_irq.step("looks whether it is still pending, and enables interrupts")
+def take_pending(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    status = status_of(w, f[FIRST])
+    f[DISABLED] = int(bool(status & IRQ_DISABLED))
+    if not status & IRQ_PENDING or (f[DISABLED] and w.version.action_heeds_disable):
+        set_status(w, f[FIRST], status & ~IRQ_INPROGRESS)
+        w.memory.fence()
+        return DONE
+    set_status(w, f[FIRST], status & ~IRQ_PENDING)
+    w.memory.fence()
+    a.irqs = True
+    return None
+
+
+@handle_irq.step("handles it, and disables interrupts")
+def run_action(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+    a.irqs = False
+    return take_pending
 
 
 HANDLERS = {

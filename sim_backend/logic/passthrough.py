@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim_backend.layout import pirqs
 from sim_backend.layout.devices import Msi, directed
+from sim_backend.layout.interrupts import irq_desc
 from sim_backend.logic.context import LogicContext
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from sim_backend.memory.packing import packed
@@ -92,6 +93,16 @@ class Passthrough:
                 if msi.vector == vector and self.msi_key(msi) in bindings:
                     return self.msi_key(msi)
         return None
+
+    def own_irq(self, vector: int) -> int | None:
+        """The irq that has this physical vector, if Xen itself handles it."""
+        actions = self.w.state.actions
+        msis = (msi for device in self.w.layout.devices.values() for msi in device.msis) if actions else ()
+        return next((msi.irq for msi in msis if msi.vector == vector and msi.irq in actions), None)
+
+    def irq_status(self, irq: int) -> int:
+        """Where an irq's `status` is."""
+        return irq_desc(self.w.layout, irq) + self.w.o.irq_status
 
     def goes_to(self, msi: Msi, cpu: int) -> bool:
         """Whether the host's own message for an MSI names that CPU."""

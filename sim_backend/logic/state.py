@@ -61,6 +61,7 @@ class State:
         ipi_order: which vCPU the guest that leaves non-root mode interrupts, and the vector.
         bindings: by MSI_KEY, the vCPUs and vectors that the guest has it go to.
         owners: by device, the domain that it is assigned to.
+        actions: the irqs that Xen itself handles.
         binding_locked: whether somebody changes a guest's interrupts (`event_lock`).
         before_posting: by msi_desc, its entry before it was posted, where that is kept.
         iec: the units' interrupt entry caches.
@@ -96,6 +97,7 @@ class State:
     ipi_order: list[int] = held(Places(PLACE, NUMBER))
     bindings: dict[int, tuple[tuple[int, int], ...]] = held(Table(MSI_KEY, Bindings()))
     owners: dict[int, int] = held(Table(NUMBER, NUMBER))
+    actions: list[int] = held(ListOf(NUMBER), searched=False)
     binding_locked: int = held(NUMBER)
     before_posting: dict[int, int] = held(Table(FIXED, FIXED))
     iec: dict[tuple[int, int], int] = held(Table(ENTRY_INDEX, ENTRY_VALUE))

@@ -31,6 +31,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name
 from structs.xen.pirq import SEVERAL
 
+IRQ_DISABLED = 2
 SID, DOMAIN_ID, VECTOR_NUMBER = range(FIRST, FIRST + 3)
 
 assign_device = Procedure("assign_device", sid=NUMBER, domain=NUMBER, number=NUMBER)
@@ -143,6 +144,15 @@ def rebind(w: LogicContext, a: Actor, f: Frame) -> Outcome:
         pi_desc = 0 if several else w.layout.vcpu(domain, index) + w.o.pi_desc
         a.call(vmx_pi_update_irte, msi.msi_desc, pi_desc, vector, w.passthrough.message_to_update(msi))
     return DONE
+
+
+disable_irq = Procedure("disable_irq", irq=NUMBER)
+
+
+@disable_irq.step("disables the irq")
+def set_disabled(w: LogicContext, a: Actor, f: Frame) -> None:
+    place = w.passthrough.irq_status(f[FIRST])
+    w.memory.set_u32(place, w.memory.u32(place) | IRQ_DISABLED)
 
 
 rewrite_msi = Procedure("msixtbl_write", sid=NUMBER, number=NUMBER, domain=NUMBER, vcpu=NUMBER)

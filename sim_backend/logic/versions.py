@@ -62,6 +62,7 @@ class Version:
         locks_binding: changes of a guest's interrupts exclude each other.
         load_keeps_posted: loading a vCPU's context leaves what was posted alone; else PIR and ON are cleared at its
             end.
+        action_heeds_disable: an interrupt that was disabled while its handler ran is not handled once more.
         block_sees_pir: who blocks looks for events in PIR too.
         wakes_current: a software post unblocks its vCPU also if that is the current one.
         in_mwait: an idle CPU waits in MWAIT and says so beside its softirqs; who raises one there sends no interrupt.
@@ -111,6 +112,7 @@ class Version:
     restores_current: bool = True
     locks_binding: bool = True
     load_keeps_posted: bool = True
+    action_heeds_disable: bool = True
     block_sees_pir: bool = True
     wakes_current: bool = True
     in_mwait: bool = False

@@ -199,6 +199,21 @@ class Environment(Parts):
             raise SimError(f"device {device_name(sid)} is not assigned")
         self.order(toolstack.destroy_bind, sid, number, domain)
 
+    def request_irq(self, device: str | int, number: int) -> None:
+        """Xen itself handles the interrupt of a device's vector `number`, which no guest has."""
+        sid = self.sid(device)
+        self._check_vector(sid, number)
+        self.state.actions.append(self.layout.device(sid).msis[number].irq)
+
+    def disable_irq(self, device: str | int, number: int) -> None:
+        """Xen disables the interrupt of a device's vector `number`. Raises SimError: Xen does not handle it."""
+        sid = self.sid(device)
+        self._check_vector(sid, number)
+        irq = self.layout.device(sid).msis[number].irq
+        if irq not in self.state.actions:
+            raise SimError(f"irq {irq} is not Xen's own")
+        self.order(toolstack.disable_irq, irq)
+
     def make_nmi(self, device: str | int, number: int) -> None:
         """A guest has a device's vector `number` be an NMI of vCPU 0. Raises SimError: no guest has the device."""
         self._bind(self.sid(device), number, 0, nmi=True)

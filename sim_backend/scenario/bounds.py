@@ -35,7 +35,8 @@ class Bounds:
     one. `swaps`: of the APIC IDs of two vCPUs. `offlines`, `onlines`: of a CPU. `saves`: of a domain's context.
     `suspends`: of the host. `rewrites`: a vCPU has an interrupt of its guest go to another one, itself. `unroutes`: a
     guest's interrupt is no MSI of its any more. `loads`: of a domain's context. `timers`: an emulated timer expires.
-    `broadcasts`: one expires while the CPU that it is on cannot see it by itself.
+    `broadcasts`: one expires while the CPU that it is on cannot see it by itself. `disables`: Xen disables an interrupt
+    that it handles itself.
 
     Of some it is declared that they are carried out for vCPUs or CPUs one after the other, `by_number`, and of some
     that they `rebind` interrupts: what a device sends goes elsewhere after that.
@@ -67,6 +68,7 @@ class Bounds:
     loads: int = _bound(by_number=True)
     timers: int = 0
     broadcasts: int = _bound(by_number=True)
+    disables: int = _bound(by_number=True)
     prelude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

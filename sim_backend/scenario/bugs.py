@@ -215,13 +215,22 @@ BUGS: Mapping[str, Bug] = _by_name(
         base="4.21",
     ),
     Bug(
+        "ZOO-29",
+        "an interrupt that was disabled while its handler ran is handled once more",
+        "It came again meanwhile, and the loop in which Xen handles what is pending does not ask whether it is still "
+        "enabled: the handler runs for a device that its driver is about to stop.",
+        {"action_heeds_disable": False},
+        "zoo-29",
+        "Xen b5edd9c58e (4.22, also in 4.20)",
+    ),
+    Bug(
         "ZOO-30",
         "an interrupt with a high-priority vector stays with a CPU that goes offline",
         "Xen has it on record as going to all online CPUs, so moving interrupts away from one that goes offline finds "
         "that nothing needs to be done. Its entry names that CPU, and its messages are lost.",
         {"tracks_cpu_mask": False},
         "zoo-30",
-        "Xen 68dda501d9 (4.21)",
+        "Xen 68dda501d9 (4.22)",
     ),
     Bug(
         "no-recheck",

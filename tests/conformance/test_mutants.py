@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sim_backend.logic import pi as pi_logic
-from sim_backend.logic.versions import CURRENT, SEED, Version
+from sim_backend.logic.versions import CURRENT, SEED, VERSIONS, Version
 from sim_backend.memory.memory import PAGE
-from sim_backend.scenario.bugs import CHANGES, with_bugs
+from sim_backend.scenario.bugs import CHANGES, base_of, with_bugs
 
 from .bench import Bench
 from .functions import FUNCTIONS, Function
@@ -58,7 +58,7 @@ NOT_ALONE = {
     **{f"vmx_pi_unblock_vcpu {step} (": WRONG_LOCK for step in (8, 9, 10, 11)},
 }
 """How mutants begin that no function run alone gets to, and why."""
-OTHER_VERSIONS = (SEED, *(with_bugs(CURRENT, [name]) for name in CHANGES))
+OTHER_VERSIONS = (SEED, *(with_bugs(VERSIONS[base_of([name])], [name]) for name in CHANGES))
 ONLY_THERE = "only run by {}, of which there is no machine code here"
 FEW = 20
 """Calls of each function by which it is found which lines a changed version runs."""

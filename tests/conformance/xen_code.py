@@ -160,6 +160,12 @@ class XenCode:
         assert self._times[name] == 1, f"there are {self._times[name]} symbols {name}"
         return int(self._symbols[name][0])
 
+    def disassembly(self, function: str) -> list[tuple[str, str]]:
+        """Mnemonic and operands of a function's instructions, in the order in which they lie."""
+        start, size = self._symbols[function]
+        code = self.layout.memory.read(self.layout.physical(start), size)
+        return [(mnemonic, operands) for *_, mnemonic, operands in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, start)]
+
     def load(self, memory: Memory, pages: Iterable[int]) -> None:
         """Take a memory that differs from the layout's in these pages only."""
         for page in self._dirty:

@@ -37,6 +37,7 @@ SUPPRESSED, OWNER = "not suppressed in the guest", "posted to the device's owner
 SAYS = "posted to whom the guest says"
 MESSAGE, STUCK = "no message is lost", "nobody waits for ever"
 LOCKS, CRASH = "locks are held once", "Xen does not crash"
+DISABLED = "a disabled interrupt is not handled"
 RECORDED, SOFTIRQ, DELIVERED = "entries are as recorded", "no softirq is left", "delivered at least once"
 
 
@@ -75,6 +76,7 @@ SHOWN = {
     "ZOO-24": Shown(OWNER, {"D25"}, set()),
     "ZOO-27": Shown(SOFTIRQ, {"D40"}, {"D40"}),
     "ZOO-28": Shown(SOFTIRQ, {"D40"}, {"D40"}),
+    "ZOO-29": Shown(DISABLED, {"D33"}, set()),
     "ZOO-30": Shown(MESSAGE, {"D34"}, {"D34"}),
     "no-recheck": Shown(LOST, {"D5"}, set()),
     "stale-ndst": Shown(STRANDED, {"D7", "D8"}, {"D7", "D8"}),

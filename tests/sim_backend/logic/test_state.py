@@ -171,7 +171,7 @@ def test_every_field_is_in_every_part():
     assert {each.name for each in held_fields(State) if not each.saved} == set()
     assert {each.name for each in held_fields(State) if not each.digested} == {"steps"}
     assert {each.name for each in held_fields(State) if not each.searched} == {
-        *("steps", "draw", "random", "background", "reserved_first", "status", "message_buffer"),
+        *("steps", "draw", "random", "background", "reserved_first", "status", "message_buffer", "actions"),
     }
 
 
