@@ -39,9 +39,12 @@ NO_DIFFERENCE = {
     "msi_msg_write_remap_rte 2 (writes the remapping entry, 16 bytes at once): condition flipped: not w.version": (
         "the emulator tells a store of 16 bytes as two of 8"
     ),
-    "msi_msg_write_remap_rte 2 (writes the remapping entry, 16 bytes at once): operand f[POSTING] flipped": (
-        "of the current version every entry is built anew"
+    "vmx_vcpu_block 5 (lets posts send the wakeup vector): condition flipped: w.version": "a barrier stores nothing",
+    "__vmx_deliver_posted_interrupt 0 (reads is_running): operand f[V] != a.current flipped": (
+        "of the current version whoever it is is unblocked"
     ),
+    "entry_to_write: condition flipped: not f[POSTING]": "of the current version every entry is built anew",
+    "entry_to_write: condition flipped: not version.restores_current": "nothing was kept of an entry before",
 }
 """How mutants begin that no run on one CPU can tell from the model, and why."""
 EMPTIES = "vmx_pi_per_cpu_init 0 (empties the CPU's blocking list and frees its lock): "
