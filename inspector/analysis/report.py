@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from inspector.model.answer import Table
-from inspector.trace.trace_event import TraceEvent
+
+if TYPE_CHECKING:
+    from inspector.trace.trace_event import TraceEvent
 
 
 @dataclass(frozen=True)

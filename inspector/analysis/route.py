@@ -10,6 +10,7 @@ import numpy as np
 
 from inspector.analysis.posting import effect
 from inspector.analysis.sources import InterruptSources, Source
+from inspector.model.notebook import html_table
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
 from inspector.model.vtd import VtdUnit
 from structs import remapping
@@ -33,6 +34,16 @@ class Route:
     source: Source
     vcpu: Vcpu | None
     fires: list[str]
+
+    def __repr__(self) -> str:
+        whose = f", posted to {self.vcpu.name}" if self.vcpu else ""
+        return (
+            f"<{self.source}: {self.unit.name} entry {self.entry['index']:#x}, vector {self.entry['vector']:#x}{whose}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook cell prints."""
+        return html_table((), [("route", repr(self)), *(("", sentence) for sentence in self.fires)])
 
 
 def routes(snapshot: Snapshot, chosen: Callable[[Columns], Array], unit: int | None = None) -> list[Route]:

@@ -34,6 +34,10 @@ class Target(Closing):
     def __repr__(self) -> str:
         return f"<{self.description}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook cell prints: what `info` tells."""
+        return self.run("info")._repr_html_()
+
     @property
     def description(self) -> str:
         """What it is, in words."""

@@ -19,12 +19,11 @@ from inspector.commands.irt import irt
 from inspector.commands.vcpus import COLUMNS, vcpus
 from inspector.model.answer import Answer, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot
-from inspector.targets.watchpoint import Watchpoint
-from inspector.trace.trace_event import SECONDS, TraceEvent, loads
-from inspector.trace.tracer import trace, traced
+from inspector.targets.watchpoint import SECONDS, Watchpoint
 
 if TYPE_CHECKING:
     from inspector.model import documents
+    from inspector.trace.trace_event import TraceEvent
 
 LINKS = 256
 RUN_SECONDS = 60.0
@@ -96,6 +95,8 @@ def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = 
 
 
 def _trace(path: str) -> tuple[Sequence[TraceEvent], str]:
+    from inspector.trace.trace_event import loads
+
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -106,6 +107,9 @@ def _trace(path: str) -> tuple[Sequence[TraceEvent], str]:
 
 def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]:
     """The next transitions of a machine that can run."""
+    # Only here, for the plugin in gdb, where no trace is, has not the packages that read one.
+    from inspector.trace.tracer import trace, traced
+
     target: object = inspection.target
     if not isinstance(target, Watchpoint):
         raise NotHere(f"{inspection.target.description} stands still for good; --trace FILE takes a trace made before")

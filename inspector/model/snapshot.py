@@ -19,6 +19,7 @@ from inspector.model import json_codec as records
 from inspector.model.absence import NOT_PRINTED, UNREADABLE, Absence, lines
 from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
+from inspector.model.notebook import html_table, html_text
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
 from structs.registers import BY_NAME
@@ -285,6 +286,15 @@ class Snapshot(Deferred):
     def problems(self) -> tuple[str, ...]:
         """What could not be read though it should be there, a line each."""
         return lines(self.absences)
+
+    def __repr__(self) -> str:
+        return f"<snapshot of {self.target}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook cell prints: the vCPUs, and the units."""
+        units = [(unit.name, f"{unit.register_base:#x}", str(len(unit.indices))) for unit in self.units]
+        table = html_table(("unit", "registers", "present entries"), units, "VT-d units")
+        return html_text(repr(self)) + self.vcpu_table()._repr_html_() + table
 
     def irt(self) -> DataTable:
         """The present entries of the remapping tables as columns: `unit`, `index`, `format`, and each field."""

@@ -178,6 +178,10 @@ class VtdUnit(Deferred):
     include_all: bool = False
     absent: tuple[Absence, ...] = ()
 
+    def __repr__(self) -> str:
+        # Its members are pages of bytes, and to ask for one may read it.
+        return f"<{self.name} at {self.register_base:#x}>"
+
     @property
     def name(self) -> str:
         """How findings name it: `unit 0`."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
+
+SECONDS: Final = "s"
+STEPS: Final = "steps"
+"""The units of a trace's times: of the host's clock, or of a simulated machine."""
 
 
 @dataclass(frozen=True)

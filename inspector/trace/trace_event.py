@@ -12,12 +12,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inspector.base.errors import UsageError
 from inspector.base.foreign_text import one_line
+from inspector.targets.watchpoint import SECONDS as SECONDS
+from inspector.targets.watchpoint import STEPS as STEPS
 
 if TYPE_CHECKING:
     from inspector.model.documents import BeforeAfter, Hit
 
-SECONDS: Final = "s"
-STEPS: Final = "steps"
 FORMAT = "vtdpi trace"
 WRITE: Final = "write"
 HOOK: Final = "hook"

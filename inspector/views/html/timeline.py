@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
-from inspector.trace.trace_event import TraceEvent, Value
 from inspector.views.html.markup import tag
+
+if TYPE_CHECKING:
+    from inspector.trace.trace_event import TraceEvent, Value
 
 NAME, WIDTH, LANE, HEIGHT = 56, 900, 26, 14
 LANES = 64

@@ -75,3 +75,18 @@ def test_a_notebook_s_cell_prints_tables(sim):
     assert "<td>d1v0</td>" in cell
     assert "<td>posted</td>" in sim.snapshot().irt()._repr_html_()
     json.dumps(sim.run("vcpus").document)
+
+
+def test_whatever_a_notebook_cell_holds_is_a_table_there_and_a_line_elsewhere(golden):
+    with vtdpi.open(golden("two-in-guest")) as target:
+        snapshot = target.snapshot()
+        assert "d1v0" in snapshot._repr_html_()
+        assert "two-in-guest" in target._repr_html_()
+        assert repr(snapshot) == f"<snapshot of {target.description}>"
+        assert "<table>" in target.run("vcpus")._repr_html_()
+        assert repr(snapshot.units) == "()" or len(repr(snapshot.units)) < 100
+    with vtdpi.sim("one-device") as target:
+        (route, *_) = target.route("d1v0")
+        assert repr(route) == "<00:03.0 MSI-X irq 24: unit 0 entry 0x18, vector 0x30, posted to d1v0>"
+        assert "the unit sets" in route._repr_html_()
+        assert repr(route.unit) == "<unit 0 at 0xfed90000>"
