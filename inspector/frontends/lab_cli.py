@@ -40,6 +40,13 @@ POST = (
 )
 
 
+GDB = (
+    "Serve one debugger after the other on a unix socket that only you can open: gdb, `vtdpi live unix:PATH` and the "
+    "plugin. CPUs are threads, addresses are Xen's, memory and registers are read only. While a debugger is connected "
+    "the lab is its alone."
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the lab's own commands and their options."""
     words = parser.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
@@ -102,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     post.add_argument("vector", type=_vector, metavar="VECTOR", help="of the guest, such as 0x31")
     post.add_argument("name", nargs="?", default="", help="which HVM lab (default: the only one)")
 
+    gdb = words.add_parser(
+        "gdb", help="serve gdb on an HVM lab until Ctrl-C; it reads, and writes nothing", description=GDB
+    )
+    gdb.add_argument("name", nargs="?", default="", help="which HVM lab (default: the only one)")
+    gdb.add_argument("--socket", type=Path, metavar="PATH", help="where (default: in the lab's own directory)")
+
     capture = words.add_parser("capture", help="save an HVM lab's Xen as it is now, without its guests' memory")
     capture.add_argument("name", help="which HVM lab")
     capture.add_argument("file", type=Path, metavar="FILE", help="an ELF core; compressed, if its name ends in .zst")
@@ -142,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
         "post": _post,
         "capture": _capture,
         "demo": _demo,
+        "gdb": _gdb,
         "down": _down,
     }
     return commands[args.lab_command](args)
@@ -298,6 +312,27 @@ def _demo(args: argparse.Namespace) -> int:
     from inspector.frontends.lost_wakeup_demo import demonstrate
 
     demonstrate()
+    return 0
+
+
+def _gdb(args: argparse.Namespace) -> int:
+    from inspector.base import signals
+    from inspector.gdb_bridge.bochs_stub import BochsStub, listen
+    from inspector.lab import labs
+    from sim_backend.debug.gdb_server import StubServer
+
+    lab = labs.find_hvm(args.name)
+    path = (args.socket or lab.console.with_name("gdb")).absolute()
+    stub, listener = BochsStub(lab.machine()), listen(path)
+    try:
+        with StubServer(stub, listener, str(path)) as server:
+            print(f"target remote {path}")
+            print(f"vtdpi live unix:{path} --symbols {lab.symbols}", flush=True)
+            server.serve()
+    except (KeyboardInterrupt, signals.Ended):
+        _say("ended")
+    finally:
+        path.unlink(missing_ok=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A gdb remote stub for the simulated machine, on a loopback address: one debugger at a time, as QEMU's.
+"""A gdb remote stub's connections: one debugger at a time, as QEMU's.
 
 The machine stops when a debugger connects, and runs when it detaches. If the connection just ends, it stays stopped.
 """
@@ -12,7 +12,8 @@ from select import select
 from types import TracebackType
 from typing import Self
 
-from sim_backend.debug.gdb_stub import INTERRUPTED, PACKET_SIZE, Driven, Stub
+from sim_backend.debug.gdb_packets import INTERRUPTED, PACKET_SIZE, PacketStub
+from sim_backend.debug.gdb_stub import Driven, Stub
 from sim_backend.memory.errors import SimError
 
 STEPS_AT_ONCE = 4001
@@ -29,39 +30,24 @@ class Gone(Exception):
     """The debugger has closed the connection, or does not speak the protocol."""
 
 
-class GdbServer:
-    """Serves one machine. Use as a context manager.
+class StubServer:
+    """Serves one machine's stub. Use as a context manager.
 
     Args:
-        machine: what to serve.
-        host, port: a loopback address; port 0 takes a free one.
+        stub: what to serve.
+        listener: where; it is closed at the end.
+        address: how gdb is told of it.
         running: whether the machine runs while no debugger has been here.
-
-    Attributes:
-        address: `HOST:PORT` where it listens.
-        running: whether the machine runs while no debugger is connected.
-
-    Raises:
-        SimError: the address is not a loopback one, or is in use.
     """
 
-    def __init__(self, machine: Driven, host: str = "127.0.0.1", port: int = 0, running: bool = False) -> None:
+    def __init__(self, stub: PacketStub, listener: socket.socket, address: str, running: bool = False) -> None:
         self.running = running
-        self._stub = Stub(machine)
+        self.address = address
+        self._stub = stub
         self._done = False
-        try:
-            host = "127.0.0.1" if host == "localhost" else host
-            if not ipaddress.ip_address(host).is_loopback:
-                raise SimError(f"{host} is not a loopback address, and a debugger may do anything; use 127.0.0.1")
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._listener = socket.create_server((host, port), family=family)
-        except (OSError, OverflowError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise SimError(f"{host}:{port} cannot be listened on: {why}; choose another port") from None
+        self._listener = listener
         # One that ends a wait for packets from another thread.
         self._wake, self._woken = socket.socketpair()
-        port = self._listener.getsockname()[1]
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def serve(self) -> None:
         """Serve one debugger after the other, until `stop`."""
@@ -95,9 +81,15 @@ class GdbServer:
         return what in select([what, self._woken], [], [], 0 if at_once else None)[0]
 
     def _serve_one(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        was_running, self.running = self.running, False
-        self._stub.new_connection()
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        was_running, self.running = self._stub.attached(self.running), False
+        try:
+            self._talk(connection, was_running)
+        finally:
+            self._stub.detached(self.running)
+
+    def _talk(self, connection: socket.socket, was_running: bool) -> None:
         line = _Line(connection)
         if was_running:
             line.send(self._stub.stop_reply(INTERRUPTED))
@@ -128,6 +120,12 @@ class GdbServer:
 
     def _run(self, line: _Line) -> str:
         """Run until something is hit or the debugger wants a stop; the stop reply."""
+        try:
+            return self._run_until_stopped(line)
+        finally:
+            self._stub.halt()
+
+    def _run_until_stopped(self, line: _Line) -> str:
         more = True
         while not self._done:
             if more:
@@ -141,8 +139,39 @@ class GdbServer:
 
     def _tell_why(self, line: _Line) -> None:
         """Show in gdb why the machine cannot go on, if so."""
-        if why := self._stub.machine.crashed:
-            line.send("O" + f"the simulated machine cannot go on: {why}\n".encode().hex())
+        if why := self._stub.crashed:
+            line.send("O" + f"the machine cannot go on: {why}\n".encode().hex())
+
+
+class GdbServer(StubServer):
+    """Serves a simulated machine on a loopback address.
+
+    Args:
+        machine: what to serve.
+        host, port: a loopback address; port 0 takes a free one.
+        running: whether the machine runs while no debugger has been here.
+
+    Attributes:
+        address: `HOST:PORT` where it listens.
+        running: whether the machine runs while no debugger is connected.
+
+    Raises:
+        SimError: the address is not a loopback one, or is in use.
+    """
+
+    def __init__(self, machine: Driven, host: str = "127.0.0.1", port: int = 0, running: bool = False) -> None:
+        try:
+            host = "127.0.0.1" if host == "localhost" else host
+            if not ipaddress.ip_address(host).is_loopback:
+                raise SimError(f"{host} is not a loopback address, and a debugger may do anything; use 127.0.0.1")
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server((host, port), family=family)
+        except (OSError, OverflowError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise SimError(f"{host}:{port} cannot be listened on: {why}; choose another port") from None
+        port = listener.getsockname()[1]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(Stub(machine), listener, address, running)
 
 
 class _Line:

@@ -159,6 +159,11 @@ class Bochs(Target):
         rows = bochs_registers.read(self.process, self._cpus, self.machine.places)
         return [Cpu(index, row) for index, row in enumerate(rows)]
 
+    def leave(self) -> None:
+        """As `close`, but it stands still or runs on as it does now."""
+        self._was_running = self.debugger.running
+        self.close()
+
     def close(self) -> None:
         """Let it run on if it ran before."""
         try:

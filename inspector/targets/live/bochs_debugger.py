@@ -109,6 +109,11 @@ class BochsDebugger:
         """The numbers of a part of Bochs' parameter tree, such as `cpu0.VMX`."""
         return numbers(self.command(f'show "{path}"'))
 
+    def cpu_registers(self, cpu: int) -> dict[str, int]:
+        """A CPU's registers by gdb's names: general, segment and control ones. It is in front after that."""
+        self.command(f"set $cpu = {cpu}")
+        return {**registers(self.command("r")), **system_registers(self.command("sreg") + self.command("creg"))}
+
     def physical(self, address: int) -> int:
         """Where the CPU in front has mapped a virtual address. Raises TargetError if it has not."""
         found = re.search(r"physical (?:page|address) 0x([0-9a-f_]+)", self.command(f"page {address:#x}"))
@@ -151,6 +156,15 @@ def numbers(text: str) -> dict[str, int]:
 
 
 def registers(text: str) -> Mapping[str, int]:
-    """What `r` prints: the general registers of the CPU in front."""
+    """What `r` prints: the general registers of the CPU in front, and its flags."""
     found = re.findall(r"\b(r(?:[a-d]x|[sd]i|[sb]p|ip|\d+))\s*: ([0-9a-f_]+)", text)
+    found += re.findall(r"^(eflags): 0x([0-9a-f]+)", text, re.MULTILINE)
     return {name: int(value.replace("_", ""), 16) for name, value in found}
+
+
+def system_registers(text: str) -> Mapping[str, int]:
+    """What `sreg` and `creg` print: selectors, control registers and EFER."""
+    found = re.findall(r"^([c-gs]s):(0x[0-9a-f]+)", text, re.MULTILINE)
+    found += re.findall(r"^(CR[0348]|EFER)[=:] ?(0x[0-9a-f]+)", text, re.MULTILINE)
+    found += re.findall(r"^(CR2)=page fault laddr=(0x[0-9a-f]+)", text, re.MULTILINE)
+    return {name.lower(): int(value, 16) for name, value in found}

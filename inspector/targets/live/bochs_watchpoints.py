@@ -137,9 +137,8 @@ class BochsWatchpoints:
             code = self._machine.read(following - LONGEST, LONGEST)
         except NotReadable:
             return None
-        shown = self._debugger.parameters(f"cpu{cpu}")
-        registers = {name.lower(): value for name, value in shown.items() if name.lower() in NAMES}
-        return found_before(code, registers, address) if registers.keys() == NAMES else None
+        registers = self._debugger.cpu_registers(cpu)
+        return found_before(code, registers, address) if registers.keys() >= NAMES else None
 
     def _keep(self) -> None:
         """Note what is there now."""

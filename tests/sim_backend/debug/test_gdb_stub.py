@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_backend.debug.gdb_stub import BAD, FAULT, LONGEST_READ, REFUSED, Stub
+from sim_backend.debug.gdb_packets import BAD, FAULT, LONGEST_READ, REFUSED
+from sim_backend.debug.gdb_stub import Stub
 from sim_backend.layout.interrupts import DEVICE_STATE
 from sim_backend.memory.memory import PAGE
 
@@ -130,7 +131,7 @@ def test_a_write_across_pages(stub, machine):
 def test_a_new_connection_forgets_points_and_thread_but_not_the_mode(stub, machine):
     for packet in ("Qqemu.PhyMemMode:1", "Hg2", "Z2,1000,8"):
         assert ask(stub, packet)[0] == "OK"
-    stub.new_connection()
+    assert stub.attached(True)
     assert ask(stub, "qqemu.PhyMemMode")[0] == "1"
     assert ask(stub, "qC")[0] == "QC01"
     assert stub.run(50) == (None, True)

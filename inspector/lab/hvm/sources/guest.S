@@ -22,7 +22,7 @@
 	.set lapic.tmict, LAPIC + 0x380
 	.set lapic.tdcr, LAPIC + 0x3e0
 
-# A vCPU's role: repeatedly work so many loops; then so many with interrupts masked; send `vector` to vCPU `peer`;
+# A vCPU's role: repeatedly work so many loops; then so many with interrupts masked; send `vector`, or one of the seven after it, to vCPU `peer`;
 # wait for the answer if `answered`; halt if `halt`. Its timer, if any, comes every so many ticks.
 	.macro role timer=0, work=1, masked=0, vector=0, peer=0, answered=0, halt=0
 	.long \timer, \work, \masked, \vector, \peer, \answered, \halt, 0
@@ -148,6 +148,13 @@ again:	sti
 3:	movl role.vector(%ebx), %eax
 	testl %eax, %eax
 	jz 6f
+	.if profile != 2
+	# Another vector each time: one that was lost keeps posts of the same from waking anybody, and not those of others.
+	incl sent(, %ebp, 4)
+	movl sent(, %ebp, 4), %ecx
+	andl $7, %ecx
+	addl %ecx, %eax
+	.endif
 	movl role.peer(%ebx), %edx
 	movl answers(, %edx, 4), %edi
 	movl %edx, %ecx
@@ -238,11 +245,11 @@ roles:
 	role timer=2000000, halt=1
 	.endr
 	.elseif profile == 1                    # storm: IPIs and timers, on busy and halting vCPUs
-	role timer=1000000, work=300000, vector=0x41, peer=1
+	role timer=1000000, work=30000, vector=0x41, peer=1
 	role halt=1
-	role timer=2000000, work=150000, halt=1
-	role timer=500000, work=100000, masked=400000, vector=0xe4, peer=1
-	role work=50000, vector=0x52, peer=2
+	role timer=2000000, work=15000, vector=0x72, peer=5, halt=1
+	role timer=500000, work=5000, masked=40000, vector=0xe4, peer=1
+	role work=2000, vector=0x52, peer=2
 	role halt=1
 	.elseif profile == 2                    # ipi: vCPU 2 is woken by an IPI and by nothing else, and answers it
 	role work=30000, vector=0x52, peer=2, answered=1
@@ -254,7 +261,7 @@ roles:
 	.else                                   # migrate: all halt and work in turn, each wakes the next
 	role timer=1000000, work=50000, vector=0x41, peer=1, halt=1
 	role work=50000, vector=0x52, peer=2, halt=1
-	role timer=2000000, work=200000, halt=1
+	role timer=2000000, work=200000, vector=0x72, peer=5, halt=1
 	role timer=500000, work=100000, vector=0x63, peer=4
 	role work=100000, vector=0x41, peer=1, halt=1
 	role timer=3000000, work=20000, halt=1
@@ -265,6 +272,7 @@ worked:	.skip 4 * vcpus
 	.balign 64
 answers:
 	.skip 4 * vcpus
+sent:	.skip 4 * vcpus
 ticks:	.long 0
 awake:	.long 0
 	.balign 4096

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from inspector.base.errors import TargetError
-from inspector.targets.live.bochs_debugger import BochsDebugger, numbers, registers
+from inspector.targets.live.bochs_debugger import BochsDebugger, numbers, registers, system_registers
 
 REGISTERS = """\
 CPU0:
@@ -38,12 +38,34 @@ VMX = {
 
 def test_registers_and_parameters_are_read() -> None:
     found = registers(REGISTERS)
-    assert found == {"rax": 0x52, "rbp": 4, "r8": 0, "r15": 0xFFFF82D040203020, "rip": 0x10016C}
+    assert found == {"rax": 0x52, "rbp": 4, "r8": 0, "r15": 0xFFFF82D040203020, "rip": 0x10016C, "eflags": 0x206}
     shown = numbers(SHOWN)
     assert shown["vmcsptr"] == 0x7E44000
     assert (shown["in_vmx"], shown["in_vmx_guest"], shown["vm_cr3_target_cnt"]) == (1, 0, 0)
     assert shown["pid_addr"] == 0x7E48680
     assert numbers("") == {}
+
+
+SYSTEM = """\
+sreg
+es:0x0000, dh=0x00001000, dl=0x00000000, valid=0
+cs:0xe008, dh=0x00af9b00, dl=0x0000ffff, valid=31
+\tCode segment, base=0x00000000, limit=0xffffffff, Execute/Read, Non-Conforming, Accessed, 64-bit
+tr:0xe040, dh=0x40008b58, dl=0x10400067, valid=1
+CR0=0x8005003b: PG cd nw AC WP NE ET TS em MP PE
+CR2=page fault laddr=0x0000000000000010
+CR3=0x000007ec3000
+    PCD=page-level cache disable=0
+CR8: 0x1
+EFER=0x00000d01: ffxsr NXE LMA LME SCE
+XCR0=0x00000003: tiledata
+"""
+
+
+def test_segment_and_control_registers_are_read() -> None:
+    found = system_registers(SYSTEM)
+    expected = {"es": 0, "cs": 0xE008, "cr0": 0x8005003B, "cr2": 0x10, "cr3": 0x7EC3000, "cr8": 1, "efer": 0xD01}
+    assert found == expected
 
 
 class Played:

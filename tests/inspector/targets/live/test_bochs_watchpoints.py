@@ -63,9 +63,8 @@ class Played:
             return "write watchpoint at 0x1 len=64 inserted"
         return "  1 lbreakpoint    keep y   0xffff82d0402a9af1" if words == "blist" else ""
 
-    def parameters(self, path: str) -> Mapping[str, int]:
-        names = (*REGISTERS, "eflags")
-        return {name.upper(): VCPU for name in names} | {"EFLAGS": self.carry[int(path.removeprefix("cpu"))]}
+    def cpu_registers(self, cpu: int) -> Mapping[str, int]:
+        return dict.fromkeys(REGISTERS, VCPU) | {"eflags": self.carry[cpu]}
 
     def cont(self) -> None:
         self.told.append("c")
