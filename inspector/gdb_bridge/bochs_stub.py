@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from inspector.base.errors import NotReadable, TargetError
+from inspector.base.errors import UNREADABLE, TargetError
 from inspector.capture.inspection import Inspection
 from inspector.targets.live.bochs import Bochs, BochsMachine
 from sim_backend.debug import gdb_monitor
@@ -91,14 +91,14 @@ class BochsStub(PacketStub):
             raise NoSuchMemory("where Xen is is not known")
         try:
             return xen.memory.translate(address)
-        except NotReadable as error:
+        except UNREADABLE as error:
             raise NoSuchMemory(str(error)) from None
 
     def read(self, place: int, size: int) -> bytes:
         """As PacketStub."""
         try:
             return self.bochs.read(place, size)
-        except NotReadable as error:
+        except UNREADABLE as error:
             raise NoSuchMemory(str(error)) from None
 
     def write(self, pieces: list[tuple[int, int]], data: bytes) -> str:

@@ -43,6 +43,7 @@ def bridge(lab: HvmLab) -> Iterator[str]:
 def test_gdb_reads_stops_at_a_function_and_writes_nothing(bridge: str, lab: HvmLab) -> None:
     commands = [
         *("set architecture i386:x86-64", f"target remote {bridge}", "info threads", "p/x $cs", "p iommu_intpost"),
+        "p *(char *)0x100170",
         *("set var iommu_intpost = 0", "p iommu_intpost", "hbreak vmx_vcpu_block", "continue"),
         *("p/x $rip == (long)vmx_vcpu_block", "p/x ((struct vcpu *)$rdi)->arch.hvm.vmx.pi_desc.nv", "stepi"),
         *("p/x $rip == (long)vmx_vcpu_block", "delete", "detach"),
@@ -54,7 +55,9 @@ def test_gdb_reads_stops_at_a_function_and_writes_nothing(bridge: str, lab: HvmL
     said = done.stdout + done.stderr
     assert "Thread 1 (CPU#0 [" in said
     assert "Thread 2 (CPU#1 [" in said
-    assert "Cannot access memory" in said
+    # A guest's address is none of Xen's; and nothing is written.
+    assert "Cannot access memory at address 0x100170" in said
+    assert said.count("Cannot access memory") == 2
     assert "hit Breakpoint 1, vmx_vcpu_block" in said
     values = re.findall(r"^\$\d+ = (\w+)", said, re.MULTILINE)
     # In Xen's code segment or the guest's; posting on, before and after the write; at the function; f2; and past it.
