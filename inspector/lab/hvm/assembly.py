@@ -16,7 +16,7 @@ ROM_AT = 0xD0000
 PROFILES = ("idle", "storm", "ipi", "migrate")
 """What the guest's vCPUs do; see `sources/guest.S`."""
 
-POST = {"idle": 100_000, "storm": 4_000, "ipi": 0, "migrate": 4_000}
+POST = {"idle": 100_000, "storm": 4_000, "ipi": 0, "migrate": 8_000}
 """Microseconds between two MSIs that dom0 has Xen deliver; 0: none."""
 MOVE = {"migrate": 4}
 """After how many of dom0's sleeps a vCPU is moved to the next CPU."""

@@ -259,12 +259,12 @@ roles:
 	role
 	role halt=1
 	.else                                   # migrate: all halt and work in turn, each wakes the next
-	role timer=1000000, work=50000, vector=0x41, peer=1, halt=1
-	role work=50000, vector=0x52, peer=2, halt=1
-	role timer=2000000, work=200000, vector=0x72, peer=5, halt=1
-	role timer=500000, work=100000, vector=0x63, peer=4
-	role work=100000, vector=0x41, peer=1, halt=1
-	role timer=3000000, work=20000, halt=1
+	role timer=1000000, work=10000, vector=0x41, peer=1, halt=1
+	role work=10000, vector=0x52, peer=2, halt=1
+	role timer=2000000, work=20000, vector=0x72, peer=5, halt=1
+	role timer=500000, work=10000, vector=0x63, peer=4
+	role work=10000, vector=0x41, peer=1, halt=1
+	role timer=3000000, work=5000, halt=1
 	.endif
 
 	.balign 64
