@@ -48,7 +48,10 @@ BETWEEN_STEPS = frozenset(
     )
 )
 """Functions that change a vCPU's descriptor, a blocking list or a remapping entry in more than one step, those that
-they are inlined in, and those that call them in the middle of a change."""
+they are inlined in, and those that call them in the middle of a change.
+
+Those that store to a descriptor or a list's node are told by Xen's machine code, and held against this by
+tests/conformance; who calls them in the middle of a change, and what is half done then, is known from the source."""
 
 FRAMES = 12
 WORD = 8
