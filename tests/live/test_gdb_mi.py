@@ -94,8 +94,12 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def hit(target: GdbMi, number: signal.Signals, pid: int = 0) -> None:
-    """Send a signal to gdb, or to another process, and read."""
+def hit(target: GdbMi, number: signal.Signals, pid: int = 0, patience: float = 10) -> None:
+    """Send a signal to gdb, or to another process, and read, with so many seconds for gdb to answer.
+
+    That is for the reading only: on a busy machine gdb takes its time to attach.
+    """
+    target._gdb.timeout = patience
     os.kill(pid or target._gdb.pid, number)
     target.read(RAM + 0x1000, 64)
 
@@ -183,8 +187,8 @@ def test_left_as_found_when_gdb_is_killed(lab: Lab, found: State) -> None:
 
 
 def test_left_as_found_when_gdb_hangs(lab: Lab, found: State) -> None:
-    with pytest.raises(TargetError, match=r"^gdb is silent for 1 sec"), GdbMi(lab.gdb, timeout=1) as target:
-        hit(target, signal.SIGSTOP)
+    with pytest.raises(TargetError, match=r"^gdb is silent for 1 sec"), GdbMi(lab.gdb) as target:
+        hit(target, signal.SIGSTOP, patience=1)
     assert is_gone(target._gdb.pid)
     assert now(lab) == found
 
@@ -239,8 +243,8 @@ def test_qemu_killed_in_the_middle(labs: Callable[[Recipe], Lab]) -> None:
 
 def test_qemu_hangs(lab: Lab) -> None:
     try:
-        with pytest.raises(TargetError) as caught, GdbMi(lab.gdb, timeout=1) as target:
-            hit(target, signal.SIGSTOP, lab.pid)
+        with pytest.raises(TargetError) as caught, GdbMi(lab.gdb) as target:
+            hit(target, signal.SIGSTOP, lab.pid, patience=1)
     finally:
         os.kill(lab.pid, signal.SIGCONT)
     assert "could not be left as found" in str(caught.value)

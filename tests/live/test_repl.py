@@ -111,6 +111,8 @@ def test_a_script_lets_it_run_and_looks_again(one_lab: Lab, capsys: pytest.Captu
     lines = ["expect irt .units[0].entries[#] == 24", "cont --json", "stop", "expect irt .units[0].entries[#] == 24"]
     status = main(["live", one_lab.gdb, *(word for text in lines for word in ("-c", text))])
     printed = capsys.readouterr()
-    assert (status, printed.err) == (0, "")
+    # QEMU from 8.1 on does not tell gdb whether the machine ran.
+    told = [line for line in printed.err.splitlines() if "does not tell gdb whether it was running" not in line]
+    assert (status, told) == (0, [])
     assert '"running": true' in printed.out
     assert is_running(one_lab)
