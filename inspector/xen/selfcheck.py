@@ -5,9 +5,9 @@ member is
 
 * `proved` if a check that could have failed finds there what only that member holds (a pointer back, a known number),
   or Xen's own code reaches it there;
-* `consistent` if all candidates that are left have it at the same place, nothing contradicts it, and it lies between
-  two proved members, or every known build of this release and of those beside it has it there, or has it as far from
-  a member that is proved;
+* `consistent` if builds of its release, or of both beside it, are known, all candidates that are left have it at the
+  same place, nothing contradicts it, and it lies between two proved members, or every known build of this release and
+  of those beside it has it there, or has it as far from a member that is proved;
 * unknown otherwise, and then no part of the profile.
 
 Where no known layout is what the code tells, one is put together from that (`inspector.xen.layout_derive`) and is a
@@ -153,6 +153,9 @@ def _state(path: str, fits: list[Fit], beside: Sequence[Candidate], known: Seque
     if all(path in fit.proved for fit in fits):
         return PROVED
     if path in NEVER_UNPROVED:
+        return UNKNOWN
+    if not beside:
+        # Of a release beyond the known ones: two changes that make up for each other are known to nobody.
         return UNKNOWN
     if all(_bracketed(path, fit, known) for fit in fits):
         return CONSISTENT

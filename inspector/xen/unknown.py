@@ -23,6 +23,7 @@ from inspector.xen.xen import Xen
 from structs.xen.layout import isf_types, of_profile
 from structs.xen.profile import Profile
 
+SOME_RELEASE = "0.0"
 OWN_TABLE = "idle_pg_table"
 VERSION_NOT_KNOWN = "of unknown version"
 
@@ -75,8 +76,10 @@ def refuse_misfit(xen: Xen, image: Image | None = None) -> list[str]:
     Raises:
         DoesNotFit: they contradict it.
     """
-    candidates = {struct: [Candidate(layout, ())] for struct, layout in of_profile(xen.profile).items()}
-    verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, xen.profile.version, image)
+    # Whatever it calls itself: the only one of its release.
+    own = layouts.Build(SOME_RELEASE, xen.profile.build_id, "the profile")
+    candidates = {struct: [Candidate(layout, (own,))] for struct, layout in of_profile(xen.profile).items()}
+    verdicts = selfcheck.check(Facts(xen.profile, xen.memory), candidates, SOME_RELEASE, image)
     wrong = [member for verdict in verdicts.values() for member in verdict.refuted]
     if len(wrong) >= TELLING:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""

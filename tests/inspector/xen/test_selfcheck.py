@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from inspector.capture.inspection import Inspection
 from inspector.profiles import layouts
 from inspector.profiles import store as profiles
-from inspector.profiles.layouts import Candidate
+from inspector.profiles.layouts import Build, Candidate, around
 from inspector.targets.open_file import open_file
 from inspector.targets.sim.simulation import Simulation
 from inspector.xen import selfcheck
 from inspector.xen.layout_facts import Facts
 from inspector.xen.locate import locate
-from inspector.xen.selfcheck import CONSISTENT, PROVED
+from inspector.xen.selfcheck import CONSISTENT, PROVED, UNKNOWN, Fit
 from inspector.xen.unknown import DoesNotFit, recognise, refuse_misfit
 from inspector.xen.xen import Xen
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
-from structs.xen.layout import StructLayout, isf_types, of_profile
+from structs.xen.layout import Place, StructLayout, isf_types, of_profile
 from structs.xen.profile import Profile
 
 BUILD = "ea92b67a6c7ec0dc9541bc73daef97756b70e672"
@@ -115,7 +115,8 @@ def test_shuffled_members_are_refused(facts, oracle, rng, struct):
     right = oracle[struct].members
     moved = {path for path, place in wrong.members.items() if place != right[path]}
     assert not moved & {path for path, state in verdict.states.items() if state == PROVED}
-    if len(moved) > len(right) // 2:
+    # Of the others a capture may hold too little to tell.
+    if struct in selfcheck.TELLING and len(moved) > len(right) // 2:
         assert verdict.refuted
 
 
@@ -136,6 +137,19 @@ def test_of_a_profile_file_what_memory_contradicts_is_not_believed(golden, tmp_p
         found = {(vcpu.domain, vcpu.vcpu, vcpu.processor) for vcpu in inspection.snapshot.vcpus}
     assert found <= right
     assert any("contradict" in note for note in inspection.notes), (inspection.notes, inspection.absent)
+
+
+def test_between_two_proved_members_is_known_only_where_releases_around_are():
+    """As `pause_count` of a 4.11 beside a 4.12 alone, which has it 8 bytes on between members that did not move."""
+
+    def candidate(pause_count: int, version: str) -> Candidate:
+        members = {"is_dying": Place(296, 4), "pause_count": Place(pause_count, 4), "vcpu_block": Place(1584, 8)}
+        return Candidate(StructLayout("domain", 3072, members), (Build(version, "00", ""),))
+
+    newer = candidate(468, "4.12.4")
+    fits = [Fit(newer, frozenset({"is_dying", "vcpu_block"}))]
+    assert selfcheck._state("pause_count", fits, around([newer], "4.11.4"), [newer]) == UNKNOWN
+    assert selfcheck._state("pause_count", fits, around([newer], "4.12.0"), [newer]) == CONSISTENT
 
 
 def of_another_build(profile: Profile, types: Profile) -> Profile:
