@@ -12,17 +12,17 @@ from inspector.model.absence import Absence, unreadable
 from inspector.profiles import symbol_map
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
-from inspector.vtd.units import UnitReader
-from inspector.xen import firmware, interrupts, iommu
-from inspector.xen.xen import Xen
 from structs.xen.named import is_file_name
-from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
     from inspector.model.interrupts import Msi, Pin
     from inspector.model.snapshot import Snapshot
     from inspector.model.vtd import Dmar
+    from inspector.vtd.units import UnitReader
     from inspector.xen.find import XenNotFound
+    from inspector.xen.iommu import Iommu
+    from inspector.xen.xen import Xen
+    from structs.xen.profile import Profile
 
 T = TypeVar("T")
 
@@ -241,6 +241,7 @@ class Inspection:
     def _dmar(self) -> Dmar | VtdpiError:
         """The table, or why there is none: what may be a long search is done once."""
         from inspector.vtd.acpi import find
+        from inspector.xen import firmware
 
         try:
             if self.xen is None:
@@ -253,21 +254,27 @@ class Inspection:
             return error
 
     @cached_property
-    def xen_units(self) -> list[iommu.Iommu]:
+    def xen_units(self) -> list[Iommu]:
         """Xen's own list of units, empty without a Xen; what is wrong with it is told in `absent`."""
-        units, absent = self._from_xen(iommu.iommus, "Xen's list of VT-d units", "units") or ([], [])
+        from inspector.xen.iommu import iommus
+
+        units, absent = self._from_xen(iommus, "Xen's list of VT-d units", "units") or ([], [])
         self._absent.setdefault("units", []).extend(absent)
         return units
 
     @cached_property
     def xen_msis(self) -> list[Msi]:
         """The MSIs that Xen has set up, empty without a Xen."""
-        return self._from_xen(interrupts.msis, "Xen's MSI descriptors", "msis") or []
+        from inspector.xen.interrupts import msis
+
+        return self._from_xen(msis, "Xen's MSI descriptors", "msis") or []
 
     @cached_property
     def xen_ioapic_pins(self) -> list[Pin]:
         """The IO-APICs' pins that have a remapping index, empty without a Xen."""
-        return self._from_xen(interrupts.ioapic_pins, "Xen's IO-APIC pin table", "pins") or []
+        from inspector.xen.interrupts import ioapic_pins
+
+        return self._from_xen(ioapic_pins, "Xen's IO-APIC pin table", "pins") or []
 
     def _from_xen(self, walk: Callable[[Xen], T], what: str, member: str) -> T | None:
         if self.xen is None:
@@ -286,6 +293,7 @@ class Inspection:
             VtdpiError: neither names any.
         """
         from inspector.vtd.acpi import Described, described_units, parsed
+        from inspector.vtd.units import UnitReader
 
         try:
             described = described_units(parsed(self.raw_dmar))

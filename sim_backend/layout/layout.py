@@ -13,9 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from sim_backend.layout import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
 from sim_backend.layout.builder import MIB, LayoutBuilder
@@ -25,12 +23,14 @@ from sim_backend.layout.devices import Device, Msi
 from sim_backend.layout.domains import Domain, find_vcpu, new_descriptors
 from sim_backend.layout.interrupts import Interrupts, irq_count
 from sim_backend.layout.profiles import named
-from sim_backend.layout.saved import SavedLayout
 from sim_backend.layout.vtd import VtdUnit
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.heap import Heap
 from sim_backend.memory.memory import GIB_4, PAGE, Memory
 from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    from sim_backend.layout.saved import SavedLayout
 
 ALIGNMENT = 2 * MIB
 SPARE = 2 * MIB
@@ -265,9 +265,13 @@ class Layout(LayoutBuilder):
         Raises:
             SimError: they are not.
         """
+        from msgspec import MsgspecError, convert
+
+        from sim_backend.layout.saved import SavedLayout
+
         try:
-            saved = msgspec.convert(state, SavedLayout)
-        except (msgspec.MsgspecError, ValueError) as error:
+            saved = convert(state, SavedLayout)
+        except (MsgspecError, ValueError) as error:
             raise SimError(f"this is no saved layout: {error}") from None
         layout = cls.__new__(cls)
         LayoutBuilder.__init__(layout, profile, memory.size, memory.high)

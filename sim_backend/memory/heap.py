@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from msgspec import Meta
 
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE, Memory
@@ -21,7 +18,7 @@ class HeapState:
     end: int
     small_next: int
     small_end: int
-    free: list[Annotated[list[int], Meta(min_length=1)]]
+    free: list[list[int]]
 
 
 class Heap:
@@ -72,7 +69,9 @@ class Heap:
 
     @classmethod
     def restored(cls, state: HeapState) -> Heap:
-        """The heap whose `state()` this is."""
+        """The heap whose `state()` this is. Raises SimError if it is none."""
+        if not all(state.free):
+            raise SimError("this is no saved layout: a list of free places has no size")
         heap = cls(state.next, state.end)
         heap.small_next, heap.small_end = state.small_next, state.small_end
         heap.free = {size: where for size, *where in state.free}

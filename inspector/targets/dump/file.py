@@ -6,11 +6,13 @@ import os
 import stat
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inspector.base.errors import NotReadable, TargetError
-from inspector.targets.dump.notes import Note, cpus_of, crash_of
-from inspector.targets.target import Cpu, Target
+from inspector.targets.target import Cpu, Crash, Target
+
+if TYPE_CHECKING:
+    from inspector.targets.dump.notes import Note
 
 PAGE_SIZE = 4096
 FLATTENED = b"makedumpfile"
@@ -134,7 +136,7 @@ class FileTarget(Target):
         try:
             self._source, self.warnings = source_of(self._file)
             self._open()
-            self.crash = crash_of(self.notes)
+            self.crash = self._crash()
         except BaseException:
             self.close()
             raise
@@ -145,11 +147,18 @@ class FileTarget(Target):
 
     def cpus(self) -> Sequence[Cpu]:
         """The CPUs whose registers the dump's notes hold."""
+        from inspector.targets.dump.notes import cpus_of
+
         return cpus_of(self.notes)
 
     def close(self) -> None:
         """Release the file. Safe to call twice."""
         self._file.close()
+
+    def _crash(self) -> Crash | None:
+        from inspector.targets.dump.notes import crash_of
+
+        return crash_of(self.notes)
 
     def _warn(self, line: str) -> None:
         self.warnings = [*self.warnings, f"{self._file.path}: {line}"]
