@@ -28,7 +28,7 @@ ADDRESS = "127.0.0.1:1"
         ("dump - irt", DumpOptions("-"), "irt"),
         ("sim --scen idle vcpus", SimOptions("idle"), "vcpus"),
         ("sim --scen=idle vcpus", SimOptions("idle"), "vcpus"),
-        ("sim --see 3 run 5 --ev", SimOptions(seed=3), "run 5 --ev"),
+        ("sim --ste 3 run 5 --ev", SimOptions(steps=3), "run 5 --ev"),
         ("sim --json trace --se 5", SimOptions(), "trace --se 5"),
     ],
 )
@@ -58,7 +58,7 @@ def test_lines_and_scripts_keep_their_order():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("sim --se 3 vcpus", "ambiguous option: --se could match --seed, --serve"),
+        ("sim --se 3 vcpus", "ambiguous option: --se could match --seed, --seeds, --serve"),
         ("sim --seed x vcpus", "'x' is no number"),
         ("dump", "required: FILE"),
         ("live --nonsense irt", "unrecognized arguments: --nonsense"),
