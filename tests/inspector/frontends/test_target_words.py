@@ -58,7 +58,7 @@ def test_lines_and_scripts_keep_their_order():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("sim --se 3 vcpus", "ambiguous option: --se could match --seed, --seeds, --serve"),
+        ("sim --se 3 vcpus", "ambiguous option: --se could match --seed, --serve, --seeds"),
         ("sim --seed x vcpus", "'x' is no number"),
         ("dump", "required: FILE"),
         ("live --nonsense irt", "unrecognized arguments: --nonsense"),
