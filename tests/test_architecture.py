@@ -10,28 +10,12 @@ from pathlib import Path
 TOP = Path(__file__).parents[1]
 FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
-BY_COMMANDS = "tests/inspector/commands run it with every target, by the name of what is asked"
 IN_QEMU = "starts QEMU: tests/live/test_lab.py, and tests/inspector/lab/hvm"
 LIVE = "speaks to a real gdb: tests/live/test_gdb_mi.py, and test_landlock.py beside where its test would be"
 BOCHS = "tests/inspector/targets/live/test_bochs_*.py, and tests/live/test_hvm_lab.py with a real Bochs"
 THROUGH_OTHERS = "no test of its own yet; what uses it is tested"
 
 UNTESTED_ALONE = {
-    "inspector/commands/audit.py": BY_COMMANDS,
-    "inspector/commands/blocked.py": BY_COMMANDS,
-    "inspector/commands/control.py": BY_COMMANDS,
-    "inspector/commands/faults.py": BY_COMMANDS,
-    "inspector/commands/info.py": BY_COMMANDS,
-    "inspector/commands/ioapic.py": BY_COMMANDS,
-    "inspector/commands/irte.py": BY_COMMANDS,
-    "inspector/commands/pi.py": BY_COMMANDS,
-    "inspector/commands/queue.py": BY_COMMANDS,
-    "inspector/commands/regs.py": BY_COMMANDS,
-    "inspector/commands/report.py": BY_COMMANDS,
-    "inspector/commands/route.py": BY_COMMANDS,
-    "inspector/commands/save.py": BY_COMMANDS,
-    "inspector/commands/simulation.py": BY_COMMANDS,
-    "inspector/commands/vcpus.py": BY_COMMANDS,
     "inspector/frontends/lab_cli.py": IN_QEMU,
     "inspector/frontends/profile_cli.py": THROUGH_OTHERS,
     "inspector/targets/live/bochs.py": BOCHS,

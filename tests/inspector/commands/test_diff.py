@@ -97,3 +97,43 @@ def test_a_dump_has_no_lines(run: Run, golden: Callable[[str], Path]) -> None:
     asked = run("dump", golden("two-in-guest"), "diff", "--across", "s3")
     assert asked.status == 2
     assert "--across is for a console log" in asked.err
+
+
+def test_diff_tells_exactly_what_changed(run, golden):
+    files = golden("lost-wakeup"), golden("lost-wakeup-1s-later")
+    changes = run("dump", files[0], "diff", *files, "--json").json["changes"]
+    assert {"subject": "d1v3", "field": "pi.ndst", "before": 0, "after": 1} in changes
+    assert {(c["subject"], c["field"]) for c in changes if c["field"].startswith("pi")} == {
+        ("d1v3", "pi.ndst"),
+        ("d1v4", "pi.ndst"),
+    }
+    assert not any(change["subject"] == "d1v2" for change in changes)
+    assert run("dump", files[0], "diff", files[0]).out == "no difference\n"
+
+
+def test_a_simulated_machine_against_itself_later(run, tmp_path):
+    at = ("sim", "--scenario", "idle", "-c", "run")
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    run(*at, "-c", f"save {before}")
+    run(*at, "-c", "block d1v0", "-c", "run", "-c", f"save {after}")
+    changes = run("dump", after, "diff", before, after, "--json").json["changes"]
+    of_vcpu = {
+        change["field"]: (change["before"], change["after"]) for change in changes if change["subject"] == "d1v0"
+    }
+    assert of_vcpu["runstate"] == ("running", "blocked")
+    assert of_vcpu["pi.nv"] == (0xF2, 0xF3)
+    back = {
+        (change["subject"], change["field"]): (change["after"], change["before"])
+        for change in run("dump", after, "diff", after, before, "--json").json["changes"]
+    }
+    assert back == {(c["subject"], c["field"]): (c["before"], c["after"]) for c in changes}
+    text = run("dump", after, "diff", before, after).out
+    assert "0xf2" in text
+    assert "0xf3" in text
+
+
+def test_a_file_that_is_not_there(run, golden):
+    told = run("dump", golden("lost-wakeup"), "diff", golden("lost-wakeup"), "/no/dump")
+    assert told.status == 3
+    assert "/no/dump" in told.err
+    assert told.out == ""

@@ -82,3 +82,13 @@ def test_json_keeps_names_apart(run: Run, image: Any) -> None:
 def test_only_units_that_can_be_are_units(run: Run, image: Any, name: str, bases: list[int]) -> None:
     image.put(DMAR_AT, (TABLES / f"{name}.dat").read_bytes())
     assert [unit["register_base"] for unit in run("dump", image.path, "info", "--json").json["units"]] == bases
+
+
+def test_dmar(image, run):
+    table = run("dump", image.path, "dmar", "--json").json
+    assert (table["signature"], table["host_address_width"], table["checksum_ok"]) == ("DMAR", 39, True)
+    (unit,) = table["structures"]
+    assert (unit["name"], unit["base"], [scope["type"] for scope in unit["scopes"]]) == ("DRHD", 0xFED90000, [3, 4])
+    text = run("dump", image.path, "dmar").out
+    assert "IOAPIC 0 f0:1f.0" in text
+    assert "include_pci_all" in text

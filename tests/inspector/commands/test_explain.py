@@ -43,3 +43,11 @@ def test_what_nothing_is_called(run, words):
     ran = run(*words)
     assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert "nothing is called 'bogus'" in ran.err
+
+
+def test_explain(run, golden):
+    assert "stranded-vector" in run("dump", golden("two-in-guest"), "explain").out
+    text = run("dump", golden("two-in-guest"), "explain", "stranded-vector").out
+    assert "Look next at" in text
+    assert "c112b5f50232" in text
+    assert run("dump", golden("two-in-guest"), "explain", "D99").status == 2
