@@ -429,7 +429,8 @@ def gdb(request, plugin, unavailable):
             unavailable("gdb is missing: install the package gdb")
         return Gdb(["gdb"], {}, plugin)
     try:
-        root = tree("gdb-trixie", "trixie", ["gdb", "python3-numpy"], print, dependencies=True)
+        packages = ["gdb", "python3-numpy", "python3-msgspec"]
+        root = tree("gdb-trixie-msgspec", "trixie", packages, print, dependencies=True)
     except Missing as error:
         unavailable(error)
     libraries = root / "usr/lib/x86_64-linux-gnu"

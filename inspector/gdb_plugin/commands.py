@@ -46,7 +46,8 @@ def run(words: list[str]) -> None:
     except gdb.error as error:
         raise gdb.GdbError(f"vtdpi: gdb says: {visible(str(error))}") from None
     except ImportError as error:
-        raise gdb.GdbError(f"vtdpi: {packages.unfit(error)}") from None
+        package, _, _ = (error.name or "").partition(".")
+        raise gdb.GdbError(f"vtdpi: {packages.unfit(package)}") from None
     except KeyboardInterrupt:
         _status(130)
         raise gdb.GdbError("vtdpi: interrupted; the target is as it was found") from None

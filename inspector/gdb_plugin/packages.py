@@ -10,7 +10,7 @@ from importlib import import_module
 from inspector.base.errors import VtdpiError
 from inspector.targets.live.gdb_inferior import uninterrupted
 
-NEEDED = ("numpy", "construct", "rich", "elftools")
+NEEDED = ("numpy", "msgspec", "construct", "rich", "elftools")
 PROJECTS = {"elftools": "pyelftools"}
 
 install_line = ""
@@ -22,13 +22,16 @@ class Unfit(VtdpiError):
 
 
 def need() -> None:
-    """Import what every command needs. Raises Unfit, which says what to install."""
+    """Import what every command needs. Raises Unfit, which says what to install, all of it at once."""
+    lacking = []
     with importing():
         for name in NEEDED:
             try:
                 import_module(name)
-            except ImportError as error:
-                raise unfit(error, name) from None
+            except ImportError:
+                lacking.append(name)
+    if lacking:
+        raise unfit(*lacking)
 
 
 @contextmanager
@@ -49,15 +52,15 @@ def importing() -> Iterator[None]:
                 del sys.modules["readline"]
 
 
-def unfit(error: ImportError, name: str = "") -> Unfit:
-    """What to do about a package that cannot be imported."""
-    top = name or (error.name or "").partition(".")[0]
-    project = PROJECTS.get(top, top)
+def unfit(*names: str) -> Unfit:
+    """What to do about packages that cannot be imported, by the names that they are imported by."""
+    projects = [PROJECTS.get(name, name) for name in names]
     version = "{}.{}".format(*sys.version_info)
     # A half-loaded package would not be looked for again.
-    for module in [module for module in sys.modules if module.partition(".")[0] == top]:
+    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
         del sys.modules[module]
-    also = "; or first, outside of gdb: vtdpi profile make XEN_SYMS" if top == "drgn" else ""
+    also = "; or first, outside of gdb: vtdpi profile make XEN_SYMS" if "drgn" in names else ""
+    what = "that fits it; install one for it" if len(names) == 1 else "that fit it; install them for it"
     return Unfit(
-        f"gdb's Python {version} has no {project} that fits it; install one for it: {install_line} {project}{also}"
+        f"gdb's Python {version} has no {' and no '.join(projects)} {what}: {install_line} {' '.join(projects)}{also}"
     )

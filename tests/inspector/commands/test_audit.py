@@ -24,8 +24,7 @@ def test_audit_ends_with_status_1_for_a_bug_and_confirms_with_a_second_dump(run,
     assert "does not run" in run("dump", golden("lost-wakeup"), "audit", "--again", "1").err
 
 
-def test_a_simulated_machine_is_looked_at_again_and_what_stays_is_confirmed(run):
-    """A bug of the logic: the vCPU that was posted to sleeps on, look after look."""
+def test_a_machine_at_rest_is_sound_look_after_look(run):
     started = ("sim", "--scenario", "idle", "-c", "run", "-c", "block d1v0")
     healthy = run(*started, "-c", "run", "-c", "audit --again 2 --json")
     assert healthy.status == 0
