@@ -906,10 +906,143 @@ class History(TypedDict):
     crashed: str | None
 
 
+class SurveyRow(TypedDict):
+    """A file of a survey; see `inspector.batch.survey_row.Row`."""
+
+    file: str
+    size: int | None
+    modified: str
+    vtdpi: str
+    target: str | None
+    version: str | None
+    build_id: str | None
+    cpus: int
+    vcpus: int
+    blocked: int
+    entries: int
+    posted: int
+    findings: list[Finding]
+    checked: list[str]
+    problems: list[str]
+    seconds: float
+
+
+class SurveyBuild(TypedDict):
+    """A build of Xen: how many files have it, and how many of them a bug."""
+
+    version: str | None
+    build_id: str | None
+    files: int
+    bugs: int
+
+
+class CommonFinding(TypedDict):
+    """A finding that files share: how many files and subjects have it, of which builds."""
+
+    severity: str
+    rule: str
+    files: int
+    subjects: int
+    builds: list[str]
+
+
+class Survey(TypedDict):
+    """`survey`; `left` are the files that were not looked at."""
+
+    rows: list[SurveyRow]
+    builds: list[SurveyBuild]
+    findings: list[CommonFinding]
+    left: list[str]
+
+
+class SwarmSearch(TypedDict):
+    """A search of a swarm: where it began, its bounds that are not 0, and what it visited."""
+
+    search: int
+    walked: int
+    bounds: dict[str, int]
+    states: int
+    depth: int
+    exhausted: bool
+    stopped: str | None
+    seconds: float
+    broken: list[str]
+
+
+class SwarmBroken(TypedDict):
+    """A property that is broken: by which searches, and the shortest history."""
+
+    name: str
+    searches: list[int]
+    moves: list[HistoryMove]
+
+
+class SwarmFailed(TypedDict):
+    """A search that was not made, and why."""
+
+    search: int
+    why: str
+
+
+class Swarm(TypedDict):
+    """`explore --swarm`; `states` is an estimate if `states_error` is not 0."""
+
+    scenario: str
+    version: str
+    exhausted: bool
+    states: int
+    states_error: float
+    searches: list[SwarmSearch]
+    broken: list[SwarmBroken]
+    seen: list[str]
+    not_seen: list[str]
+    failed: list[SwarmFailed]
+    left: int
+
+
+class RunFailure(TypedDict):
+    """Where a run failed, and the files it left; see `inspector.batch.run.RunFailure`."""
+
+    step: int
+    rule: str | None
+    subject: str
+    message: str
+    file: str | None
+    replay: str | None
+    unkept: str | None
+
+
+class RunOfCampaign(TypedDict):
+    """A run: how far it came, how often each rule had a suspicion, and where it failed, if it did."""
+
+    scenario: str
+    seed: int
+    steps: int
+    suspicions: dict[str, int]
+    failure: RunFailure | None
+
+
+class RunUndone(TypedDict):
+    """A run that was not made, and why."""
+
+    scenario: str
+    seed: int
+    why: str
+
+
+class Campaign(TypedDict):
+    """A campaign of simulated runs; `left` is how many were not made."""
+
+    runs: list[RunOfCampaign]
+    undone: list[RunUndone]
+    left: int
+
+
 ORDERS = ("step", "run", "post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign", "deassign")
 DOCUMENTS: dict[str, Any] = {
     "audit": Audit,
     "blocked": Blocked,
+    "campaign": Campaign,
     "cont": Running,
     "coverage": Coverages,
     "core": File,
@@ -937,6 +1070,8 @@ DOCUMENTS: dict[str, Any] = {
     "route": Route,
     "save": File,
     "stop": Running,
+    "survey": Survey,
+    "swarm": Swarm,
     "trace": Trace,
     "vcpus": Vcpus,
     "watch": Watch,

@@ -11,7 +11,7 @@ from inspector.base.errors import UsageError
 from inspector.commands import BUILT_IN, load, schemas
 from inspector.model.documents import DOCUMENTS
 
-OTHERS = ("coverage", "explore", "explore-list", "help", "history", "lab", "lab-list")
+OTHERS = ("campaign", "coverage", "explore", "explore-list", "help", "history", "lab", "lab-list", "survey", "swarm")
 
 
 @pytest.mark.parametrize("name", [*BUILT_IN, *OTHERS])
