@@ -223,6 +223,26 @@ def test_watch_and_audit_let_it_run_on(asked: Session, storm: HvmLab) -> None:
     assert bochs.running
 
 
+def test_saved_compared_reported_and_traced_for_perfetto(asked: Session, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    assert asked.ask(["save", str(first)]).status == 0
+    deadline = time.monotonic() + 60
+    while not (changed := asked.ask(["diff", str(first)]).answer.document["changes"]):
+        assert time.monotonic() < deadline
+    assert {each["subject"].partition("v")[0] for each in changed} & {"cpu 0", "cpu 1", "d1"}
+    assert asked.ask(["save", str(second)]).status == 0
+    lines, events, page = (tmp_path / name for name in ("t.jsonl", "t.json", "r.html"))
+    words = ["trace", "--seconds", "60", "--count", "50", "--output", str(lines), "--perfetto", str(events)]
+    assert len(asked.ask(words).answer.document["hits"]) == 50
+    tracks = {each["args"]["name"] for each in json.loads(events.read_text())["traceEvents"] if each["ph"] == "M"}
+    assert {"physical CPUs", "vCPUs"} <= tracks
+    assert tracks & {"CPU 0", "CPU 1"}
+    assert asked.ask(["report", str(page), "--trace", str(lines)]).status == 0
+    assert "vmx_deliver_posted_intr" in page.read_text()
+    assert isinstance(asked.target, Bochs)
+    assert asked.target.running
+
+
 def test_a_session_that_stopped_it_lets_it_run_again(storm: HvmLab) -> None:
     with session(storm) as found:
         assert isinstance(found.target, Bochs)
