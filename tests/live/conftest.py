@@ -13,7 +13,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -73,7 +72,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[object
     """Call it with a recipe for a lab that runs."""
     if not shutil.which("gdb"):
         unavailable("gdb is missing: install the package gdb")
-    with pytest.MonkeyPatch.context() as patch, _ended_with_us(tmp_path_factory.getbasetemp()):
+    with pytest.MonkeyPatch.context() as patch:
         # Labs of a test run are not among the user's.
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield Labs(unavailable)
@@ -96,13 +95,13 @@ for name in os.listdir("/proc"):
 """
 
 
-@contextmanager
-def _ended_with_us(directory: Path) -> Iterator[None]:
-    """What was started with a path below a directory, a lab's QEMU above all, ends with this process, however it does.
+@pytest.fixture(scope="session", autouse=True)
+def ended_with_us(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What was started with a path of this test run, a lab's QEMU above all, ends with this process, however it does.
 
     A process of its own waits for the end of its input, which only this one has.
     """
-    words = [sys.executable, "-c", WATCHER, str(directory)]
+    words = [sys.executable, "-c", WATCHER, str(tmp_path_factory.getbasetemp())]
     watcher = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
     assert watcher.stdin
     try:
