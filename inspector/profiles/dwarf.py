@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from inspector.base.errors import VtdpiError
@@ -153,18 +153,22 @@ def _layouts(path: Path, addresses: Mapping[str, int]) -> dict[str, Any]:
     return {"base_types": said.base_types, "user_types": said.user_types, "enums": said.enums, "symbols": symbols}
 
 
-class _Said(msgspec.Struct):
+@dataclass
+class _Said:
     """What `dwarf_types` prints."""
 
-    base_types: dict[str, Any] = {}
-    user_types: dict[str, Any] = {}
-    enums: dict[str, Any] = {}
-    symbols: dict[str, dict[str, Any]] = {}
+    base_types: dict[str, Any] = field(default_factory=dict)
+    user_types: dict[str, Any] = field(default_factory=dict)
+    enums: dict[str, Any] = field(default_factory=dict)
+    symbols: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: str | None = None
     damaged: str | None = None
 
 
 def _read_apart(path: Path) -> _Said:
+    # Only here: a gdb whose Python has none can still use what is known of a build.
+    import msgspec
+
     # -P and the whole path: nothing is imported from the folder where the user happens to be.
     command = [_interpreter(), "-P", "-m", "inspector.profiles.dwarf_types", os.path.abspath(pe.as_elf(path))]
     # One thread: each takes address space, which is bounded there, and this is a small file.
