@@ -34,7 +34,7 @@ class Mirror:
         symbols.mkdir(parents=True)
         number = packages[0].split("-")[2]
         image = boot / f"xen-{number}-amd64.{kind}"
-        image.write_bytes(gzip.compress(ELF) if kind == "gz" else b"MZ an image")
+        image.write_bytes(gzip.compress(ELF, mtime=0) if kind == "gz" else b"MZ an image")
         (boot / f"xen.{kind}").symlink_to(image)
         (symbols / f"xen-syms-{number}-amd64").write_bytes(b"symbols")
         if number != "4.17":
@@ -148,19 +148,19 @@ class TestLoadable:
         assert loadable(image, tmp_path) == image
 
     def test_a_packed_one_is_unpacked_into_the_lab(self, tmp_path):
-        (tmp_path / "xen.gz").write_bytes(gzip.compress(ELF * 1000))
+        (tmp_path / "xen.gz").write_bytes(gzip.compress(ELF * 1000, mtime=0))
         assert loadable(tmp_path / "xen.gz", tmp_path).read_bytes() == ELF * 1000
-        assert (tmp_path / "xen.gz").read_bytes() == gzip.compress(ELF * 1000), "it is the user's"
+        assert (tmp_path / "xen.gz").read_bytes() == gzip.compress(ELF * 1000, mtime=0), "it is the user's"
 
     @pytest.mark.parametrize(
         ("content", "said"),
         [
             (b"", "is no Xen that QEMU can start: not an ELF file, gzipped or not"),
             (b"MZ an EFI image", "is no Xen that QEMU can start"),
-            (gzip.compress(b"text"), "is no Xen that QEMU can start"),
-            (gzip.compress(ELF * 1000)[:-9], "cannot be read: Compressed file ended"),
+            (gzip.compress(b"text", mtime=0), "is no Xen that QEMU can start"),
+            (gzip.compress(ELF * 1000, mtime=0)[:-9], "cannot be read: Compressed file ended"),
             (b"\x1f\x8b" + bytes(30), "cannot be read: "),
-            (gzip.compress(ELF)[:12] + b"\xff" * 40, "cannot be read: "),
+            (gzip.compress(ELF, mtime=0)[:12] + b"\xff" * 40, "cannot be read: "),
             (None, "cannot be read: .*No such file"),
         ],
     )
