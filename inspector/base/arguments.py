@@ -9,20 +9,25 @@
 [('index', (), <Form.ONE: 'one'>), ('posted', ('--posted',), <Form.FLAG: 'flag'>)]
 
 What a type means: `bool` is a flag; `X | None` may be left out; `tuple[X, ...]` may be repeated; `Literal` is one of
-these; a `Word` in `Annotated[X, Word(...)]` says how a word becomes an X, and what completes it. argparse's parser, the
-completion of the prompt and of gdb, and the help are made of this: `add_arguments` declares them to a parser, `given`
-makes the dataclass of what it parsed.
+these; a `Word` in `Annotated[X, Word(...)]` says how a word becomes an X, and what completes it; a field made by
+`section()` holds a dataclass of options that stand together in the help. argparse's parser, the completion of the
+prompt and of gdb, and the help are made of this: `add_arguments` declares them to a parser, `given` makes the dataclass
+of what it parsed.
 """
 
 from __future__ import annotations
 
 import types
-from argparse import REMAINDER, Action, ArgumentParser, ArgumentTypeError, Namespace
+from argparse import REMAINDER, Action, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from argparse import _ActionsContainer
 
 A = TypeVar("A")
 REQUIRED = MISSING
@@ -82,6 +87,7 @@ def read_integer(word: str) -> int:
         raise BadWord(f"{word!r} is no number; expected one such as 24 or -1") from None
 
 
+JSON_HELP = "one JSON document and nothing else"
 FILE, COMMAND = "FILE", "COMMAND"
 TEXT = Word("TEXT")
 NUMBER = Word("N", read_number, noun="number", example="24 or 0x18")
@@ -165,7 +171,7 @@ def option(help: str, default: Any = None, *, flags: Sequence[str] = (), metavar
 
     Args:
         help: what it does, in a few words.
-        default: its value if it is not given; `()` for one that may be repeated.
+        default: its value if it is not given; `()` for one that may be repeated, REQUIRED if it must be given.
         flags: its names (default: that of the field).
         metavar: what follows it in help texts (default: the name of its Word).
         group: options of one group exclude each other.
@@ -176,6 +182,23 @@ def option(help: str, default: Any = None, *, flags: Sequence[str] = (), metavar
 def flag(help: str, *, flags: Sequence[str] = (), group: str = "") -> Any:
     """A field that is True if its name is given: `--posted`; see option()."""
     return option(help, False, flags=flags, group=group)
+
+
+def json_flag() -> Any:
+    """The flag `--json`, which is the same wherever it is."""
+    return flag(JSON_HELP)
+
+
+def section(options: type[A], title: str, description: str = "") -> A:
+    """A field whose value is a dataclass of options; in the help they stand together, under a title.
+
+    Args:
+        options: that dataclass; none of its options is required.
+        title: of its part of the help.
+        description: what stands below the title.
+    """
+    made: A = field(default=options(), metadata={"options": options, "title": title, "description": description})
+    return made
 
 
 def _declared(default: Any, **metadata: object) -> Any:
@@ -190,9 +213,37 @@ class NoArguments:
 
 
 def arguments_of(declared: type) -> tuple[Argument, ...]:
-    """The arguments that a dataclass declares, in order. Raises TypeError if it does not say what they are."""
+    """The arguments that a dataclass declares, those of its sections too, in order.
+
+    Raises:
+        TypeError: it does not say what they are.
+    """
+    found: list[Argument] = []
+    for each in _parts(declared):
+        found += [each] if isinstance(each, Argument) else arguments_of(each.options)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A field made by section(), whose parameters these are."""
+
+    name: str
+    options: type
+    title: str
+    description: str
+
+
+@cache
+def _parts(declared: type) -> tuple[Argument | _Section, ...]:
+    """The fields of a dataclass, as what they were declared."""
     hints = get_type_hints(declared, include_extras=True)
-    return tuple(_argument(each.name, hints[each.name], each.default, each.metadata) for each in fields(declared))
+    return tuple(
+        _Section(each.name, **each.metadata)
+        if "options" in each.metadata
+        else _argument(each.name, hints[each.name], each.default, each.metadata)
+        for each in fields(declared)
+    )
 
 
 def _argument(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Argument:
@@ -232,12 +283,16 @@ def _word(hint: Any) -> Word:
     return {int: NUMBER, Path: PATH}.get(hint, TEXT)
 
 
-def add_arguments(parser: ArgumentParser, declared: type) -> list[Action]:
+def add_arguments(parser: _ActionsContainer, declared: type) -> list[Action]:
     """Declare the arguments of a dataclass to a parser; what argparse makes of each."""
     actions: list[Action] = []
-    groups: dict[str, Any] = {}
-    for each in arguments_of(declared):
-        where: Any = parser
+    groups: dict[str, _ActionsContainer] = {}
+    for each in _parts(declared):
+        if isinstance(each, _Section):
+            group = parser.add_argument_group(each.title, each.description or None)
+            actions += add_arguments(group, each.options)
+            continue
+        where = parser
         if each.group:
             if each.group not in groups:
                 groups[each.group] = parser.add_mutually_exclusive_group()
@@ -251,16 +306,25 @@ def add_arguments(parser: ArgumentParser, declared: type) -> list[Action]:
 
 def given(declared: type[A], options: Namespace) -> A:
     """The dataclass with what was parsed."""
-    values = {each.name: getattr(options, each.name) for each in arguments_of(declared)}
-    return declared(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    kind: type = declared
+    return declared(**{each.name: _value(each, options) for each in _parts(kind)})
+
+
+def _value(each: Argument | _Section, options: Namespace) -> object:
+    if isinstance(each, _Section):
+        return given(each.options, options)
+    value = getattr(options, each.name)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _option(each: Argument) -> dict[str, Any]:
     if each.form is Form.FLAG:
         return {"action": "store_true"}
+    required = {"required": each.required}
     if each.form is Form.MANY:
-        return {"action": "append", "default": list(each.default), "type": _read(each), "metavar": each.metavar}
-    return {"default": each.default, "type": _read(each), **_form(each)}
+        default = list(each.default or ())
+        return {"action": "append", "default": default, "type": _read(each), "metavar": each.metavar, **required}
+    return {"default": each.default, "type": _read(each), **_form(each), **required}
 
 
 def _positional(each: Argument) -> dict[str, Any]:

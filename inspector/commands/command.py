@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from inspector.base.arguments import add_arguments, arguments_of, given
+from inspector.base.arguments import JSON_HELP, add_arguments, arguments_of, given
 from inspector.base.parser import Parser
 from inspector.commands import load
 
@@ -123,7 +123,7 @@ class Command:
         )
         add_arguments(made, self.arguments)
         if not any(each.name == "json" for each in arguments_of(self.arguments)):
-            made.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+            made.add_argument("--json", action="store_true", help=JSON_HELP)
         return made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
-from inspector.explore import EVENTS, show, verdicts
+from inspector.explore import show, verdicts
+from inspector.explore.options import BoundOptions, ExploreOptions
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
 from inspector.model.answer import Answer, AnyAnswer, Block, Table
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 Kind = Literal["bug", "repair", "variant"]
 LIST_SCHEMA = "vtdpi/explore-list/1"
 DEFAULT = "h-a"
-MIB = 20
 
 
-def listed(options: Namespace) -> int:
+def listed(options: ExploreOptions) -> int:
     """Print what there is to explore."""
     kinds: Sequence[tuple[Kind, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
     changes = [(kind, each) for kind, table in kinds for each in table.values()]
@@ -65,7 +64,7 @@ def _change_document(kind: Kind, change: Change) -> ChangeOfLogic:
     }
 
 
-def explored(options: Namespace) -> int:
+def explored(options: ExploreOptions) -> int:
     """Explore, tell what was found, and show a history of what is broken.
 
     Returns:
@@ -78,58 +77,61 @@ def explored(options: Namespace) -> int:
         found = _found(options)
     except SimError as error:
         raise UsageError(str(error)) from None
-    if options.promela:
-        _write_promela(found.exploration, options.promela)
+    wanted = options.reading
+    if wanted.promela:
+        _write_promela(found.exploration, wanted.promela)
     shown = verdicts.shown(found, options.show)
     _print(verdicts.answer(found, shown), options)
     if shown is not None:
         history = found.exploration.history(shown)
         if options.save:
             new_file.write(options.save, history.text())
-        reading = read_history(history, options.audit_steps)
-        show.write(reading, html=options.html, perfetto=options.perfetto)
-        if options.graph:
+        reading = read_history(history, wanted.audit_steps)
+        show.write(reading, html=wanted.html, perfetto=wanted.perfetto)
+        if wanted.graph:
             from inspector.explore.graph_page import page
 
-            new_file.write(options.graph, page(found.exploration, shown))
+            new_file.write(wanted.graph, page(found.exploration, shown))
         if not options.json:
             print()
-            show.tell(reading, sys.stdout, every_step=options.every_step)
-    elif options.save or options.html or options.graph or options.perfetto:
+            show.tell(reading, sys.stdout, every_step=wanted.every_step)
+    elif options.save or wanted.html or wanted.graph or wanted.perfetto:
         print("vtdpi: nothing is broken: there is no history to write", file=sys.stderr)
     return 1 if found.exploration.result.broken else 0
 
 
-def _found(options: Namespace) -> Found:
+def _found(options: ExploreOptions) -> Found:
     """What exploring finds; of bugs in their own scenario, also what it finds there without them."""
+    search = options.search
     named = [change(name) for name in options.bug]
     changes = (*map(change, options.repair), *named)
     bugs = [each for each in changes if isinstance(each, Bug)]
     scenario = options.scenario or (named[0].scenario if named else DEFAULT)
     limits = Limits(
-        states=options.states,
-        depth=options.depth,
-        memory=options.memory << MIB if options.memory else None,
-        first=options.first or (bool(named) and not options.all),
+        states=search.states,
+        depth=search.depth,
+        memory=search.memory_bytes,
+        first=search.first or (bool(named) and not search.all),
     )
     if not bugs or options.scenario:
         return Found(_explored(options, scenario, limits, [each.name for each in changes]), changes=changes)
     hidden_by = () if options.repair else dict.fromkeys(name for bug in bugs for name in bug.hidden_by)
     both = [*hidden_by, *(each.name for each in changes if each not in bugs)]
-    options.version = options.version or base_of(options.bug)
-    without = _explored(options, scenario, replace(limits, first=options.first), both)
+    options = replace(options, version=options.version or base_of(options.bug))
+    without = _explored(options, scenario, replace(limits, first=search.first), both)
     known = frozenset(verdict.name for verdict in without.result.broken)
     found = _explored(options, scenario, replace(limits, known=known), [*both, *(bug.name for bug in bugs)])
     return Found(found, without, changes, tuple(hidden_by))
 
 
-def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
-    scenario = bounded(load(name), options)
+def _explored(options: ExploreOptions, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
+    search = options.search
+    scenario = bounded(load(name), options.bounds)
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
-    if options.threads < 1:
-        raise UsageError(f"--threads {options.threads}: expected 1 or more")
+    if search.threads < 1:
+        raise UsageError(f"--threads {search.threads}: expected 1 or more")
     progress = Progress()
     try:
         found = explore(
@@ -137,14 +139,14 @@ def _explored(options: Namespace, name: str, limits: Limits, changes: Sequence[s
             with_bugs(version(options.version or base_of(changes)), changes),
             limits,
             asked,
-            symmetry=not (options.no_symmetry or options.promela),
+            symmetry=not (search.no_symmetry or options.reading.promela),
             tell=progress.tell if sys.stderr.isatty() else None,
-            threads=options.threads,
-            store_buffers=options.store_buffers,
-            folder=Path(options.disk) if options.disk else None,
+            threads=search.threads,
+            store_buffers=search.store_buffers,
+            folder=Path(search.disk) if search.disk else None,
         )
     except OSError as error:
-        raise UsageError(f"--disk {options.disk}: {error.strerror}") from None
+        raise UsageError(f"--disk {search.disk}: {error.strerror}") from None
     finally:
         progress.clear()
     if found.search.compiler.missing:
@@ -165,9 +167,9 @@ def _write_promela(found: Exploration, path: str) -> None:
     new_file.write(place, model)
 
 
-def bounded(scenario: Scenario, options: Namespace) -> Scenario:
+def bounded(scenario: Scenario, options: BoundOptions) -> Scenario:
     """The scenario with the numbers that were given in place of its own."""
-    numbers = {name: getattr(options, name) for name in EVENTS if getattr(options, name) is not None}
+    numbers = {name: most for name, most in options.events().items() if most is not None}
     scenario = replace(scenario, bounds=scenario.bounds.but(**numbers))
     layout = scenario.layout
     if options.cpus is not None:
@@ -182,6 +184,6 @@ def bounded(scenario: Scenario, options: Namespace) -> Scenario:
     return replace(scenario, layout=layout)
 
 
-def _print(answer: AnyAnswer, options: Namespace) -> None:
+def _print(answer: AnyAnswer, options: ExploreOptions) -> None:
     view: Any = json if options.json else text
     view.show(answer, sys.stdout)

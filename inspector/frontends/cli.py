@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from inspector.base.parser import Parser
+    from inspector.frontends.front_end import FrontEnd
     from inspector.frontends.target_words import Asked
     from inspector.targets.target import Target
 
@@ -40,9 +41,9 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),
     "schema": ("print the JSON Schema of a command's answers", "inspector.frontends.schema_cli"),
     "config": ("print the default configuration of the prompt", "inspector.frontends.config_cli"),
-    "gdb-plugin": ("print the path of the plugin for gdb to `source`", "inspector.gdb_plugin.install"),
+    "gdb-plugin": ("print the path of the plugin for gdb to `source`", "inspector.frontends.gdb_plugin_cli"),
 }
-"""What else the first word may be: what for, and the module that declares its arguments and runs it."""
+"""What else the first word may be: what for, and the module whose FRONT_END says what it takes and does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,14 +144,9 @@ def _progress_shown() -> Iterator[None]:
 
 
 def _group(name: str, words: Sequence[str]) -> int:
-    from inspector.base.parser import Parser
-
     summary, home = GROUPS[name]
-    module = import_module(home)
-    parser = Parser(f"vtdpi {name}", description=f"{summary[:1].upper()}{summary[1:]}.")
-    module.add_arguments(parser)
-    status: int = module.run(parser.parse_args(words))
-    return status
+    chosen: FrontEnd = import_module(home).FRONT_END
+    return chosen.main(f"vtdpi {name}", words, f"{summary[:1].upper()}{summary[1:]}.")
 
 
 def _parser() -> Parser:

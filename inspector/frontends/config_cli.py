@@ -1,17 +1,17 @@
-"""The words of `vtdpi config`."""
+"""`vtdpi config`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from inspector.base.arguments import NoArguments
+from inspector.frontends.front_end import front_end
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """It takes none."""
-
-
-def run(options: Namespace) -> int:
+def run(options: NoArguments) -> int:
     """Print the default configuration; the exit status."""
     from inspector.repl import config
 
     print(config.default(), end="")
     return 0
+
+
+FRONT_END = front_end(NoArguments, run)

@@ -1,20 +1,25 @@
-"""The words of `vtdpi coverage`."""
+"""`vtdpi coverage`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
+
+from inspector.base.arguments import FileName, argument, json_flag, option
+from inspector.frontends.front_end import front_end
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add its options."""
-    parser.add_argument("trace", metavar="TRACE", help="JSON lines that `trace --output` wrote, of an HVM lab")
-    parser.add_argument("--version", default="current", metavar="V", help="the logic: current (4.20), seed (4.7), 4.21")
-    parser.add_argument("--stores", metavar="dXvY", help="the stores that led to where this vCPU stands, as well")
-    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+@dataclass(frozen=True)
+class CoverageOptions:
+    """What it takes."""
+
+    trace: FileName = argument("JSON lines that `trace --output` wrote, of an HVM lab", metavar="TRACE")
+    version: str = option("the logic: current (4.20), seed (4.7), 4.21", "current", metavar="V")
+    stores: str | None = option("the stores that led to where this vCPU stands, as well", metavar="dXvY")
+    json: bool = json_flag()
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: CoverageOptions) -> int:
     """Tell what comes of the trace; the exit status.
 
     Raises:
@@ -25,10 +30,13 @@ def run(args: argparse.Namespace) -> int:
     from inspector.views import json, text
 
     try:
-        with open(args.trace, encoding="utf-8", errors="replace") as file:
+        with open(options.trace, encoding="utf-8", errors="replace") as file:
             content = file.read()
     except OSError as error:
-        raise UsageError(f"{args.trace} cannot be read: {error.strerror}") from None
-    answer = coverage(content, args.trace, args.version, args.stores)
-    (json if args.json else text).show(answer, sys.stdout)
+        raise UsageError(f"{options.trace} cannot be read: {error.strerror}") from None
+    answer = coverage(content, options.trace, options.version, options.stores)
+    (json if options.json else text).show(answer, sys.stdout)
     return answer.exit_status
+
+
+FRONT_END = front_end(CoverageOptions, run)

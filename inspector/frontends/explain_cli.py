@@ -1,18 +1,23 @@
-"""The words of `vtdpi explain`, which needs no target."""
+"""`vtdpi explain`, which needs no target."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+
+from inspector.base.arguments import argument, json_flag
+from inspector.frontends.front_end import front_end
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("thing", nargs="?", metavar="THING", help="a rule (D5), situation (S8), hazard, bug or field")
-    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+@dataclass(frozen=True)
+class ExplainOptions:
+    """What it takes."""
+
+    thing: str | None = argument("a rule (D5), situation (S8), hazard, bug or field", None, metavar="THING")
+    json: bool = json_flag()
 
 
-def run(options: Namespace) -> int:
+def run(options: ExplainOptions) -> int:
     """Print the explanation; the exit status. Raises UsageError if nothing is called so."""
     from inspector.commands.explain import explain, explained
     from inspector.shell.session import Answered
@@ -20,3 +25,6 @@ def run(options: Namespace) -> int:
     answered = Answered(explained(options.thing).named(explain.schema), options.json)
     answered.show(sys.stdout)
     return answered.status
+
+
+FRONT_END = front_end(ExplainOptions, run)

@@ -1,18 +1,23 @@
-"""The words of `vtdpi help`."""
+"""`vtdpi help`."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+
+from inspector.base.arguments import argument, json_flag
+from inspector.frontends.front_end import front_end
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("command", nargs="?", metavar="COMMAND", help="this one: its options and examples")
-    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+@dataclass(frozen=True)
+class HelpOptions:
+    """What it takes."""
+
+    command: str | None = argument("this one: its options and examples", None, metavar="COMMAND")
+    json: bool = json_flag()
 
 
-def run(options: Namespace) -> int:
+def run(options: HelpOptions) -> int:
     """Print the help; the exit status. Raises UsageError if there is no such command."""
     from inspector.commands.command import Example
     from inspector.shell import help
@@ -23,3 +28,6 @@ def run(options: Namespace) -> int:
     )
     answered.show(sys.stdout)
     return answered.status
+
+
+FRONT_END = front_end(HelpOptions, run)

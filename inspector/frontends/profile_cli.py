@@ -1,42 +1,46 @@
-"""The words of `vtdpi profile`."""
+"""`vtdpi profile` and its own commands."""
 
 from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
+from inspector.base.arguments import NoArguments, argument, flag, option
 from inspector.base.foreign_text import visible
+from inspector.frontends.front_end import front_end, group
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the profile's own commands and their options."""
-    words = parser.add_subparsers(dest="profile_command", required=True, metavar="COMMAND")
-    make = words.add_parser("make", help="make a profile from a xen-syms, and keep it")
-    make.add_argument("symbols", type=Path, metavar="XEN_SYMS", help="unstripped Xen image, with DWARF")
-    make.add_argument("--types", metavar="P", help="take the layouts from this profile, for a xen-syms without DWARF")
-    make.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of the cache")
-    bundle = words.add_parser(
-        "bundle", help="(for maintainers) write the layouts of builds, by which one without a profile is read"
+@dataclass(frozen=True)
+class MakeOptions:
+    """What `profile make` takes."""
+
+    symbols: Path = argument("unstripped Xen image, with DWARF", metavar="XEN_SYMS")
+    types: str | None = option("take the layouts from this profile, for a xen-syms without DWARF", metavar="P")
+    output: Path | None = option("write it there instead of the cache")
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What `profile bundle` takes."""
+
+    output: Path = argument("the file to write: structs/xen/layouts.json")
+    builds: tuple[str, ...] = argument(
+        "a xen-syms with DWARF or a profile, and where it came from", metavar="BUILD=ORIGIN"
     )
-    bundle.add_argument("output", type=Path, metavar="FILE", help="the file to write: structs/xen/layouts.json")
-    bundle.add_argument(
-        "builds", nargs="+", metavar="BUILD=ORIGIN", help="a xen-syms with DWARF or a profile, and where it came from"
-    )
-    bundle.add_argument("--add", action="store_true", help="beside the builds that FILE holds already")
-    bundle.add_argument("--debug", action="store_true", help="the builds named are debug builds (CONFIG_DEBUG)")
-    words.add_parser("list", help="the known profiles")
-    show = words.add_parser("show", help="print a profile (ISF JSON)")
-    show.add_argument("name", metavar="P", help="a file, a version, or the start of a build-id")
+    add: bool = flag("beside the builds that FILE holds already")
+    debug: bool = flag("the builds named are debug builds (CONFIG_DEBUG)")
 
 
-def run(options: Namespace) -> int:
-    """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
-    return {"make": _make, "bundle": _bundle, "list": _list, "show": _show}[options.profile_command](options)
+@dataclass(frozen=True)
+class ShowOptions:
+    """What `profile show` takes."""
+
+    name: str = argument("a file, a version, or the start of a build-id", metavar="P")
 
 
-def _make(options: Namespace) -> int:
+def _make(options: MakeOptions) -> int:
     from inspector.base import new_file
     from inspector.base.errors import VtdpiError
     from inspector.profiles import dwarf
@@ -53,7 +57,7 @@ def _make(options: Namespace) -> int:
     return 0
 
 
-def _bundle(options: Namespace) -> int:
+def _bundle(options: BundleOptions) -> int:
     from inspector.base import new_file
     from inspector.profiles import dwarf, layouts
     from inspector.profiles import store as profiles
@@ -70,7 +74,7 @@ def _bundle(options: Namespace) -> int:
     return 0
 
 
-def _list(options: Namespace) -> int:
+def _list(options: NoArguments) -> int:
     from inspector.profiles import store as profiles
 
     for profile in profiles.known():
@@ -78,9 +82,23 @@ def _list(options: Namespace) -> int:
     return 0
 
 
-def _show(options: Namespace) -> int:
+def _show(options: ShowOptions) -> int:
     from inspector.profiles import store as profiles
 
     json.dump(profiles.named(options.name).document, sys.stdout, indent=1)
     print()
     return 0
+
+
+FRONT_END = group(
+    {
+        "make": front_end(MakeOptions, _make, "make a profile from a xen-syms, and keep it"),
+        "bundle": front_end(
+            BundleOptions,
+            _bundle,
+            "(for maintainers) write the layouts of builds, by which one without a profile is read",
+        ),
+        "list": front_end(NoArguments, _list, "the known profiles"),
+        "show": front_end(ShowOptions, _show, "print a profile (ISF JSON)"),
+    }
+)

@@ -1,18 +1,26 @@
-"""The words of `vtdpi schema`."""
+"""`vtdpi schema`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+
+from inspector.base.arguments import argument
+from inspector.frontends.front_end import front_end
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("name", nargs="?", metavar="COMMAND", help="whose answers it is of (default: list them)")
+@dataclass(frozen=True)
+class SchemaOptions:
+    """What it takes."""
+
+    name: str | None = argument("whose answers it is of (default: list them)", None, metavar="COMMAND")
 
 
-def run(options: Namespace) -> int:
+def run(options: SchemaOptions) -> int:
     """Print a schema, or the names of all; the exit status. Raises UsageError if there is none of that name."""
     from inspector.commands import schemas
 
     print(schemas.shipped(options.name).rstrip("\n") if options.name else "\n".join(schemas.names()))
     return 0
+
+
+FRONT_END = front_end(SchemaOptions, run)

@@ -1,25 +1,29 @@
-"""The words of `vtdpi survey`."""
+"""`vtdpi survey`."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+
+from inspector.base.arguments import FileName, argument, json_flag, option
+from inspector.frontends.front_end import front_end
+
+DESCRIPTION = "Look at many dumps, saved snapshots and logs, audit each, and group what was found."
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add its options."""
-    parser.description = "Look at many dumps, saved snapshots and logs, audit each, and group what was found."
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR|GLOB|URL", help="what to look at; a folder with all in it"
-    )
-    parser.add_argument("--lines", metavar="FILE", help="write each row there as JSON when it is made; go on from it")
-    parser.add_argument("--parquet", metavar="FILE", help="write the rows there as Parquet")
-    parser.add_argument("--processes", type=int, metavar="N", help="work in so many (default: one each processor)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="have a Dask cluster do it (tcp://HOST:PORT)")
-    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+@dataclass(frozen=True)
+class SurveyOptions:
+    """What it takes."""
+
+    files: tuple[str, ...] = argument("what to look at; a folder with all in it", metavar="FILE|DIR|GLOB|URL")
+    lines: FileName | None = option("write each row there as JSON when it is made; go on from it")
+    parquet: FileName | None = option("write the rows there as Parquet")
+    processes: int | None = option("work in so many (default: one each processor)")
+    dask: str | None = option("have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
+    json: bool = json_flag()
 
 
-def run(options: Namespace) -> int:
+def run(options: SurveyOptions) -> int:
     """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
     from inspector.base.errors import UsageError
     from inspector.batch import evidence
@@ -41,3 +45,6 @@ def run(options: Namespace) -> int:
     for line in (*answered.notes, *answered.problems):
         print(f"vtdpi: {line}", file=sys.stderr)
     return 130 if surveyed.left else answered.exit_status
+
+
+FRONT_END = front_end(SurveyOptions, run, description=DESCRIPTION)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,13 @@ from inspector.base.errors import UsageError
 
 if TYPE_CHECKING:
     from inspector.batch.swarm import Member, Swarm
+    from inspector.explore.options import ExploreOptions
 
 STATES = 1_000_000
 """Of each search, unless it is said."""
-ALONE = ("disk", "read", "promela", "html", "graph", "perfetto")
 
 
-def run(options: Namespace) -> int:
+def run(options: ExploreOptions) -> int:
     """Make the searches and tell what they found; the exit status: 1 if a property is broken.
 
     Raises:
@@ -29,27 +28,35 @@ def run(options: Namespace) -> int:
     from inspector.views import json, text
     from inspector.views.progress import counting
 
-    processes = processors() if options.processes is None else options.processes
-    for name in ALONE:
-        if getattr(options, name) is not None:
-            raise UsageError(f"--{name} stands beside --swarm: expected one or the other")
-    if options.swarm < 1 or processes < 1:
-        raise UsageError(f"--swarm {options.swarm} --processes {processes}: expected 1 or more of each")
+    many = options.many
+    number, processes = many.swarm or 0, processors() if many.processes is None else many.processes
+    _refuse(options)
+    if number < 1 or processes < 1:
+        raise UsageError(f"--swarm {number} --processes {processes}: expected 1 or more of each")
     with counting():
-        made = swarm(list(members(_first(options), options.swarm)), processes, options.dask)
+        made = swarm(list(members(_first(options), number)), processes, many.dask)
     answered = answer(made)
     (json if options.json else text).show(answered, sys.stdout)
     if options.save:
-        _save(made, options)
+        _save(made, options.show, options.save)
     for line in answered.problems:
         print(f"vtdpi: {line}", file=sys.stderr)
     return 130 if made.left else answered.exit_status
 
 
-def _first(options: Namespace) -> Member:
+def _refuse(options: ExploreOptions) -> None:
+    """What one search writes is not written of many."""
+    alone = {"disk": options.search.disk, "promela": options.reading.promela, "html": options.reading.html}
+    alone |= {"graph": options.reading.graph, "perfetto": options.reading.perfetto}
+    for name, value in alone.items():
+        if value is not None:
+            raise UsageError(f"--{name} stands beside --swarm: expected one or the other")
+
+
+def _first(options: ExploreOptions) -> Member:
     """The search of the scenario as it is."""
     from inspector.batch.swarm import Member
-    from inspector.explore.exploring import DEFAULT, MIB, bounded
+    from inspector.explore.exploring import DEFAULT, bounded
     from sim_backend.explore.search import Limits
     from sim_backend.memory.errors import SimError
     from sim_backend.scenario.bugs import base_of, change, version, with_bugs
@@ -59,25 +66,25 @@ def _first(options: Namespace) -> Member:
     try:
         named = [change(name) for name in changes]
         word = options.scenario or (change(options.bug[0]).scenario if options.bug else DEFAULT)
-        scenario = bounded(load(word), options)
+        scenario = bounded(load(word), options.bounds)
         names = [each.name for each in named]
         logic = with_bugs(version(options.version or base_of(names)), names)
     except SimError as error:
         raise UsageError(str(error)) from None
-    limits = Limits(options.states or STATES, options.depth, options.memory << MIB if options.memory else None)
+    limits = Limits(options.search.states or STATES, options.search.depth, options.search.memory_bytes)
     first = Member(0, scenario, logic, scenario.bounds, limits, properties=options.property)
-    return replace(first, store_buffers=options.store_buffers)
+    return replace(first, store_buffers=options.search.store_buffers)
 
 
-def _save(made: Swarm, options: Namespace) -> None:
-    """Write the shortest history of the property that `--show` names, or of any."""
+def _save(made: Swarm, name: str | None, path: str) -> None:
+    """Write the shortest history of the property of that name, or of any."""
     from inspector.base import new_file
 
-    found = {name: verdicts[0][1] for name, verdicts in made.broken().items()}
-    if options.show is not None and options.show not in found:
-        raise UsageError(f"--show {options.show!r}: not broken here; broken are {', '.join(found) or 'none'}")
-    shown = {options.show: found[options.show]} if options.show else found
+    found = {broken: verdicts[0][1] for broken, verdicts in made.broken().items()}
+    if name is not None and name not in found:
+        raise UsageError(f"--show {name!r}: not broken here; broken are {', '.join(found) or 'none'}")
+    shown = {name: found[name]} if name else found
     if not shown:
         print("vtdpi: nothing is broken: there is no history to write", file=sys.stderr)
         return
-    new_file.write(options.save, made.history(min(shown.values(), key=lambda each: len(each.moves or ()))).text())
+    new_file.write(path, made.history(min(shown.values(), key=lambda each: len(each.moves or ()))).text())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inspector.base.arguments import add_arguments, given
+from inspector.base.arguments import JSON_HELP, add_arguments, given
 from inspector.base.parser import Parser
 from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
@@ -80,7 +80,7 @@ def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
 def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
     parser = Parser(f"vtdpi {kind}", description=description, epilog=EPILOG)
     actions = add_arguments(parser, KINDS[kind].options)
-    json = parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+    json = parser.add_argument("--json", action="store_true", help=JSON_HELP)
     batch: dict[str, Any] = {"dest": "batch", "action": "append"}
     line = parser.add_argument(
         "-c", metavar="LINE", type=CommandLine, help="run this command line; may be repeated", **batch

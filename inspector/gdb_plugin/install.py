@@ -1,9 +1,8 @@
-"""The words of `vtdpi gdb-plugin`: write the file that gdb sources, and print its path."""
+"""The file that gdb sources."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from inspector.base import new_file, xdg
@@ -24,24 +23,8 @@ else:
 '''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options of `vtdpi gdb-plugin`."""
-    parser.add_argument("--gdbinit", action="store_true", help="print the line for your .gdbinit instead of the path")
-
-
-def run(options: Namespace) -> int:
-    """Write the file, for the vtdpi that runs this, and print its path; the exit status.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    path = write()
-    print(f"source {path}" if options.gdbinit else path)
-    return 0
-
-
 def write() -> Path:
-    """Write the file; its path. Raises UsageError if it cannot be written."""
+    """Write the file, for the vtdpi that runs this; its path. Raises UsageError if it cannot be written."""
     import sysconfig
 
     directory = xdg.state() / "gdb-plugin"

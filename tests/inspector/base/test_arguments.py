@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from inspector.base import arguments
 from inspector.base.arguments import (
+    REQUIRED,
     BadWord,
     FileName,
     Form,
@@ -23,9 +24,11 @@ from inspector.base.arguments import (
     arguments_of,
     flag,
     given,
+    json_flag,
     option,
     read_integer,
     read_number,
+    section,
 )
 from inspector.base.errors import UsageError
 from inspector.base.parser import Parser
@@ -166,3 +169,39 @@ def test_all_words_that_follow():
 def test_what_it_does_not_take(words, message):
     with pytest.raises(UsageError, match=message):
         parsed(Arguments, *words)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    most: int | None = option("so many")
+    names: tuple[str, ...] = option("a name", (), metavar="NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sectioned:
+    where: Path = option("where to", REQUIRED)
+    which: tuple[str, ...] = option("one at least", REQUIRED, metavar="W")
+    bounds: Bounds = section(Bounds, "bounds", "how far it goes")
+    json: bool = json_flag()
+
+
+def test_a_section_is_a_value_of_its_own_and_a_part_of_the_help():
+    assert [each.name for each in arguments_of(Sectioned)] == ["where", "which", "most", "names", "json"]
+    needed = ("--where", "x", "--which", "a")
+    assert parsed(Sectioned, *needed) == Sectioned(where=Path("x"), which=("a",))
+    bounds = Bounds(3, ("b", "c"))
+    words = ("--most", "3", "--names", "b", "--names=c", "--json")
+    assert parsed(Sectioned, *needed, *words) == Sectioned(where=Path("x"), which=("a",), bounds=bounds, json=True)
+    parser = Parser("x")
+    add_arguments(parser, Sectioned)
+    options, _, below = parser.format_help().partition("\nbounds:\n  how far it goes\n")
+    assert "--json" in options
+    assert [line.split()[0] for line in below.splitlines() if line.strip()] == ["--most", "--names"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [((), "required: --where, --which"), (("--where", "x"), "required: --which")]
+)
+def test_an_option_that_must_be_given(words, message):
+    with pytest.raises(UsageError, match=message):
+        parsed(Sectioned, *words)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.explore import EVENTS
+from inspector.explore.options import BoundOptions
 from inspector.explore.show import show
 from inspector.frontends.cli import main
 from inspector.targets.sim.simulation import read_history
@@ -35,7 +35,7 @@ def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
 
 
 def test_each_bound_has_a_word():
-    assert tuple(Bounds().numbers()) == EVENTS
+    assert tuple(Bounds().numbers()) == tuple(BoundOptions().events())
 
 
 def test_what_there_is(capsys):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from inspector.base import signals
-from inspector.frontends.lab_cli import HVM_ONLY, QEMU_ONLY, add_arguments, attach_line
+from inspector.frontends.lab_cli import attach_line
+from inspector.frontends.lab_options import BOTH_KINDS, HvmOptions, UpOptions
 from inspector.lab import LabError, labs
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
@@ -107,13 +108,22 @@ def test_an_option_of_the_other_kind_is_refused(run, asked, words, said):
 
 
 def test_every_option_of_up_is_of_one_kind_or_of_both():
-    parser = ArgumentParser()
-    add_arguments(parser)
-    options = vars(parser.parse_args(["up"])).keys() - {"lab_command"}
-    both = {"hvm", "name", "append", "stopped", "json"}
-    assert options == both | QEMU_ONLY.keys() | HVM_ONLY.keys()
-    defaults = vars(parser.parse_args(["up"]))
-    assert {name: defaults[name] for name in (*QEMU_ONLY, *HVM_ONLY)} == {**QEMU_ONLY, **HVM_ONLY}
+    qemu_only = {
+        "xen": "4.20",
+        "xen_image": None,
+        "symbols": None,
+        "capture": None,
+        "dom0": False,
+        "memory": 0,
+        "eim": False,
+        "uefi": False,
+        "grub": False,
+        "qemu": "system",
+        "crash": False,
+    }
+    assert {each.name for each in fields(UpOptions)} == qemu_only.keys() | set(BOTH_KINDS)
+    assert {name: getattr(UpOptions(), name) for name in qemu_only} == qemu_only
+    assert HvmOptions() == HvmOptions(hvm=False, cpus=None, vcpus=None, guest=None, no_posting=False)
 
 
 def test_how_to_attach_can_be_pasted_into_a_shell(run):
