@@ -10,7 +10,7 @@ import numpy as np
 
 from sim_backend.explore import kernels
 from sim_backend.explore.fields import Rows
-from sim_backend.explore.kernels import LIMIT, LINE, SIZE, SLOTS, VALUES, Sets
+from sim_backend.explore.kernels import ABOUT, LIMIT, LINE, NUMBERS, SIZE, SLOTS, VALUES, Sets
 from sim_backend.explore.pages import Pages
 from sim_backend.explore.states import AT_ONCE
 
@@ -39,7 +39,7 @@ class CompressedStates:
         self._words, self._shape, self._folder = words, shape, folder
         count = words + len(shape)
         left, right = (np.array([0] * words + [pair[side] for pair in shape], np.int64) for side in (0, 1))
-        self.sets = Sets(np.zeros((count, 4), np.int64), np.zeros((count, LINE), np.int64), left, right, words)
+        self.sets = Sets(np.zeros((count, len(ABOUT)), np.int64), np.zeros((count, LINE), np.int64), left, right, words)
         self._shaped_at = FEW
         self._slots: list[Pages] = []
         self._values = [Pages(8 * FEW, folder if which == count - 1 else None) for which in range(count)]
@@ -113,6 +113,7 @@ class CompressedStates:
         self._values[which].grow(8 * (limit + 1))
         about[which, SLOTS], about[which, SIZE] = pages.address, size
         about[which, VALUES], about[which, LIMIT] = self._values[which].address, limit
+        about[which, NUMBERS] = (1 << size.bit_length()) - 1
         return pages
 
 

@@ -16,9 +16,10 @@ from numba import njit
 
 from sim_backend.explore.atomics import acquire, claim, count_up, load, prefetch, publish, store
 
-SLOTS, SIZE, VALUES, LIMIT = range(4)
-"""Of a set: the address and number of its slots (32 bits: a value's number and 1), the address of its values, and how
-many there may be before it has to grow."""
+SLOTS, SIZE, VALUES, LIMIT, NUMBERS = ABOUT = range(5)
+"""Of a set: the address and number of its slots, the address of its values, how many there may be before it has to
+grow, and which of a slot's 32 bits hold a value's number and 1: the others hold as many of its hash, so that other
+values need seldom be looked at."""
 LINE = 8
 """So many numbers lie between two counts: each has a cache line for itself."""
 TAKEN = np.uint32(0xFFFFFFFF)
@@ -86,66 +87,77 @@ class Memo(NamedTuple):
 
 
 @njit(inline="always")
-def _place(value: Any, size: Any) -> Any:
+def _hashed(value: Any) -> Any:
     mixed = np.uint64(value)
     mixed ^= mixed >> HALF
     mixed *= MULTIPLIER
     mixed ^= mixed >> HALF
     mixed *= MULTIPLIER
-    return np.int64((mixed >> HALF) * np.uint64(size) >> HALF)
+    return mixed
+
+
+@njit(inline="always")
+def _place(hashed: Any, size: Any) -> Any:
+    """The first slot where a value may be."""
+    return np.int64((hashed >> HALF) * np.uint64(size) >> HALF)
+
+
+@njit(inline="always")
+def _tag(hashed: Any, numbers: Any) -> Any:
+    """What its slot has beside its number."""
+    return hashed & LOW & ~np.uint64(numbers)
 
 
 @njit
-def _number_from(about: Any, counts: Any, which: int, value: Any, place: int) -> Any:
-    """The number of a value in a set, in which it is then; looked for from a place on."""
-    slots, size, values = about[which, SLOTS], about[which, SIZE], about[which, VALUES]
+def _number(about: Any, counts: Any, which: int, value: Any, hashed: Any) -> Any:
+    """The number of a value in a set, in which it is then."""
+    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
+    place, tag = _place(hashed, size), _tag(hashed, numbers)
     while True:
         found = acquire(slots + 4 * place)
         if found == 0:
             if claim(slots + 4 * place, TAKEN):
                 number = count_up(counts.ctypes.data + 8 * LINE * which)
                 store(values + 8 * number, value)
-                publish(slots + 4 * place, np.uint32(number + 1))
+                publish(slots + 4 * place, np.uint32(tag | np.uint64(number + 1)))
                 return number
         elif found != TAKEN:
-            number = np.int64(found) - 1
-            if load(values + 8 * number) == value:
+            number = np.int64(found & numbers) - 1
+            if _tag(found, numbers) == tag and load(values + 8 * number) == value:
                 return number
             place = place + 1 if place + 1 < size else 0
 
 
 @njit
-def _number(about: Any, counts: Any, which: int, value: Any) -> Any:
-    return _number_from(about, counts, which, value, _place(value, about[which, SIZE]))
-
-
-@njit
 def _look_up(about: Any, which: int, value: Any) -> Any:
     """The number of a value in a set, -1 if it is not in it."""
-    slots, size, values = about[which, SLOTS], about[which, SIZE], about[which, VALUES]
-    place = _place(value, size)
+    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
+    hashed = _hashed(value)
+    place, tag = _place(hashed, size), _tag(hashed, numbers)
     while True:
         found = acquire(slots + 4 * place)
         if found == 0:
             return np.int64(-1)
-        if load(values + 8 * (np.int64(found) - 1)) == value:
-            return np.int64(found) - 1
+        number = np.int64(found & numbers) - 1
+        if _tag(found, numbers) == tag and load(values + 8 * number) == value:
+            return number
         place = place + 1 if place + 1 < size else 0
 
 
 @njit(nogil=True, cache=True)
 def refill(about: Any, which: int, count: int) -> None:
     """Enter the first values of a set into its slots, which are empty."""
-    slots, size, values = about[which, SLOTS], about[which, SIZE], about[which, VALUES]
+    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
     for start in range(0, count, BATCH):
         end = min(start + BATCH, count)
         for number in range(start, end):
-            prefetch(slots + 4 * _place(load(values + 8 * number), size))
+            prefetch(slots + 4 * _place(_hashed(load(values + 8 * number)), size))
         for number in range(start, end):
-            place = _place(load(values + 8 * number), size)
+            hashed = _hashed(load(values + 8 * number))
+            place = _place(hashed, size)
             while acquire(slots + 4 * place) != 0:
                 place = place + 1 if place + 1 < size else 0
-            publish(slots + 4 * place, np.uint32(number + 1))
+            publish(slots + 4 * place, np.uint32(_tag(hashed, numbers) | np.uint64(number + 1)))
 
 
 @njit
@@ -183,7 +195,7 @@ def add(sets: Sets, new: Any, start: int) -> Any:
                 if which < sets.words
                 else np.uint64(codes[sets.left[which]]) << HALF | np.uint64(codes[sets.right[which]])
             )
-            codes[which] = _number(sets.about, sets.counts, which, value)
+            codes[which] = _number(sets.about, sets.counts, which, value, _hashed(value))
     return len(new)
 
 
@@ -285,14 +297,15 @@ def _memo(renamings: Renamings, words: int) -> Memo:
 
 
 @njit
-def _enter(about: Any, counts: Any, top: int, pairs: Any, places: Any, count: int) -> None:
+def _enter(about: Any, counts: Any, top: int, pairs: Any, hashes: Any, count: int) -> None:
     """Put states into the topmost set, whose slots were fetched."""
+    slots, size, values, numbers = about[top, SLOTS], about[top, SIZE], about[top, VALUES], about[top, NUMBERS]
     for at in range(count):
-        found = acquire(about[top, SLOTS] + 4 * places[at])
+        found = acquire(slots + 4 * _place(hashes[at], size))
         if found != 0 and found != TAKEN:
-            prefetch(about[top, VALUES] + 8 * (np.int64(found) - 1))
+            prefetch(values + 8 * (np.int64(found & numbers) - 1))
     for at in range(count):
-        _number_from(about, counts, top, pairs[at], places[at])
+        _number(about, counts, top, pairs[at], hashes[at])
 
 
 @njit(nogil=True, cache=True)
@@ -310,7 +323,7 @@ def expand(
     row, after = np.empty(words, np.uint64), np.empty(words, np.uint64)
     memo = _memo(renamings, words)
     leaves = np.empty(actions, np.int64)
-    pairs, places, waiting = np.empty(BATCH, np.uint64), np.empty(BATCH, np.int64), 0
+    pairs, hashes, waiting = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64), 0
     unknowns = rests = transitions = 0
     state = start
     while state < end:
@@ -337,19 +350,22 @@ def expand(
                 if not known:
                     break
                 for word in range(words):
-                    new[word] = codes[word] if after[word] == row[word] else _number(about, counts, word, after[word])
+                    if after[word] == row[word]:
+                        new[word] = codes[word]
+                    else:
+                        new[word] = _number(about, counts, word, after[word], _hashed(after[word]))
                 for which in range(words, top):
                     same = new[left[which]] == codes[left[which]] and new[right[which]] == codes[right[which]]
                     pair = np.uint64(new[left[which]]) << HALF | np.uint64(new[right[which]])
-                    new[which] = codes[which] if same else _number(about, counts, which, pair)
+                    new[which] = codes[which] if same else _number(about, counts, which, pair, _hashed(pair))
                 if top < words:
                     continue
                 pairs[waiting] = np.uint64(new[left[top]]) << HALF | np.uint64(new[right[top]])
-                places[waiting] = _place(pairs[waiting], about[top, SIZE])
-                prefetch(about[top, SLOTS] + 4 * places[waiting])
+                hashes[waiting] = _hashed(pairs[waiting])
+                prefetch(about[top, SLOTS] + 4 * _place(hashes[waiting], about[top, SIZE]))
                 waiting += 1
                 if waiting == BATCH:
-                    _enter(about, counts, top, pairs, places, waiting)
+                    _enter(about, counts, top, pairs, hashes, waiting)
                     waiting = 0
         if not known:
             transitions = before
@@ -359,7 +375,7 @@ def expand(
             resting[rests] = state
             rests += 1
         state += 1
-    _enter(about, counts, top, pairs, places, waiting)
+    _enter(about, counts, top, pairs, hashes, waiting)
     return state, unknowns, rests, transitions
 
 

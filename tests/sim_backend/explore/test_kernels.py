@@ -52,6 +52,21 @@ def test_values_that_meet_in_a_slot_have_numbers_of_their_own(kernels):
     assert np.array_equal(found, rows)
 
 
+@pytest.mark.parametrize("bits", [12, 32])
+def test_what_a_slot_has_of_a_hash_decides_nothing(kernels, bits):
+    """With much of each value's hash beside its number, and with nothing of it, the same numbers."""
+    states = sets_with(np.zeros((1, 2), np.uint64))
+    for which in range(len(states.sets.about)):
+        states._slots[which] = states._give_slots(which, 3000)
+        states.sets.about[which, kernels.NUMBERS] = (1 << bits) - 1
+        kernels.refill(states.sets.about, which, 1)
+    chance = np.random.default_rng(2)
+    rows = np.unique(chance.integers(1, 1 << 63, (2000, 2), np.uint64), axis=0)
+    assert kernels.add(states.sets, np.concatenate((rows, rows)), 0) == 2 * len(rows)
+    assert np.array_equal(states.find(rows), np.arange(1, len(rows) + 1))
+    assert (states.find(rows ^ np.uint64(1)) == -1).all()
+
+
 def test_add_stops_before_a_set_is_full(kernels):
     """Nothing that was added before it stopped is lost, and it goes on from there."""
     states = sets_with(np.zeros((1, 2), np.uint64))
