@@ -95,7 +95,7 @@ def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = 
 
 
 def _trace(path: str) -> tuple[Sequence[TraceEvent], str]:
-    from inspector.trace.trace_event import loads
+    from inspector.trace.trace_file import loads
 
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

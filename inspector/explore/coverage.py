@@ -10,7 +10,8 @@ from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
 from inspector.trace.last_stores import SUPPRESSED, folded, last_stores
-from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, beginning_of, document, loads
+from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, document
+from inspector.trace.trace_file import beginning_of, loads
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import version as version_of

@@ -10,7 +10,7 @@ from importlib import import_module
 from inspector.base.errors import VtdpiError
 from inspector.targets.live.gdb_inferior import uninterrupted
 
-NEEDED = ("numpy", "msgspec", "construct", "rich", "elftools")
+NEEDED = ("numpy", "construct", "rich", "elftools")
 PROJECTS = {"elftools": "pyelftools"}
 
 install_line = ""

@@ -34,7 +34,7 @@ from inspector.targets.options import SimOptions
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.sim.simulation import simulated
 from inspector.targets.target import Target
-from inspector.trace import trace_event
+from inspector.trace import trace_file
 from sim_backend.machine import history
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.moves import Move
@@ -249,7 +249,7 @@ def saved_trace(luck: random.Random) -> None:
     kept = list(a_trace())
     at = luck.randrange(len(kept))
     kept[at] = text_of(changed(json.loads(kept[at]), luck))
-    hits, unit = trace_event.loads("\n".join(kept), "the file")
+    hits, unit = trace_file.loads("\n".join(kept), "the file")
     perfetto.dumps(hits, unit, (0xF4, 0xF3))
 
 

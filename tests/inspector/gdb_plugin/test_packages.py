@@ -36,3 +36,14 @@ def test_a_numpy_that_does_not_fit_is_named_and_the_advice_helps(gdb, plugin, go
         unavailable(f"pip: {done.stderr}")
     out, _ = bare(attach, "vtdpi vcpus")
     assert "d1v2" in out
+
+
+def test_without_msgspec_it_looks_and_completes(gdb, golden):
+    out, _ = gdb(
+        "python import sys; sys.modules['msgspec'] = None",
+        f"core-file {golden('lost-wakeup')}",
+        "complete vtdpi pi d1v",
+        "vtdpi vcpus",
+    )
+    assert "vtdpi pi d1v2\n" in out
+    assert "d1v2  " in out

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from inspector.trace.last_stores import folded, last_stores
-from inspector.trace.trace_event import TraceEvent, Value, loads
+from inspector.trace.trace_event import TraceEvent, Value
+from inspector.trace.trace_file import loads
 
 TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
 HITS, _ = loads(TRACE.read_text(), TRACE.name)

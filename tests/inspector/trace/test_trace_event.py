@@ -1,120 +1,29 @@
-"""Hits as JSON lines and back, and what is no trace."""
+"""A transition in words and as JSON."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from inspector.base.errors import UsageError
-from inspector.trace import trace_event
-from inspector.trace.trace_event import (
-    FIELDS,
-    HOOK,
-    LIST_FIELDS,
-    SECONDS,
-    STEPS,
-    WRITE,
-    TraceEvent,
-    beginning_of,
-    dumps,
-    loads,
-)
-
-VECTORS = st.lists(st.integers(0, 255), unique=True).map(lambda found: tuple(sorted(found)))
-NUMBERS = st.integers(0, (1 << 32) - 1)
-CHANGES = st.fixed_dictionaries(
-    {},
-    optional={"pir": st.tuples(VECTORS, VECTORS)}
-    | {name: st.tuples(NUMBERS, NUMBERS) for name in ("on", "sn", "nv", "ndst")},
-)
-HITS = st.builds(
-    TraceEvent,
-    st.floats(0, 1e6),
-    st.sampled_from((WRITE, HOOK)),
-    st.none() | st.integers(0, 4095),
-    st.none() | st.text(),
-    st.none() | st.text(),
-    CHANGES,
-)
-
-
-@given(st.lists(HITS), st.sampled_from((SECONDS, STEPS)))
-def test_there_and_back(hits, unit):
-    assert loads(dumps(hits, unit), "a file") == (hits, unit)
-
-
-HEAD = dumps([], STEPS)
-
-
-def hit(**fields):
-    """A line of a trace, with some of its fields."""
-    whole = {"time": 0, "kind": WRITE, "cpu": 0, "function": None, "vcpu": None, "changes": {}}
-    return json.dumps(whole | fields)
+from inspector.trace.trace_event import HOOK, WRITE, TraceEvent, document
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "\x00",
-        "[]",
-        "{}",
-        '{"format": "vtdpi trace", "unit": "years"}',
-        HEAD + "{}",
-        HEAD + "[1]",
-        HEAD + '{"time": "x", "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
-        HEAD + '{"time": 0, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {"x": {}}}',
-        HEAD + '{"time": 1e400, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
-        HEAD + '{"time": -1, "kind": "write", "cpu": 0, "function": null, "vcpu": null, "changes": {}}',
-        HEAD + "[" * 100_000,
-        "[" * 100_000,
-        HEAD + "9" * 5000,
-        *(
-            HEAD + hit(**{name: value})
-            for name, value in (("time", True), ("cpu", True), ("cpu", -1), ("cpu", 1 << 80))
-        ),
-        *(HEAD + hit(changes={"on": {"before": 0, "after": value}}) for value in (True, -1, 1 << 200, [1], None)),
-        *(HEAD + hit(changes={"pir": {"before": [], "after": value}}) for value in ("ab", {}, [-1], [256], [1] * 300)),
-        HEAD + hit(changes={"blocking_list": {"before": None, "after": -5}}),
-    ],
+    ("cpu", "actor", "where"), [(1, None, "CPU 1"), (None, None, "device"), (None, "hypervisor", "hypervisor")]
 )
-def test_what_is_no_trace_is_told_in_a_line(text):
-    with pytest.raises(UsageError, match=r"a file.*no (?:trace|hit)"):
-        loads(text, "a file")
+def test_who_did_it(cpu, actor, where):
+    assert TraceEvent(0, WRITE, cpu, None, "d1v0", actor=actor).where == where
 
 
-BEGINNING = {"cpus": 2, "x2apic": False, "vectors": [0xF4, 0xF3], "fields": {"d1v0": {"on": 0, "pir": [1]}}}
+def test_changes_are_told_in_the_words_of_the_specification():
+    changes = {"pir": ((), (0x31, 0x52)), "sn": (0, 1), "nv": (0xF2, 0xF3), "blocking_list": (None, 2)}
+    hit = TraceEvent(0, WRITE, 0, None, "d1v0", changes)
+    assert hit.words() == "pir none -> 31 52, sn 0 -> 1, nv 0xf2 -> 0xf3, blocking_list none -> 2"
 
 
-def beginning(**fields):
-    return json.dumps({"format": "vtdpi trace", "unit": STEPS, "beginning": BEGINNING | fields})
-
-
-def test_how_it_began():
-    began = beginning_of(beginning(), "a file")
-    assert (began.cpus, began.x2apic, began.vectors) == (2, False, (0xF4, 0xF3))
-    assert began.fields == {"d1v0": {"on": 0, "pir": (1,)}}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        HEAD,
-        "[" * 100_000,
-        *(beginning(cpus=value) for value in (float("inf"), -4, 1 << 100, "12", True, None)),
-        *(beginning(vectors=value) for value in (["1", "2"], [1, 2, 3], "12", [1, 256], 5)),
-        *(beginning(fields={"d1v0": value}) for value in ({"x": 1}, {"pir": [[1]]}, {"pir": 5}, {"on": [1]}, 3)),
-        beginning(x2apic="no"),
-    ],
-)
-def test_what_tells_no_beginning_is_told_in_a_line(text):
-    with pytest.raises(UsageError, match="a file does not tell in what state it began"):
-        beginning_of(text, "a file")
-
-
-def test_every_field_has_its_place_in_a_file():
-    for kind in (trace_event._Fields, trace_event._Changes):
-        assert kind.__struct_fields__ == FIELDS + LIST_FIELDS
+def test_line_and_situation_stand_in_the_document_only_where_they_are_known():
+    hit = TraceEvent(3, HOOK, 0, "vcpu_wake", "d1v0", {"pir": ((), (0x31,))})
+    changes = {"pir": {"before": [], "after": [0x31]}}
+    known = {"time": 3, "kind": HOOK, "cpu": 0, "function": "vcpu_wake", "vcpu": "d1v0", "changes": changes}
+    assert document(hit) == known
+    told = TraceEvent(3, HOOK, 0, "vcpu_wake", "d1v0", hit.changes, line="vmx.c:152", situation="S8")
+    assert document(told) == {**known, "line": "vmx.c:152", "situation": "S8"}

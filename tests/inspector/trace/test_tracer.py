@@ -11,7 +11,8 @@ from inspector.capture.inspection import Inspection
 from inspector.targets.sim.simulation import Simulation
 from inspector.trace import perfetto
 from inspector.trace.functions import Functions
-from inspector.trace.trace_event import HOOK, loads
+from inspector.trace.trace_event import HOOK
+from inspector.trace.trace_file import loads
 from inspector.trace.tracer import trace, traced
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
