@@ -14,7 +14,8 @@ from pathlib import Path
 from inspector.lab import Missing
 from inspector.lab.packages import tree
 
-PACKAGES = ("qemu-system-x86", "gdb", "python3-numpy")
+PACKAGES = ("qemu-system-x86", "gdb", "python3-numpy", "python3-msgspec")
+"""numpy and msgspec are compiled: those of vtdpi's own Python do not fit that of this gdb."""
 LIBRARIES = (".", "blas", "lapack")
 """Where numpy's are until the packages' own scripts, which are not run, choose among several."""
 CANNOT_BE_HAD = 75
@@ -26,7 +27,9 @@ def write(release: str, folder: Path) -> None:
     Raises:
         Missing: the packages cannot be had.
     """
-    root = tree(f"pair-{release}", release, PACKAGES, lambda line: print(line, file=sys.stderr), dependencies=True)
+    root = tree(
+        f"pair-{release}-msgspec", release, PACKAGES, lambda line: print(line, file=sys.stderr), dependencies=True
+    )
     libraries = root / "usr/lib/x86_64-linux-gnu"
     path = ":".join(str(libraries / part) for part in LIBRARIES)
     loader = [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", path]
