@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import types
 from argparse import REMAINDER, Action, ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
 from functools import cache
@@ -308,6 +308,16 @@ def given(declared: type[A], options: Namespace) -> A:
     """The dataclass with what was parsed."""
     kind: type = declared
     return declared(**{each.name: _value(each, options) for each in _parts(kind)})
+
+
+def meant(word: str, flags: Collection[str]) -> list[str]:
+    """Which of these options a word of a line names: itself, or all that begin with it, for it may be shortened.
+
+    >>> meant("--po", ["--posted", "--unit"]), meant("--unit=0", ["--posted", "--unit"])
+    (['--posted'], ['--unit'])
+    """
+    name = word.partition("=")[0]
+    return [name] if name in flags else [each for each in flags if each.startswith(name) and len(name) > len("--")]
 
 
 def _value(each: Argument | _Section, options: Namespace) -> object:

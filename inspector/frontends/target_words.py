@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inspector.base.arguments import JSON_HELP, add_arguments, given
+from inspector.base.arguments import JSON_HELP, add_arguments, given, meant
 from inspector.base.parser import Parser
 from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
@@ -105,9 +105,8 @@ def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> 
         if is_value:
             is_value = False
         elif word.startswith("-") and word != "-":
-            # An option may be shortened (`--scen idle`), and may bring its value with it (`--scen=idle`).
-            meant = [word] if word in takes_value else [flag for flag in takes_value if flag.startswith(word)]
-            is_value = any(takes_value[flag] for flag in meant)
+            # An option may bring its value with it (`--scenario=idle`).
+            is_value = "=" not in word and any(takes_value[flag] for flag in meant(word, takes_value))
         elif not named and kind.is_target(word):
             named = in_target = True
         else:

@@ -47,7 +47,7 @@ def complete(name: str, text: str, word: str | None) -> Any:
 
 def _candidates(syntax: Syntax, value: Value | None, words: list[str], last: str) -> Iterator[str]:
     if last.startswith("-") or value is None:
-        yield from (option for option in syntax.options if option not in words)
+        yield from syntax.unused(words)
         return
     yield from value.choices
     for kind in value.kinds:

@@ -135,7 +135,7 @@ class LineCompleter(Completer):
 
 
 def _options(syntax: Syntax, words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return ((name, option.help) for name, option in syntax.options.items() if name not in (*words, "-h", "--help"))
+    return ((name, option.help) for name, option in syntax.unused(words).items())
 
 
 def _matching(described: Iterable[tuple[str, str]], prefix: str) -> Iterator[Completion]:

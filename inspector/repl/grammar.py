@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from inspector import commands
-from inspector.base.arguments import COMMAND, FILE, Argument, Form, arguments_of
+from inspector.base.arguments import COMMAND, FILE, JSON_HELP, Argument, Form, arguments_of, meant
 from inspector.base.errors import UsageError
 from inspector.shell.help import OF_THE_SHELL
 
@@ -53,6 +53,16 @@ class Syntax:
             return self.words[number]
         return self.words[-1] if self.more and self.words else None
 
+    def follows(self, word: str) -> Value | None:
+        """What the word after an option stands for; None if it takes none, or has brought its value itself."""
+        names = [] if "=" in word else meant(word, self.options)
+        return self.options[names[0]].value if len(names) == 1 else None
+
+    def unused(self, words: Sequence[str]) -> Mapping[str, Option]:
+        """The options that these words do not name."""
+        used = {name for word in words for name in meant(word, self.options)}
+        return {name: option for name, option in self.options.items() if name not in used}
+
 
 class Grammar:
     """The syntax of every command. Loading imports the commands: do it where nobody waits."""
@@ -80,8 +90,7 @@ class Grammar:
             if pending:
                 pending = None
             elif word.startswith("-"):
-                option = syntax.options.get(word)
-                pending = option.value if option else None
+                pending = syntax.follows(word)
             else:
                 place = syntax.word(number)
                 number += 1
@@ -103,7 +112,7 @@ def _syntax(declared: type) -> Syntax:
         else:
             words.append(_value(each))
             more = each.form is Form.MANY
-    options |= {"--json": Option("one JSON document and nothing else", None)}
+    options |= {"--json": Option(JSON_HELP, None)}
     return Syntax(options, words, more, nested)
 
 

@@ -25,6 +25,7 @@ from inspector.base.arguments import (
     flag,
     given,
     json_flag,
+    meant,
     option,
     read_integer,
     read_number,
@@ -205,3 +206,20 @@ def test_a_section_is_a_value_of_its_own_and_a_part_of_the_help():
 def test_an_option_that_must_be_given(words, message):
     with pytest.raises(UsageError, match=message):
         parsed(Sectioned, *words)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("--first", ["--first"]),
+        ("--fi", ["--first", "--fifth"]),
+        ("--fir=1", ["--first"]),
+        ("-f", ["-f"]),
+        ("--", []),
+        ("-", []),
+        ("first", []),
+        ("--firsts", []),
+    ],
+)
+def test_the_options_that_a_word_may_mean(word, names):
+    assert meant(word, ["--first", "--fifth", "-f", "--no"]) == names

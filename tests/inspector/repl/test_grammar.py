@@ -40,6 +40,18 @@ def test_an_option_that_takes_a_value_is_followed_by_it(grammar):
     assert grammar.at(["irt", "--posted"])[1] == plain
 
 
+def test_an_option_may_be_shortened_and_may_bring_its_value(grammar):
+    syntax, plain = grammar.at(["irt"])
+    unit = syntax.options["--unit"].value
+    assert grammar.at(["irt", "--uni"])[1] is unit
+    assert grammar.at(["irt", "--uni", "0"])[1] == plain
+    for whole in ("--unit=0", "--uni=0", "--post", "--", "--nonsense"):
+        assert grammar.at(["irt", whole])[1] == plain
+    for word in ("--unit", "--uni", "--uni=0"):
+        assert syntax.unused(["irt", word]).keys() == syntax.options.keys() - {"--unit"}
+    assert syntax.unused(["irt", "--"]).keys() == syntax.options.keys()
+
+
 def test_a_command_within_a_command_is_completed_as_itself(grammar):
     _, value = grammar.at(["expect"])
     assert value == Value((COMMAND,))
