@@ -45,7 +45,9 @@ def test_survey(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.perf_counter()
     here = survey_files(files, 2)
     whole = time.perf_counter() - began
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as dask:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as dask:
         victim = dask.workers[0].process.pid
         Timer(whole / 2, os.kill, (victim, signal.SIGKILL)).start()
         began = time.perf_counter()

@@ -24,7 +24,9 @@ RESULT = Result(True, None, 1234, 5678, 9, 10, 0.5, 64.0, ())
 
 def explored(*verdicts: Verdict, **result: object) -> Exploration:
     """An exploration that found this; nothing is explored."""
-    return Exploration(load("h-a"), CURRENT, False, replace(RESULT, verdicts=verdicts, **result), search=None)
+    return Exploration(
+        load("h-a"), CURRENT, False, replace(RESULT, verdicts=verdicts, **result), search=None, machine=None
+    )
 
 
 def broken(name: str, steps: int) -> Verdict:
