@@ -70,6 +70,7 @@ class Arguments:
 def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trace]:
     """Follow the transitions themselves: every change of a posted-interrupt descriptor, or every entry of a function.
 
+    On an HVM lab also every change of the lists of blocked vCPUs, and of a domain's posting hooks (`pi_ops`).
     This lets the machine RUN, and stops it at each transition for a moment: with hardware watchpoints and breakpoints,
     so that nothing is written to its memory. Afterwards none of them is left, and it stands still or runs as before.
     Ctrl-C ends it early. A store that changes nothing is no transition. Through gdb, the function is the nearest that
@@ -108,8 +109,12 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trac
         "unit": found.unit,
         "ended": found.ended,
         "hits": [event_document(hit) for hit in found.hits],
+        "left_out": list(found.left_out),
     }
-    return Answer(document, [Text(f"{len(found.hits)} transitions; {found.ended}")])
+    blocks = [Text(f"{len(found.hits)} transitions; {found.ended}")]
+    if found.left_out:
+        blocks.append(Text(f"not watched, for want of watchpoints (name fewer vCPUs): {', '.join(found.left_out)}"))
+    return Answer(document, blocks)
 
 
 def _situation(snapshot: Snapshot, vcpu: Vcpu) -> str | None:
@@ -126,7 +131,7 @@ def _lines(hits: Generator[TraceEvent, None, Trace], unit: str) -> Generator[Blo
             hit = go_on()
             time = f"{hit.time:.6f}" if unit == SECONDS else f"{hit.time:g}"
             words = (hit.words() or "-") + (f"  ({hit.line})" if hit.line else "")
-            line = LINE.format(time, hit.where, hit.function or "-", hit.vcpu or "-", words)
+            line = LINE.format(time, hit.where, hit.function or "-", hit.whose or "-", words)
             try:
                 yield Text(head + line)
             except KeyboardInterrupt as interrupt:

@@ -32,7 +32,8 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
     Raises:
         UsageError: it is none, or does not follow the lists, or there is no such version of the logic.
     """
-    hits, _ = loads(text, source)
+    all_hits, _ = loads(text, source)
+    hits = [hit for hit in all_hits if not hit.domain]
     beginning = beginning_of(text, source)
     if any(name not in fields for fields in beginning.fields.values() for name in LIST_FIELDS):
         raise UsageError(f"{source} does not follow the blocking lists: make it on an HVM lab (`lab up --hvm`)")
@@ -41,7 +42,7 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
         verdict = _acceptor(beginning, version).see(seen)
     except SimError as error:
         raise UsageError(str(error)) from None
-    answer = _answer(verdict, len(seen), version, _situations(hits, source))
+    answer = _answer(verdict, len(seen), version, _situations(hits, source), len(all_hits) - len(hits))
     return (_with_stores(answer, hits, source, stores_of) if stores_of else answer).named(SCHEMA)
 
 
@@ -99,7 +100,9 @@ def _row(hits: Sequence[TraceEvent]) -> tuple[str, ...]:
     return (f"{first.time:.6f}", *where, last.situation or "-")
 
 
-def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None) -> Answer[Coverages]:
+def _answer(
+    verdict: Verdict, count: int, version: str, situations: Mapping[str, int] | None, of_hooks: int
+) -> Answer[Coverages]:
     all_steps = steps_of_interest()
     shown = [step for step in all_steps if verdict.steps[step]]
     rows = [(name, action, str(verdict.steps[name, action] or "-")) for name, action in all_steps]
@@ -111,6 +114,11 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
         blocks.append(Table(("SITUATION", "WHAT IT IS", "SEEN"), lines, numeric=frozenset({"SEEN"})))
     for place, each, why in verdict.refused[:SHOWN]:
         blocks.append(Text(f"refused: change {place + 1}, CPU {each.cpu} in {each.function}, d1v{each.vcpu}: {why}"))
+    if of_hooks:
+        changes = "changes" if of_hooks > 1 else "change"
+        blocks.append(
+            Text(f"{of_hooks} {changes} of pi_ops: not held against the logic, which has all hooks installed")
+        )
     blocks.append(
         Text(
             f"{verdict.accepted} of {count} changes are such as the logic of Xen {version} makes"
@@ -122,6 +130,7 @@ def _answer(verdict: Verdict, count: int, version: str, situations: Mapping[str,
     made: Coverages = {
         "version": version,
         "changes": count,
+        "hook_changes": of_hooks,
         "accepted": verdict.accepted,
         "gaps": verdict.gaps,
         "situations": None if situations is None else dict(situations),

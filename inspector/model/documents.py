@@ -603,14 +603,15 @@ class Events(TypedDict):
 
 
 class BeforeAfter(TypedDict):
-    """A field of a descriptor, or the CPU whose blocking list or lock it is, before and after."""
+    """A field before and after: of a descriptor, the CPU whose blocking list or lock it is, or a domain's hook by the
+    function's name."""
 
-    before: int | list[int] | None
-    after: int | list[int] | None
+    before: int | list[int] | str | None
+    after: int | list[int] | str | None
 
 
 class Hit(TypedDict):
-    """A transition."""
+    """A transition. `domain`, `d1`, where it is the domain's posting hooks that changed."""
 
     time: float
     kind: Literal["write", "hook"]
@@ -620,14 +621,16 @@ class Hit(TypedDict):
     changes: dict[str, BeforeAfter]
     line: NotRequired[str]
     situation: NotRequired[str]
+    domain: NotRequired[str]
 
 
 class Trace(TypedDict):
-    """`trace`. `unit` of the times: seconds or steps."""
+    """`trace`. `unit` of the times: seconds or steps. `left_out`: what was not watched for want of watchpoints."""
 
     unit: Literal["s", "steps"]
     ended: str
     hits: list[Hit]
+    left_out: list[str]
 
 
 class WatchFinding(TypedDict):
@@ -743,10 +746,14 @@ class Help(TypedDict):
 
 
 class Coverages(TypedDict):
-    """`coverage`: how a trace of a real Xen fits the logic, and which steps and situations it shows."""
+    """`coverage`: how a trace of a real Xen fits the logic, and which steps and situations it shows.
+
+    `hook_changes`: how many changes of domains' posting hooks it has besides, which are not held against the logic.
+    """
 
     version: str
     changes: int
+    hook_changes: int
     accepted: int
     gaps: int
     situations: dict[str, int] | None

@@ -72,7 +72,7 @@ class Watchpoint(Protocol):
 
 @runtime_checkable
 class WatchesLists(Protocol):
-    """A target whose tripwires suffice for the lists of blocked vCPUs as well."""
+    """A target whose tripwires suffice, as a rule, for the lists of blocked vCPUs and for domains' hooks as well."""
 
-    watches_lists: bool
-    """That they do."""
+    most_writes: int
+    """So many places it can watch."""

@@ -1,7 +1,8 @@
 """A trace as a trace-event file, which Perfetto (ui.perfetto.dev) and Chrome's tracing page open.
 
-Each CPU and each vCPU has a track. On a vCPU's track a slice tells what its descriptor has notifications do; each
-transition is an instant on both tracks. A step of a simulated machine is shown as a microsecond.
+Each CPU and each vCPU has a track, and each domain whose posting hooks change. On a vCPU's track a slice tells what its
+descriptor has notifications do; each transition is an instant on the tracks of who did it and whose it is. A step of a
+simulated machine is shown as a microsecond.
 
 Source: "Trace Event Format" (the Chromium project), JSON Object Format.
 """
@@ -9,12 +10,12 @@ Source: "Trace Event Format" (the Chromium project), JSON Object Format.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inspector.trace.trace_event import SECONDS, TraceEvent, Value, document
 
-CPUS, VCPUS, DEVICES = 1, 2, 3
+CPUS, VCPUS, DEVICES, DOMAINS = 1, 2, 3, 5
 TITLES = {CPUS: "physical CPUs", VCPUS: "vCPUs", DEVICES: "devices and others"}
 MICROSECONDS = 1_000_000
 
@@ -43,11 +44,16 @@ def events_of(hits: Sequence[TraceEvent], unit: str, vectors: Vectors = (None, N
         events.append(name("thread", CPUS, cpu, f"CPU {cpu}"))
     for vcpu, number in tracks.items():
         events.append(name("thread", VCPUS, number, vcpu))
+    domains = {domain: number for number, domain in enumerate(sorted({hit.domain for hit in hits if hit.domain}))}
+    if domains:
+        events.append(name("process", DOMAINS, 0, "domains"))
+    for domain, number in domains.items():
+        events.append(name("thread", DOMAINS, number, domain))
     others = {who: number for number, who in enumerate(dict.fromkeys(hit.where for hit in hits if hit.cpu is None))}
     for who, number in others.items():
         events.append(name("thread", DEVICES, number, "posts" if who == "device" else who))
     for hit in hits:
-        events += _instants(hit, tracks, others, scale)
+        events += _instants(hit, _places(hit, tracks, domains, others), scale)
     end = max((hit.time for hit in hits), default=0)
     for vcpu, number in tracks.items():
         events += _slices([hit for hit in hits if hit.vcpu == vcpu], number, end, scale, vectors)
@@ -59,11 +65,18 @@ def name(what: str, process: int, thread: int, title: str) -> dict[str, Any]:
     return {"ph": "M", "name": f"{what}_name", "pid": process, "tid": thread, "ts": 0, "args": {"name": title}}
 
 
-def _instants(hit: TraceEvent, tracks: dict[str, int], others: dict[str, int], scale: int) -> list[dict[str, Any]]:
-    place = (DEVICES, others[hit.where]) if hit.cpu is None else (CPUS, hit.cpu)
-    places = [place] + ([(VCPUS, tracks[hit.vcpu])] if hit.vcpu else [])
-    whole = document(hit)
-    arguments = {name: whole[name] for name in ("cpu", "function", "vcpu", "changes")}
+def _places(
+    hit: TraceEvent, vcpus: dict[str, int], domains: dict[str, int], others: dict[str, int]
+) -> list[tuple[int, int]]:
+    """The tracks that a hit is on."""
+    places = [(DEVICES, others[hit.where]) if hit.cpu is None else (CPUS, hit.cpu)]
+    places += [(VCPUS, vcpus[hit.vcpu])] if hit.vcpu else []
+    return places + ([(DOMAINS, domains[hit.domain])] if hit.domain else [])
+
+
+def _instants(hit: TraceEvent, places: list[tuple[int, int]], scale: int) -> list[dict[str, Any]]:
+    whole: Mapping[str, Any] = document(hit)
+    arguments = {name: whole[name] for name in ("cpu", "function", "vcpu", "domain", "changes") if name in whole}
     words = hit.words()
     title = f"{hit.function or 'post'}: {words}" if words else hit.function or hit.kind
     common = {"ph": "i", "s": "t", "cat": hit.kind, "ts": hit.time * scale, "name": title, "args": arguments}

@@ -20,8 +20,10 @@ FIELDS = ("pir", "on", "sn", "nv", "ndst")
 """Of a descriptor."""
 LIST_FIELDS = ("blocking_list", "blocking_lock")
 """Of a vCPU's node: the CPU on whose list it is, and the one whose lock it names."""
+HOOK_FIELDS = tuple(f"pi_ops.{name}" for name in ("flags", "vcpu_block", "switch_from", "switch_to", "do_resume"))
+"""Of a domain: its posting hooks, flags and functions; a build of Xen has those of its version."""
 
-Value = int | tuple[int, ...] | None
+Value = int | tuple[int, ...] | str | None
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Beginning:
         x2apic: the form of NDST.
         vectors: Xen's notification and wakeup vectors.
         fields: by vCPU, those of its descriptor, and its place on the lists if they were followed.
+        domains: by domain, `d1`, its posting hooks if they were followed.
     """
 
     cpus: int
     x2apic: bool
     vectors: tuple[int, int]
     fields: Mapping[str, Mapping[str, Value]]
+    domains: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,17 @@ class TraceEvent:
 
     Attributes:
         time: since the trace began: seconds of the host's clock, or steps of a simulated machine.
-        kind: `write`, a descriptor or a node of a blocking list changed; `hook`, a CPU entered a function.
+        kind: `write`, a descriptor, a node of a blocking list or a domain's hooks changed; `hook`, a CPU entered a
+            function.
         cpu: the physical CPU that did it; None for a device's post.
         function: the function of Xen that it executes, as far as known.
         vcpu: whose descriptor changed; for a hook, the CPU's current vCPU.
-        changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors.
+        changes: field -> (before, after), by the VT-d specification's names; PIR as a tuple of vectors, a domain's
+            hooks as the functions' names.
         line: of Xen's source, `vmx.c:152`, where symbols tell it.
         situation: where that vCPU stands right after, `S8`, where the trace looked (`inspector.analysis.situation`).
         actor: who did it, where that is known to be neither a CPU nor a device.
+        domain: whose posting hooks changed, `d1`.
     """
 
     time: float
@@ -66,6 +73,12 @@ class TraceEvent:
     actor: str | None = None
     line: str | None = None
     situation: str | None = None
+    domain: str | None = None
+
+    @property
+    def whose(self) -> str | None:
+        """The vCPU or the domain."""
+        return self.vcpu or self.domain
 
     @property
     def where(self) -> str:
@@ -94,6 +107,8 @@ def document(hit: TraceEvent) -> Hit:
         made["line"] = hit.line
     if hit.situation:
         made["situation"] = hit.situation
+    if hit.domain:
+        made["domain"] = hit.domain
     return made
 
 
@@ -103,7 +118,7 @@ def dumps(hits: Iterable[TraceEvent], unit: str, beginning: Beginning | None = N
     return "".join(json.dumps(line) + "\n" for line in (head, *map(document, hits)))
 
 
-def _plain(value: Value) -> int | list[int] | None:
+def _plain(value: Value) -> int | list[int] | str | None:
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -112,4 +127,6 @@ def _shown(name: str, value: Value) -> str:
         return " ".join(f"{vector:02x}" for vector in value) or "none"
     if value is None:
         return "none"
+    if isinstance(value, str):
+        return value
     return f"{value:#x}" if value > 9 else str(value)

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from inspector.base.errors import UsageError
 from inspector.base.foreign_text import one_line
-from inspector.trace.trace_event import Beginning, TraceEvent
+from inspector.trace.trace_event import HOOK_FIELDS, Beginning, TraceEvent
 
 LATEST = 10**15
 """No trace is longer: in seconds, or steps."""
@@ -23,6 +23,7 @@ Cpu = Annotated[int, Meta(ge=0, le=65535)]
 Vector = Annotated[int, Meta(ge=0, le=255)]
 Vectors = Annotated[tuple[Vector, ...], Meta(max_length=256)]
 Number = Annotated[int, Meta(ge=0, lt=1 << 32)]
+Function = Annotated[str, Meta(max_length=256)]
 
 
 class _Fields(Struct, forbid_unknown_fields=True):
@@ -37,11 +38,22 @@ class _Fields(Struct, forbid_unknown_fields=True):
     blocking_lock: Number | UnsetType | None = UNSET
 
 
+class _Hooks(Struct, forbid_unknown_fields=True, rename="pi_ops.{}".format):
+    """Of a domain, what a file tells."""
+
+    flags: Number | UnsetType = UNSET
+    vcpu_block: Function | UnsetType | None = UNSET
+    switch_from: Function | UnsetType | None = UNSET
+    switch_to: Function | UnsetType | None = UNSET
+    do_resume: Function | UnsetType | None = UNSET
+
+
 class _Beginning(Struct):
     cpus: Annotated[int, Meta(ge=0, le=65536)]
     x2apic: bool
     vectors: tuple[Vector, Vector]
     fields: dict[str, _Fields]
+    domains: dict[str, _Hooks] = {}
 
 
 class _Head(Struct):
@@ -61,7 +73,7 @@ class _Change(Struct, Generic[T]):
 
 
 class _Changes(Struct, forbid_unknown_fields=True):
-    """As `_Fields`."""
+    """As `_Fields` and `_Hooks`."""
 
     pir: _Change[Vectors] | UnsetType = UNSET
     on: _Change[Number] | UnsetType = UNSET
@@ -70,6 +82,11 @@ class _Changes(Struct, forbid_unknown_fields=True):
     ndst: _Change[Number] | UnsetType = UNSET
     blocking_list: _Change[Number | None] | UnsetType = UNSET
     blocking_lock: _Change[Number | None] | UnsetType = UNSET
+    flags: _Change[Number] | UnsetType = msgspec.field(default=UNSET, name=HOOK_FIELDS[0])
+    vcpu_block: _Change[Function | None] | UnsetType = msgspec.field(default=UNSET, name=HOOK_FIELDS[1])
+    switch_from: _Change[Function | None] | UnsetType = msgspec.field(default=UNSET, name=HOOK_FIELDS[2])
+    switch_to: _Change[Function | None] | UnsetType = msgspec.field(default=UNSET, name=HOOK_FIELDS[3])
+    do_resume: _Change[Function | None] | UnsetType = msgspec.field(default=UNSET, name=HOOK_FIELDS[4])
 
 
 class _Hit(Struct):
@@ -83,6 +100,7 @@ class _Hit(Struct):
     changes: _Changes
     line: str | None = None
     situation: str | None = None
+    domain: str | None = None
 
 
 def beginning_of(text: str, source: str) -> Beginning:
@@ -91,7 +109,9 @@ def beginning_of(text: str, source: str) -> Beginning:
         told = msgspec.json.decode(text.partition("\n")[0], type=_HeadWithBeginning).beginning
     except UNLIKE:
         raise UsageError(f"{source} does not tell in what state it began: make it anew with `trace --output`") from None
-    return Beginning(told.cpus, told.x2apic, told.vectors, {vcpu: _told(of) for vcpu, of in told.fields.items()})
+    fields = {vcpu: _told(of) for vcpu, of in told.fields.items()}
+    domains = {domain: _told(of) for domain, of in told.domains.items()}
+    return Beginning(told.cpus, told.x2apic, told.vectors, fields, domains)
 
 
 def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
@@ -113,10 +133,11 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
 
 def _event(hit: _Hit) -> TraceEvent:
     changes = {name: (change.before, change.after) for name, change in _told(hit.changes).items()}
-    where = {"line": hit.line, "situation": hit.situation}
+    where = {"line": hit.line, "situation": hit.situation, "domain": hit.domain}
     return TraceEvent(hit.time, hit.kind, hit.cpu, hit.function, hit.vcpu, changes, **where)
 
 
 def _told(fields: Struct) -> dict[str, Any]:
     """Those of the fields that are there, by name."""
-    return {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET}
+    names = zip(fields.__struct_encode_fields__, fields.__struct_fields__, strict=True)
+    return {name: value for name, field in names if (value := getattr(fields, field)) is not UNSET}

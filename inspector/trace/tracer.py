@@ -13,6 +13,7 @@ from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
 from inspector.trace.lists import Lists, Membership, with_word
+from inspector.trace.pi_ops import PiOps
 from inspector.trace.situations import Situate, Situations
 from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
@@ -31,12 +32,14 @@ POSTS = ("vmx_deliver_posted_intr", "deliver_posted_intr")
 
 @dataclass(frozen=True)
 class Trace:
-    """What was seen, in the order it happened; the unit of its times; why it ended, in words; and how it began."""
+    """What was seen, in its order; the unit of its times; why it ended, in words; how it began; and what was not
+    watched for want of tripwires."""
 
     hits: Sequence[TraceEvent]
     unit: Literal["s", "steps"]
     ended: str
     beginning: Beginning | None = None
+    left_out: Sequence[str] = ()
 
 
 def trace(
@@ -65,11 +68,8 @@ def trace(
     """
     assert inspection.xen
     tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
-    if isinstance(target, WatchesLists) and target.watches_lists:
-        # A list is followed from node to node, also those of vCPUs that nobody asked for.
-        all_vcpus = [vcpu for vcpu in inspection.snapshot.vcpus if vcpu.pi]
-        tracer.lists = Lists(inspection.xen, inspection.snapshot.lists, all_vcpus)
-        tracer.situations = Situations(inspection.xen, inspection.snapshot, situate) if situate else None
+    if isinstance(target, WatchesLists) and not hooks:
+        tracer.follow(inspection.snapshot, target.most_writes - len(vcpus), situate)
     beginning = tracer.beginning(inspection.snapshot)
     hits: list[TraceEvent] = []
     last = time.monotonic()
@@ -98,7 +98,7 @@ def trace(
         ended = str(error)
     finally:
         target.disarm()
-    return Trace(hits, target.unit, ended, beginning)
+    return Trace(hits, target.unit, ended, beginning, tracer.left_out)
 
 
 def traced(hits: Generator[TraceEvent, None, Trace]) -> Trace:
@@ -125,6 +125,27 @@ class _Tracer:
         self._offset = xen.profile.offset("vcpu", f"{path}.pi_desc") if path else 0
         self.lists: Lists | None = None
         self.situations: Situations | None = None
+        self.pi_ops: PiOps | None = None
+        self.left_out: list[str] = []
+
+    def follow(self, snapshot: Snapshot, room: int, situate: Situate | None) -> None:
+        """Follow besides the descriptors what so many tripwires suffice for: the lists, all or none; then hooks of
+        domains, those of the traced vCPUs first."""
+        # A list is followed from node to node, also those of vCPUs that nobody asked for.
+        lists = Lists(self._xen, snapshot.lists, [vcpu for vcpu in snapshot.vcpus if vcpu.pi])
+        if len(lists.writes) <= room:
+            self.lists = lists
+            self.situations = Situations(self._xen, snapshot, situate) if situate else None
+            room -= len(lists.writes)
+        else:
+            self.left_out.append("the blocking lists")
+        pi_ops = PiOps(self._xen, snapshot.domains)
+        traced = {snapshot.by_name[name].domain for name in self._known}
+        names = sorted(pi_ops.writes, key=lambda name: int(name[1:]) not in traced)
+        room = max(room, 0)
+        pi_ops.follow(names[:room])
+        self.pi_ops = pi_ops
+        self.left_out += [f"the posting hooks of {name}" for name in names[room:]]
 
     def beginning(self, snapshot: Snapshot) -> Beginning:
         """The state in which the trace begins."""
@@ -134,12 +155,15 @@ class _Tracer:
             fields[name] = {field: getattr(pi, field) for field in FIELDS}
             fields[name] |= dict(zip(LIST_FIELDS, places[name], strict=True)) if name in places else {}
         vectors = snapshot.posted_intr_vector or 0, snapshot.pi_wakeup_vector or 0
-        return Beginning(len(snapshot.cpus), bool(snapshot.x2apic), vectors, fields)
+        domains = {name: dict(of) for name, of in self.pi_ops.known.items()} if self.pi_ops else {}
+        return Beginning(len(snapshot.cpus), bool(snapshot.x2apic), vectors, fields, domains)
 
     def writes(self, vcpus: Sequence[Vcpu]) -> list[Write]:
-        """What to watch: the descriptors, and the lists if they are followed."""
+        """What to watch: the descriptors, and the lists and hooks as far as they are followed."""
         self._changed(self._known)
-        return [self._place(vcpu) for vcpu in vcpus] + (list(self.lists.writes) if self.lists else [])
+        found = [self._place(vcpu) for vcpu in vcpus]
+        found += self.lists.writes if self.lists else []
+        return found + (list(self.pi_ops.writes.values()) if self.pi_ops else [])
 
     def _place(self, vcpu: Vcpu) -> Write:
         return Write(vcpu.address + self._offset, self._known[vcpu.name].address, PI_DESC.size)
@@ -149,6 +173,12 @@ class _Tracer:
         cpu, current = self._whose(stop_event)
         rip = stop_event.registers.get("rip")
         function = stop_event.function or (self._functions.at(rip) if rip else None)
+        if stop_event.kind == WRITE and self.pi_ops and stop_event.address is not None:
+            domain = self.pi_ops.owner(stop_event.address)
+            if domain:
+                now = self.pi_ops.changed(domain, stop_event.address, stop_event.word)
+                common = {"line": stop_event.line, "domain": domain}
+                return [TraceEvent(stop_event.time, WRITE, cpu, function, None, now, **common)] if now else []
         if stop_event.kind == WRITE:
             found = self._stored(stop_event)
             for name, (before, after) in self._moved(stop_event).items():

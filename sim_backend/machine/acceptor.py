@@ -31,7 +31,7 @@ AT_ONCE = {posted_interrupt_processing.name}
 LONGEST = 200
 """Steps of one call that change nothing before it is given up."""
 CONTROL = ("on", "sn", "nv", "ndst")
-Value = int | tuple[int, ...] | None
+Value = int | tuple[int, ...] | str | None
 Changes = Mapping[str, tuple[Value, Value]]
 
 HIDDEN = tuple(itertools.product((False, True), (False, True)))

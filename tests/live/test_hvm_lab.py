@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,10 +22,14 @@ from inspector.lab import LabError, labs
 from inspector.lab.hvm.capture import capture
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
+from inspector.lab.hvm.switches import breakpoint_at
 from inspector.model.snapshot import Snapshot
+from inspector.profiles.functions import SymbolFile
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
+from inspector.targets.live.bochs_debugger import registers
 from inspector.targets.open_file import open_file
+from inspector.xen.percpu import STACK_SIZE
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("hvm")]
 
@@ -183,6 +187,67 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
         for field, change in hit["changes"].items():
             assert known.get((hit["vcpu"], field), change["before"]) == change["before"]
             known[hit["vcpu"], field] = change["after"]
+
+
+def call_in_place_of_do_softirq(found: Session, symbols: Mapping[str, int], function: str, argument: int) -> None:
+    """Stop where a CPU that runs none of domain 1's vCPUs comes to Xen's softirqs, and have it call this instead."""
+    bochs, xen = found.target, found.inspection.again().xen
+    assert isinstance(bochs, Bochs)
+    assert xen
+    domains = {vcpu.address: vcpu.domain for vcpu in found.inspection.snapshot.vcpus}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        breakpoint_at(bochs.debugger, symbols["do_softirq"], deadline)
+        rsp = registers(bochs.debugger.command("r"))["rsp"]
+        top = (rsp | STACK_SIZE - 1) + 1 - xen.profile.size("cpu_info")
+        (current,) = xen.structs("cpu_info", [top], "current_vcpu")
+        assert current
+        if domains.get(current["current_vcpu"]) != 1:
+            bochs.debugger.command(f"set rdi = {argument:#x}")
+            bochs.debugger.command(f"set rip = {symbols[function]:#x}")
+            return
+    pytest.fail("no CPU does softirqs outside of domain 1")
+
+
+def test_hooks_are_traced_as_xen_takes_them_away_and_brings_them_back(
+    hvm: Callable[[HvmRecipe], HvmLab], tmp_path: Path
+) -> None:
+    """As when a domain's last device leaves and another one comes. The lab has no devices, so that nothing in it calls
+    these functions of Xen's: the debugger has a CPU do so. All that they store is their own doing."""
+    lab = hvm(HvmRecipe(guest="idle", vcpus=2, name="hooks"))
+    symbols = SymbolFile(lab.symbols).addresses
+    with session(lab) as found:
+        bochs = found.target
+        assert isinstance(bochs, Bochs)
+        bochs.stop()
+        (domain,) = [domain.address for domain in found.inspection.again().snapshot.domains if domain.domain == 1]
+        removed = {"pi_ops.vcpu_block": {"before": "vmx_vcpu_block", "after": None}}
+        installed = {"pi_ops.vcpu_block": {"before": None, "after": "vmx_vcpu_block"}}
+        for function, wanted, left in (
+            ("vmx_pi_hooks_deassign", [removed, {"pi_ops.flags": {"before": 3, "after": 2}}], {"switch_to"}),
+            (
+                "vmx_pi_hooks_assign",
+                [{"pi_ops.flags": {"before": 2, "after": 3}}, installed],
+                {"block", "switch_from", "switch_to"},
+            ),
+        ):
+            lines, events = tmp_path / f"{function}.jsonl", tmp_path / f"{function}.json"
+            call_in_place_of_do_softirq(found, symbols, function, domain)
+            words = ["trace", "--seconds", "60", "--still", "10", "--count", "15"]
+            told = found.ask([*words, "--output", str(lines), "--perfetto", str(events)]).answer.document
+            assert told["left_out"] == []
+            stores = [hit for hit in told["hits"] if "domain" in hit]
+            assert [hit["changes"] for hit in stores] == wanted
+            for hit in stores:
+                assert (hit["domain"], hit["vcpu"], hit["function"], hit["kind"]) == ("d1", None, function, "write")
+                assert hit["line"].startswith("vmx.c:")
+            held = coverage(lines.read_text(), lines.name, "current").document
+            assert (held["hook_changes"], held["refused"]) == (2, [])
+            tracks = [each for each in json.loads(events.read_text())["traceEvents"] if each["ph"] == "M"]
+            assert {"domains", "d1"} <= {each["args"]["name"] for each in tracks}
+            vcpus = found.inspection.again().snapshot.vcpus
+            assert [set(vcpu.hooks) for vcpu in vcpus if vcpu.domain == 1] == [left, left]
+        bochs.cont()
 
 
 def test_a_capture_is_the_machine_as_it_stood(asked: Session, storm: HvmLab, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.live.bochs_hold import BochsHold
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import BochsProcess
-from inspector.targets.live.bochs_watchpoints import BochsWatchpoints, Where
+from inspector.targets.live.bochs_watchpoints import MOST, BochsWatchpoints, Where
 from inspector.targets.ranges import Range
 from inspector.targets.target import Cpu, Target
 from inspector.targets.watchpoint import StopEvent, Write
@@ -118,7 +118,7 @@ class Bochs(Target):
         return self.ram.read_parts(wanted)
 
     unit = "s"
-    watches_lists = True
+    most_writes = MOST
 
     def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
         """As Watchpoint.arm. Times are the machine's own, in seconds."""

@@ -140,7 +140,7 @@ def _timeline(report: Report) -> list[Element]:
         return []
     shown = report.hits[:HITS]
     lines = [
-        (f"{hit.time:g}", hit.where, hit.function or "-", hit.vcpu or "-", hit.words() or "entered") for hit in shown
+        (f"{hit.time:g}", hit.where, hit.function or "-", hit.whose or "-", hit.words() or "entered") for hit in shown
     ]
     table = Table((f"TIME ({report.unit})", "BY", "FUNCTION", "VCPU", "CHANGES"), lines)
     first = f"The first {HITS} of {len(report.hits)} transitions" if len(report.hits) > HITS else "The transitions"

@@ -9,6 +9,7 @@ import pytest
 
 from inspector.base.errors import UsageError
 from inspector.explore.coverage import coverage
+from inspector.model.answer import Text
 
 TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
 
@@ -45,6 +46,20 @@ def test_the_stores_since_a_vcpu_was_last_preempted() -> None:
     assert stores == mine[-len(stores) :]
     with pytest.raises(UsageError, match="no store to d1v77; it has some to d1v0"):
         coverage("\n".join([head, *lines[:40]]), TRACE.name, "current", "d1v77")
+
+
+def test_changes_of_hooks_are_counted_apart() -> None:
+    head, *lines = TRACE.read_text().splitlines()
+    changes = {"pi_ops.vcpu_block": {"before": "vmx_vcpu_block", "after": None}}
+    gone = {"time": 1, "kind": "write", "cpu": 0, "function": "vmx_pi_hooks_deassign", "vcpu": None, "domain": "d1"}
+    text = "\n".join([head, *lines[:3], json.dumps(gone | {"changes": changes}), *lines[3:40]])
+    answer = coverage(text, TRACE.name, "current")
+    document = answer.document
+    assert (document["changes"], document["accepted"], document["hook_changes"]) == (40, 40, 1)
+    assert any(
+        "1 change of pi_ops: not held against" in block.text for block in answer.blocks if isinstance(block, Text)
+    )
+    assert coverage(TRACE.read_text(), TRACE.name, "current").document["hook_changes"] == 0
 
 
 def test_what_another_logic_cannot_do_is_named() -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.trace.perfetto import CPUS, DEVICES, VCPUS, dumps, events_of
+from inspector.trace.perfetto import CPUS, DEVICES, DOMAINS, VCPUS, dumps, events_of
 from inspector.trace.trace_event import HOOK, SECONDS, STEPS, WRITE, TraceEvent
 
 P, W = 0xF1, 0xF2
@@ -48,6 +48,15 @@ def test_a_hit_is_on_its_cpus_and_its_vcpus_track():
     assert places == [(CPUS, 1), (VCPUS, 1), (DEVICES, 2), (VCPUS, 2)]
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert names == {(CPUS, 3): "CPU 3", (VCPUS, 0): "d1v0", (VCPUS, 1): "d1v10", (DEVICES, 0): "posts"}
+
+
+def test_a_domain_whose_hooks_change_has_a_track():
+    hooks = TraceEvent(2, WRITE, 1, "vmx_pi_hooks_assign", None, {"pi_ops.flags": (0, 3)}, domain="d1")
+    events = events_of([write(1, on=(0, 1)), hooks], STEPS)
+    places = [(e["pid"], e["ts"], e["args"].get("domain")) for e in events if e["ph"] == "i"]
+    assert places == [(CPUS, 1, None), (VCPUS, 1, None), (CPUS, 2, "d1"), (DOMAINS, 2, "d1")]
+    assert ("d1", DOMAINS) in {(e["args"]["name"], e["pid"]) for e in events if e["name"] == "thread_name"}
+    assert DOMAINS not in {e["pid"] for e in events_of([write(1, on=(0, 1))], STEPS)}
 
 
 def test_nothing_traced_is_a_file_all_the_same():

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from inspector.base.errors import UsageError
 from inspector.trace import trace_file
-from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, SECONDS, STEPS, WRITE, TraceEvent, dumps
+from inspector.trace.trace_event import (
+    FIELDS,
+    HOOK,
+    HOOK_FIELDS,
+    LIST_FIELDS,
+    SECONDS,
+    STEPS,
+    WRITE,
+    Beginning,
+    TraceEvent,
+    dumps,
+)
 from inspector.trace.trace_file import beginning_of, loads
 
 VECTORS = st.lists(st.integers(0, 255), unique=True).map(lambda found: tuple(sorted(found)))
@@ -106,5 +117,18 @@ def test_what_tells_no_beginning_is_told_in_a_line(text):
 
 
 def test_every_field_has_its_place_in_a_file():
-    for kind in (trace_file._Fields, trace_file._Changes):
-        assert kind.__struct_fields__ == FIELDS + LIST_FIELDS
+    assert trace_file._Fields.__struct_encode_fields__ == FIELDS + LIST_FIELDS
+    assert trace_file._Changes.__struct_encode_fields__ == FIELDS + LIST_FIELDS + HOOK_FIELDS
+    assert trace_file._Hooks.__struct_encode_fields__ == HOOK_FIELDS
+
+
+def test_a_domains_hooks_go_into_a_file_and_come_back():
+    changes = {"pi_ops.flags": (3, 2), "pi_ops.vcpu_block": ("vmx_vcpu_block", None)}
+    gone = TraceEvent(0.5, WRITE, 1, "vmx_pi_hooks_deassign", None, changes, line="vmx.c:279", domain="d1")
+    before = Beginning(2, True, (0xF2, 0xF3), {}, {"d1": {"pi_ops.flags": 3, "pi_ops.vcpu_block": "vmx_vcpu_block"}})
+    text = dumps([gone], SECONDS, before)
+    assert loads(text, "a file") == ([gone], SECONDS)
+    assert beginning_of(text, "a file") == before
+    older = json.loads(text.splitlines()[0])
+    del older["beginning"]["domains"]
+    assert beginning_of(json.dumps(older), "a file").domains == {}

@@ -13,7 +13,7 @@ from inspector.trace import perfetto
 from inspector.trace.functions import Functions
 from inspector.trace.trace_event import HOOK
 from inspector.trace.trace_file import loads
-from inspector.trace.tracer import trace, traced
+from inspector.trace.tracer import _Tracer, trace, traced
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
 
@@ -35,6 +35,25 @@ def noted(hits, seen):
         except StopIteration as end:
             return end.value
         yield seen[-1]
+
+
+def test_what_has_no_room_among_the_tripwires_is_told(machine):
+    snapshot = (inspection := Inspection(Simulation(machine))).snapshot
+    vcpus = [vcpu for vcpu in snapshot.vcpus if vcpu.pi]
+    hooks = sorted({f"the posting hooks of d{vcpu.domain}" for vcpu in vcpus})
+    lists = len(snapshot.lists) + len(vcpus)
+
+    def left_out(room):
+        tracer = _Tracer(inspection.xen, vcpus, {})
+        tracer.follow(snapshot, room, None)
+        assert len(tracer.writes(vcpus)) <= len(vcpus) + max(room, 0)
+        return tracer.left_out
+
+    assert left_out(lists + len(hooks)) == []
+    assert left_out(lists) == hooks
+    # The lists are followed all or not at all.
+    assert left_out(lists - 1) == ["the blocking lists", *hooks[lists - 1 :]]
+    assert left_out(0) == left_out(-3) == ["the blocking lists", *hooks]
 
 
 def test_a_storm_traced_is_its_own_step_log(machine, step_log):
