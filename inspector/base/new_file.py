@@ -26,7 +26,7 @@ def replacing(path: str | os.PathLike[str], keep: Iterable[str | os.PathLike[str
     Raises:
         NotWritten: the place, or the disk, does not take it, or it is one of `keep`.
     """
-    _refuse_to_lose(path, keep)
+    refuse_to_lose(path, keep)
     try:
         with new_file.replacing(path) as file:
             yield file
@@ -44,7 +44,7 @@ def write(path: str | os.PathLike[str], content: str | bytes, keep: Iterable[str
 def append(path: str | os.PathLike[str], content: str, keep: Iterable[str | os.PathLike[str]] = ()) -> None:
     """Add to the end of a file: all of it, or nothing. Raises NotWritten."""
     raw = _encoded(content)
-    _refuse_to_lose(path, keep)
+    refuse_to_lose(path, keep)
     try:
         with open(path, "ab", buffering=0) as file:
             end = os.fstat(file.fileno()).st_size
@@ -58,8 +58,9 @@ def append(path: str | os.PathLike[str], content: str, keep: Iterable[str | os.P
         raise NotWritten(f"{os.fspath(path)} cannot be written: {_why(error)}") from error
 
 
-def _refuse_to_lose(path: str | os.PathLike[str], keep: Iterable[str | os.PathLike[str]]) -> None:
-    if any(_is_same(path, kept) for kept in keep):
+def refuse_to_lose(path: str | os.PathLike[str], keep: Iterable[str | os.PathLike[str]]) -> None:
+    """Raises NotWritten if a file is one of `keep`: for who would rather know it before long work."""
+    if any(is_same(path, kept) for kept in keep):
         raise NotWritten(f"{os.fspath(path)} is what is being read: expected another file's name")
 
 
@@ -74,7 +75,8 @@ def _write_all(handle: int, raw: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
-def _is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two names are those of one file that is there."""
     try:
         return os.path.samefile(path, other)
     except (OSError, ValueError):

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from inspector.base.foreign_text import one_line
@@ -35,6 +36,13 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Each on a line of its own on stderr, whatever is in it. If stderr takes nothing, the answer is the same."""
+    with suppress(OSError, ValueError):
+        for line in lines:
+            print(f"vtdpi: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def finish(status: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import TargetError, UsageError
+from inspector.base.new_file import is_same
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -32,8 +33,13 @@ class Evidence:
     modified: str
 
 
-def found(words: Sequence[str]) -> list[Evidence]:
+def found(words: Sequence[str], but: str | None = None) -> list[Evidence]:
     """The files that these words name, each once, in order: files, all files of folders, and what globs match.
+
+    A folder that cannot be listed, and a link that leads to one elsewhere, are there as files that cannot be read.
+
+    Args:
+        but: a file that is left out.
 
     Raises:
         UsageError: there is nothing of that name, or no way to read such a URL.
@@ -44,7 +50,7 @@ def found(words: Sequence[str]) -> list[Evidence]:
         named = list(_remote(word) if _is_url(word) else _local(word))
         if not named:
             raise UsageError(f"{word}: no file there; expected a file, a folder, a glob or a URL")
-        files.update((each.path, each) for each in named)
+        files.update((each.path, each) for each in named if but is None or not is_same(each.path, but))
     return list(files.values())
 
 
@@ -85,9 +91,18 @@ def _local(word: str) -> Iterator[Evidence]:
 
 
 def _within(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
+    closed: list[str] = []
+    inside = os.path.realpath(folder)
+    for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
         folders.sort()
-        yield from (os.path.join(place, name) for name in sorted(names))
+        links = [name for name in folders if _leads_out(os.path.join(place, name), inside)]
+        yield from (os.path.join(place, name) for name in sorted([*names, *links]))
+    yield from closed
+
+
+def _leads_out(path: str, folder: str) -> bool:
+    """Whether it is a link to another folder: nobody knows how much is there."""
+    return os.path.islink(path) and os.path.commonpath([folder, os.path.realpath(path)]) != folder
 
 
 def _of_file(path: str) -> Evidence | None:

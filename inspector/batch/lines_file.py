@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,11 +22,13 @@ class Kept(NamedTuple):
 
 
 def read(path: str) -> Kept:
-    """The rows of a file; none if it is not there yet. A line that was cut short is told.
+    """The rows of a file; none if it is not there yet, or is a pipe or a device. A line that was cut short is told.
 
     Raises:
         UsageError: it cannot be read, or it has lines and no row.
     """
+    if _only_takes(path):
+        return Kept([], [])
     try:
         with open(path, "rb") as file:
             lines = file.read().split(b"\n")
@@ -33,12 +36,12 @@ def read(path: str) -> Kept:
         return Kept([], [])
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    decoder, kept = msgspec.json.Decoder(Row), Kept([], [])
+    kept = Kept([], [])
     for number, line in enumerate(lines, 1):
         try:
             if line:
-                kept.rows.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                kept.rows.append(msgspec.convert(json.loads(line.decode()), Row))
+        except (ValueError, msgspec.ValidationError, RecursionError):
             kept.damaged.append(number)
     if kept.damaged and not kept.rows:
         raise UsageError(f"{path} holds no rows of a survey: expected a new file, or one that `survey --lines` wrote")
@@ -47,11 +50,19 @@ def read(path: str) -> Kept:
 
 def append(path: str, rows: Sequence[Row]) -> None:
     """Add rows. What another process left without a line's end does not spoil them. Raises NotWritten."""
-    text = b"".join(msgspec.json.encode(row) + b"\n" for row in rows).decode()
+    # Not by msgspec: a file's name need not be UTF-8.
+    text = "".join(json.dumps(msgspec.to_builtins(row)) + "\n" for row in rows)
     new_file.append(path, text if _ends_well(path) else f"\n{text}")
 
 
+def _only_takes(path: str) -> bool:
+    """Whether it is a pipe or a device: it takes rows, and reading it may never end."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 def _ends_well(path: str) -> bool:
+    if _only_takes(path):
+        return True
     try:
         with open(path, "rb") as file:
             if file.seek(0, os.SEEK_END) == 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +29,44 @@ def answer(survey: Survey) -> AnyAnswer:
         "left": list(survey.left),
     }
     bug = any(map(has_bug, survey.rows))
-    unread = [f"{row.file}: {row.problems[0]}" for row in survey.rows if row.unread]
+    unread = [_why(row) for row in survey.rows if row.unread]
     return Answer(document, _blocks(survey), unread, survey.notes, bug)
 
 
-def write_parquet(survey: Survey, path: str) -> None:
+def check_parquet(path: str, keep: Sequence[str]) -> None:
+    """Before long work: whether its rows can be written there.
+
+    Raises:
+        UsageError: there is no pyarrow here, or the file is one of `keep`.
+    """
+    if find_spec("pyarrow") is None:
+        raise UsageError("--parquet needs pyarrow: `pip install 'vtdpi[cluster]'`")
+    new_file.refuse_to_lose(path, keep)
+
+
+def write_parquet(survey: Survey, path: str, keep: Sequence[str] = ()) -> None:
     """The rows as a Parquet file, a row each file, `findings` a list of records.
 
     Raises:
-        UsageError: there is no pyarrow here, or the file cannot be written.
+        UsageError: as `check_parquet`, or the file cannot be written.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UsageError("--parquet needs pyarrow: `pip install 'vtdpi[cluster]'`") from None
-    rows = [msgspec.to_builtins(row) for row in survey.rows]
+    check_parquet(path, keep)
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [_in_utf8(msgspec.to_builtins(row)) for row in survey.rows]
     table = pyarrow.Table.from_pylist(rows, schema=_schema(pyarrow))
-    with new_file.replacing(Path(path)) as file:
+    with new_file.replacing(Path(path), keep) as file:
         parquet.write_table(table, file)
+
+
+def _in_utf8(value: Any) -> Any:
+    """What no UTF-8 can say, in the names of files, as an escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _in_utf8(each) for key, each in value.items()}
+    return list(map(_in_utf8, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _schema(pyarrow: Any) -> Any:
@@ -86,6 +107,10 @@ def _blocks(survey: Survey) -> list[Block]:
     if survey.left:
         words += f"; {len(survey.left)} left, for it was ended before"
     return [*blocks, Text(words)]
+
+
+def _why(row: Row) -> str:
+    return f"{row.file}: {row.problems[0] if row.problems else 'not known why'}"
 
 
 def _row(row: Row) -> tuple[str, ...]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from inspector import __version__
 from inspector.audit import confirm, coverage
+from inspector.audit.rule import Severity
 from inspector.base.errors import VtdpiError
 from inspector.batch.evidence import Evidence, at_hand
 from inspector.capture.inspection import Inspection
@@ -14,13 +18,15 @@ from inspector.model.snapshot import Snapshot
 from inspector.targets.open_file import open_file
 
 POSTED = "posted"
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""As Parquet holds it: what comes from a file with rows is checked."""
 
 
 @dataclass(frozen=True)
 class SurveyFinding:
     """A finding of the audit, as `audit --json` has it."""
 
-    severity: str
+    severity: Severity
     rule: str
     subject: str
     message: str
@@ -45,17 +51,17 @@ class Row:
     """
 
     file: str
-    size: int | None
+    size: Count | None
     modified: str
     vtdpi: str
     target: str | None = None
     version: str | None = None
     build_id: str | None = None
-    cpus: int = 0
-    vcpus: int = 0
-    blocked: int = 0
-    entries: int = 0
-    posted: int = 0
+    cpus: Count = 0
+    vcpus: Count = 0
+    blocked: Count = 0
+    entries: Count = 0
+    posted: Count = 0
     findings: tuple[SurveyFinding, ...] = ()
     checked: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -76,12 +82,21 @@ def survey(evidence: Evidence) -> Row:
     """Open a file, look at all of it, and audit it. What cannot be opened gives a row too."""
     began = time.perf_counter()
     try:
-        with at_hand(evidence.path) as path, open_file(path) as target:
-            inspection = Inspection(target)
-            snapshot = inspection.snapshot
-            return _row(evidence, target.description.replace(path, evidence.path), snapshot, inspection.notes, began)
+        with at_hand(evidence.path) as path:
+            try:
+                return _looked_at(evidence, path, began)
+            except VtdpiError as error:
+                # Of a copy nobody knows the name.
+                return unread(evidence, str(error).replace(path, evidence.path), time.perf_counter() - began)
     except VtdpiError as error:
         return unread(evidence, str(error), time.perf_counter() - began)
+
+
+def _looked_at(evidence: Evidence, path: str, began: float) -> Row:
+    with open_file(path) as target:
+        inspection = Inspection(target)
+        snapshot = inspection.snapshot
+        return _row(evidence, target.description.replace(path, evidence.path), snapshot, inspection.notes, began)
 
 
 def unread(evidence: Evidence, why: str, seconds: float = 0.0) -> Row:

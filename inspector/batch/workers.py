@@ -11,12 +11,15 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from inspector.base import signals
 from inspector.base.errors import TargetError, UsageError, VtdpiError
 
 if TYPE_CHECKING:
@@ -78,7 +81,9 @@ class Workers(Generic[T, R]):
         try:
             while begun < len(inputs) or under_way:
                 while begun < len(inputs) and len(under_way) < processes * QUEUED:
-                    under_way[pool.submit(_tried, self.work, inputs[begun])] = inputs[begun]
+                    with _unasked():
+                        future = pool.submit(_tried, self.work, inputs[begun])
+                    under_way[future] = inputs[begun]
                     begun += 1
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     result = future.result()
@@ -92,7 +97,9 @@ class Workers(Generic[T, R]):
     def _alone(self, one: T) -> R | Failure:
         pool = _pool(1)
         try:
-            return pool.submit(_tried, self.work, one).result()
+            with _unasked():
+                future = pool.submit(_tried, self.work, one)
+            return future.result()
         except BrokenProcessPool:
             return Failure("the process that was at it died (out of memory?)")
         finally:
@@ -132,23 +139,49 @@ def _tried(work: Callable[[T], R], one: T) -> R | Failure:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    # Not by fork: this process may have threads.
-    return ProcessPoolExecutor(processes, get_context("spawn"), _leave_signals)
+    # Not by fork: this process may have threads. The tracker, when it starts, undoes what `_unasked` does: it is first.
+    resource_tracker.ensure_running()
+    return ProcessPoolExecutor(processes, get_context("spawn"), _begin_worker)
 
 
-def _leave_signals() -> None:
-    """Ctrl-C reaches every process of the terminal; only the one that waits for the others is to act on it."""
+@contextmanager
+def _unasked() -> Iterator[None]:
+    """A process that is started here is not reached by Ctrl-C, which the terminal sends to all: not even before
+    `_begin_worker`. What asks this process to end waits until the end of this block.
+    """
+    with signals.held():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    """Ctrl-C reaches every process of the terminal; only the one that waits for the others is to act on it. A worker
+    ends with that one, also if it was killed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
     """Let nothing go on: what is begun is of no use to anybody any more."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        with suppress(OSError, ValueError):
-            process.terminate()
-            process.join()
+    with signals.held():
+        for process in list((pool._processes or {}).values()):
+            with suppress(OSError, ValueError):
+                process.terminate()
+                process.join()
+        # Of a result that was cut in two a thread waits for the rest, as long as its pipe has another end.
+        if writer := getattr(pool._result_queue, "_writer", None):
+            writer.close()
+        pool.shutdown(cancel_futures=True)
 
 
 def _client(address: str) -> Client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from inspector.base import streams
 from inspector.base.errors import UsageError
 from inspector.targets.options import SimOptions
 
@@ -36,8 +37,7 @@ def run(asked: Asked) -> int:
         made = campaign.campaign(list(runs), processes, options.dask)
     answered = campaign.answer(made)
     (json if asked.json else text).show(answered, sys.stdout)
-    for line in answered.problems:
-        print(f"vtdpi: {line}", file=sys.stderr)
+    streams.tell(answered.problems)
     return 130 if made.left else answered.exit_status
 
 

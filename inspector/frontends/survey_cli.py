@@ -25,10 +25,11 @@ class SurveyOptions:
 
 def run(options: SurveyOptions) -> int:
     """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
+    from inspector.base import streams
     from inspector.base.errors import UsageError
     from inspector.batch import evidence
     from inspector.batch.survey import survey_files
-    from inspector.batch.survey_answer import answer, write_parquet
+    from inspector.batch.survey_answer import answer, check_parquet, write_parquet
     from inspector.batch.workers import processors
     from inspector.views import json, text
     from inspector.views.progress import counting
@@ -36,14 +37,18 @@ def run(options: SurveyOptions) -> int:
     processes = processors() if options.processes is None else options.processes
     if processes < 1:
         raise UsageError(f"--processes {processes}: expected 1 or more")
-    with counting():
-        surveyed = survey_files(evidence.found(options.files), processes, options.dask, options.lines)
+    # What is written is no evidence, though it be in the same folder.
+    files = evidence.found(options.files, but=options.lines)
+    kept = [options.lines or "", *(each.path for each in files)]
     if options.parquet:
-        write_parquet(surveyed, options.parquet)
+        check_parquet(options.parquet, kept)
+    with counting():
+        surveyed = survey_files(files, processes, options.dask, options.lines)
     answered = answer(surveyed)
     (json if options.json else text).show(answered, sys.stdout)
-    for line in (*answered.notes, *answered.problems):
-        print(f"vtdpi: {line}", file=sys.stderr)
+    streams.tell((*answered.notes, *answered.problems))
+    if options.parquet:
+        write_parquet(surveyed, options.parquet, kept)
     return 130 if surveyed.left else answered.exit_status
 
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from inspector.base import streams
 from inspector.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def run(options: ExploreOptions) -> int:
     (json if options.json else text).show(answered, sys.stdout)
     if options.save:
         _save(made, options.show, options.save)
-    for line in answered.problems:
-        print(f"vtdpi: {line}", file=sys.stderr)
+    streams.tell(answered.problems)
     return 130 if made.left else answered.exit_status
 
 

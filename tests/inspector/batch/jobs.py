@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from inspector.base.errors import TargetError
+from inspector.batch.workers import Workers
 
 
 def double(number: int) -> int:
@@ -42,4 +43,21 @@ def slowly(folder: str) -> int:
     (place / f"at-{os.getpid()}").touch()
     while not (place / "go").exists():
         time.sleep(0.01)
+    return os.getpid()
+
+
+def large(path: str) -> bytes:
+    """More than a pipe holds."""
+    return path.encode() * (1 << 20)
+
+
+def waits(folder: str) -> None:
+    """A process whose only worker has nothing to do any more."""
+    for _ in Workers(marks, 1).results([folder]):
+        time.sleep(60)
+
+
+def marks(folder: str) -> int:
+    """Says which process it is."""
+    (Path(folder) / f"at-{os.getpid()}").touch()
     return os.getpid()

@@ -65,3 +65,39 @@ def test_urls():
 def test_a_file_of_this_machine_is_at_hand_as_it_is(folder):
     with at_hand(str(folder / "b.log")) as path:
         assert path == str(folder / "b.log")
+
+
+def test_a_link_to_a_folder_elsewhere_is_told_and_one_within_is_not(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "far.log").write_bytes(b"x")
+    before = [each.path for each in found([str(folder)])]
+    (folder / "sub" / "loop").symlink_to("..")
+    (folder / "far").symlink_to(outside)
+    assert {each.path for each in found([str(folder)])} - set(before) == {str(folder / "far")}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_that_cannot_be_listed_is_told(folder):
+    (folder / "sub").chmod(0)
+    try:
+        assert str(folder / "sub") in [each.path for each in found([str(folder)])]
+    finally:
+        (folder / "sub").chmod(0o700)
+
+
+def test_a_folder_that_went_away_is_told(folder, monkeypatch):
+    def walk(top, onerror):
+        yield top, ["gone"], ["a.core"]
+        onerror(FileNotFoundError(2, "No such file or directory", os.path.join(top, "gone")))
+
+    (folder / "gone").symlink_to("nowhere")
+    monkeypatch.setattr(os, "walk", walk)
+    assert [each.path for each in found([str(folder)])] == [str(folder / "a.core"), str(folder / "gone")]
+
+
+def test_a_file_that_is_left_out(folder):
+    (folder / "link").symlink_to("b.log")
+    assert [each.path for each in found([str(folder)], but=str(folder / "b.log"))] == [
+        str(folder / "a.core"),
+        str(folder / "sub" / "c.log"),
+    ]

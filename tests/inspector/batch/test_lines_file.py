@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inspector.audit.rule import SEVERITIES
 from inspector.base.errors import UsageError
 from inspector.base.new_file import NotWritten
 from inspector.batch.lines_file import Kept, append, read
 from inspector.batch.survey_row import Row, SurveyFinding
 
-texts = st.text(max_size=20)
+texts = st.text(st.characters(codec=None), max_size=20)
 rows = st.builds(
     Row,
     *(texts, st.none() | st.integers(0, 1 << 62), texts, texts, st.none() | texts, st.none() | texts),
-    findings=st.lists(st.builds(SurveyFinding, texts, texts, texts, texts, st.booleans()), max_size=3).map(tuple),
+    findings=st.lists(
+        st.builds(SurveyFinding, st.sampled_from(SEVERITIES), texts, texts, texts, st.booleans()), max_size=3
+    ).map(tuple),
     problems=st.lists(texts, max_size=2).map(tuple),
     seconds=st.floats(0, 100),
 )
@@ -48,3 +54,21 @@ def test_no_file_yet_and_a_file_of_something_else(tmp_path):
         read(str(tmp_path))
     with pytest.raises(NotWritten):
         append(str(tmp_path), [])
+
+
+def test_what_is_no_row_is_told(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    good = json.dumps(msgspec.to_builtins(Row("a", 1, "1", "0")))
+    finding = {"severity": "dire", "rule": "D5", "subject": "d1v0", "message": "", "suspicion": False}
+    bad = [{"cpus": 1 << 64}, {"vcpus": -1}, {"size": -1}, {"findings": [finding]}, {"file": "\\udc", "size": "1"}]
+    lines = [good, *(json.dumps({**json.loads(good), **each}) for each in bad), "[" * 100_000, "1" * 5000]
+    path.write_text("\n".join(lines))
+    assert read(str(path)) == Kept([Row("a", 1, "1", "0")], list(range(2, len(lines) + 1)))
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_takes_rows_and_is_not_read(device):
+    assert read(device) == Kept([], [])
+    append("/dev/null", [Row("a", 1, "1", "0")])
+    with pytest.raises(NotWritten, match="/dev/full cannot be written: No space left on device"):
+        append("/dev/full", [Row("a", 1, "1", "0")])

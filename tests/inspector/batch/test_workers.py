@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 
@@ -12,7 +14,7 @@ import pytest
 from inspector.base.errors import UsageError
 from inspector.batch import workers
 from inspector.batch.workers import Failure, Workers, processors
-from tests.inspector.batch.jobs import dies, dies_once, double, slowly
+from tests.inspector.batch.jobs import dies, dies_once, double, large, slowly
 
 
 def test_each_is_answered_once_and_an_error_is_its_own_alone():
@@ -53,6 +55,25 @@ def test_a_worker_that_is_killed_from_outside(tmp_path, eventually):
     assert all(isinstance(pid, int) and pid != first for _, pid in results)
     workers = {int(mark.name.removeprefix("at-")) for mark in tmp_path.glob("*/at-*")}
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_a_result_that_is_cut_in_two_keeps_nobody(tmp_path):
+    """The worker is ended while it sends what is larger than a pipe."""
+    for _ in range(3):
+        results = Workers(large, 2).results([str(tmp_path / name) for name in "abcdefgh"])
+        next(iter(results))
+        results.close()
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path, eventually):
+    """It had no time to end them. None was at work: such ones would wait forever."""
+    program = f"from tests.inspector.batch.jobs import waits; waits({str(tmp_path)!r})"
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3])
+    eventually(lambda: list(tmp_path.glob("at-*")))
+    worker = int(next(tmp_path.glob("at-*")).name.removeprefix("at-"))
+    parent.kill()
+    parent.wait()
+    eventually(lambda: not Path(f"/proc/{worker}").exists())
 
 
 def test_processors():
