@@ -12,6 +12,7 @@ DESCRIPTION = "Run every interleaving of a bounded scenario, and prove its prope
 
 def run(options: ExploreOptions) -> int:
     """Do what the words say; the exit status. Raises VtdpiError if it cannot be done."""
+    _keep_what_is_read(options)
     if options.reading.read is not None:
         return _read(options, options.reading.read)
     if options.many.swarm is not None:
@@ -21,6 +22,17 @@ def run(options: ExploreOptions) -> int:
     from inspector.explore import exploring
 
     return exploring.listed(options) if options.list else exploring.explored(options)
+
+
+def _keep_what_is_read(options: ExploreOptions) -> None:
+    """Said before long work, not after it."""
+    from inspector.base.new_file import refuse_to_lose
+
+    wanted = options.reading
+    read = [path for path in (options.scenario, options.property, wanted.read) if path]
+    for written in (options.save, wanted.html, wanted.graph, wanted.perfetto, wanted.promela):
+        if written:
+            refuse_to_lose(written, read)
 
 
 def _read(options: ExploreOptions, path: str) -> int:

@@ -366,6 +366,10 @@ def _given(kind: str) -> Callable[[Test], Test]:
 always, sometimes, eventually, at_rest = map(_given, (ALWAYS, SOMETIMES, EVENTUALLY, AT_REST))
 
 
+LARGEST = 1 << 20
+"""Bytes of a file of properties."""
+
+
 def read(path: Path) -> tuple[Asked, ...]:
     """The properties that a Python file declares, which is run.
 
@@ -373,7 +377,11 @@ def read(path: Path) -> tuple[Asked, ...]:
         SimError: the file cannot be read or run, or declares none.
     """
     try:
-        code = compile(path.read_text("utf-8"), str(path), "exec")
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST} bytes")
+        code = compile(raw.decode(), str(path), "exec")
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
         raise SimError(f"properties {path}: {error}") from None
     _GIVEN.clear()

@@ -53,7 +53,10 @@ def read(path: Path, state: type[State] = State) -> Machine:
         SimError: the file cannot be read, is damaged, or is something else.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(len(MAGIC))
+            # The rest only of what is one: a device may have no end.
+            raw += file.read(LARGEST) if raw == MAGIC else b""
     except OSError as error:
         raise SimError(f"no saved machine in {path}: {error.strerror}") from None
     line, _, rest = raw.partition(b"\n")

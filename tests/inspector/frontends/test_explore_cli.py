@@ -98,3 +98,22 @@ class TestCommand:
         assert (ran.status, ran.out) == (2, "")
         assert message in ran.err
         assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--save", "--html", "--graph", "--perfetto", "--promela"])
+def test_what_is_read_is_never_written_over(run, tmp_path, option):
+    mine = tmp_path / "mine.toml"
+    mine.write_text("no scenario")
+    for words in ((str(mine),), ("h-a", "--property", str(mine)), ("--read", str(mine))):
+        ran = run("explore", *words, option, str(mine))
+        assert (ran.status, mine.read_text()) == (2, "no scenario")
+        assert ran.err == f"vtdpi: {mine} is what is being read: expected another file's name\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("sim", "--load", "/dev/zero", "info"), ("explore", "h-a", "--property", "/dev/zero")]
+)
+def test_a_device_is_not_read_to_its_end(run, words):
+    ran = run(*words)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "is no saved machine" in ran.err or "it has more than" in ran.err
