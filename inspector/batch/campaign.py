@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -47,7 +48,12 @@ def runs(scenarios: str, seeds: str, version: str, build: str | None, steps: int
     """
     given = _SEEDS.fullmatch(seeds)
     first, last = (int(given[1]), int(given[2] or given[1])) if given else (1, 0)
-    names = [name for word in scenarios.split(",") if word for name in sorted(glob.glob(word)) or [word]]
+    names = [
+        name
+        for word in scenarios.split(",")
+        if word
+        for name in ([] if os.path.exists(word) else sorted(glob.glob(word))) or [word]
+    ]
     if not names:
         raise UsageError("--campaign: expected scenarios, such as one-device,migration or 'scenarios/*.toml'")
     if not first <= last or len(names) * (last - first + 1) > MOST:
@@ -55,6 +61,11 @@ def runs(scenarios: str, seeds: str, version: str, build: str | None, steps: int
     for name in names:
         for seed in range(first, last + 1):
             yield Run(name, version, build, seed, steps or STEPS, folder)
+
+
+def _named(word: str) -> list[str]:
+    """What matches a glob; a file's name is one, whatever letters it has."""
+    return [word] if os.path.exists(word) else sorted(glob.glob(word)) or [word]
 
 
 def campaign(asked: list[Run], processes: int, dask: str | None = None) -> Campaign:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from inspector.audit import BUG, audit
 from inspector.audit.rule import Finding
@@ -143,7 +144,10 @@ class _Running:
                 self.began[finding.rule] += 1
 
     def _kept(self, step: int, rule: str | None, subject: str, message: str, seen: _Seen) -> RunFailure:
-        name = f"{Path(self.asked.scenario).stem}-seed{self.asked.seed}-{rule or 'crash'}.machine"
+        scenario = Path(self.asked.scenario)
+        # Files of one name in several folders are several scenarios.
+        folder = f"-{crc32(os.fsencode(scenario.parent)):08x}" if scenario.parent.parts else ""
+        name = f"{scenario.stem}{folder}-seed{self.asked.seed}-{rule or 'crash'}.machine"
         file = os.path.join(self.asked.folder, re.sub(r"[^\w.-]", "_", name))
         try:
             os.makedirs(self.asked.folder, exist_ok=True)

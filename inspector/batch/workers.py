@@ -187,9 +187,12 @@ def _end(pool: ProcessPoolExecutor) -> None:
 def _client(address: str) -> Client:
     try:
         from distributed import Client
+        from distributed.comm import resolve_address
     except ImportError:
         raise UsageError("--dask needs Dask: `pip install 'vtdpi[cluster]'`") from None
     try:
+        # A client that was not made for its address's sake complains once more, with a traceback, when it is gone.
+        resolve_address(address)
         return Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(f"--dask {address}: no scheduler answers there ({error or type(error).__name__})") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
 from inspector.base.errors import UsageError
 from inspector.batch.campaign import answer, campaign, runs
-from inspector.batch.run import Run
+from inspector.batch.run import Run, run
 
 
 def asked(scenarios, seeds, folder, steps=10):
@@ -60,3 +62,17 @@ def test_what_fails_and_what_cannot_be_run_is_told(tmp_path):
 def test_if_none_can_be_run_that_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="scenario none"):
         campaign(asked("none", "1", tmp_path), 1)
+
+
+def test_a_name_with_a_globs_letters_is_a_name(tmp_path):
+    (tmp_path / "what[1].toml").touch()
+    assert [each.scenario for each in asked(f"{tmp_path}/what[1].toml", "7", "out")] == [f"{tmp_path}/what[1].toml"]
+
+
+def test_files_of_one_name_keep_their_failures_apart(tmp_path):
+    hotplug = files("sim_backend.scenario").joinpath("bundled", "hotplug.toml").read_text()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.toml").write_text(hotplug)
+    made = [run(each) for each in runs(f"{tmp_path}/*/mine.toml", "7", "seed", None, 100, str(tmp_path / "out"))]
+    assert len({each.failure.file for each in made}) == 2
