@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -28,6 +29,7 @@ from inspector.profiles.functions import SymbolFile
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
 from inspector.targets.live.bochs_debugger import registers
+from inspector.targets.live.bochs_watchpoints import PROCESSOR
 from inspector.targets.open_file import open_file
 from inspector.xen.percpu import STACK_SIZE
 
@@ -139,30 +141,44 @@ def test_the_command_line_finds_it(storm: HvmLab) -> None:
     assert f"vtdpi live bochs:{storm.name}" in listed.stdout
 
 
-def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, storm: HvmLab, tmp_path: Path) -> None:
+def traced(asked: Session, storm: HvmLab, path: Path) -> list[dict[str, Any]]:
+    """The changes of a trace, none of which is lost: Bochs' own record of its stops has as many as were taken."""
     bochs = asked.target
     assert isinstance(bochs, Bochs)
     begin = storm.machine().answers.stat().st_size
-    path = tmp_path / "trace.jsonl"
     words = ["trace", "--seconds", "120", "--count", "2500", "--output", str(path)]
-    hits = asked.ask(words).answer.document["hits"]
+    hits: list[dict[str, Any]] = asked.ask(words).answer.document["hits"]
     assert len(hits) >= 2000
-    # None is lost: Bochs' own record of its stops has as many as were taken.
     with storm.machine().answers.open() as answers:
         answers.seek(begin)
         stops = [part for part in answers.read().split("<bochs:") if "Caught write watch point" in part]
     assert bochs.watchpoints
     assert bochs.watchpoints.stops + bochs.watchpoints.late == len(stops)
+    return hits
+
+
+def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, storm: HvmLab, tmp_path: Path) -> None:
+    bochs = asked.target
+    assert isinstance(bochs, Bochs)
+    path = tmp_path / "trace.jsonl"
+    # Where two CPUs store to one word in one turn, and one of them is in its guest, what each found is not known: the
+    # trace counts that, and another one is taken.
+    for _ in range(4):
+        hits = traced(asked, storm, path)
+        assert bochs.watchpoints
+        if not bochs.watchpoints.unsure:
+            break
     by: dict[str, set[str]] = {}
     for hit in hits:
         by.setdefault(hit["function"], set()).update(hit["changes"])
-        assert hit["line"].startswith("vmx.c:")
+        assert hit["function"] == PROCESSOR or hit["line"].startswith("vmx.c:")
     assert by["vmx_deliver_posted_intr"] == {"pir", "on"}
     assert by["vmx_sync_pir_to_irr"] == {"pir", "on"}
     assert by.get("vmx_pi_switch_from", set()) <= {"sn"}
     assert by.get("vmx_pi_switch_to", set()) <= {"sn", "ndst"}
     assert by.get("vmx_vcpu_block", set()) <= {"nv", "blocking_list", "blocking_lock"}
-    assert set(by) <= FUNCTIONS
+    assert set(by) <= FUNCTIONS | {PROCESSOR}
+    assert by.get(PROCESSOR, set()) <= {"pir", "on"}
     assert bochs.running
     assert bochs.watchpoints.unsure == 0
     # The model can do each of them.

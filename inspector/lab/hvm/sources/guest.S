@@ -245,10 +245,11 @@ roles:
 	role timer=2000000, halt=1
 	.endr
 	.elseif profile == 1                    # storm: IPIs and timers, on busy and halting vCPUs
-	role timer=1000000, work=30000, vector=0x41, peer=1
+	# A tick that a vCPU had no time for comes later, after the others: with shorter periods they take all of its time.
+	role timer=4000000, work=30000, vector=0x41, peer=1
 	role halt=1
-	role timer=2000000, work=15000, vector=0x72, peer=5, halt=1
-	role timer=500000, work=5000, masked=40000, vector=0xe4, peer=1
+	role timer=8000000, work=15000, vector=0x72, peer=5, halt=1
+	role timer=2000000, work=5000, masked=40000, vector=0xe4, peer=1
 	role work=2000, vector=0x52, peer=2
 	role halt=1
 	.elseif profile == 2                    # ipi: vCPU 2 is woken by an IPI and by nothing else, and answers it

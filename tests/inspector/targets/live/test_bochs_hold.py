@@ -49,6 +49,33 @@ def wait_until(process: subprocess.Popen[bytes], stopped: bool) -> None:
         time.sleep(0.001)
 
 
+BUSY = """
+import threading
+for _ in range(3):
+    threading.Thread(target=lambda: all(True for _ in iter(int, 1)), daemon=True).start()
+print("busy", flush=True)
+input()
+"""
+
+
+def test_it_stands_still_once_it_is_taken(answers: Path) -> None:
+    """All of its threads, and at once: what is read next is of one moment."""
+    words = [sys.executable, "-c", BUSY]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        hold = BochsHold(process.pid, answers)
+        for _ in range(20):
+            hold.take()
+            states = [
+                stat.read_text().rpartition(")")[2].split()[0]
+                for stat in Path(f"/proc/{process.pid}/task").glob("*/stat")
+            ]
+            assert states == ["T"] * 4
+            hold.release()
+        process.kill()
+
+
 def test_the_last_of_two_lets_it_go_on(held: subprocess.Popen[bytes], answers: Path) -> None:
     first, second = BochsHold(held.pid, answers), BochsHold(held.pid, answers)
     first.take()
