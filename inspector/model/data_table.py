@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inspector.base.errors import UsageError
 from inspector.model.notebook import html_table
 
 if TYPE_CHECKING:
@@ -48,9 +49,13 @@ class DataTable:
         return (dict(zip(self.columns, row, strict=True)) for row in zip(*values, strict=True))
 
     def to_pandas(self) -> DataFrame:
-        """As a pandas DataFrame; what is masked is NA. Raises ImportError if there is no pandas."""
+        """As a pandas DataFrame; what is masked is NA. Raises UsageError if there is no pandas."""
         import numpy as np
-        import pandas as pd
+
+        try:
+            import pandas as pd
+        except ImportError:
+            raise UsageError("to_pandas needs pandas: `pip install pandas`") from None
 
         frame: dict[str, Any] = {}
         for name, column in self.columns.items():

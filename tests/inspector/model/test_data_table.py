@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import sys
 
 import numpy as np
 import pytest
 
+from inspector.base.errors import UsageError
 from inspector.model import data_table, notebook
 from inspector.model.data_table import DataTable
 
@@ -54,3 +56,9 @@ def test_the_examples_run():
     for module in (data_table, notebook):
         result = doctest.testmod(module)
         assert (result.attempted > 0, result.failed) == (True, 0)
+
+
+def test_without_pandas_it_says_what_to_install(table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match="to_pandas needs pandas: `pip install pandas`"):
+        table.to_pandas()
