@@ -7,9 +7,10 @@ another one, or lose it: the signal comes when the import is done.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -65,6 +66,46 @@ def held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
+@contextmanager
+def ending_within(seconds: float, restore: Callable[[], None]) -> Iterator[None]:
+    """Within this block SIGTERM and SIGHUP end the program so many seconds later at the latest, whoever waits for what.
+
+    For blocks in which a library has the last word, such as asyncio, which waits for tasks that need not end. `restore`
+    is called then in place of what the block does at its end. A gdb of ours notices that this program is gone, and lets
+    its guest run.
+    """
+    global _latest
+    _latest = _Latest(seconds, restore)
+    try:
+        yield
+    finally:
+        latest, _latest = _latest, None
+        latest.cancel()
+
+
+class _Latest:
+    def __init__(self, seconds: float, restore: Callable[[], None]) -> None:
+        self._seconds, self._restore = seconds, restore
+        self._timer: threading.Timer | None = None
+
+    def begin(self, number: int) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self._seconds, self._end, (number,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _end(self, number: int) -> None:
+        self._restore()
+        os._exit(128 + number)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+_latest: _Latest | None = None
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
     if _is_importing(frame):
         signal.signal(signal.SIGALRM, lambda alarm, where: signal.raise_signal(number))
@@ -72,6 +113,8 @@ def _raise(number: int, frame: FrameType | None) -> None:
     elif number == signal.SIGINT:
         raise KeyboardInterrupt
     else:
+        if _latest is not None:
+            _latest.begin(number)
         raise Ended(number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,7 @@ from prompt_toolkit.styles import Style
 from inspector.base import xdg
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.base.foreign_text import one_line, visible
+from inspector.base.signals import ending_within
 from inspector.repl import bar, objects
 from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 GRAMMAR = "the commands' syntax"
 TARGET = "the open target"
+PATIENCE = 10
+"""Seconds that prompt_toolkit and asyncio have to end: one was seen to wait for ever, its terminal gone."""
 HINT: StyleAndTextTuples = [("class:auto-suggestion", "`help` lists the commands, Ctrl-D leaves")]
 
 
@@ -79,7 +83,7 @@ class Prompt:
             hint: StyleAndTextTuples = HINT
             while True:
                 try:
-                    self._line(self._terminal.prompt(placeholder=hint))
+                    self._line(self._ask(hint))
                     hint = []
                     if self._failure:
                         raise self._failure
@@ -89,6 +93,11 @@ class Prompt:
             return 0
         finally:
             self._knowledge.close()
+
+    def _ask(self, hint: StyleAndTextTuples) -> str:
+        """A line that the user types."""
+        with ending_within(PATIENCE, _modes_now()):
+            return self._terminal.prompt(placeholder=hint)
 
     def _line(self, text: str) -> None:
         with self._knowledge.held():
@@ -171,3 +180,18 @@ def _history() -> History:
         print(f"note: no history is kept: {visible(str(file))}: {error.strerror}", file=sys.stderr)
         return InMemoryHistory()
     return FileHistory(str(file))
+
+
+def _modes_now() -> Callable[[], None]:
+    """What puts the terminal's modes back to what they are now."""
+    try:
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+    except (OSError, ValueError, termios.error):
+        return lambda: None
+
+    def put_back() -> None:
+        with suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+    return put_back

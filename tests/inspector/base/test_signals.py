@@ -129,3 +129,40 @@ def wait_until_ours(pid: int) -> None:
             return
         time.sleep(0.002)
     raise AssertionError("it never began")
+
+
+STUBBORN = """
+import sys, time
+from inspector.base import signals
+signals.install()
+with signals.ending_within(float(sys.argv[1]), lambda: print("restored", flush=True)):
+    told = False
+    while True:
+        try:
+            if not told:
+                told = True
+                print("there", flush=True)
+            time.sleep(60)
+        except SystemExit:
+            print("asked", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_waits_for_ever_is_ended_all_the_same(number):
+    with subprocess.Popen([sys.executable, "-c", STUBBORN, "0.2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "asked\nrestored\n"
+    assert process.returncode == 128 + number
+
+
+def test_who_ends_in_time_ends_by_itself():
+    signals.install()
+    called = []
+    with pytest.raises(signals.Ended), signals.ending_within(0.05, lambda: called.append(1)):
+        signal.raise_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    assert called == []
+    assert isinstance(raised(signal.SIGTERM), signals.Ended)
