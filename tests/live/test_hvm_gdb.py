@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from inspector.capture.inspection import Inspection
+from inspector.gdb_plugin import install
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
 from inspector.targets.live.bochs import Bochs
@@ -78,3 +80,24 @@ def test_vtdpi_through_gdb_reads_what_it_reads_of_bochs(bridge: str, lab: HvmLab
         assert found.lists == direct.lists
     with Bochs(lab.machine()) as bochs:
         assert bochs.running
+
+
+def test_the_plugin_inside_gdb_reads_the_same(
+    bridge: str, lab: HvmLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    commands = [
+        *("set architecture i386:x86-64", f"target remote {bridge}", f"source {install.write()}", "vtdpi vcpus --json"),
+        "disconnect",
+    ]
+    words = [word for command in commands for word in ("-ex", command)]
+    done = subprocess.run(
+        ["gdb", "-nx", "-batch", str(lab.symbols), *words], capture_output=True, text=True, timeout=300
+    )
+    said = next((line for line in done.stdout.splitlines() if line.startswith('{"schema": "vtdpi/vcpus/')), None)
+    assert said, done.stdout + done.stderr
+    posted = [vcpu for vcpu in json.loads(said)["vcpus"] if vcpu["pi"]]
+    with Bochs(lab.machine()) as bochs:
+        addresses = [vcpu.pi.address for vcpu in Inspection(bochs).snapshot.vcpus if vcpu.pi]
+    assert [vcpu["pi"]["address"] for vcpu in posted] == addresses
+    assert {vcpu["pi"]["nv"] for vcpu in posted} <= {0xF2, 0xF3}
