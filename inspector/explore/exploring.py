@@ -73,11 +73,15 @@ def explored(options: ExploreOptions) -> int:
     Raises:
         UsageError: there is no such scenario, bug or property; a file cannot be written.
     """
+    wanted = options.reading
+    if wanted.graph:
+        from inspector.explore.graph_page import page, require_bokeh
+
+        require_bokeh()
     try:
         found = _found(options)
     except SimError as error:
         raise UsageError(str(error)) from None
-    wanted = options.reading
     if wanted.promela:
         _write_promela(found.exploration, wanted.promela)
     shown = verdicts.shown(found, options.show)
@@ -89,8 +93,6 @@ def explored(options: ExploreOptions) -> int:
         reading = read_history(history, wanted.audit_steps)
         show.write(reading, html=wanted.html, perfetto=wanted.perfetto)
         if wanted.graph:
-            from inspector.explore.graph_page import page
-
             new_file.write(wanted.graph, page(found.exploration, shown))
         if not options.json:
             print()

@@ -36,17 +36,24 @@ def page(explored: Exploration, verdict: Verdict) -> str:
     Raises:
         UsageError: there is no Bokeh here, or no history leads to the verdict.
     """
-    try:
-        from bokeh.embed import file_html
-        from bokeh.resources import INLINE
-    except ImportError:
-        raise UsageError("--graph needs Bokeh: `pip install 'vtdpi[graph]'`") from None
+    require_bokeh()
+    from bokeh.embed import file_html
+    from bokeh.resources import INLINE
+
     graph = around(explored.search, verdict.name)
     if graph is None:
         raise UsageError(f"no history leads to {verdict.name!r}: there is no graph around it")
     title = visible(f"{explored.scenario.name}: {verdict.name}, {verdict.verdict}")
     drawn: str = file_html(_drawn(explored, graph, title), INLINE, title)
     return drawn
+
+
+def require_bokeh() -> None:
+    """Raises UsageError if there is no Bokeh here: nobody is to learn that after a long search."""
+    try:
+        import bokeh  # noqa: F401
+    except ImportError:
+        raise UsageError("--graph needs Bokeh: `pip install 'vtdpi[graph]'`") from None
 
 
 def _drawn(explored: Exploration, graph: Graph, title: str) -> Any:

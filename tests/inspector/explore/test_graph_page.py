@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from html import unescape
 
@@ -82,3 +83,10 @@ def test_on_the_command_line(run, tmp_path):
     answer = run("explore", "h-a", "--graph", tmp_path / "graph.html")
     assert answer.status == 1
     assert "State after 0 actions" in (tmp_path / "graph.html").read_text()
+
+
+def test_without_bokeh_nothing_is_explored(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    answer = run("explore", "two-by-two", "--graph", tmp_path / "graph.html")
+    assert (answer.status, answer.out) == (2, "")
+    assert "--graph needs Bokeh: `pip install 'vtdpi[graph]'`" in answer.err
