@@ -104,7 +104,7 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
     """
     bindings = {binding.irq: binding for domain in snapshot.domains for binding in domain.bindings or ()}
     sources = InterruptSources(snapshot)
-    named = np.array(sorted({msi.index for msi in snapshot.msis}), "<u4")
+    named = np.array(sorted({msi.index for msi in snapshot.msis}), "<u8")
     for unit in snapshot.units:
         table, post = decoded(unit), posted(unit)
         places = {index: at for at, index in enumerate(post["index"].tolist())}

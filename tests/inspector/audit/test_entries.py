@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from inspector.audit import audit, the_rule
+from inspector.model.interrupts import Msi
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import Dmar, VtdUnit
 from sim_backend.layout.interrupts import irq_desc
@@ -118,3 +121,9 @@ def test_d32_a_message_that_was_overwritten(machine):
     msi = machine.layout.device(0x20).msis[0]
     machine.layout.put("msi_desc", msi.msi_desc, {"msg.address_lo": msi.address})
     assert machine.found() == {"D32": [f"warning irq {msi.irq}"]}
+
+
+def test_d18_a_record_of_an_index_that_no_table_has():
+    """As a damaged msi_desc has, or a saved snapshot."""
+    snapshot = replace(unit_with(0), msis=(Msi(24, (1 << 64) - 1, "MSI", 0x18, 0, 0),))
+    assert audit(snapshot, the_rule("D18")) == []
