@@ -26,9 +26,9 @@ def test_what_is_no_efi_image_stays_as_it_is(tmp_path):
         pe.as_elf(tmp_path / "nobody")
 
 
-def test_a_damaged_one_is_refused_in_one_line(damaged):
+def test_a_damaged_one_is_refused_in_one_line(damaged, unavailable):
     if not shutil.which("objcopy"):
-        pytest.skip("objcopy is missing")
+        unavailable("objcopy is missing: install the package binutils")
     with pytest.raises(VtdpiError, match="not a usable EFI image: objcopy says") as refused:
         dwarf.build_id_of(damaged)
     assert "\n" not in str(refused.value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -16,18 +18,20 @@ from inspector.lab.hvm.assembly import GUEST_AT, MOVE, POST, PROFILES, Assembler
 
 @dataclass(frozen=True)
 class OfThisMachine:
-    """Its assembler and linker."""
+    """Its assembler and linker. `unavailable` is called if it has none."""
+
+    unavailable: Callable[[object], NoReturn]
 
     def command(self, program: str) -> list[str]:
         found = shutil.which(program) or shutil.which(program.removeprefix("x86_64-linux-gnu-"))
         if not found:
-            pytest.skip(f"no {program} is here: install the package binutils")
+            self.unavailable(f"no {program} is here: install the package binutils")
         return [found]
 
 
 @pytest.fixture
-def assembler(tmp_path: Path) -> Assembler:
-    return Assembler(OfThisMachine(), tmp_path)
+def assembler(tmp_path: Path, unavailable: Callable[[object], NoReturn]) -> Assembler:
+    return Assembler(OfThisMachine(unavailable), tmp_path)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -76,6 +80,6 @@ def test_what_the_tools_say_is_one_line(assembler, tmp_path):
     with pytest.raises(LabError, match="the lab's own programs cannot be made: as says: ") as caught:
         assembler.dom0("storm", 2, 6)
     assert "\n" not in str(caught.value)
-    gone = Assembler(OfThisMachine(), tmp_path / "gone")
+    gone = Assembler(OfThisMachine(pytest.fail), tmp_path / "gone")
     with pytest.raises(LabError, match="cannot be made: as says: "):
         gone.guest("storm", 6)
