@@ -11,7 +11,7 @@ from pathlib import Path
 from inspector.base.errors import TargetError
 from inspector.lab import LabError, Say
 from inspector.lab.console import last_lines
-from inspector.lab.process import is_given, let_go
+from inspector.lab.process import is_given, let_go, refuse_another
 from inspector.targets.live.qmp import Qmp
 
 DOM0_READY = "vtdpi lab: dom0 is ready"
@@ -53,7 +53,7 @@ def wait_for_monitor(pid: int, control: Path, console: Path, deadline: float) ->
     """Return when QEMU listens on its sockets.
 
     Raises:
-        LabError: QEMU ended, or does not answer by the deadline.
+        LabError: QEMU ended or became another program, or does not answer by the deadline.
     """
     while True:
         try:
@@ -101,6 +101,7 @@ def _still_there(pid: int, console: Path) -> None:
     # Meanwhile the kernel shows no command line; a script that starts QEMU becomes it so.
     time.sleep(EXEC_LASTS)
     if not is_given(pid, console):
+        refuse_another(pid)
         raise LabError(
             f"QEMU ended; it said: {last_lines(_output(console.parent), 2)}; "
             f"the console's last lines: {last_lines(console, 2)}"

@@ -39,14 +39,28 @@ def let_go(program: subprocess.Popen[bytes], path: Path) -> int:
     deadline = time.monotonic() + STARTS_WITHIN
     while not is_given(program.pid, path) and program.poll() is None:
         if time.monotonic() > deadline:
-            program.kill()
-            program.wait()
-            name = program.args[0] if isinstance(program.args, list) else program.args
-            raise LabError(f"{name!s} runs something else: its process has not the words that it was given")
+            refuse_another(program.pid)
         time.sleep(0.001)
     # Popen would complain about one that runs on.
     program.returncode = 0
     return program.pid
+
+
+def refuse_another(pid: int) -> None:
+    """Kill a child that runs, but without the path that it was given: nobody would find it again. None does nothing.
+
+    Raises:
+        LabError: it ran.
+    """
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+    if ended:
+        return
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise LabError("what was started runs something else: its process has not the words that it was given")
 
 
 def given(path: Path) -> list[int]:

@@ -75,6 +75,13 @@ class TestMonitor:
         with pytest.raises(LabError, match=said):
             boot.wait_for_monitor(os.getpid(), tmp_path / "none", console, time.monotonic() + 30)
 
+    def test_one_that_becomes_another_program_is_ended(self, console: Path, tmp_path: Path, stand_in) -> None:
+        """Known by its path when it was started: the script's words went with its exec."""
+        pid = stand_in(tmp_path / "other").pid
+        with pytest.raises(LabError, match="runs something else: its process has not the words"):
+            boot.wait_for_monitor(pid, tmp_path / "none", console, time.monotonic() + 30)
+        assert not Path(f"/proc/{pid}").exists()
+
 
 class TestUp:
     @pytest.mark.parametrize(
