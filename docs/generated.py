@@ -10,6 +10,8 @@ from inspector import commands
 from inspector.analysis import glossary
 from inspector.audit import rules
 from inspector.commands import schemas
+from inspector.learn.lesson import lessons
+from inspector.learn.page import page
 
 
 def command_page() -> str:
@@ -58,13 +60,34 @@ def schema_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"commands.md": command_page, "glossary.md": glossary_page, "schemas.md": schema_page}
+def lesson_pages() -> dict[str, str]:
+    """Each lesson as it goes when its lines are typed, and their list."""
+    pages = {f"learn/{name}.md": page(at, lesson) for at, (name, lesson) in enumerate(lessons().items(), 1)}
+    listed = "\n".join(lessons())
+    pages["learn/index.md"] = (
+        "# Learning posted interrupts\n\nTen short lessons, half an hour in all, for who knows no more than the words."
+        " `vtdpi learn` gives them at the prompt, each on a simulated machine of its own (the last on the memory of a"
+        " real one): you type vtdpi's own commands, and each step is done when the machine is in the state that the"
+        " lesson speaks of. Here is what there is to see.\n\n```{toctree}\n:maxdepth: 1\n\n" + listed + "\n```\n"
+    )
+    return pages
+
+
+def pages() -> dict[str, str]:
+    """All that is made, by place below docs/."""
+    return {
+        "commands.md": command_page(),
+        "glossary.md": glossary_page(),
+        "schemas.md": schema_page(),
+        **lesson_pages(),
+    }
 
 
 def write_pages(app: Any) -> None:
     """Write the pages that differ from what is there."""
-    for name, page in PAGES.items():
-        path, text = Path(app.srcdir) / name, page()
+    for name, text in pages().items():
+        path = Path(app.srcdir) / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
 

@@ -37,6 +37,7 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "coverage": ("hold a trace of a real Xen against the simulated one's logic", "inspector.frontends.coverage_cli"),
     "survey": ("look at many dumps and logs, and group what is wrong", "inspector.frontends.survey_cli"),
     "profile": ("make, list and show profiles of Xen builds", "inspector.frontends.profile_cli"),
+    "learn": ("posted interrupts in ten short lessons, at the prompt", "inspector.frontends.learn_cli"),
     "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),
     "schema": ("print the JSON Schema of a command's answers", "inspector.frontends.schema_cli"),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from inspector.base.errors import VtdpiError
 from inspector.base.foreign_text import one_line, visible
 from inspector.repl.config import Config
+from inspector.shell.guide import NOBODY, Guide
 from inspector.shell.script import Leave, run_line
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
 
 
-def run(session: Session, config: Config) -> int:
+def run(session: Session, config: Config, guide: Guide = NOBODY) -> int:
     """Run the lines of stdin, going on after one that fails; the exit status of the first that did, else 0.
 
     A prompt is printed if somebody types, and then the status is 0; none if a pipe brings the lines.
@@ -29,6 +30,8 @@ def run(session: Session, config: Config) -> int:
             text = sys.stdin.readline()
             if not text:
                 return status
+            if guide.takes(text):
+                continue
             ended = run_line(session, text, aliases=config.aliases)
         except Leave:
             return status
@@ -41,5 +44,6 @@ def run(session: Session, config: Config) -> int:
                 raise
             print("\nvtdpi: interrupted", file=sys.stderr)
             ended = 0
+        guide.after(text)
         sys.stdout.flush()
         status = status or (0 if typed else ended)

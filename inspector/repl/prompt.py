@@ -26,6 +26,7 @@ from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
 from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
+from inspector.shell.guide import NOBODY, Guide
 from inspector.shell.script import Leave, run_line
 from inspector.targets.target import is_running
 
@@ -47,10 +48,12 @@ class Prompt:
     Args:
         session: the target; it is opened if it is not.
         config: what the user has set.
+        guide: who looks on.
     """
 
-    def __init__(self, session: Session, config: Config) -> None:
+    def __init__(self, session: Session, config: Config, guide: Guide = NOBODY) -> None:
         self._session = session
+        self._guide = guide
         self._config = config
         self._ready = False
         self._failure: VtdpiError | None = None
@@ -101,6 +104,8 @@ class Prompt:
 
     def _line(self, text: str) -> None:
         with self._knowledge.held():
+            if self._guide.takes(text):
+                return
             try:
                 run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
             except VtdpiError as error:
@@ -109,6 +114,7 @@ class Prompt:
                 print(f"vtdpi: {visible(str(error))}", file=sys.stderr)
             except KeyboardInterrupt:
                 print("vtdpi: interrupted; nothing of the target was changed", file=sys.stderr)
+            self._guide.after(text)
 
     def _shown(self, app: Application[Any]) -> None:
         # Only once the prompt is there: what is wanted soon is read while the user thinks.

@@ -7,12 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from inspector.repl import config
+from inspector.shell.guide import NOBODY, Guide
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
 
 
-def start(session: Session) -> int:
+def start(session: Session, guide: Guide = NOBODY) -> int:
     """Read lines and run them until the end; the exit status.
 
     Raises:
@@ -23,7 +24,7 @@ def start(session: Session) -> int:
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from inspector.repl.prompt import Prompt
 
-        return Prompt(session, settings).run()
+        return Prompt(session, settings, guide).run()
     from inspector.repl import plain
 
-    return plain.run(session, settings)
+    return plain.run(session, settings, guide)

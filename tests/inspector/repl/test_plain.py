@@ -107,3 +107,20 @@ def test_ctrl_c_ends_a_pipe_and_not_who_types(lines):
     assert "d1v0" in out
     with pytest.raises(KeyboardInterrupt):
         lines(kind=type("Piping", (Interrupted,), {"typed": False}))
+
+
+def test_who_looks_on_is_asked_before_each_line_and_told_after_it(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("mine\nnonsense\nstep\n"))
+    told = []
+
+    class Guide:
+        def takes(self, text):
+            return text == "mine\n"
+
+        def after(self, text):
+            told.append(text)
+
+    with Session(lambda: Simulation(Machine(load("idle"), seed=1))) as session:
+        assert plain.run(session, config.load(), Guide()) == 2
+    assert told == ["nonsense\n", "step\n"]

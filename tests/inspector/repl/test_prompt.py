@@ -241,3 +241,14 @@ def test_a_target_that_cannot_be_opened_is_all_that_is_said(words, terminal):
     assert opened.ended() in (2, 3)
     assert lines(opened.screen())[0].startswith("vtdpi: ")
     assert len(lines(opened.screen())) == 2
+
+
+def test_a_lesson_is_taken_there_and_the_next_one_follows(terminal):
+    opened = terminal("learn", "1")
+    opened.until(lambda screen: "lesson 1>" in screen and "stopped │" in screen, "no prompt")
+    opened.type("vcpus")
+    opened.press("Enter")
+    opened.wait("[2/5] The unit finds the descriptor")
+    opened.type("next")
+    opened.press("Enter")
+    opened.wait("Lesson 2: ON", "lesson 2>")
