@@ -28,6 +28,7 @@ from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
 from inspector.lab.xen import DEBIAN
 from inspector.targets.live.qmp import Qmp
+from tests.live.started import started
 
 AT_ONCE = 2
 
@@ -59,7 +60,7 @@ class Labs:
             self._running.pop(next(iter(self._running)))[0].down()
         if not found:
             try:
-                found = Lab.up(recipe, _tell)
+                found = started(recipe, _tell)
             except Missing as error:
                 self._unavailable(error)
             result = prepare(found)

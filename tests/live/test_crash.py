@@ -20,6 +20,7 @@ from inspector.lab.machine import Recipe
 from inspector.model.snapshot import CRASHED, Snapshot
 from inspector.targets.open_file import open_file
 from inspector.targets.recorded.recorded import RecordedTarget
+from tests.live.started import started
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +46,7 @@ def crash(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(directory / "state"))
         try:
-            lab = Lab.up(Recipe(xen=request.param, crash=True, dom0=True))
+            lab = started(Recipe(xen=request.param, crash=True, dom0=True))
         except Missing as error:
             unavailable(error)
         with lab:
