@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inspector.analysis.situation import situation
+from inspector.analysis.situation import label, situation
 from inspector.base.errors import UsageError
 from inspector.model.snapshot import MARKER, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
@@ -47,6 +47,23 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
         "pause_count": vcpu.pause_count,
         "hooks": list(vcpu.hooks),
     }
+
+
+def line(snapshot: Snapshot, vcpu: Vcpu) -> str:
+    """A vCPU in one line: where it is, its descriptor, where it stands."""
+    where = situation(snapshot, vcpu)
+    parts = [f"{vcpu.name}: {vcpu.runstate}", "no CPU" if vcpu.processor is None else f"CPU {vcpu.processor}"]
+    if vcpu.pi:
+        parts += [
+            f"PIR {vectors(vcpu.pi.pir)}",
+            f"ON {vcpu.pi.on}, SN {vcpu.pi.sn}",
+            f"NV {vector_name(snapshot, vcpu.pi.nv)}, NDST {destination(snapshot, vcpu.pi.ndst)}",
+        ]
+    if vcpu.blocking_list is not None:
+        parts.append(f"on the list of CPU {vcpu.blocking_list}")
+    if where:
+        parts.append(label(where.id))
+    return ", ".join(parts)
 
 
 def vectors(pir: tuple[int, ...]) -> str:

@@ -49,7 +49,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from inspector.api.audit import Audit, audit
+    from inspector.api.audit import Audit, BugsFound, audit
     from inspector.api.target import Target, live, open, sim
     from inspector.audit.rule import BUG, INFO, WARNING, Finding, Found, Rule, rule
     from inspector.base.arguments import NoArguments, Word, argument, flag, option
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from inspector.model.snapshot import Snapshot, Vcpu
 
 _PLACES = {
-    "inspector.api.audit": ("Audit", "audit"),
+    "inspector.api.audit": ("Audit", "BugsFound", "audit"),
     "inspector.explore.checking": ("Checked", "PropertyBroken", "check"),
     "inspector.api.target": ("Target", "live", "open", "sim"),
     "inspector.audit.rule": ("BUG", "INFO", "WARNING", "Finding", "Found", "Rule", "rule"),
@@ -92,6 +92,7 @@ __all__ = [
     "WARNING",
     "Answer",
     "Audit",
+    "BugsFound",
     "Checked",
     "Command",
     "DataTable",

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from inspector.analysis.vcpu_words import line
 from inspector.audit import BUG, WARNING, Finding, confirm, the_rule
 from inspector.model.notebook import html_table
 from inspector.model.snapshot import Snapshot
 
 HEADS = ("severity", "rule", "subject", "finding")
+
+
+class BugsFound(AssertionError):
+    """Something is certainly wrong with a machine; says what, and how each vCPU that it is about stands.
+
+    Attributes:
+        audit: the whole audit.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        lines = [f"{each.rule} {each.subject}: {each.message}" for each in audit.bugs]
+        if snapshot := audit.snapshot:
+            subjects = {each.subject for each in audit.bugs}
+            lines += [line(snapshot, vcpu) for vcpu in snapshot.vcpus if vcpu.name in subjects]
+        super().__init__("\n".join([f"{len(audit.bugs)} bug{'s' * (len(audit.bugs) > 1)} found", *lines]))
 
 
 @dataclass(frozen=True)
@@ -19,10 +36,12 @@ class Audit:
     Attributes:
         findings: every one.
         problems: what could not be read, a line each: what rests on it was not checked.
+        snapshot: what was audited.
     """
 
     findings: tuple[Finding, ...]
     problems: tuple[str, ...] = ()
+    snapshot: Snapshot | None = field(default=None, repr=False, compare=False)
 
     @property
     def bugs(self) -> tuple[Finding, ...]:
@@ -33,6 +52,11 @@ class Audit:
     def warnings(self) -> tuple[Finding, ...]:
         """What may be wrong: it can be legal for an instant, and is wrong if it stays."""
         return tuple(finding for finding in self.findings if finding.severity == WARNING)
+
+    def assert_no_bugs(self) -> None:
+        """Raises BugsFound if anything is certainly wrong."""
+        if self.bugs:
+            raise BugsFound(self)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -62,4 +86,4 @@ def audit(snapshot: Snapshot, *earlier: Snapshot, rule: str = "") -> Audit:
         UsageError: there is no such rule.
     """
     taken: Sequence[Snapshot] = (*earlier, snapshot)
-    return Audit(tuple(confirm(taken, the_rule(rule) if rule else None)), tuple(snapshot.problems))
+    return Audit(tuple(confirm(taken, the_rule(rule) if rule else None)), tuple(snapshot.problems), snapshot)

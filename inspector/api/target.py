@@ -69,6 +69,10 @@ class Target(Closing):
 
         return audit(self.snapshot(), rule=rule)
 
+    def assert_no_bugs(self, *, rule: str = "") -> None:
+        """Raises BugsFound if anything is certainly wrong with the machine as it stands; else as `audit`."""
+        self.audit(rule=rule).assert_no_bugs()
+
     def route(self, start: str, *, unit: int | None = None) -> list[Route]:
         """Interrupts end to end, from a device (`03:00.0`), an entry (`irte 0x18`), a pin (`ioapic 4`) or a vCPU.
 

@@ -84,13 +84,17 @@ def _select(elements: list[Any], condition: str, so_far: str) -> Any:
 
 def _is(value: Any, word: str) -> bool:
     if isinstance(value, str):
-        return value == word
+        return value == word or (value.startswith("0x") and _as_number(word) == _as_number(value))
     if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return value == int(word, 0)
-        except ValueError:
-            return False
+        return value == _as_number(word)
     return json.dumps(value) == word
+
+
+def _as_number(word: str) -> int | None:
+    try:
+        return int(word, 0)
+    except ValueError:
+        return None
 
 
 def _kind(value: Any) -> str:

@@ -89,6 +89,8 @@ def _target(asked: Asked) -> int:
         return run(asked)
     if asked.words and asked.batch:
         raise UsageError(f"{asked.words[0]!r} stands beside -c or --script; expected one or the other")
+    if asked.junit and not asked.batch:
+        raise UsageError("--junit tells how the lines of -c or --script went: expected one of these too")
     return _session(asked)
 
 
@@ -115,7 +117,7 @@ def _session(asked: Asked) -> int:
         if asked.batch:
             from inspector.shell import script
 
-            return script.run(session, asked.batch)
+            return script.run(session, asked.batch, asked.junit)
         if not asked.words:
             from inspector.repl.start import start
 

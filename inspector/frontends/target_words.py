@@ -55,6 +55,7 @@ class Asked:
         words: the command and its options; none for the prompt or a batch.
         batch: the lines of `-c` and `--script`, in order.
         json: whether every answer is JSON.
+        junit: where a JUnit XML report about the batch goes.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Asked:
     words: Sequence[str]
     batch: Sequence[CommandLine | ScriptFile]
     json: bool
+    junit: str | None = None
 
 
 def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
@@ -74,7 +76,9 @@ def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
     parser, actions = _parser(kind, description)
     at = _command_at(words, actions, KINDS[kind])
     options = parser.parse_args(words[:at])
-    return Asked(kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json)
+    return Asked(
+        kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json, options.junit
+    )
 
 
 def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
@@ -88,7 +92,10 @@ def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
     script = parser.add_argument(
         "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
     )
-    return parser, [*actions, json, line, script]
+    junit = parser.add_argument(
+        "--junit", metavar="FILE", help="write how the lines of -c and --script went, as JUnit XML"
+    )
+    return parser, [*actions, json, line, script, junit]
 
 
 EPILOG = "Then a COMMAND with its options, or none for a prompt: `vtdpi help` lists them."

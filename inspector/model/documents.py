@@ -689,7 +689,7 @@ class Expect(TypedDict):
     path: str
     found: Any
     expected: Any
-    sign: Literal["==", "!="]
+    sign: Literal["==", "!=", "<", "<=", ">", ">=", "in", "=~"]
 
 
 class RuleTitle(TypedDict):

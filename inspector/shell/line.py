@@ -26,6 +26,7 @@ _PIECE = re.compile(
     r"""\\. | '[^']*' | "(?:\\.|[^"\\])*" | (?P<comment>(?:^|(?<=\s))\#.*) | (?P<redirect>\||>>?) | .""",
     re.VERBOSE | re.DOTALL,
 )
+_COMPARES = re.compile(r"\s*expect\s.*\s(?P<quote>['\"]?)\.\S*(?P=quote)\s+>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,14 @@ def parse(text: str) -> Line:
 
 
 def split(text: str) -> tuple[str, str, str]:
-    """The text before the first `|`, `>` or `>>` that is not quoted, that sign, and what follows; no comments."""
+    """The text before the first `|`, `>` or `>>` that is not quoted, that sign, and what follows; no comments.
+
+    A `>` right after a path of `expect` compares.
+    """
     for piece in _PIECE.finditer(text):
         if piece["comment"] is not None:
             return text[: piece.start()], "", ""
-        if piece["redirect"]:
+        if piece["redirect"] and not _COMPARES.fullmatch(text[: piece.end()]):
             return text[: piece.start()], piece["redirect"], text[piece.end() :]
     return text, "", ""
 

@@ -1,18 +1,19 @@
 """Command lines that nobody is there to type: `-c LINE`, `--script FILE`, and lines that come through a pipe.
 
-A line is what one types at the prompt, `| grep` and `> file` included. What is wrong, cannot be read or is not as
-expected ends the script; an answer that is not complete, or in which an audit found a bug, does not, but counts in the
-exit status.
+A line is what one types at the prompt, `| grep` and `> file` included. What is wrong or cannot be read ends the script.
+What is not as expected, is not complete, or has a bug that an audit found does not, but counts in the exit status.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspector.base.errors import UsageError, VtdpiError
+from inspector.base.errors import ExpectationFailed, UsageError, VtdpiError
+from inspector.base.foreign_text import visible
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 class Leave(Exception):
     """A line asks to leave."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A line that was run: where it stands, its exit status, what was said if it failed, and how long it took."""
+
+    where: str
+    text: str
+    status: int
+    said: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,24 +68,47 @@ class ScriptFile:
             raise UsageError(f"the script {self.path} is no text: {error}") from error
 
 
-def run(session: Session, parts: Iterable[CommandLine | ScriptFile]) -> int:
+def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str | None = None) -> int:
     """Run the lines; the exit status of the first that did not end with 0, else 0.
+
+    Args:
+        session: the target.
+        parts: where the lines come from.
+        junit: a file for a JUnit XML report, one test case a line.
 
     Raises:
         VtdpiError: a line failed; the message says which.
     """
-    lines = [line for part in parts for line in part.lines()]
+    from inspector.shell import line
+
+    lines = [(where, text) for part in parts for where, text in part.lines() if line.split(text)[0].strip()]
+    ran: list[Ran] = []
     status = 0
-    for where, text in lines:
-        try:
-            ended = run_line(session, text)
-            status = status or ended
-        except Leave:
-            break
-        except VtdpiError as error:
-            failed = VtdpiError(f"{where}: {error}")
-            failed.exit_status = status or error.exit_status
-            raise failed from error
+    try:
+        for where, text in lines:
+            began = time.perf_counter()
+            try:
+                outcome = Ran(where, text, run_line(session, text))
+            except Leave:
+                break
+            except ExpectationFailed as error:
+                print(f"vtdpi: {visible(f'{where}: {error}')}", file=sys.stderr)
+                outcome = Ran(where, text, error.exit_status, str(error))
+            except VtdpiError as error:
+                ran.append(Ran(where, text, error.exit_status, str(error), time.perf_counter() - began))
+                failed = VtdpiError(f"{where}: {error}")
+                failed.exit_status = status or error.exit_status
+                raise failed from error
+            ran.append(replace(outcome, seconds=time.perf_counter() - began))
+            status = status or outcome.status
+    finally:
+        if junit is not None:
+            from inspector.shell import junit as report
+
+            report.write(junit, ran)
+    unexpected = [each for each in ran if each.said]
+    if len(unexpected) > 1:
+        print(f"vtdpi: {len(unexpected)} of {len(ran)} lines did not find what they expect", file=sys.stderr)
     return status
 
 

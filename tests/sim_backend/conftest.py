@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from inspector.frontends.pytest_plugin import vtdpi_sim  # noqa: F401 - a fixture; installed, it comes by the entry point
+from inspector.api.pytest_plugin import vtdpi_sim  # noqa: F401 - a fixture; installed, it comes by the entry point
 from sim_backend.debug.gdb_server import GdbServer
 from sim_backend.layout.layout import LayoutConfig
 from sim_backend.machine.machine import Machine

@@ -39,3 +39,15 @@ def test_what_could_not_be_read_is_told(golden):
     assert "a page is not there" in problem
     with pytest.raises(vtdpi.UsageError, match="no rule 'x'"):
         vtdpi.audit(snapshot, rule="x")
+
+
+def test_bugs_can_be_asserted_away_and_a_suspicion_is_none(golden):
+    with vtdpi.open(golden("lost-wakeup")) as target:
+        with pytest.raises(vtdpi.BugsFound, match="1 bug found\nD5 d1v2: is blocked") as caught:
+            target.assert_no_bugs()
+        target.assert_no_bugs(rule="D1")
+    assert caught.value.audit.bugs[0].subject == "d1v2"
+    with vtdpi.open(golden("linux-guest-hung")) as target:
+        assert target.audit().warnings
+        target.assert_no_bugs()
+    vtdpi.Audit(()).assert_no_bugs()

@@ -22,6 +22,12 @@ def expect(run, image):
         ("dmar", ".checksum_ok", "==", "true"),
         # JSON has 1 and true apart.
         ("dmar", ".checksum_ok", "!=", "1"),
+        ("irt", ".units[0].size", ">", "65535"),
+        ("irt", ".units[0].size", "<=", "0x10000"),
+        ("irt", ".units[0].size", "in", "[1, 65536]"),
+        ("dmar", ".signature", "in", "FACP,DMAR"),
+        ("dmar", ".signature", "=~", "^DM.R$"),
+        ("irt", ".units[0].size", "=~", "536$"),
     ],
 )
 def test_as_expected(expect, words):
@@ -35,6 +41,10 @@ def test_as_expected(expect, words):
     [
         (("irt", ".units[0].size", "==", "7"), "found 65536"),
         (("irt", ".units[0].size", "!=", "65536"), "found 65536"),
+        (("irt", ".units[0].size", ">", "65536"), "> 65536, found 65536"),
+        (("irt", ".units[0].size", "in", "1,2"), 'in "1,2", found 65536'),
+        (("dmar", ".signature", ">=", "0"), '>= 0, found "DMAR"'),
+        (("dmar", ".checksum_ok", "<", "2"), "< 2, found true"),
         (("irt", ".units[0].nope", "==", "7"), "no key 'nope'"),
         (("irt", ".units[9]", "==", "7"), "no element 9"),
         (("dmar", ".signature", "==", "dmar"), 'found "DMAR"'),

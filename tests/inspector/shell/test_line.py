@@ -172,3 +172,17 @@ def test_a_pager_is_only_for_a_terminal(capsys):
     with to(parse("irt"), pager="false") as out:
         out.write("line\n" * 500)
     assert capsys.readouterr().out == "line\n" * 500
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "file"),
+    [
+        ("expect irt .units[0].size > 3", ("expect", "irt", ".units[0].size", ">", "3"), None),
+        ("expect irt '.units[0].size' >= 3 > f", ("expect", "irt", ".units[0].size", ">=", "3"), "f"),
+        ("expect irt .units[0].size == 3 > f", ("expect", "irt", ".units[0].size", "==", "3"), "f"),
+        ("irt .x > f", ("irt", ".x"), "f"),
+    ],
+)
+def test_a_sign_after_a_path_that_is_expected_is_no_redirection(text, words, file):
+    found = parse(text)
+    assert (found.words, found.file) == (words, file)

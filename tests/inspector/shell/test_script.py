@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -31,7 +32,7 @@ def machine(image):
     return image.path
 
 
-def test_lines_run_in_order_until_one_fails(machine, run, tmp_path):
+def test_lines_run_in_order_and_what_is_not_expected_is_told(machine, run, tmp_path):
     script = tmp_path / "check.vtdpi"
     script.write_text(
         "# what firmware left\n\n"
@@ -42,32 +43,35 @@ def test_lines_run_in_order_until_one_fails(machine, run, tmp_path):
         "expect regs irta .units[0].registers.irta.value == 4194318\n"
         "expect irt .units[0].entries[0].format == remapped\n"
         "regs irta\n"
+        "expect irt .units[0].entries[#] > 7\n"
     )
     answer = run("dump", machine, "-c", "irte 0x18", "--script", script, "-c", "irte 0x1a")
     lines = answer.out.splitlines()
     assert answer.status == 1
-    assert answer.err.splitlines()[-1] == (
-        f"vtdpi: {script}:7: expected .units[0].registers.irta.value of `regs irta` == 4194318, found 4194319"
-    )
-    assert answer.err.count("\nvtdpi: ") == 1
+    assert [line for line in answer.err.splitlines() if line.startswith("vtdpi: ")] == [
+        f"vtdpi: {script}:7: expected .units[0].registers.irta.value of `regs irta` == 4194318, found 4194319",
+        f"vtdpi: {script}:10: expected .units[0].entries[#] of `irt` > 7, found 2",
+        "vtdpi: 2 of 10 lines did not find what they expect",
+    ]
     assert answer.err.count("no Xen found") == 1, "a note is told once a session"
     assert "entry 0x18" in lines[0]
-    assert lines[-3:] == [
+    assert [line for line in lines if line.startswith("as expected")] == [
         "as expected: .units[0].entries[#] of `irt` == 2",
         "as expected: .units[0].entries[index=0x19].vector of `irt` == 50",
         "as expected: .units[0].entries[#] of `irt --device 00:03.0` != 2",
+        'as expected: .units[0].entries[0].format of `irt` == "remapped"',
     ]
-    assert "0x1a" not in answer.out
+    assert "entry 0x1a" in lines[-1] or "0x1a" in answer.out
     assert len(json.loads((tmp_path / "irt.json").read_text())["units"][0]["entries"]) == 2
 
 
 @pytest.mark.parametrize(
     ("line", "status", "message"),
     [
-        ("expect irt .units[0].entries[0].vektor == 1", 1, "found no key 'vektor' in .units[0].entries[0]; there are"),
-        ("expect irt .units[0].eime == false", 1, "== false, found 0"),
         ("expect irt units == 1", 2, "is no path"),
-        ("expect irt", 2, "expected COMMAND [OPTIONS] PATH == VALUE"),
+        ("expect irt", 2, "expected COMMAND [OPTIONS] PATH SIGN VALUE"),
+        ("expect irt .units[0].size < many", 2, '< is for numbers, and "many" is none'),
+        ("expect irt .units[0].size =~ (", 2, "is no regular expression"),
         ("expect irtt .x == 1", 2, "no command 'irtt'"),
         ("expect irt --nix .x == 1", 2, "unrecognized arguments: --nix"),
         ("irtt", 2, "did you mean irt?"),
@@ -82,6 +86,51 @@ def test_a_line_that_fails_ends_it_and_says_where(line, status, message, machine
     assert answer.err.startswith(f"vtdpi: -c {line!r}: ")
     assert message in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("expect irt .units[0].entries[0].vektor == 1", "found no key 'vektor' in .units[0].entries[0]; there are"),
+        ("expect irt .units[0].eime == false", "== false, found 0"),
+        ("expect irt .units[0].size < 3", "< 3, found 65536"),
+        ("expect irt .units[0].entries[0].format < 3", '< 3, found "remapped"'),
+        ("expect irt .units[0].entries[0].vector in 0x30,0x32", 'in "0x30,0x32", found 49'),
+        ("expect irt .units[0].entries[0].format =~ ^post", '=~ "^post", found "remapped"'),
+    ],
+)
+def test_an_expectation_that_fails_is_told_and_the_rest_is_run(line, message, machine, run):
+    answer = run("dump", machine, "-c", line, "-c", "regs irta")
+    assert answer.status == 1
+    assert "IRTA" in answer.out
+    told = [said for said in answer.err.splitlines() if said.startswith("vtdpi: ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"vtdpi: -c {line!r}: ")
+    assert message in told[0]
+
+
+def test_how_the_lines_went_is_told_to_a_ci_server_too(machine, run, tmp_path):
+    report = tmp_path / "report.xml"
+    lines = [
+        "regs irta",
+        "expect irt .units[0].size > 3  # of course",
+        "# nothing",
+        "expect irt .units[0].size == 3",
+        "x",
+    ]
+    answer = run("dump", machine, *(word for line in lines for word in ("-c", line)), "--junit", report)
+    assert answer.status == 1
+    suite = ElementTree.parse(report).getroot()[0]
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
+        "tests": "4",
+        "failures": "1",
+        "errors": "1",
+    }
+    cases = [(case.get("name"), [each.tag for each in case]) for case in suite]
+    assert cases == [(lines[0], []), (lines[1], []), (lines[3], ["failure"]), ("x", ["error"])]
+    assert "found 65536" in suite[2][0].get("message")
+    assert all(float(case.get("time")) >= 0 for case in suite)
+    assert run("dump", machine, "--junit", report, "irt").status == 2
 
 
 def test_quit_and_help(machine, run):

@@ -1,4 +1,4 @@
-"""A pytest plugin: simulated machines, and an inspector on each, for tests of tools and of expectations about Xen.
+"""A pytest plugin, for tests of tools and of expectations about Xen: machines, dumps, logs and the explorer.
 
 def test_a_post_wakes(vtdpi_sim):
     sim = vtdpi_sim("idle")
@@ -8,18 +8,28 @@ def test_a_post_wakes(vtdpi_sim):
     sim.machine.post("00:03.0", 0)
     sim.settle()
     assert sim.vcpu("d1v0").in_guest
+    sim.assert_no_bugs()
+
+def test_a_crash_dump_is_sound(vtdpi_dump):
+    vtdpi_dump("vmcore").assert_no_bugs()
+
+def test_no_wakeup_is_lost(vtdpi_explorer):
+    vtdpi_explorer("two-blocked").assert_holds("no lost wakeup")
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from inspector.api.target import Target
     from inspector.audit import Finding
+    from inspector.explore.checking import Checked
     from inspector.model.snapshot import Snapshot, Vcpu
     from inspector.targets.sim.simulation import Simulation
 
@@ -62,6 +72,12 @@ class SimulatedMachine:
         from inspector.audit import audit
 
         return list(audit(self.snapshot()))
+
+    def assert_no_bugs(self) -> None:
+        """Fails the test if the audit is certain that something is wrong; says what, and how each vCPU stands."""
+        from inspector.api.audit import audit
+
+        audit(self.snapshot()).assert_no_bugs()
 
     def settle(self) -> None:
         """Run until nothing can happen any more. Fails the test if the machine crashes or does not come to rest."""
@@ -106,3 +122,20 @@ def vtdpi_sim() -> Callable[..., SimulatedMachine]:
         return SimulatedMachine(simulated(SimOptions(str(scenario), seed, version, steps=steps)))
 
     return make
+
+
+@pytest.fixture
+def vtdpi_dump() -> Iterator[Callable[..., Target]]:
+    """Call it as `vtdpi.open`, with the path of a dump, a snapshot or a log; it is closed when the test ends."""
+    from inspector.api.target import open
+
+    with ExitStack() as opened:
+        yield lambda *arguments, **options: opened.enter_context(open(*arguments, **options))
+
+
+@pytest.fixture
+def vtdpi_explorer() -> Callable[..., Checked]:
+    """Call it as `vtdpi.check`, with a scenario, and what is to be changed in Xen's logic."""
+    from inspector.explore.checking import check
+
+    return check
