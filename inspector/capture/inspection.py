@@ -15,12 +15,12 @@ from inspector.targets.target import Target
 from structs.xen.named import is_file_name
 
 if TYPE_CHECKING:
+    from inspector.kernels.host import Host, HostUnit
     from inspector.model.interrupts import Msi, Pin
     from inspector.model.snapshot import Snapshot
     from inspector.model.vtd import Dmar
     from inspector.vtd.units import UnitReader
     from inspector.xen.find import XenNotFound
-    from inspector.xen.iommu import Iommu
     from inspector.xen.xen import Xen
     from structs.xen.profile import Profile
 
@@ -145,6 +145,20 @@ class Inspection:
         self.notes += notes
         return xen
 
+    @cached_property
+    def host(self) -> Host | None:
+        """What owns the machine's interrupts: its Xen, or, where none is, its Linux; None if neither is known."""
+        if self.xen is None:
+            return self.linux
+        from inspector.xen.host import XenHost
+
+        return XenHost(self.xen)
+
+    @cached_property
+    def linux(self) -> Host | None:
+        """The Linux in memory: the machine's own, or domain 0's above a Xen; None if there is none."""
+        return None
+
     def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find
 
@@ -241,53 +255,49 @@ class Inspection:
     def _dmar(self) -> Dmar | VtdpiError:
         """The table, or why there is none: what may be a long search is done once."""
         from inspector.vtd.acpi import find
-        from inspector.xen import firmware
 
         try:
-            if self.xen is None:
+            if self.host is None:
                 return find(self.target)
-            roots, areas = firmware.acpi_roots(self.xen), firmware.acpi_areas(self.xen)
-            # No search of all memory where Xen has told what units there are, if any.
-            told = bool(self.xen_units) or not any(absence.member == "units" for absence in self.absent_of("units"))
+            roots, areas = self.host.acpi_roots(), self.host.acpi_areas()
+            # No search of all memory where the kernel has told what units there are, if any.
+            told = bool(self.host_units) or not any(absence.member == "units" for absence in self.absent_of("units"))
             return find(self.target, roots, areas, search=not told)
         except VtdpiError as error:
             return error
 
     @cached_property
-    def xen_units(self) -> list[Iommu]:
-        """Xen's own list of units, empty without a Xen; what is wrong with it is told in `absent`."""
-        from inspector.xen.iommu import iommus
-
-        units, absent = self._from_xen(iommus, "Xen's list of VT-d units", "units") or ([], [])
+    def host_units(self) -> list[HostUnit]:
+        """The host's own list of units, empty without a host; what is wrong with it is told in `absent`."""
+        what = self.host.origin if self.host else ""
+        units, absent = self._from_host(lambda host: host.units(), what, "units") or ([], [])
         self._absent.setdefault("units", []).extend(absent)
         return units
 
     @cached_property
-    def xen_msis(self) -> list[Msi]:
-        """The MSIs that Xen has set up, empty without a Xen."""
-        from inspector.xen.interrupts import msis
-
-        return self._from_xen(msis, "Xen's MSI descriptors", "msis") or []
+    def host_msis(self) -> list[Msi]:
+        """The MSIs that the host has set up, empty without one."""
+        return self._from_host(lambda host: host.msis(), "MSI descriptors", "msis") or []
 
     @cached_property
-    def xen_ioapic_pins(self) -> list[Pin]:
-        """The IO-APICs' pins that have a remapping index, empty without a Xen."""
-        from inspector.xen.interrupts import ioapic_pins
+    def host_pins(self) -> list[Pin]:
+        """The IO-APICs' pins that have a remapping index, empty without a host."""
+        return self._from_host(lambda host: host.pins(), "IO-APIC pin table", "pins") or []
 
-        return self._from_xen(ioapic_pins, "Xen's IO-APIC pin table", "pins") or []
-
-    def _from_xen(self, walk: Callable[[Xen], T], what: str, member: str) -> T | None:
-        if self.xen is None:
+    def _from_host(self, walk: Callable[[Host], T], what: str, member: str) -> T | None:
+        if self.host is None:
             return None
         try:
-            return walk(self.xen)
+            return walk(self.host)
         except UNREADABLE as error:
-            self._absent.setdefault(member, []).append(unreadable(what, error, member))
+            subject = what if member == "units" else f"{self.host.name}'s {what}"
+            self._absent.setdefault(member, []).append(unreadable(subject, error, member))
             return None
 
     @cached_property
     def unit_readers(self) -> list[UnitReader]:
-        """The VT-d units that the DMAR table or Xen names, in Xen's order where Xen is known, else in the table's.
+        """The VT-d units that the DMAR table or the host names, in the host's order where one is
+        known, else in the table's.
 
         Raises:
             VtdpiError: neither names any.
@@ -298,25 +308,19 @@ class Inspection:
         try:
             described = described_units(parsed(self.raw_dmar))
         except VtdpiError as error:
-            if not self.xen_units:
+            if not self.host_units:
                 raise VtdpiError(f"no VT-d unit found: {error}") from None
             described = {}
-        known = {unit.register_base: unit for unit in self.xen_units}
+        known = {unit.register_base: unit for unit in self.host_units}
         bases = [*known, *(base for base in described if base not in known)]
-        x2apic = self._x2apic()
+        x2apic = self.host.x2apic() if self.host else None
         units = []
         for position, base in enumerate(bases):
-            xen_unit = known.get(base)
-            unit = described.get(base) or Described(xen_unit.segment if xen_unit else 0)
-            index = xen_unit.index if xen_unit else position
+            host_unit = known.get(base)
+            unit = described.get(base) or Described(host_unit.segment if host_unit else 0)
+            index = host_unit.index if host_unit else position
             every = unit.include_all
-            units.append(UnitReader(self.target, index, base, unit.segment, unit.scopes, xen_unit, x2apic, every))
+            units.append(UnitReader(self.target, index, base, unit.segment, unit.scopes, host_unit, x2apic, every))
         if not units:
             raise VtdpiError("no VT-d unit found: the DMAR table describes none")
         return sorted(units, key=lambda unit: unit.index)
-
-    def _x2apic(self) -> int | None:
-        try:
-            return self.xen.variable("x2apic_enabled", 1) if self.xen else None
-        except UNREADABLE:
-            return None

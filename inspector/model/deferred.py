@@ -40,7 +40,8 @@ class Deferred:
         """
         if (groups := self.__dict__.get("_groups")) is None:
             return self
-        return defer(type(self), self.__dict__["_known"], [(names, partial(self._again, names)) for names in groups])
+        parts = [(names, partial(self._again, names)) for names in groups]
+        return defer(type(self), self.__dict__["_known"], parts, self.__dict__["_asked"])
 
     def _again(self, names: Sequence[str]) -> Mapping[str, Any]:
         """Members of one part, read now or before, and what was absent of them then."""
@@ -58,11 +59,13 @@ class Deferred:
         return {**values, "absent": tuple(dict.fromkeys((*self.__dict__["absent"], *absent)))}
 
     def complete(self) -> Self:
-        """The same, with every member read."""
+        """The same, with every member read, but for those that are only read when somebody asks for them."""
         if parts := self.__dict__.get("_parts"):
+            asked: frozenset[str] = self.__dict__["_asked"]
             for name in parts:
-                getattr(self, name)
-            self.__dict__["_parts"] = {}
+                if name not in asked:
+                    getattr(self, name)
+            self.__dict__["_parts"] = {name: part for name, part in parts.items() if name in asked}
         return self
 
 
@@ -77,15 +80,20 @@ def deferrable(kind: type[T]) -> type[T]:
     return kind
 
 
-def defer(kind: type[T], known: Mapping[str, Any], parts: Sequence[tuple[Sequence[str], Part]]) -> T:
+def defer(
+    kind: type[T],
+    known: Mapping[str, Any],
+    parts: Sequence[tuple[Sequence[str], Part]],
+    asked: frozenset[str] = frozenset(),
+) -> T:
     """One of `kind` of which only `known` is known: each part reads the members named beside it, once.
 
-    A member that is in neither has its default.
+    A member that is in neither has its default. `asked`: members that `complete` leaves alone.
     """
     made = object.__new__(kind)
     later = {name: read for names, read in parts for name in names}
     made.__dict__.update({name: value for name, value in kind._defaults.items() if name not in later}, **known)
-    made.__dict__.update(_parts=later, _groups=[names for names, _ in parts], _known=known, _absent_of={})
+    made.__dict__.update(_parts=later, _groups=[names for names, _ in parts], _known=known, _asked=asked, _absent_of={})
     return made
 
 

@@ -226,6 +226,43 @@ class Domain:
     bindings: tuple[Binding, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Pirq:
+    """An irq of a paravirtualised Linux that Xen raises: its number there, Xen's (`pirq`), and who handles it."""
+
+    irq: int
+    pirq: int
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A Linux: the machine's own, or domain 0's above a Xen.
+
+    Attributes:
+        release: `6.12.74+deb13-amd64`.
+        version: `#1 SMP PREEMPT_DYNAMIC Debian ...`, empty if it is not known.
+        text: the virtual address where its image starts, which KASLR moves; `phys_start` the physical one, None where
+            it has none of its own (above a Xen).
+        page_table: `swapper_pg_dir` or another table that maps it, physical.
+        found_by: what led to it.
+        symbols, types: how many its kallsyms and its BTF have.
+        build_id: in hex, None if it is not known.
+        pirqs: above a Xen, its irqs that Xen raises.
+    """
+
+    release: str
+    version: str = ""
+    text: int = 0
+    phys_start: int | None = None
+    page_table: int = 0
+    found_by: str = ""
+    symbols: int = 0
+    types: int = 0
+    build_id: str | None = None
+    pirqs: tuple[Pirq, ...] = ()
+
+
 @deferrable
 @dataclass(frozen=True)
 class Snapshot(Deferred):
@@ -244,6 +281,8 @@ class Snapshot(Deferred):
         devices: PCI devices and who has them, also those that no domain has.
         faults, messages: what Xen reported on its console.
         described: what boot messages tell of the DMAR table.
+        kernel: the Linux that is there: the machine's own, or, above a Xen, domain 0's, which is looked for only when
+            this member is asked for.
     """
 
     target: str
@@ -275,6 +314,17 @@ class Snapshot(Deferred):
     faults: tuple[FaultReport, ...] = ()
     messages: tuple[Message, ...] = ()
     described: tuple[Structure, ...] = ()
+    kernel: Kernel | None = None
+
+    @property
+    def is_linux(self) -> bool:
+        """Whether the machine's interrupts are a Linux's own: no Xen is there, and a Linux is."""
+        return not self.version and not self.build_id and self.kernel is not None
+
+    @property
+    def host(self) -> str:
+        """What owns the machine's interrupts, for sentences: `Xen`, or `Linux`; `Xen` too where neither is known."""
+        return "Linux" if self.is_linux else "Xen"
 
     @property
     def absences(self) -> tuple[Absence, ...]:
@@ -312,6 +362,7 @@ class Snapshot(Deferred):
         """The same, with every part of it read: of this moment, whatever the machine does from now on."""
         for unit in super().complete().units:
             unit.complete()
+        self.is_linux  # noqa: B018 - without a Xen, what Linux it is belongs to it
         return self
 
     @cached_property

@@ -47,13 +47,13 @@ def in_words(queue: Queue) -> str:
     """Where the ring is and how far hardware has come."""
     ring = f"{queue.count} slots of {queue.size} bytes at {queue.base:#x}"
     if queue.head is None or queue.tail is None:
-        return f"{ring} (from Xen's struct vtd_iommu); head and tail are registers, which are not here"
+        return f"{ring} (from the kernel's own record); head and tail are registers, which are not here"
     pending = (queue.tail - queue.head) % queue.count
     return f"{ring}, head {queue.head}, tail {queue.tail}: {pending} pending"
 
 
 def read(unit: UnitReader) -> Queue:
-    """The unit's queue: by IQA, IQH and IQT, else by Xen's `qinval_maddr` and as many slots as Xen says.
+    """The unit's queue: by IQA, IQH and IQT, else by what its kernel keeps of it.
 
     Raises:
         NotHere: it is not enabled, or neither can be read.
@@ -62,9 +62,10 @@ def read(unit: UnitReader) -> Queue:
     try:
         iqa, head, tail = unit.register("IQA"), unit.register("IQH"), unit.register("IQT")
     except NotHere:
-        if unit.xen is None or not unit.xen.queue:
+        known = unit.known
+        if known is None or not known.queue:
             raise
-        return Queue(unit.xen.queue, unit.target.read(unit.xen.queue, unit.xen.queue_size), DESCRIPTOR.size, None, None)
+        return Queue(known.queue, unit.target.read(known.queue, known.queue_size), DESCRIPTOR.size, None, None)
     if not unit.register("GSTS")["qies"]:
         raise NotHere(f"unit {unit.index}: queued invalidation is not enabled (GSTS.QIES is 0), so there is no queue")
     size = descriptor_size(iqa)

@@ -1,8 +1,8 @@
-"""The VT-d units of a machine: found through the ACPI DMAR table or Xen's list, read by their registers, and as the
-snapshot has them, each part read when first asked for.
+"""The VT-d units of a machine: found through the ACPI DMAR table or a kernel's list, read by their registers, and as
+the snapshot has them, each part read when first asked for.
 
-Registers are device memory: a live target has them, a dump does not. Then Xen's `struct vtd_iommu` tells where the
-tables are, and each value says which of the two it comes from.
+Registers are device memory: a live target has them, a dump does not. Then the kernel that owns the unit (Xen's `struct
+vtd_iommu`, Linux's `struct intel_iommu`) tells where the tables are, and each value says which of them it comes from.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from functools import cached_property
 from typing import Any
 
 from inspector.base.errors import UNREADABLE, NotHere, NotReadable
+from inspector.kernels.host import HostUnit
 from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.deferred import Part, defer
 from inspector.model.vtd import HPET, IOAPIC, Fault, Platform, Register, Scope, VtdUnit
 from inspector.targets.target import Target
 from inspector.vtd import queue, remapping
 from inspector.vtd.remapping import RemappingTable
-from inspector.xen.iommu import ENTRIES, Iommu
 from structs.columns import columns, rows
 from structs.faults import FRCD
 from structs.registers import BY_NAME, CAP, IRTA, REGISTERS, fault_record_count, fault_record_offset, table_entries
@@ -30,7 +30,7 @@ ABSENT = (0, (1 << 32) - 1)
 
 @dataclass(frozen=True)
 class UnitReader:
-    """Reads one VT-d unit of a target, by its registers or else by what Xen keeps of it.
+    """Reads one VT-d unit of a target, by its registers or else by what the kernel that owns it keeps.
 
     Its properties raise NotHere where the target has no registers, and NotReadable where it refuses to read them.
     """
@@ -40,7 +40,7 @@ class UnitReader:
     register_base: int
     segment: int
     scopes: tuple[Scope, ...]
-    xen: Iommu | None
+    known: HostUnit | None
     x2apic: int | None
     include_all: bool = False
 
@@ -80,17 +80,17 @@ class UnitReader:
 
     @cached_property
     def capabilities(self) -> Mapping[str, int]:
-        """CAP's fields: from the register, or the value that Xen read at boot."""
+        """CAP's fields: from the register, or the value that its kernel read at boot."""
         try:
             return self.register("CAP")
         except (NotHere, NotReadable):
-            if self.xen is None:
+            if self.known is None:
                 raise
-            return dict(CAP.parse(self.xen.cap.to_bytes(8, "little")))
+            return dict(CAP.parse(self.known.cap.to_bytes(8, "little")))
 
     @cached_property
     def table(self) -> RemappingTable:
-        """Where the interrupt-remapping table is: IRTA, else Xen's `intremap.maddr`, with what Xen programs beside it.
+        """Where the interrupt-remapping table is: IRTA, else as its kernel keeps it, with what that programs.
 
         Raises:
             NotHere: neither can be read, or no table is set up.
@@ -98,10 +98,12 @@ class UnitReader:
         try:
             fields, value, origin = self.register("IRTA"), self.raw_register("IRTA"), "IRTA"
         except NotHere:
-            if self.xen is None or not self.xen.table:
+            known = self.known
+            if known is None or not known.table:
                 raise
-            fields = {"irta": self.xen.table, "s": ENTRIES.bit_length() - 2, "eime": self.x2apic or 0}
-            value, origin = int.from_bytes(IRTA.build(fields), "little"), "Xen's struct vtd_iommu"
+            eime = (self.x2apic or 0) if known.eime is None else known.eime
+            fields = {"irta": known.table, "s": known.entries.bit_length() - 2, "eime": eime}
+            value, origin = int.from_bytes(IRTA.build(fields), "little"), known.origin
         if not fields["irta"]:
             raise NotHere(f"unit {self.index} has no interrupt-remapping table: IRTA is {value:#x}")
         return RemappingTable(value, fields["irta"], table_entries(fields), fields["eime"], origin)
@@ -123,7 +125,7 @@ class _Capture:
             "index": unit.index,
             "register_base": unit.register_base,
             "segment": unit.segment,
-            "in_use": unit.xen.in_use if unit.xen else None,
+            "in_use": unit.known.in_use if unit.known else None,
             "scopes": unit.scopes,
             "include_all": unit.include_all,
             "platform": _platform(unit),
@@ -168,8 +170,8 @@ class _Capture:
     def _capabilities(self) -> Mapping[str, Any]:
         if self._has_registers():
             cap, ecap = self._unit.raw_register("CAP"), self._unit.raw_register("ECAP")
-        elif self._unit.xen:
-            cap, ecap = self._unit.xen.cap, self._unit.xen.ecap
+        elif self._unit.known:
+            cap, ecap = self._unit.known.cap, self._unit.known.ecap
         else:
             return {"cap": None, "ecap": None, "cap_pi": None}
         return {"cap": cap, "ecap": ecap, "cap_pi": CAP["pi"].extract(cap)}
@@ -242,12 +244,12 @@ class _Capture:
 
 
 def _platform(unit: UnitReader) -> tuple[Platform, ...]:
-    """The IO-APICs and HPETs behind the unit: from the DMAR table, and those that only Xen's copy of it tells of."""
+    """The IO-APICs and HPETs behind the unit: from the DMAR table, and those that only a kernel's copy tells of."""
     known = {
         (scope.kind, scope.enumeration_id): scope.sid
         for scope in unit.scopes
         if scope.kind in (IOAPIC, HPET) and scope.sid is not None
     }
-    for at in unit.xen.platform if unit.xen else ():
+    for at in unit.known.platform if unit.known else ():
         known.setdefault((at.kind, at.enumeration_id), at.sid)
     return tuple(Platform(kind, number, sid) for (kind, number), sid in known.items())

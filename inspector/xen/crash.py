@@ -66,7 +66,7 @@ def _destinations(xen: Xen) -> list[int]:
     for unit in units:
         if not unit.table:
             continue
-        table = records(REMAPPED, xen.memory.target.read(unit.table, iommu.ENTRIES * IRTE.size))
+        table = records(REMAPPED, xen.memory.target.read(unit.table, unit.entries * IRTE.size))
         entries = columns(REMAPPED, table, ["p", "im", "dst"])
         chosen = (entries["p"] == 1) & (entries["im"] == 0) & (entries["dst"] != 0)
         found += entries["dst"][chosen].tolist()

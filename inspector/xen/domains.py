@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.paging import PAGE
+from inspector.kernels.structures import BrokenList
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import NOT_KNOWN, Domain, Vcpu
 from inspector.xen.events import with_events
-from inspector.xen.paging import PAGE
 from inspector.xen.pirqs import bindings
 from inspector.xen.vmx import with_vmx
-from inspector.xen.xen import BrokenList, Xen
+from inspector.xen.xen import Xen
 from structs.xen import variants
 
 VCPUS_LIMIT = 8192

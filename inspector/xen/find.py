@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import NotReadable, VtdpiError
+from inspector.kernels.paging import NotMapped, PageTables, roots_in_use
 from inspector.profiles import store as profiles
 from inspector.profiles.image import CODEVIEW, DIRECTORY_SIZE, NOTE, RECORD_AT
 from inspector.targets.target import Target
-from inspector.xen.paging import NotMapped, PageTables, roots_in_use
 from inspector.xen.xen import Xen, image_base
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.host import HostUnit
+from inspector.kernels.structures import BrokenList
 from inspector.model.absence import Absence, unreadable
 from inspector.model.vtd import Platform
-from inspector.xen.xen import BrokenList, Xen
+from inspector.xen.xen import Xen
 from structs.xen import variants
 
-# IREMAP_ENTRY_NR: Xen programs IRTA.S = 15 for every unit.
-ENTRIES = 1 << 16
 UNITS_LIMIT = 128
 LIST = "Xen's list of VT-d units"
 PLATFORM_LIMIT = 256
@@ -20,26 +19,7 @@ PLATFORM_LIMIT = 256
 SLOT_SIZE = 16
 
 
-@dataclass(frozen=True)
-class Iommu:
-    """Xen's `struct acpi_drhd_unit` and the `struct vtd_iommu` that it points to.
-
-    `cap` and `ecap` are what Xen read at boot, `queue_size` is in bytes; addresses are physical, 0 if Xen set none up.
-    """
-
-    index: int
-    register_base: int
-    segment: int
-    cap: int
-    ecap: int
-    table: int
-    in_use: int
-    queue: int
-    queue_size: int
-    platform: tuple[Platform, ...] = ()
-
-
-def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
+def iommus(xen: Xen) -> tuple[list[HostUnit], list[Absence]]:
     """The units in Xen's order, and what is wrong with the list of them.
 
     Raises:
@@ -73,7 +53,7 @@ def iommus(xen: Xen) -> tuple[list[Iommu], list[Absence]]:
     if xen.profile.has_symbol(variants.QUEUE_ENTRIES):
         slots = min(xen.variable(variants.QUEUE_ENTRIES, 4), variants.QUEUE_SLOTS_LIMIT)
     return [
-        Iommu(
+        HostUnit(
             index=row["index"],
             register_base=drhd["address"],
             segment=drhd["segment"],

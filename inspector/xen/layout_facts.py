@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.paging import PageTables
 from inspector.xen.cpus import CPUS_LIMIT
-from inspector.xen.paging import PageTables
 from structs.xen.layout import Place, StructLayout
 from structs.xen.profile import Profile
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables, roots_in_use
 from inspector.profiles.image import END, START, Image
 from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
-from inspector.xen.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables, roots_in_use
 from structs.xen.variants import IMAGE_BASES
 
 ALIGNMENT = 2 << 20

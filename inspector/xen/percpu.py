@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.paging import ADDRESS, PageTables
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
 from inspector.targets.target import Cpu as Registers
 from inspector.xen import functions, shootdown
 from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mask
-from inspector.xen.paging import ADDRESS, PageTables
 from inspector.xen.xen import Xen, image_base
 from structs.pi_desc import vectors
 from structs.xen import variants

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inspector.base.errors import UNREADABLE, VtdpiError
+from inspector.kernels.paging import ADDRESS, PAGE, PRESENT, PageTables
 from inspector.profiles import layouts, places, symbol_map
 from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate
@@ -17,7 +18,6 @@ from inspector.xen import selfcheck
 from inspector.xen.knowledge import Knowledge
 from inspector.xen.layout_facts import Facts
 from inspector.xen.locate import LINEAR_SLOT, Located
-from inspector.xen.paging import ADDRESS, PAGE, PRESENT, PageTables
 from inspector.xen.selfcheck import Verdict
 from inspector.xen.xen import Xen
 from structs.xen.layout import isf_types, of_profile

@@ -18,6 +18,11 @@ import pytest
 
 from inspector.commands import schemas
 from inspector.frontends.cli import main
+from inspector.targets.sim.simulation import Simulation
+from inspector.xen.find import find
+from inspector.xen.xen import Xen
+from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
+from sim_backend.machine.registers import Still
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
 from structs.dmar import DMAR
 
@@ -222,3 +227,22 @@ def browse(tmp_path: Path, unavailable: Callable[[object], NoReturn]) -> Callabl
         return done.stdout, re.findall(r".*:CONSOLE.*", done.stderr)
 
     return open_page
+
+
+@pytest.fixture
+def layout() -> Layout:
+    """Two CPUs; domain 0 is paravirtualised, domain 1 has three vCPUs, the posting hooks and a device."""
+    made = Layout(
+        LayoutConfig(
+            cpus=2, domains=(DomainConfig(0, 1, hvm=False), DomainConfig(1, 3)), devices=(DeviceConfig(0x18, 2, 1),)
+        )
+    )
+    values = {"arch.hvm.pi_ops.flags": 3, "arch.hvm.pi_ops.vcpu_block": made.profile.symbol("vmx_vcpu_block")}
+    made.put("domain", made.domain(1), values)
+    return made
+
+
+@pytest.fixture
+def look(layout: Layout) -> Callable[[], Xen]:
+    """Call it for the Xen that is found in that machine's memory as it now is."""
+    return lambda: find(Simulation(Still(layout)))

@@ -8,11 +8,11 @@ import pytest
 
 from inspector.base.errors import NotHere, NotReadable
 from inspector.capture.inspection import Inspection
+from inspector.kernels.host import HostUnit
 from inspector.model.absence import NOT_APPLICABLE, UNREADABLE
 from inspector.targets.sim.simulation import Simulation
 from inspector.targets.target import Target
 from inspector.vtd.units import UnitReader
-from inspector.xen.iommu import Iommu
 from sim_backend.machine.machine import Machine
 from sim_backend.scenario.scenario import load
 from structs.registers import BY_NAME
@@ -43,11 +43,11 @@ class Nowhere(Registers):
         raise NotReadable(address, size, "a dump")
 
 
-def reader(target: Target, xen: Iommu | None = None) -> UnitReader:
+def reader(target: Target, xen: HostUnit | None = None) -> UnitReader:
     return UnitReader(target, 0, BASE, 0, (), xen, 1)
 
 
-XEN = Iommu(0, BASE, 0, cap=1 << 59, ecap=0, table=0x7A80000, in_use=3, queue=0x7B00000, queue_size=4096)
+XEN = HostUnit(0, BASE, 0, cap=1 << 59, ecap=0, table=0x7A80000, in_use=3, queue=0x7B00000, queue_size=4096)
 
 
 def test_irta_says_where_the_table_is() -> None:

@@ -12,11 +12,7 @@ import pytest
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import IN_GUEST
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.targets.sim.simulation import Simulation
-from inspector.xen.find import find
 from inspector.xen.xen import Xen, image_base
-from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
-from sim_backend.machine.registers import Still
 
 STACK = 0x8000
 SAVED_AT = 0xFFFF82D0402301B2
@@ -105,22 +101,3 @@ def crashed(
 ) -> Crashed:
     """Call it with a capture's name for the path of a crash dump of the same machine."""
     return Crashed(golden, elf_core, elf_note, tmp_path_factory.mktemp("crashed"))
-
-
-@pytest.fixture
-def layout() -> Layout:
-    """Two CPUs; domain 0 is paravirtualised, domain 1 has three vCPUs, the posting hooks and a device."""
-    made = Layout(
-        LayoutConfig(
-            cpus=2, domains=(DomainConfig(0, 1, hvm=False), DomainConfig(1, 3)), devices=(DeviceConfig(0x18, 2, 1),)
-        )
-    )
-    values = {"arch.hvm.pi_ops.flags": 3, "arch.hvm.pi_ops.vcpu_block": made.profile.symbol("vmx_vcpu_block")}
-    made.put("domain", made.domain(1), values)
-    return made
-
-
-@pytest.fixture
-def look(layout: Layout) -> Callable[[], Xen]:
-    """Call it for the Xen that is found in that machine's memory as it now is."""
-    return lambda: find(Simulation(Still(layout)))

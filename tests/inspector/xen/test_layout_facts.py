@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from inspector.capture.inspection import Inspection
+from inspector.kernels.paging import PageTables
 from inspector.targets.open_file import open_file
 from inspector.targets.sim.simulation import Simulation
 from inspector.xen.layout_facts import STACK_SIZE, Facts
-from inspector.xen.paging import PageTables
 from sim_backend.machine.registers import Still
 from structs.xen.layout import Place, StructLayout
 

@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
+from inspector.kernels.paging import roots_in_use
 from inspector.targets.open_file import open_file
 from inspector.targets.target import Cpu
 from inspector.xen import locate
-from inspector.xen.paging import roots_in_use
 
 BUILD_4_20 = "ea92b67a6c7ec0dc9541bc73daef97756b70e672"
 

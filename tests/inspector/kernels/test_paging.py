@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable
+from inspector.kernels.paging import NotMapped, PageTables
 from inspector.targets.target import Target
-from inspector.xen.paging import NotMapped, PageTables
 
 SIZES = {21: 2 << 20, 30: 1 << 30, 12: 4096}
 
