@@ -40,6 +40,11 @@ def glossary_page() -> str:
             if each.kind == kind:
                 versions = f" ({each.versions})" if each.versions else ""
                 parts.append(f"### {each.name}: {each.title}{versions}\n\n{each.text}\n")
+    for kind, title in (("word", "Words"), ("letter", "Letters"), ("run state", "Run states"), ("column", "Columns")):
+        parts.append(f"## {title}\n")
+        parts += [
+            f"**{each.name}**: {each.title}. {each.text}\n" for each in glossary.words().values() if each.kind == kind
+        ]
     parts.append("## Rules of the audit\n")
     for rule in rules():
         parts.append(f"### {rule.id} {rule.name}: {rule.title}\n\n```text\n{rule.explanation}\n```\n")

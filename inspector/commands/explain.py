@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
-from inspector.analysis.glossary import Entry, entries, entry
+from inspector.analysis.glossary import Entry, entries, entry, words
 from inspector.audit import Rule, rules
 from inspector.base.arguments import Word, argument
 from inspector.base.errors import UsageError
@@ -39,6 +40,8 @@ class Arguments:
     Example("", "explain H-A", "a hazard, in the model"),
     Example("", "explain ZOO-03", "a bug of Xen that was mended"),
     Example("", "explain ndst", "a field, by the specification's mnemonic"),
+    Example("", "explain verdict", "a column of a table, a run state, a word"),
+    Example("", "explain 0x26", "a fault reason"),
 )
 def explain(inspection: Inspection, arguments: Arguments) -> Answer[documents.Explain]:
     """What a short name means: how it comes about, known bugs of the kind, and what to look at next."""
@@ -52,13 +55,20 @@ def explained(thing: str | None) -> Answer[documents.Explain]:
     for each in rules():
         if thing.lower() in (each.id.lower(), each.name):
             return _rule(each)
-    if found := entry(thing):
+    found = entry(thing)
+    fields = list(_fields(thing.lower()))
+    if found and fields:
+        said, bits = _entry(found), _field(thing.lower(), fields)
+        return Answer({**said.document, **bits.document}, [*said.blocks, *bits.blocks])
+    if found:
         return _entry(found)
-    if fields := list(_fields(thing.lower())):
+    if fields:
         return _field(thing.lower(), fields)
-    known = (*(rule.id for rule in rules()), *entries())
+    known = (*(rule.id for rule in rules()), *entries(), *words())
+    close = get_close_matches(thing.upper(), known, n=3)
     raise UsageError(
-        f"nothing is called {thing!r}; there are {', '.join(known)}, the rules by name and fields by mnemonic",
+        (f"nothing is called {thing!r}; " + (f"did you mean {' or '.join(close)}? " if close else ""))
+        + "`explain` alone lists what has a name; fields go by their mnemonic, fault reasons by number (0x26)",
         expected=known,
         found=thing,
     )
@@ -68,13 +78,17 @@ def _everything() -> Answer[documents.Explain]:
     every = rules()
     document: documents.Explain = {
         "rules": [{"rule": r.id, "name": r.name, "severity": r.severity, "title": r.title} for r in every],
-        "terms": [{"term": e.name, "kind": e.kind, "title": e.title} for e in entries().values()],
+        "terms": [{"term": e.name, "kind": e.kind, "title": e.title} for e in _terms()],
     }
     named = [(r.id, r.name, r.severity, r.title) for r in every]
-    terms = [(e.name, e.kind, e.title) for e in entries().values()]
+    terms = [(e.name, e.kind, e.title) for e in _terms()]
     return Answer(
         document, [Table(("RULE", "NAME", "SEVERITY", "WHAT"), named), Table(("TERM", "KIND", "WHAT"), terms)]
     )
+
+
+def _terms() -> Sequence[Entry]:
+    return (*entries().values(), *words().values())
 
 
 def _rule(rule: Rule) -> Answer[documents.Explain]:

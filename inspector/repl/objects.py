@@ -137,10 +137,10 @@ def rules(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 
 def terms(inspection: Inspection) -> Iterator[tuple[str, str]]:
-    """The situations, hazards and mended bugs that have a name."""
-    from inspector.analysis.glossary import entries
+    """The situations, hazards and mended bugs that have a name, and the words."""
+    from inspector.analysis.glossary import entries, words
 
-    for entry in entries().values():
+    for entry in (*entries().values(), *words().values()):
         yield entry.name, f"{entry.kind}: {entry.title}"
 
 

@@ -51,3 +51,19 @@ def test_explain(run, golden):
     assert "Look next at" in text
     assert "c112b5f50232" in text
     assert run("dump", golden("two-in-guest"), "explain", "D99").status == 2
+
+
+def test_a_word_is_told_with_the_field_of_that_name(run):
+    found = run("explain", "pir", "--json").json
+    assert (found["kind"], found["field"], found["records"][0]["bits"]) == ("word", "pir", "255:0")
+    text = run("explain", "PIR").out
+    assert text.index("256 bits of the descriptor") < text.index("RECORD")
+
+
+def test_a_column_with_two_words_and_a_fault_reason(run):
+    assert "(column)" in run("explain", "taken by").out
+    assert run("explain", "0x26", "--json").json["kind"] == "fault reason"
+
+
+def test_what_is_nearly_a_name_is_guessed(run):
+    assert "did you mean VERDICT or" in run("explain", "verdct").err
