@@ -21,6 +21,7 @@ from typing import NoReturn
 import pexpect
 import pytest
 import zstandard
+from hypothesis import HealthCheck, settings
 
 from inspector.frontends.cli import main
 from inspector.gdb_plugin import install
@@ -36,6 +37,10 @@ from sim_backend.scenario.scenario import Scenario, load
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
+
+# How long an example takes tells of what else the machine does.
+settings.register_profile("vtdpi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vtdpi")
 
 Unpacked = Callable[[str], Path]
 Unavailable = Callable[[object], NoReturn]

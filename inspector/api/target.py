@@ -27,7 +27,10 @@ class Target(Closing):
 
     def __init__(self, options: Options, *, symbols: str | None = None, profile: str | None = None) -> None:
         self._session = Session(
-            lambda: open_target(options), symbols=symbols, profile=profile, look_ahead=lambda: look_ahead(options)
+            lambda: open_target(options),
+            symbols=symbols,
+            profile=profile,
+            look_ahead=lambda *named: look_ahead(options, *named),
         )
         self._session.target  # noqa: B018 - opened here, so that what cannot be opened is said here
 

@@ -112,7 +112,7 @@ def _session(asked: Asked) -> int:
         symbols=getattr(target, "symbols", None),
         profile=getattr(target, "profile", None),
         json=asked.json,
-        look_ahead=lambda: look_ahead(target),
+        look_ahead=lambda *named: look_ahead(target, *named),
     ) as session:
         if asked.batch:
             from inspector.shell import script

@@ -16,7 +16,7 @@ from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOpti
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
-    from inspector.xen.xen import Xen
+    from inspector.capture.ahead import Ahead
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,13 @@ def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> 
     return len(words)
 
 
-def look_ahead(options: object) -> Xen | None:
-    """The Xen of a live machine that can be read while it runs, before it is opened, which stops it."""
+def look_ahead(options: object, symbols: str | None, profile: str | None) -> Ahead | None:
+    """A look at a live machine that can be read while it runs, before it is opened, which stops it."""
     if not (isinstance(options, LiveOptions) and options.qmp):
         return None
     from inspector.capture.ahead import look_ahead
 
-    return look_ahead(options.qmp)
+    return look_ahead(options.qmp, symbols, profile)
 
 
 def open_target(options: Options) -> Target:

@@ -17,6 +17,7 @@ from inspector.model.answer import Answer, AnyAnswer
 from inspector.targets.target import Held, Target, is_running
 
 if TYPE_CHECKING:
+    from inspector.capture.ahead import Ahead
     from inspector.capture.inspection import Inspection
     from inspector.xen.xen import Xen
 
@@ -119,7 +120,7 @@ class Session(Closing):
         lock: held while the target is asked; take it to read the look from another thread.
 
     Args:
-        look_ahead: the target's Xen, looked for before it is opened, where nothing else tells its build.
+        look_ahead: what a look at the target before it is opened finds, by the symbols and the profile that are named.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Session(Closing):
         symbols: str | None = None,
         profile: str | None = None,
         json: bool = False,
-        look_ahead: Callable[[], Xen | None] = lambda: None,
+        look_ahead: Callable[[str | None, str | None], Ahead | None] = lambda symbols, profile: None,
     ) -> None:
         self.name = name
         self.prefix = prefix
@@ -153,9 +154,11 @@ class Session(Closing):
         """The target, opened if it is not. Raises TargetError if it cannot be."""
         with self.lock:
             if self._target is None:
-                if not (self._symbols or self._profile):
-                    self._expected = self._look_ahead()
+                ahead = self._look_ahead(self._symbols, self._profile)
                 self._target = self._open_target()
+                if ahead:
+                    self._expected = ahead.xen
+                    self._target.read_ahead(ahead.blocks)
             return self._target
 
     @property

@@ -89,6 +89,13 @@ class Target(Closing):
                 parts.append(None)
         return parts
 
+    def read_ahead(self, blocks: Sequence[tuple[int, int]]) -> None:
+        """Get memory that will be asked for, start and size of each block, where that is quicker than one by one.
+
+        Raises:
+            TargetError: the target was lost.
+        """
+
     def memory(self) -> Sequence[Range] | None:
         """The ranges of RAM, ascending; None if they are not known."""
         return None

@@ -63,10 +63,10 @@ def find(target: Target, wanted: Sequence[Profile] | None = None, before: Xen | 
     raise XenNotFound(_why_not(target, located, wanted[0] if wanted else None), located)
 
 
-def in_use(target: Target) -> Xen | None:
-    """The Xen of a known build that page tables in use map; None if they map none."""
+def in_use(target: Target, wanted: Sequence[Profile] | None = None) -> Xen | None:
+    """The Xen of a wanted build, or else of any known one, that page tables in use map; None if they map none."""
     roots = roots_in_use(target)
-    return next(filter(None, (_first(target, roots, profile) for profile in profiles.known())), None)
+    return next(filter(None, (_first(target, roots, profile) for profile in wanted or profiles.known())), None)
 
 
 def _first(target: Target, roots: Iterable[int], profile: Profile) -> Xen | None:

@@ -110,6 +110,8 @@ def _decoded(code: bytes, address: int) -> frozenset[Access]:
     return frozenset(
         (operand.mem.disp, 0 if instruction.id == x86.X86_INS_LEA else operand.size)
         for instruction in engine.disasm(code, address)
+        # Operands are costly to make, and most instructions reach no memory.
+        if "[" in instruction.op_str
         for operand in instruction.operands
         if operand.type == x86.X86_OP_MEM and operand.mem.base not in unstructured and not operand.mem.index
     )

@@ -58,10 +58,11 @@ def recognise(located: Located, map: Path | None = None) -> Xen:
     map = map or (None if image.symbols.has_data else places.map_of(image))
     if map:
         addresses = {**symbol_map.of_image(map, image), **addresses}
-    bare = _profile(image, addresses, {})
+    symbols = {name: {"address": address} for name, address in addresses.items()}
+    bare = _profile(image, symbols, {})
     tables = _own_tables(bare, located.tables)
     verdicts = selfcheck.check(Facts(bare, tables), layouts.bundled(), image.version, image)
-    return Xen(_profile(image, addresses, verdicts), tables, knowledge=Knowledge(image, verdicts, map))
+    return Xen(_profile(image, symbols, verdicts), tables, knowledge=Knowledge(image, verdicts, map))
 
 
 def refuse_misfit(xen: Xen, image: Image | None = None) -> list[str]:
@@ -125,14 +126,14 @@ def _own_roots(image: Image, tables: PageTables) -> Iterator[int]:
                 yield at
 
 
-def _profile(image: Image, addresses: Mapping[str, int], verdicts: Mapping[str, Verdict]) -> Profile:
+def _profile(image: Image, symbols: Mapping[str, Mapping[str, int]], verdicts: Mapping[str, Verdict]) -> Profile:
     base, user = isf_types(verdict.layout for verdict in verdicts.values() if verdict.layout)
     return Profile(
         {
             "metadata": {"xen": {"build_id": image.build_id, "version": image.version or VERSION_NOT_KNOWN}},
             "base_types": base,
             "user_types": user,
-            "symbols": {name: {"address": address} for name, address in addresses.items()},
+            "symbols": symbols,
         }
     )
 

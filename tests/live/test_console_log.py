@@ -19,6 +19,8 @@ from inspector.targets.open_file import open_file
 pytestmark = pytest.mark.live
 
 KEYS = "VMizQq"
+LOOKS = 5
+"""The dom0 runs between its log and the look at its memory: what it changes all the time agrees in one of so many."""
 
 
 def taken(lab: Lab, directory: Path) -> tuple[Path, Snapshot, Snapshot]:
@@ -55,6 +57,11 @@ def row(interrupt: Interrupt, like: Interrupt) -> dict[str, Any]:
     return known
 
 
+def vcpus_of(snapshot: Snapshot) -> list[tuple[str, bool, int | None, bool | None]]:
+    """What both a log and memory know of each vCPU. A dom0 masks its events whenever it handles one."""
+    return [(vcpu.name, vcpu.hvm, vcpu.pause_count, vcpu.event_masked) for vcpu in snapshot.vcpus]
+
+
 def test_the_same_irqs_tables_and_vcpus(lab_dom0: Lab, tmp_path: Path) -> None:
     log, told, found = taken(lab_dom0, tmp_path)
     assert told.problems == ()
@@ -84,7 +91,11 @@ def test_the_same_irqs_tables_and_vcpus(lab_dom0: Lab, tmp_path: Path) -> None:
     flags = [(s.posted_intr_vector or 0, s.pi_wakeup_vector or 0, s.intremap) for s in (told, found)]
     assert flags[0] == flags[1]
     assert told.x2apic in (None, found.x2apic)  # where all destinations are 0, no key tells
-    vcpus = [[(v.name, v.hvm, v.pause_count, v.event_masked) for v in s.vcpus] for s in (told, found)]
+    vcpus = vcpus_of(told), vcpus_of(found)
+    for _ in range(LOOKS):
+        if vcpus[0] == vcpus[1]:
+            break
+        vcpus = tuple(vcpus_of(snapshot) for snapshot in taken(lab_dom0, tmp_path)[1:])
     assert vcpus[0] == vcpus[1]
     assert {d.domain: sorted(d.devices) for d in told.domains} == {d.domain: sorted(d.devices) for d in found.domains}
 

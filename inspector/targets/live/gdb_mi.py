@@ -40,6 +40,9 @@ from inspector.targets.watchpoint import StopEvent, Write
 
 PIECE = 1 << 20
 LARGEST_CACHE = 1 << 26
+GAP = 1 << 16
+"""Bytes that are read for nothing rather than that another command is sent."""
+LARGEST_SPAN = 1 << 22
 RESTORE_SECONDS = 5.0
 HEX = re.compile("0x[0-9a-f]{1,16}")
 """The value of a register of up to 64 bits."""
@@ -177,6 +180,14 @@ class GdbMi(QemuStub):
     def read_parts(self, wanted: Sequence[tuple[int, int]]) -> list[bytes | None]:
         """As Target.read_parts; gdb gets all of it in one go."""
         return [None if isinstance(part, NotReadable) else part for part in self._parts(wanted)]
+
+    def read_ahead(self, blocks: Sequence[tuple[int, int]]) -> None:
+        """As Target.read_ahead, through QMP. What that does not give is read when it is asked for."""
+        self._ready()
+        for (start, whole), within in _spans(sorted(blocks)):
+            if data := self._saved(start, whole):
+                for address, size in within:
+                    self._keep((address, size), data[address - start :][:size])
 
     def cpus(self) -> Sequence[Cpu]:
         """Every CPU's registers, as of now."""
@@ -390,7 +401,11 @@ class GdbMi(QemuStub):
 
     def _read_bulk(self, address: int, size: int) -> bytes | None:
         """Much RAM, through QMP; None if that is not the way."""
-        if not self._qmp or size < PIECE:
+        return self._saved(address, size) if size >= PIECE else None
+
+    def _saved(self, address: int, size: int) -> bytes | None:
+        """RAM through QMP; None if there is none, or it is not all RAM."""
+        if not self._qmp:
             return None
         view = self.flat_view()
         if not view or not view.in_ram(address, size):
@@ -407,8 +422,10 @@ class GdbMi(QemuStub):
         return None
 
     def monitor(self, command: str) -> str | None:
-        """As QemuStub.monitor."""
+        """As QemuStub.monitor; QMP answers at once what gdb's stub tells line by line."""
         self._ready()
+        if self._qmp:
+            return str(self._qmp.execute("human-monitor-command", {"command-line": command}))
         try:
             return self._ask(f"monitor {command}")[0].output
         except GdbRefused:
@@ -456,6 +473,22 @@ class GdbMi(QemuStub):
         if self._gdb.lost:
             raise TargetError(str(self.lost))
         return replies
+
+
+def _spans(blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], list[tuple[int, int]]]]:
+    """Start and size of what one read shall get, with the blocks in it, of blocks in order."""
+    within: list[tuple[int, int]] = []
+    start = end = 0
+    for address, size in blocks:
+        if within and (address > end + GAP or max(end, address + size) - start > LARGEST_SPAN):
+            yield (start, end - start), within
+            within = []
+        if not within:
+            start = end = address
+        within.append((address, size))
+        end = max(end, address + size)
+    if within:
+        yield (start, end - start), within
 
 
 def _pieces(address: int, size: int) -> Iterator[tuple[int, int]]:

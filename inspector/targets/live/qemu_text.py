@@ -18,6 +18,11 @@ _IOAPIC = re.compile(r"ioapic\d*: ver=0x([0-9a-f]{1,8}) id=0x([0-9a-f]{1,2}) sel
 _PIN = re.compile(r"  pin (\d{1,3}) +0x([0-9a-f]{16}) .*", re.ASCII)
 _VECTORS = re.compile(r"(ISR|IRR)\t +(\(none\)|(?:\d{1,3}(?:\(level\))? )+)", re.ASCII)
 _ROOT = re.compile(r"^CR0=[0-9a-f]{8} CR2=[0-9a-f]{16} CR3=([0-9a-f]{16}) CR4=[0-9a-f]{8}\r?$", re.ASCII | re.MULTILINE)
+_REGISTERS = {
+    "cs": re.compile(r"^CS =([0-9a-f]{4}) ", re.ASCII | re.MULTILINE),
+    "rip": re.compile(r"^RIP=([0-9a-f]{16}) ", re.ASCII | re.MULTILINE),
+    "rsp": re.compile(r" RSP=([0-9a-f]{16})\r?$", re.ASCII | re.MULTILINE),
+}
 MOST_PINS = 240
 PAGE = 1 << 12
 
@@ -34,9 +39,14 @@ def version(text: str) -> tuple[int, int, int] | None:
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def roots(text: str) -> list[int]:
-    """CR3 of each CPU in 64-bit mode, from `info registers -a`."""
-    return [int(found[1], 16) for found in _ROOT.finditer(text)]
+def cpus(text: str) -> list[dict[str, int]]:
+    """`cr3`, `cs`, `rip`, `rsp` of each CPU in 64-bit mode, from `info registers -a`; what is not told is left out."""
+    found = []
+    for one in text.split("CPU#"):
+        if root := _ROOT.search(one):
+            told = [(name, match) for name, form in _REGISTERS.items() if (match := form.search(one))]
+            found.append({"cr3": int(root[1], 16), **{name: int(match[1], 16) for name, match in told}})
+    return found
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,16 @@ class FlatView:
 
     def in_ram(self, address: int, size: int) -> bool:
         """Whether a piece lies in RAM (write-protected RAM included), where a read has no side effect."""
+        end = address + size
         at = bisect_right(self.ranges, address, key=lambda r: r.start) - 1
-        return at >= 0 and address + size <= self.ranges[at].end and self.kinds[at] in ("ram", "rom", "nv-ram")
+        while 0 <= at < len(self.ranges) and self.kinds[at] in ("ram", "rom", "nv-ram"):
+            known = self.ranges[at]
+            if not known.start <= address < known.end:
+                return False
+            if end <= known.end:
+                return True
+            address, at = known.end, at + 1
+        return False
 
     def ram(self) -> list[Range]:
         """The ranges of RAM, write-protected ones left out."""

@@ -22,6 +22,9 @@ BLOCK = 1 << 16
 class RunningQemu(QemuStub):
     """The RAM and the page tables in use of a machine, by its QMP socket. Blocks that were read are kept.
 
+    Attributes:
+        asked: start and size of what was read, as a stub that reads lines would have it.
+
     Args:
         path: of the socket.
 
@@ -34,6 +37,7 @@ class RunningQemu(QemuStub):
         self.place = path
         self.description = f"QEMU at {path}"
         self._blocks: dict[tuple[int, int], bytes] = {}
+        self._asked: dict[tuple[int, int], None] = {}
         self._file = os.memfd_create("vtdpi-running")
 
     def monitor(self, command: str) -> str | None:
@@ -45,6 +49,7 @@ class RunningQemu(QemuStub):
         problem = self.unreadable(address, size)
         if problem or not ((view := self.flat_view()) and view.in_ram(address, size)):
             raise problem or NotReadable(address, size, f"{self.description} has no RAM there")
+        self._asked[self.lines(address, size) or (address, size)] = None
         start = address // BLOCK * BLOCK
         end = -(-(address + size) // BLOCK) * BLOCK
         whole = (start, end - start) if view.in_ram(start, end - start) else (address, size)
@@ -52,10 +57,20 @@ class RunningQemu(QemuStub):
             self._blocks[whole] = self._saved(*whole)
         return self._blocks[whole][address - whole[0] :][:size]
 
+    @property
+    def asked(self) -> Sequence[tuple[int, int]]:
+        """Since the beginning, or the last `forget`."""
+        return tuple(self._asked)
+
+    def forget(self) -> None:
+        """What is read from here on is read anew."""
+        self._blocks.clear()
+        self._asked.clear()
+
     def cpus(self) -> Sequence[Cpu]:
-        """Of every CPU the page tables that it uses just now."""
+        """Of every CPU what it executes just now, and by which page tables."""
         text = self.monitor("info registers -a") or ""
-        return [Cpu(index, {"cr3": root}) for index, root in enumerate(qemu_text.roots(text))]
+        return [Cpu(index, registers) for index, registers in enumerate(qemu_text.cpus(text))]
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""

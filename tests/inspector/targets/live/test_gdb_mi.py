@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
-from inspector.targets.live.gdb_mi import PIECE, GdbMi, _pieces
+from inspector.targets.live.gdb_mi import GAP, LARGEST_SPAN, PIECE, GdbMi, _pieces, _spans
 from inspector.targets.live.rsp import Address, Conversation
 from inspector.targets.sim.simulation import Simulation
 from sim_backend.debug.gdb_server import GdbServer
@@ -28,6 +28,17 @@ def test_no_command_of_gdbs_takes_long_and_all_is_asked_for(address, size):
     for start, length in pieces:
         assert start == at
         at += length
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 24), st.integers(1, 1 << 16)), max_size=50))
+def test_a_span_holds_what_lies_near_and_every_block_is_in_one(blocks):
+    spans = list(_spans(sorted(blocks)))
+    assert [block for _, within in spans for block in within] == sorted(blocks)
+    for (start, whole), within in spans:
+        assert all(start <= address and address + size <= start + whole for address, size in within)
+        assert whole <= LARGEST_SPAN
+        assert start == within[0][0]
+        assert whole <= sum(size + GAP for _, size in within)
 
 
 def test_a_gdb_that_is_not_there_is_one_line():

@@ -123,6 +123,10 @@ def test_flat_view_of_system_memory(text: str) -> None:
     assert view.in_ram(0xC3000, 0x1000)
     assert not view.in_ram(0xFED90000, 8)
     assert not view.in_ram(0x3FFFFFF, 2)
+    # RAM and ROM side by side are read as one; a range of devices in between is not.
+    assert view.in_ram(0xC3000, 0x4000000 - 0xC3000)
+    assert not view.in_ram(0xC3000, 0x4000001 - 0xC3000)
+    assert not view.in_ram(0x3FFFFFF, 0xFED90000)
 
 
 @pytest.mark.parametrize(
@@ -178,3 +182,29 @@ def test_the_local_apic() -> None:
         LAPIC.replace("48", "ab"),
     ):
         assert qemu_text.lapic(text) is None
+
+
+REGISTERS = """
+CPU#0
+RAX=ffff82d0405a5088 RBX=ffff82d0403ace88 RCX=0000000000000001 RDX=ffff82d040427fff
+RSI=0000000000000001 RDI=ffff82d0405b4d38 RBP=ffff82d040427dc0 RSP=ffff82d040427d58
+RIP=ffff82d04032e5f9 RFL=00000086 [--S--P-] CPL=0 II=0 A20=1 SMM=0 HLT=1
+CS =e008 0000000000000000 ffffffff 00af9b00 DPL=0 CS64 [-RA]
+CR0=80050033 CR2=0000000000000000 CR3=0000000003c9a000 CR4=000006e0
+
+CPU#1
+EAX=00000000 EBX=00000000 ECX=00000000 EDX=00000f6b
+EIP=0000fff0 EFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1
+CS =f000 ffff0000 0000ffff 00009b00
+CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000
+
+CPU#2
+CR0=80050033 CR2=0000000000000000 CR3=0000000003c9b000 CR4=000006e0
+"""
+
+
+@pytest.mark.parametrize("text", [REGISTERS, REGISTERS.replace("\n", "\r\n")])
+def test_cpus_in_64_bit_mode(text: str) -> None:
+    told = {"cs": 0xE008, "rip": 0xFFFF82D04032E5F9, "rsp": 0xFFFF82D040427D58}
+    assert qemu_text.cpus(text) == [{"cr3": 0x3C9A000, **told}, {"cr3": 0x3C9B000}]
+    assert qemu_text.cpus("") == []

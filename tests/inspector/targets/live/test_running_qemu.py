@@ -69,6 +69,20 @@ def test_small_reads_are_of_blocks_that_are_kept(qemu):
     assert saved == [(0, 0x10000), (0, 0x20000)]
 
 
+def test_what_was_asked_is_told_as_a_stub_would_read_it(qemu):
+    path, saved = qemu
+    with RunningQemu(path) as running:
+        running.read(0x101, 2)
+        running.read(0x102, 2)
+        running.read(0x3000, 0x2000)
+        assert running.asked == ((0, 0x400), (0x3000, 0x2000))
+        running.forget()
+        assert running.asked == ()
+        running.read(0x101, 2)
+        assert running.asked == ((0, 0x400),)
+    assert saved == [(0, 0x10000), (0, 0x10000)], "anew"
+
+
 def test_a_device_is_not_read(qemu):
     path, saved = qemu
     with RunningQemu(path) as running, pytest.raises(NotReadable, match="no RAM there"):
