@@ -15,7 +15,6 @@ its fields. Masks, table columns (`structs.columns`), JSON keys and help texts a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
 from types import MappingProxyType
@@ -33,8 +32,10 @@ from construct import (
     stream_write,
 )
 
+from structs.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Piece:
     """Bits `high`..`low` of a record, which are bits `at`.. of a field's value."""
 
@@ -48,7 +49,7 @@ class Piece:
         return self.high - self.low + 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Field:
     """One field of a record: its name, where its bits are, what they mean.
 

@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from structs.bits import BitRecord, field
+from structs.frozen import frozen
 
 FRCD = BitRecord(
     "FRCD",
@@ -35,7 +35,7 @@ FRCD = BitRecord(
 BLOCKED_COMPATIBILITY = 0x25
 
 
-@dataclass(frozen=True)
+@frozen
 class Reason:
     """What a fault reason means.
 

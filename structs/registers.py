@@ -16,9 +16,9 @@ Reading any of these has no side effect. Not in the table are those that a unit 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from structs.bits import BitRecord, Field, field
+from structs.frozen import frozen
 
 _PAGE = 4096
 _GRANULARITIES = {1: "global", 2: "domain", 3: "device"}
@@ -308,7 +308,7 @@ PRS = BitRecord(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Register:
     """A register: its name in the specification (without _REG), its offset in the window in bytes, its layout."""
 

@@ -12,13 +12,13 @@ it refuses, and where the interrupt goes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from structs.apic import DELIVERY_MODES, XAPIC_DESTINATION, apic_id
 from structs.bits import BitRecord
 from structs.columns import Array
+from structs.frozen import frozen
 from structs.irte import POSTED, REMAPPED
 
 DLM_RESERVED = tuple(value for value in range(8) if value not in DELIVERY_MODES)
@@ -32,7 +32,7 @@ _SVT, _DLM = POSTED["svt"].low, REMAPPED["dlm"].low
 _SIZE, _WORD = 16, 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Malformed:
     """A part of an entry for which hardware faults (0x24): a field, its value, and why, if it is no reserved bit."""
 
@@ -115,7 +115,7 @@ def source_possible(svt: int, sid: int) -> bool:
     return svt != SVT_RESERVED and (svt != SVT_BUS or sid >> 8 <= sid & 0xFF)
 
 
-@dataclass(frozen=True)
+@frozen
 class Destination:
     """Where a remapped entry sends: its DST, in physical or logical mode, and IRTA.EIME."""
 

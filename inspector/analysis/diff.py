@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from inspector.analysis.irqs import pin_states
@@ -12,6 +12,7 @@ from inspector.model.interrupts import NO_INDEX, Msi
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
+from structs.frozen import frozen
 from structs.irte import IRTE
 
 Flat = dict[tuple[str, str], Any]
@@ -29,7 +30,7 @@ TOLD = {"units": "remapping tables", "msis": "MSIs", "irqs": "irqs", "vcpus": "v
 """Parts that one log has and another may not, in words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A field that differs; None is what is not there, or not known."""
 

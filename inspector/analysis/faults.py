@@ -6,7 +6,6 @@ From Xen's console (`snapshot.faults`) or from the units' fault records (FRCD).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from inspector.analysis.interrupt import Entry
 from inspector.analysis.irqs import entry_at, owners
@@ -15,6 +14,7 @@ from inspector.model.reports import FaultReport
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import VtdUnit
 from structs.faults import BLOCKED_COMPATIBILITY, FRCD, INTERRUPT_REASONS, REASONS, interrupt_index
+from structs.frozen import frozen
 from structs.irte import source_matches
 
 READ, WRITE = 5, 6
@@ -40,7 +40,7 @@ DMA_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """One kind of fault.
 

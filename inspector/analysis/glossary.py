@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from inspector.analysis.situation import SITUATIONS
 from structs.faults import INTERRUPT_REASONS, REASONS
+from structs.frozen import frozen
 
 SITUATION, HAZARD, BUG = "situation", "hazard", "mended bug"
 KINDS = {"S": SITUATION, "H": HAZARD, "Z": BUG}
@@ -22,7 +22,7 @@ WORD_KINDS = ("word", "letter", "run state", "column")
 FAULT_REASON = "fault reason"
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A name and what it means.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from inspector.analysis.sources import Source
 from inspector.model.interrupts import Guest, Irq, Msi
+from structs.frozen import frozen
 
 Entry = dict[str, Any]
 
@@ -19,7 +20,7 @@ OWN_TYPES = ("DMA_MSI", "IOMMU")
 """Of a VT-d unit's own fault interrupt, which is never remapped."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PinState:
     """What is known of an IO-APIC's pin: where it is, and of its entry what Xen or a register tells."""
 
@@ -32,7 +33,7 @@ class PinState:
     irq: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Interrupt:
     """One interrupt, end to end.
 

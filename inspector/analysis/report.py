@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from inspector.model.answer import Table
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.trace.trace_event import TraceEvent
 
 
-@dataclass(frozen=True)
+@frozen
 class Explained:
     """A finding of the audit, with its rule's name and explanation."""
 
@@ -24,7 +25,7 @@ class Explained:
     explanation: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A present entry of a remapping table: its index, `remapped` or `posted`, and all of it in words."""
 
@@ -33,7 +34,7 @@ class Entry:
     words: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RemappingTable:
     """A unit's table: what unit, how many entries it has room for, those that are present, and the same as text."""
 
@@ -43,7 +44,7 @@ class RemappingTable:
     rows: Table
 
 
-@dataclass(frozen=True)
+@frozen
 class Link:
     """A vCPU on a list, or the address of a node that is no vCPU's; `mark` says what is remarkable about it."""
 
@@ -51,7 +52,7 @@ class Link:
     mark: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Chain:
     """A CPU's list of blocked vCPUs, in list order. `state` is `online, lock free`; `broken` why it ends early."""
 
@@ -61,7 +62,7 @@ class Chain:
     broken: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """Everything that a page about one machine shows.
 

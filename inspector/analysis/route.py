@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from structs import remapping
 from structs.apic import DELIVERY_MODES
 from structs.columns import Array, columns, records, rows
 from structs.dmar import host_address_width
+from structs.frozen import frozen
 from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS
 from structs.remapping import Checks, Destination, source_possible
 
@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 Columns = dict[str, Array]
 
 
-@dataclass(frozen=True)
+@frozen
 class Route:
     """A present entry of a unit's table, who uses it, and the vCPU that it posts to. `fires` is what happens if it
     fires now, a sentence each."""

@@ -7,9 +7,9 @@ Sources: `vmx_vcpu_block`, `vmx_pi_switch_from`, `vmx_pi_switch_to`, `vmx_pi_do_
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from inspector.model.snapshot import BLOCK, SWITCH_TO, Snapshot, Vcpu
+from structs.frozen import frozen
 
 DOWN = 1 << 1
 Say = Callable[[str], None]
@@ -34,7 +34,7 @@ SITUATIONS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Situation:
     """A situation's id (`S8`, or `between`) and the evidence for it, in words."""
 

@@ -10,7 +10,6 @@ Sources: VT-d 8.3.1 (device scope), 9.9 (SID, SQ, SVT); Xen's `apic_pin_2_ir_idx
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +18,7 @@ from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import HPET, IOAPIC, VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import columns, records
+from structs.frozen import frozen
 from structs.irte import REMAPPED, source_matches
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Place = tuple[int | None, int]
 """A unit's index, and the source-id that an IO-APIC has there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """What uses an entry, as far as it is known.
 

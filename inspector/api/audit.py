@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from inspector.analysis.vcpu_words import line
 from inspector.audit import BUG, WARNING, Finding, confirm, the_rule
 from inspector.model.notebook import html_table
 from inspector.model.snapshot import Snapshot
+from structs.frozen import frozen
 
 HEADS = ("severity", "rule", "subject", "finding")
 
@@ -29,7 +30,7 @@ class BugsFound(AssertionError):
         super().__init__("\n".join([f"{len(audit.bugs)} bug{'s' * (len(audit.bugs) > 1)} found", *lines]))
 
 
-@dataclass(frozen=True)
+@frozen
 class Audit:
     """What is wrong with a machine, the worst first.
 

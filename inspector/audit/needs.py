@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.model.absence import NOT_PRINTED
 from inspector.model.snapshot import Snapshot, is_log
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model.documents import Coverage as CoverageDocument
 
 
-@dataclass(frozen=True)
+@frozen
 class Need:
     """Something that a rule needs: what it is, and `missing`, which says why a snapshot lacks it; None if it has it.
 
@@ -76,7 +76,7 @@ EVENTS = _lacking("pending events", lambda s: any(v.event_pending is not None fo
 ANYTHING = _lacking("a Xen, a VT-d unit or a message", lambda s: s.vcpus or s.units or s.irqs or s.faults or s.messages)
 
 
-@dataclass(frozen=True)
+@frozen
 class Coverage:
     """What a verdict rests on.
 

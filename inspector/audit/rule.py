@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from inspector.audit.needs import Need, missing
 from inspector.model.snapshot import Snapshot
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model.documents import Finding as FindingDocument
@@ -22,7 +22,7 @@ Severity = Literal["bug", "warning", "info"]
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What a check found: who, what is wrong, whether this snapshot alone proves it, and the state that shows it.
 
@@ -36,7 +36,7 @@ class Found:
     state: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """A rule that a machine breaks. `suspicion` is one that a later snapshot could confirm."""
 
@@ -58,7 +58,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """One check.
 

@@ -20,11 +20,13 @@ from __future__ import annotations
 import types
 from argparse import REMAINDER, Action, ArgumentTypeError, Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer
@@ -41,7 +43,7 @@ def _text(word: str) -> str:
     return word
 
 
-@dataclass(frozen=True)
+@frozen
 class Word:
     """What a word stands for.
 
@@ -108,7 +110,7 @@ class Form(Enum):
     """All words that follow, options of another command among them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Argument:
     """One field of the arguments' dataclass.
 
@@ -207,7 +209,7 @@ def _declared(default: Any, **metadata: object) -> Any:
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
+@frozen
 class NoArguments:
     """A command takes none."""
 
@@ -224,7 +226,7 @@ def arguments_of(declared: type) -> tuple[Argument, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Section:
     """A field made by section(), whose parameters these are."""
 

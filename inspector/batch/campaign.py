@@ -7,7 +7,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from inspector.base.errors import UsageError
 from inspector.batch.run import Run, RunResult, run
 from inspector.batch.workers import Failure, Workers
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from structs.frozen import frozen
 
 STEPS = 1000
 """Of a run, unless it is said."""
@@ -25,7 +25,7 @@ MOST = 1_000_000
 _SEEDS = re.compile(r"(\d{1,18})(?:\.\.(\d{1,18}))?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Campaign:
     """What became of the runs.
 

@@ -6,11 +6,11 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import TargetError, UsageError
 from inspector.base.new_file import is_same
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WILD = frozenset("*?[")
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """A file, and what tells that it is still the same one.
 

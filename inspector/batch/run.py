@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -19,6 +19,7 @@ from inspector.targets.sim.simulation import Simulation
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import Scenario, load
+from structs.frozen import frozen
 
 LASTS = 1000
 """Steps after which a suspicion is no transient: more than any message or procedure takes."""
@@ -26,7 +27,7 @@ BEFORE = 64
 """A failure's file is of the machine at most so many steps earlier, or of when the suspicion began."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """What is to be run: which scenario, from which seed on, how many steps, and where failures are kept."""
 
@@ -38,7 +39,7 @@ class Run:
     folder: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RunFailure:
     """What went wrong in a run.
 
@@ -58,7 +59,7 @@ class RunFailure:
     unkept: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class RunResult:
     """What became of a run.
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from inspector.base import progress
 from inspector.batch import lines_file
 from inspector.batch.evidence import Evidence
 from inspector.batch.survey_row import Row, survey, unread
 from inspector.batch.workers import Failure, Workers
+from structs.frozen import frozen
 
 BATCH = 8
 """Files that a worker takes at once."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """A Xen that files are of; `version` and `build_id` are None where it is not known."""
 
@@ -26,7 +27,7 @@ class Build:
     bugs: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Common:
     """A finding that files share: the rule, how severe, and how many files and vCPUs or devices have it."""
 
@@ -37,7 +38,7 @@ class Common:
     builds: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Survey:
     """Of all files, in the order in which they were named.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -16,13 +15,14 @@ from inspector.batch.evidence import Evidence, at_hand
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import Snapshot
 from inspector.targets.open_file import open_file
+from structs.frozen import frozen
 
 POSTED = "posted"
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """As Parquet holds it: what comes from a file with rows is checked."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SurveyFinding:
     """A finding of the audit, as `audit --json` has it."""
 
@@ -33,7 +33,7 @@ class SurveyFinding:
     suspicion: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """One file.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from pathlib import Path
 from random import Random
@@ -27,6 +27,7 @@ from sim_backend.machine.history import History, started
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 from sim_backend.scenario.scenario import Scenario
+from structs.frozen import frozen
 
 LONGEST = 64
 """Actions of a walk at most."""
@@ -34,7 +35,7 @@ FEW = 3
 """Events at most, drawn where there is no bound."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """One search of a swarm. The first one is that of the scenario as it is.
 
@@ -56,7 +57,7 @@ class Member:
     properties: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class MemberResult:
     """What a search found. `exhausted`: it visited all states that can be reached from where it began, in its bounds.
 
@@ -75,7 +76,7 @@ class MemberResult:
     sketch: Sketch
 
 
-@dataclass(frozen=True)
+@frozen
 class Swarm:
     """What the searches found together.
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from inspector.base import signals
 from inspector.base.errors import TargetError, UsageError, VtdpiError
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,14 +34,14 @@ PATIENCE = 10
 """Seconds for a scheduler to answer."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Failure:
     """Why there is no result."""
 
     why: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Workers(Generic[T, R]):
     """Who does the work.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from inspector.audit import BUG, Coverage, Finding, Rule, confirm, coverage, the_rule
@@ -15,6 +14,7 @@ from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot
 from inspector.targets.target import Control, Driven
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -25,7 +25,7 @@ STEPS = 1000
 """Of a simulated machine, between two looks: more than any message or procedure takes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

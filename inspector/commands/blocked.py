@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.audit import audit
@@ -13,6 +12,7 @@ from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot, is_log
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -21,7 +21,7 @@ RULES = ("D9", "D10", "D11", "D12", "D27")
 SHOWN = 64
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,7 @@
 
 A command is one decorated function:
 
-    @dataclass(frozen=True)
+    @frozen
     class Arguments:
         least: int = option("only vCPUs with so many vectors at least", 1)
 
@@ -21,13 +21,13 @@ import shlex
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from inspector.base.arguments import JSON_HELP, add_arguments, arguments_of, given
 from inspector.base.parser import Parser
 from inspector.commands import load
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -44,7 +44,7 @@ Stream: TypeAlias = Generator["Block", None, "Answer[D]"]
 Run = Callable[["Inspection", Any], "AnyAnswer | Stream[Any]"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Example:
     """A line that one types, or several one after another, on a kind of target.
 
@@ -71,7 +71,7 @@ class Example:
         return "\n".join(prefix + line for line in self.line.splitlines())
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """A command.
 
@@ -179,7 +179,7 @@ def finish(stream: Stream[D], seen: Callable[[Block], None] = lambda block: None
                 return answer
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """A command and its arguments, not yet run. `json` is whether the answer is to be JSON."""
 

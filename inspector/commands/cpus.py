@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
@@ -13,6 +12,7 @@ from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table
 from inspector.model.snapshot import IN_XEN, Cpu, Snapshot
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -27,7 +27,7 @@ NAMED_SINCE = (4, 13)
 EFLAGS_IF, EFLAGS_AC, RPL = 1 << 9, 1 << 18, 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from inspector.analysis import diff as differences
@@ -13,6 +12,7 @@ from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.model.snapshot import Snapshot
 from inspector.targets.target import Target
+from structs.frozen import frozen
 
 WAKE_UP = 0
 """As a line's number: the last line that tells of a wake-up."""
@@ -45,7 +45,7 @@ HEX_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

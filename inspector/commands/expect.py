@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from inspector.base.arguments import argument
@@ -15,6 +14,7 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command, parse
 from inspector.commands.json_path import PathError, at
 from inspector.model.answer import Answer, Text
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -34,7 +34,7 @@ SIGNS: Mapping[Sign, Callable[[object, object], bool]] = {
 FORM = f"expected COMMAND [OPTIONS] PATH SIGN VALUE, such as: irt .units[0].size == 65536; SIGN is {', '.join(SIGNS)}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ from inspector.commands.command import Example, command
 from inspector.commands.record_fields import COLUMNS, table
 from inspector.model.answer import Answer, Block, Table, Text
 from structs.bits import BitRecord
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -24,7 +24,7 @@ FIELD_COLUMNS = ("RECORD", "BITS", "FIELD", "MEANING")
 Thing = Annotated[str, Word("THING", kinds=("RULE", "TERM"))]
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

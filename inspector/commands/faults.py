@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inspector.base.arguments import option
@@ -18,6 +17,7 @@ from inspector.model.snapshot import Snapshot, is_log
 from inspector.vtd.remapping import bdf
 from structs.columns import columns, rows
 from structs.faults import FRCD, INTERRUPT_REASONS, REASONS, interrupt_index, request_in_words
+from structs.frozen import frozen
 from structs.registers import BY_NAME
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = ("RECORD", "STATE", "SOURCE", "REASON", "INTERRUPT OR ADDRESS", "MEANING")
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.analysis.interrupt import Interrupt
@@ -16,6 +15,7 @@ from inspector.commands.command import Example, command
 from inspector.model.absence import NOT_PRINTED
 from inspector.model.answer import Answer, Block, Later, Table, Text
 from inspector.model.snapshot import Snapshot
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -24,7 +24,7 @@ COLUMNS = ("IRQ", "TYPE", "SOURCE", "OWNER", "ENTRY", "VECTOR", "CPUS", "TAKEN B
 Column = Literal["irq", "type", "source", "owner", "entry", "vector", "cpus", "taken", "masked", "pending"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

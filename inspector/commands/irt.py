@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from inspector.model.answer import Answer, Block, Later, Table, Text
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import Entries, allowed
 from structs.columns import Array
+from structs.frozen import frozen
 from structs.irte import IRTE, REMAPPED, source_matches
 from structs.remapping import Destination
 
@@ -32,7 +32,7 @@ Shown = tuple[VtdUnit, Sequence[Row], Sequence[Source]]
 FLAGS = ("fpd", "rh", "urg", "avail")
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +17,14 @@ from inspector.commands.units import tables
 from inspector.model.answer import Answer, Block, Text
 from inspector.model.snapshot import is_log
 from inspector.vtd.remapping import allowed
+from structs.frozen import frozen
 from structs.irte import IRTE
 
 if TYPE_CHECKING:
     from inspector.model import documents
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
@@ -17,6 +16,7 @@ from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Table, Text
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.xen.vmx import decode_descriptors
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROW = 16
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base.arguments import option
@@ -14,6 +13,7 @@ from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table, Text
 from inspector.vtd.queue import descriptor, in_words, slots
 from structs.bits import BitRecord
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = ("SLOT", "STATE", "TYPE", "FIELDS")
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base.arguments import argument, option
@@ -13,13 +12,14 @@ from inspector.commands.argument_types import RegisterName, UnitNumber
 from inspector.commands.command import Example, command
 from inspector.commands.units import choose, why_of_unit
 from inspector.model.answer import Answer, Block, Table
+from structs.frozen import frozen
 from structs.registers import BY_NAME, REGISTERS
 
 if TYPE_CHECKING:
     from inspector.model import documents
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inspector.analysis import vcpu_words as words
@@ -20,6 +19,7 @@ from inspector.commands.vcpus import COLUMNS, vcpus
 from inspector.model.answer import Answer, Table, Text
 from inspector.model.snapshot import BlockingList, Snapshot
 from inspector.targets.watchpoint import SECONDS, Watchpoint
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -29,7 +29,7 @@ LINKS = 256
 RUN_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from inspector.analysis import vcpu_words as words
@@ -22,6 +21,7 @@ from inspector.commands.units import why
 from inspector.model.answer import Answer, Block, Facts, Text
 from inspector.model.snapshot import Snapshot, Vcpu
 from structs.columns import Array
+from structs.frozen import frozen
 from structs.ioapic import RTE
 from structs.irte import POSTED, REMAPPED
 
@@ -44,7 +44,7 @@ NOWHERE = 1
 EXPECTED = "expected a device (03:00.0), `irte N`, `ioapic PIN`, a vCPU (d1v2), `irq N`, `vector V` or a pirq (d1:87)"
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base import new_file
@@ -11,12 +10,13 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
 from inspector.model.snapshot import SCHEMA, dumps
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -4,7 +4,6 @@ toolstack do."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from inspector.base import new_file
@@ -14,6 +13,7 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import VCPU, CpuNumber, Device, DomainNumber, VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Text
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -69,7 +69,7 @@ def _event(event: Mapping[str, Any]) -> documents.Event:
     return cast("documents.Event", {name: value for name, value in event.items() if name != "text"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Steps:
     """How many steps."""
 
@@ -86,7 +86,7 @@ def step(inspection: Inspection, arguments: Steps) -> Answer[documents.Events]:
     return happened(target, target.step(arguments.count))
 
 
-@dataclass(frozen=True)
+@frozen
 class Distance:
     """How far to run."""
 
@@ -111,7 +111,7 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     return Answer({"steps": done, "events": []}, [Text(line)])
 
 
-@dataclass(frozen=True)
+@frozen
 class Core:
     """Where a core goes."""
 
@@ -134,7 +134,7 @@ def core(inspection: Inspection, arguments: Core) -> Answer[documents.File]:
 LATER = "only ask for it; `step` or `run` make it happen"
 
 
-@dataclass(frozen=True)
+@frozen
 class OfVcpu:
     """An order about a vCPU."""
 
@@ -160,7 +160,7 @@ def sleep(inspection: Inspection, arguments: OfVcpu) -> Answer[documents.Events]
     return order(inspection, f"{arguments.vcpu} is paused", arguments.later, "sleep", arguments.vcpu)
 
 
-@dataclass(frozen=True)
+@frozen
 class Preempted(OfVcpu):
     """How a vCPU is preempted."""
 
@@ -174,7 +174,7 @@ def preempt(inspection: Inspection, arguments: Preempted) -> Answer[documents.Ev
     return order(inspection, words, arguments.later, "preempt", arguments.vcpu, arguments.tasklet)
 
 
-@dataclass(frozen=True)
+@frozen
 class Migrated:
     """Which vCPU moves where."""
 
@@ -190,7 +190,7 @@ def migrate(inspection: Inspection, arguments: Migrated) -> Answer[documents.Eve
     return order(inspection, words, arguments.later, "migrate", arguments.vcpu, arguments.cpu)
 
 
-@dataclass(frozen=True)
+@frozen
 class OfCpu:
     """Which CPU goes, or comes back."""
 
@@ -210,7 +210,7 @@ def offline(inspection: Inspection, arguments: OfCpu) -> Answer[documents.Events
     return order(inspection, words, arguments.later, "bring_online" if arguments.back else "offline", arguments.cpu)
 
 
-@dataclass(frozen=True)
+@frozen
 class Posted:
     """Which interrupt."""
 
@@ -236,7 +236,7 @@ def post(inspection: Inspection, arguments: Posted) -> Answer[documents.Events]:
     return order(inspection, words, arguments.later, "deliver", target, vector)
 
 
-@dataclass(frozen=True)
+@frozen
 class OfDevice:
     """Which device."""
 
@@ -250,7 +250,7 @@ def deassign(inspection: Inspection, arguments: OfDevice) -> Answer[documents.Ev
     return order(inspection, "the device leaves its domain", arguments.later, "deassign", arguments.device)
 
 
-@dataclass(frozen=True)
+@frozen
 class Assigned:
     """Which device goes to which domain."""
 

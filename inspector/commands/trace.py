@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +24,7 @@ from inspector.trace.functions import Functions
 from inspector.trace.trace_event import SECONDS, TraceEvent, dumps
 from inspector.trace.trace_event import document as event_document
 from inspector.trace.tracer import Trace
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -41,7 +41,7 @@ HOOKS = (
 """The posted-interrupt logic, by Xen's names."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
@@ -16,6 +15,7 @@ from inspector.commands.argument_types import VcpuName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Later, Table
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION", "VERDICT")
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from inspector.base.arguments import Word, flag, option
@@ -15,6 +14,7 @@ from inspector.commands.command import Example, Stream, command
 from inspector.model.answer import Answer, Text
 from inspector.watch.lines import lines
 from inspector.watch.looks import Looks, Seen
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INTERVAL, STEPS = 0.5, 500
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """What it takes."""
 

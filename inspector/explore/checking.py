@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
@@ -17,6 +16,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import base_of, change, with_bugs
 from sim_backend.scenario.bugs import version as version_of
 from sim_backend.scenario.scenario import Scenario, load
+from structs.frozen import frozen
 
 MIB = 20
 
@@ -38,7 +38,7 @@ class PropertyBroken(AssertionError):
         super().__init__(f"{verdict.name}: {verdict.verdict}{f', {verdict.why}' if verdict.why else ''}{after}")
 
 
-@dataclass(frozen=True)
+@frozen
 class Checked:
     """What every interleaving of a scenario's events, within its bounds, says of its properties.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from inspector.base.arguments import FileName, Integer, argument, flag, json_flag, option, section
+from structs.frozen import frozen
 
 AT_MOST = "so many at most; -1: any number"
 
 
-@dataclass(frozen=True)
+@frozen
 class BoundOptions:
     """The size of what is explored, and how often each kind of event happens; None is what the scenario says."""
 
@@ -47,7 +48,7 @@ class BoundOptions:
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("cpus", "vcpus")}
 
 
-@dataclass(frozen=True)
+@frozen
 class SearchOptions:
     """How a scenario is searched."""
 
@@ -67,7 +68,7 @@ class SearchOptions:
         return self.memory << 20 if self.memory else None
 
 
-@dataclass(frozen=True)
+@frozen
 class SwarmOptions:
     """Many searches."""
 
@@ -76,7 +77,7 @@ class SwarmOptions:
     dask: str | None = option("have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
 
 
-@dataclass(frozen=True)
+@frozen
 class ReadOptions:
     """How a history is shown, and what is written of it."""
 
@@ -89,7 +90,7 @@ class ReadOptions:
     promela: FileName | None = option("write the model that was explored, for SPIN")
 
 
-@dataclass(frozen=True)
+@frozen
 class ExploreOptions:
     """An exploration."""
 

@@ -6,7 +6,6 @@ All of it is read from the simulated machine's memory before and after each step
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.analysis.situation import situation
@@ -15,6 +14,7 @@ from inspector.capture.capture import take_vcpus
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import IDLE, Snapshot, Vcpu
 from inspector.targets.sim.simulation import Simulation
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from sim_backend.machine.event import Event
@@ -43,7 +43,7 @@ QUIET = frozenset(("lock", "running"))
 """Fields that change together with others, which tell more."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One step.
 
@@ -80,7 +80,7 @@ class Step:
         return shown or self.telling or bool(self.situations) or self.ordered
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """A history, read.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from inspector.base.errors import UsageError
@@ -14,6 +13,7 @@ from sim_backend.explore.properties import WORDS
 from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
 from sim_backend.machine.history import move_document
 from sim_backend.scenario.bugs import Bug, Change
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model.documents import Explore, HistoryMove
@@ -22,7 +22,7 @@ SCHEMA = "vtdpi/explore/1"
 SITUATION = "situation "
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """An exploration, and the same one without the bugs that it was for, if there were any.
 

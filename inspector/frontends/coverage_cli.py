@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from inspector.base.arguments import FileName, argument, json_flag, option
 from inspector.frontends.front_end import front_end
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class CoverageOptions:
     """What it takes."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from inspector.base.arguments import add_arguments, given
 from inspector.base.parser import Parser
+from structs.frozen import frozen
 
 A = TypeVar("A")
 
 
-@dataclass(frozen=True)
+@frozen
 class FrontEnd:
     """What stands behind such a word; made by `front_end()` or `group()`.
 

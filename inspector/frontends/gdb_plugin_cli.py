@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from inspector.base.arguments import flag
 from inspector.frontends.front_end import front_end
 from inspector.gdb_plugin.install import write
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class GdbPluginOptions:
     """What it takes."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from inspector.base.arguments import REQUIRED, BadWord, Word, argument, flag, json_flag, option, section
+from structs.frozen import frozen
 
 
 def read_vector(word: str) -> int:
@@ -20,7 +20,7 @@ def read_vector(word: str) -> int:
 Vector = Annotated[int, Word("VECTOR", read_vector, noun="vector", example="0x31")]
 
 
-@dataclass(frozen=True)
+@frozen
 class HvmOptions:
     """Of `lab up`: what HVM labs alone have."""
 
@@ -31,7 +31,7 @@ class HvmOptions:
     no_posting: bool = flag("leave posting as Xen has it without a VT-d unit: off")
 
 
-@dataclass(frozen=True)
+@frozen
 class UpOptions:
     """What `lab up` takes."""
 
@@ -59,14 +59,14 @@ BOTH_KINDS = ("name", "append", "stopped", "bochs", "json")
 """The options of `lab up` that both kinds of lab have."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ListOptions:
     """What `lab list` takes."""
 
     json: bool = json_flag()
 
 
-@dataclass(frozen=True)
+@frozen
 class KeysOptions:
     """What `lab keys` takes."""
 
@@ -74,7 +74,7 @@ class KeysOptions:
     name: str = argument("which lab (default: the only one)", "", metavar="name")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CrashOptions:
     """What `lab crash` takes."""
 
@@ -87,7 +87,7 @@ class CrashOptions:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class PostOptions:
     """What `lab post` takes."""
 
@@ -96,7 +96,7 @@ class PostOptions:
     name: str = argument("which HVM lab (default: the only one)", "", metavar="name")
 
 
-@dataclass(frozen=True)
+@frozen
 class GdbOptions:
     """What `lab gdb` takes."""
 
@@ -104,7 +104,7 @@ class GdbOptions:
     socket: Path | None = option("where (default: in the lab's own directory)", metavar="PATH")
 
 
-@dataclass(frozen=True)
+@frozen
 class CaptureOptions:
     """What `lab capture` takes."""
 
@@ -112,7 +112,7 @@ class CaptureOptions:
     file: Path = argument("an ELF core; compressed, if its name ends in .zst")
 
 
-@dataclass(frozen=True)
+@frozen
 class DownOptions:
     """What `lab down` takes."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 
 from inspector.base.arguments import argument, flag
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.frontends.front_end import front_end
+from structs.frozen import frozen
 
 NAME = "vtdpi learn"
 
 
-@dataclass(frozen=True)
+@frozen
 class LearnOptions:
     """Which lesson."""
 

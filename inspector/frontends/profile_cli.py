@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.base.arguments import NoArguments, argument, flag, option
 from inspector.base.foreign_text import visible
 from inspector.frontends.front_end import front_end, group
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class MakeOptions:
     """What `profile make` takes."""
 
@@ -21,7 +21,7 @@ class MakeOptions:
     output: Path | None = option("write it there instead of the cache")
 
 
-@dataclass(frozen=True)
+@frozen
 class BundleOptions:
     """What `profile bundle` takes."""
 
@@ -33,7 +33,7 @@ class BundleOptions:
     debug: bool = flag("the builds named are debug builds (CONFIG_DEBUG)")
 
 
-@dataclass(frozen=True)
+@frozen
 class ShowOptions:
     """What `profile show` takes."""
 

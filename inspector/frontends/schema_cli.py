@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from inspector.base.arguments import argument
 from inspector.frontends.front_end import front_end
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class SchemaOptions:
     """What it takes."""
 

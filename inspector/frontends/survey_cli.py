@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from inspector.base.arguments import FileName, argument, json_flag, option
 from inspector.frontends.front_end import front_end
+from structs.frozen import frozen
 
 DESCRIPTION = "Look at many dumps, saved snapshots and logs, audit each, and group what was found."
 
 
-@dataclass(frozen=True)
+@frozen
 class SurveyOptions:
     """What it takes."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from argparse import Action
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inspector.base.arguments import JSON_HELP, add_arguments, given, meant
@@ -14,12 +13,13 @@ from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.ahead import Ahead
 
 
-@dataclass(frozen=True)
+@frozen
 class Kind:
     """A kind of target.
 
@@ -45,7 +45,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What a command line asks of a target.
 

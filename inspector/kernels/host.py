@@ -8,7 +8,6 @@ ProfileError where nothing of it can be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from inspector.model.absence import Absence
@@ -16,12 +15,13 @@ from inspector.model.interrupts import Irq, Msi, Pin
 from inspector.model.snapshot import BlockingList, Cpu, Domain, Kernel, Vcpu
 from inspector.model.vtd import Platform
 from inspector.targets.ranges import Range
+from structs.frozen import frozen
 
 WHOLE_TABLE = 1 << 16
 """Entries of an interrupt-remapping table as Xen and Linux both allocate it (IRTA.S = 15)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class HostUnit:
     """A VT-d unit as its owner keeps it: what serves where a target has no registers.
 
@@ -44,7 +44,7 @@ class HostUnit:
     origin: str = "Xen's struct vtd_iommu"
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """Which Xen it is, as a snapshot has it; nothing of it for another kernel."""
 
@@ -54,7 +54,7 @@ class Build:
     page_table: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Switches:
     """Which features are on, and the vectors of posting, as a snapshot has them."""
 
@@ -65,7 +65,7 @@ class Switches:
     pi_wakeup_vector: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """CPUs, what runs on them, and the lists of what waits."""
 

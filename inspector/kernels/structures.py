@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from inspector.base.errors import VtdpiError
 from inspector.kernels.paging import PageTables
 from structs.columns import columns
+from structs.frozen import frozen
 from structs.xen.profile import POINTER_SIZE, Profile
 
 LIST_LIMIT = 65536
@@ -17,7 +17,7 @@ FEW = 16
 """Structures, up to which it is quicker to take members out one by one than as columns."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Structures:
     """A kernel in a target's memory. Virtual addresses are its own.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """One file: path without a leading slash, mode with type bits (stat.S_IFREG), content, device numbers."""
 

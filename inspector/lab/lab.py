@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from inspector.lab import (
 )
 from inspector.lab.machine import Recipe
 from inspector.targets.live.qmp import Qmp
+from structs.frozen import frozen
 
 CONSOLE = "console.log"
 """The console's file in a lab's directory. Its path, given to no other program, tells a lab's QEMU from others."""
@@ -37,7 +38,7 @@ DOM0_LIMIT = 180.0
 """Seconds after which a Xen that is not up never will be, also on a slow and busy machine."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Lab:
     """A Xen in a QEMU that runs on its own. As a context manager it is taken down at the end.
 

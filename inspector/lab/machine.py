@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.lab import LabError, crash, uefi
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.lab.lab import Lab
@@ -21,7 +21,7 @@ DOM0_LEAST_MIB = 384
 """With less, the dom0 kernel does not fit."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipe:
     """What to start.
 

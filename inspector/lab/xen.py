@@ -6,15 +6,15 @@ import gzip
 import shutil
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError, Say
 from inspector.lab.machine import Recipe
 from inspector.lab.packages import NotOffered, tree
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """A Xen: `image` is the ELF32 multiboot file that QEMU's -kernel takes, `symbols` its xen-syms, if there is one."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from structs.frozen import frozen
 
 UNREADABLE = "unreadable"
 """It should be there, and could not be read: memory that is not held, a pointer that leads nowhere, a damaged line."""
@@ -17,7 +18,7 @@ NOT_PRINTED = "not printed by this source"
 KINDS = (UNREADABLE, NOT_APPLICABLE, NOT_PRINTED)
 
 
-@dataclass(frozen=True)
+@frozen
 class Absence:
     """Something that is not there to be shown.
 

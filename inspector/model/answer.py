@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from inspector.model.absence import UNREADABLE, Absence
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """Rows of text under column heads. `numeric` names the columns that are aligned to the right."""
 
@@ -20,7 +21,7 @@ class Table:
     numeric: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """Names with their values, one a line."""
 
@@ -28,7 +29,7 @@ class Facts:
     title: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Text:
     """A paragraph."""
 
@@ -64,7 +65,7 @@ class Later(Sequence[Block]):
 D = TypeVar("D", bound=Mapping[str, object], covariant=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer(Generic[D]):
     """One command's answer.
 

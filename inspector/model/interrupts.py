@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from structs.frozen import frozen
 
 NO_INDEX = (1 << 32) - 1
 """The remapping index of an MSI whose index is not known."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Msi:
     """One message-signalled interrupt: Xen's `irq_desc` and the `msi_desc` that it points to.
 
@@ -31,7 +31,7 @@ class Msi:
     masked: bool | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Guest:
     """A domain that an irq is bound to.
 
@@ -48,7 +48,7 @@ class Guest:
     pirq_masked: bool | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Irq:
     """An irq as Xen keeps it (`irq_desc`); None is what is not known.
 
@@ -73,7 +73,7 @@ class Irq:
     action: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Redirection:
     """A pin's redirection entry as Xen prints it, translated back through the remapping table; None is not known.
 
@@ -94,7 +94,7 @@ class Redirection:
     irq: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Device:
     """A PCI device, seg << 16 | bus << 8 | devfn, its MSIs' irqs, and its domain; None if no domain has it: then
     `owner` says who (`d[IO]`, `DomIO:7ff8`)."""
@@ -105,7 +105,7 @@ class Device:
     irqs: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Pin:
     """An IO-APIC's pin, both counted from 0 as Xen counts them, and the remapping index that Xen gave it.
 
@@ -122,7 +122,7 @@ class Pin:
     rewritten: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class IoApic:
     """An IO-APIC.
 

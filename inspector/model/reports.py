@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class FaultReport:
     """A kind of fault that Xen reported, once or often.
 
@@ -32,7 +32,7 @@ class FaultReport:
     line: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Message:
     """A message of Xen's about trouble with interrupts, once or often.
 

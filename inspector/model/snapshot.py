@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Self
@@ -22,6 +21,7 @@ from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirectio
 from inspector.model.notebook import html_table, html_text
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
+from structs.frozen import frozen
 from structs.registers import BY_NAME
 
 Bit = Annotated[int, range(2)]
@@ -53,7 +53,7 @@ MARKER = (1 << 32) - 1
 """NDST of a vCPU that no hook has seen yet (Xen 4.9 and later); as `dirty_cpu`: on no CPU (VCPU_CPU_CLEAN)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Descriptor:
     """A posted-interrupt descriptor: physical address, the vectors in PIR, its fields, its reserved bits in place."""
 
@@ -66,7 +66,7 @@ class Descriptor:
     reserved: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Vcpu:
     """One vCPU. Addresses are Xen's virtual ones unless said otherwise; None is what could not be read.
 
@@ -129,7 +129,7 @@ class Vcpu:
         return bool(self.pause_flags & 1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Cpu:
     """A physical CPU as Xen counts it.
 
@@ -179,7 +179,7 @@ class Cpu:
         return None if self.mode in (None, CRASHED_OR_IN_GUEST) else self.mode == IN_GUEST
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A node of a blocking list, the vCPU that it belongs to if it is any's, and its pointers."""
 
@@ -189,7 +189,7 @@ class Node:
     preceding: int
 
 
-@dataclass(frozen=True)
+@frozen
 class BlockingList:
     """A CPU's list of blocked vCPUs (`per_cpu(vmx_pi_blocking, cpu)`), in order. `broken` says why it ends early."""
 
@@ -203,7 +203,7 @@ class BlockingList:
     broken: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Binding:
     """A guest's MSI bound to a host interrupt (`hvm_pirq_dpci`). `vcpu` is its destination, -1 if several."""
 
@@ -213,7 +213,7 @@ class Binding:
     posted: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Domain:
     """A domain. `devices` are its PCI devices, seg << 16 | bus << 8 | devfn; `bindings` is None where not known."""
 
@@ -226,7 +226,7 @@ class Domain:
     bindings: tuple[Binding, ...] | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Pirq:
     """An irq of a paravirtualised Linux that Xen raises: its number there, Xen's (`pirq`), and who handles it."""
 
@@ -235,7 +235,7 @@ class Pirq:
     action: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Kernel:
     """A Linux: the machine's own, or domain 0's above a Xen.
 
@@ -264,7 +264,7 @@ class Kernel:
 
 
 @deferrable
-@dataclass(frozen=True)
+@frozen
 class Snapshot(Deferred):
     """One look at a machine: all that commands read, the audit judges and a file keeps. None is what is not known.
 

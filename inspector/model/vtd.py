@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from inspector.model.absence import Absence
 from inspector.model.deferred import Deferred, deferrable
+from structs.frozen import frozen
 from structs.registers import BY_NAME
 
 IOAPIC, HPET = 3, 4
 """Kinds of `Platform` and `Scope`, as the DMAR table has them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Platform:
     """An IO-APIC (kind 3) or HPET (kind 4) that uses the unit, by the source-id that it uses.
 
@@ -24,7 +23,7 @@ class Platform:
     sid: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Hop:
     """A step on the way from a start bus to a device: over bridges, the last one is the device."""
 
@@ -32,7 +31,7 @@ class Hop:
     function: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Scope:
     """A device that the DMAR table assigns to a unit: kind (`structs.dmar.SCOPE_NAMES` key), enumeration id, path, and
     its source-id if it lies on its start bus, so that no bridge has to be asked for its secondary bus."""
@@ -45,7 +44,7 @@ class Scope:
     flags: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Structure:
     """A structure of the DMAR table as Xen's boot messages tell of it.
 
@@ -65,7 +64,7 @@ class Structure:
     scopes: tuple[Scope, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Register:
     """A register's name, as `structs.registers` has it, and its value."""
 
@@ -73,7 +72,7 @@ class Register:
     value: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """A fault record (FRCD) that is not clear, or a line about one on Xen's console.
 
@@ -89,7 +88,7 @@ class Fault:
     count: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Gap:
     """Entries of a remapping table that could not be read: the first one's index, and how many."""
 
@@ -97,7 +96,7 @@ class Gap:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Dmar:
     """The ACPI DMAR table: its physical address, and its bytes (`structs.dmar.DMAR`)."""
 
@@ -105,7 +104,7 @@ class Dmar:
     raw: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Queue:
     """The ring of an invalidation queue: its physical address, its bytes, and the size of one descriptor.
 
@@ -125,7 +124,7 @@ class Queue:
 
 
 @deferrable
-@dataclass(frozen=True)
+@frozen
 class VtdUnit(Deferred):
     """A VT-d unit and the entries of its interrupt-remapping table.
 

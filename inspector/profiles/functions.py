@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import VtdpiError
 from inspector.profiles import pe
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     import drgn
     from elftools.elf.elffile import ELFFile
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """A line of source, and the function it is in."""
 

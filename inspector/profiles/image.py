@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.profiles.symbol_table import SymbolTable
@@ -29,7 +30,7 @@ VENDOR_VERSION = re.compile(rb"\0(4\.\d+[.-][\w.+~-]{1,80})\0")
 STRING_LIMIT = 256
 
 
-@dataclass(frozen=True)
+@frozen
 class Image:
     """The mapped parts of an image.
 

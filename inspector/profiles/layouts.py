@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import structs.xen
+from structs.frozen import frozen
 from structs.xen.layout import Place, StructLayout
 
 FORMAT = "vtdpi layouts"
 VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """A build that a layout was read from. `debug`: built with Xen's CONFIG_DEBUG, whose locks shift members."""
 
@@ -37,7 +37,7 @@ class Build:
         return told | ({"debug": True} if self.debug else {})
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """A layout of one structure, and the builds that have it."""
 

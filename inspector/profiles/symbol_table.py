@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+
+from structs.frozen import frozen
 
 TOKENS = 256
 STEP = 256
@@ -33,7 +34,7 @@ MARKERS_LIMIT = 1 << 10
 CODE = frozenset("tTwW")
 
 
-@dataclass(frozen=True)
+@frozen
 class Symbol:
     """A symbol: its address, its name without the file's, the file if it is local, its type as `nm` prints it."""
 
@@ -43,7 +44,7 @@ class Symbol:
     kind: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Function:
     """A function and how far its code goes: to the next symbol, or to where the table says that it ends."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from inspector.base import xdg
 from inspector.base.errors import UsageError
+from structs.frozen import frozen
 
 DEFAULT = """\
 # The configuration of vtdpi's prompt, as it is without this file: {path}
@@ -46,7 +47,7 @@ comment = "italic"
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Config:
     """What the user has set; see DEFAULT for what each means."""
 

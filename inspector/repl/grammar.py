@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from inspector import commands
 from inspector.base.arguments import COMMAND, FILE, JSON_HELP, Argument, Form, arguments_of, meant
 from inspector.base.errors import UsageError
 from inspector.shell.help import OF_THE_SHELL
+from structs.frozen import frozen
 
 __all__ = ["COMMAND", "FILE", "Grammar", "Option", "Syntax", "Value"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Value:
     """What a word stands for: one of `choices`, or an object of one of `kinds` (a file, a command, or of KINDS).
 
@@ -27,7 +28,7 @@ class Value:
     keywords: Mapping[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Option:
     """An option; `value` is what it takes, None if it takes nothing."""
 
@@ -35,7 +36,7 @@ class Option:
     value: Value | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Syntax:
     """A command's options by name, and its other words in order; the last repeats if `more`.
 

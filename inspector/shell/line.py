@@ -16,11 +16,11 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import IO
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
+from structs.frozen import frozen
 
 _PIECE = re.compile(
     r"""\\. | '[^']*' | "(?:\\.|[^"\\])*" | (?P<comment>(?:^|(?<=\s))\#.*) | (?P<redirect>\||>>?) | .""",
@@ -29,7 +29,7 @@ _PIECE = re.compile(
 _COMPARES = re.compile(r"\s*expect\s.*\s(?P<quote>['\"]?)\.\S*(?P=quote)\s+>", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """`words` of the command, none if the line is empty; its output goes to the shell command `pipe`, or to `file`."""
 

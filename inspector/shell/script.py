@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import ExpectationFailed, UsageError, VtdpiError
 from inspector.base.foreign_text import visible
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
@@ -23,7 +24,7 @@ class Leave(Exception):
     """A line asks to leave."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ran:
     """A line that was run: where it stands, its exit status, what was said if it failed, and how long it took."""
 
@@ -34,7 +35,7 @@ class Ran:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class CommandLine:
     """A line given by `-c`."""
 
@@ -45,7 +46,7 @@ class CommandLine:
         yield f"-c {self.text!r}", self.text
 
 
-@dataclass(frozen=True)
+@frozen
 class ScriptFile:
     """A file of lines; `-` is stdin."""
 

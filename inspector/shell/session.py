@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from inspector.base.closing import Closing
@@ -15,6 +14,7 @@ from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
 from inspector.model.answer import Answer, AnyAnswer
 from inspector.targets.target import Held, Target, is_running
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.ahead import Ahead
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inspector.xen.xen import Xen
 
 
-@dataclass(frozen=True)
+@frozen
 class Besides:
     """What there is to say besides an answer, a line each: notes, and what could not be read."""
 

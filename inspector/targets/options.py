@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from inspector.base.arguments import FileName, Integer, argument, option
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class SimOptions:
     """A simulated machine."""
 
@@ -31,7 +30,7 @@ class SimOptions:
     dask: str | None = option("of a campaign: have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Symbols:
     """Which Xen it is, where its memory does not tell."""
 
@@ -39,7 +38,7 @@ class Symbols:
     profile: str | None = option("a profile: a version or its beginning, the start of a build-id, a file", metavar="P")
 
 
-@dataclass(frozen=True)
+@frozen
 class LiveOptions(Symbols):
     """A Xen that runs under QEMU."""
 
@@ -52,7 +51,7 @@ class LiveOptions(Symbols):
     gdb: str = option("the gdb to run (default: gdb)", "gdb", metavar="GDB")
 
 
-@dataclass(frozen=True)
+@frozen
 class DumpOptions(Symbols):
     """A memory dump, a saved snapshot or a console log."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
+
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True)
+@frozen
 class Range:
     """Physical addresses `start` up to, not including, `end`."""
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from inspector.base.closing import Closing
 from inspector.base.errors import NotHere, NotReadable
 from inspector.targets.ranges import Range
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Cpu:
     """A CPU's registers by gdb's names (`rip`, `rsp`, `cr3`, ...); only those that the target knows."""
 
@@ -24,7 +24,7 @@ class Cpu:
     registers: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class IoApic:
     """One IO-APIC's registers: its id, version, and the 64-bit redirection table entries by pin."""
 
@@ -33,7 +33,7 @@ class IoApic:
     redirection: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Crash:
     """What a crashed Xen's own notes say: the physical address where its image starts, and that of its page tables."""
 

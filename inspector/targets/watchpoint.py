@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
+
+from structs.frozen import frozen
 
 SECONDS: Final = "s"
 STEPS: Final = "steps"
 """The units of a trace's times: of the host's clock, or of a simulated machine."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Write:
     """Memory to watch: Xen's virtual address of it, the physical one, and its size in bytes."""
 
@@ -20,7 +21,7 @@ class Write:
     size: int
 
 
-@dataclass(frozen=True)
+@frozen
 class StopEvent:
     """A machine has stopped at a tripwire.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from inspector.targets.watchpoint import SECONDS as SECONDS
 from inspector.targets.watchpoint import STEPS as STEPS
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model.documents import BeforeAfter, Hit
@@ -26,7 +27,7 @@ HOOK_FIELDS = tuple(f"pi_ops.{name}" for name in ("flags", "vcpu_block", "switch
 Value = int | tuple[int, ...] | str | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Beginning:
     """The state of the machine when a trace began.
 
@@ -45,7 +46,7 @@ class Beginning:
     domains: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class TraceEvent:
     """A transition.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from inspector.base.errors import UNREADABLE, TargetError
@@ -19,6 +18,7 @@ from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, WRITE, Beginn
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.vmx import decode_descriptors
 from inspector.xen.xen import Xen
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC
 from structs.xen import variants
 
@@ -30,7 +30,7 @@ Changes = dict[str, tuple[Value, Value]]
 POSTS = ("vmx_deliver_posted_intr", "deliver_posted_intr")
 
 
-@dataclass(frozen=True)
+@frozen
 class Trace:
     """What was seen, in its order; the unit of its times; why it ended, in words; how it began; and what was not
     watched for want of tripwires."""

@@ -8,7 +8,6 @@ So where the address is not known, memory is searched for the signature, and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from re import finditer
 from typing import Any
@@ -21,6 +20,7 @@ from inspector.targets.ranges import Range
 from inspector.targets.target import Control, Target
 from structs.acpi import HEADER, HEADER_SIZE, RSDP, RSDP_ALIGNMENT, RSDT, XSDT, checksum
 from structs.dmar import DMAR, NAMES, NO_BASE, SCOPE_FLAGS, SIGNATURES
+from structs.frozen import frozen
 
 PAGE = 0x1000
 EBDA_POINTER = 0x40E
@@ -97,7 +97,7 @@ def at_addresses(target: Target, addresses: Sequence[int]) -> Iterator[tuple[int
 TABLE_LIMIT = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Described:
     """What the DMAR table tells of a unit: its segment, the devices it serves, and whether it serves all others too."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,13 +10,14 @@ from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Gap, VtdUnit
 from inspector.targets.target import Target
 from structs.columns import Array, columns, records, rows
+from structs.frozen import frozen
 from structs.irte import IRTE, REMAPPED
 
 PAGE = 0x1000
 PER_PAGE = PAGE // IRTE.size
 
 
-@dataclass(frozen=True)
+@frozen
 class RemappingTable:
     """Where a unit's interrupt-remapping table is. `irta` is the register's value, or what Xen programs into it."""
 
@@ -28,7 +28,7 @@ class RemappingTable:
     origin: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Entries:
     """All entries of a table.
 

@@ -8,7 +8,6 @@ vtd_iommu`, Linux's `struct intel_iommu`) tells where the tables are, and each v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,13 +21,14 @@ from inspector.vtd import queue, remapping
 from inspector.vtd.remapping import RemappingTable
 from structs.columns import columns, rows
 from structs.faults import FRCD
+from structs.frozen import frozen
 from structs.registers import BY_NAME, CAP, IRTA, REGISTERS, fault_record_count, fault_record_offset, table_entries
 
 WINDOW = 0x100
 ABSENT = (0, (1 << 32) - 1)
 
 
-@dataclass(frozen=True)
+@frozen
 class UnitReader:
     """Reads one VT-d unit of a target, by its registers or else by what the kernel that owns it keeps.
 

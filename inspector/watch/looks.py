@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
@@ -14,6 +14,7 @@ from inspector.audit import INFO, Finding, confirm
 from inspector.base.errors import NotHere
 from inspector.model.snapshot import BlockingList, Snapshot, Vcpu
 from inspector.targets.target import Control, Driven
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
@@ -23,7 +24,7 @@ HISTORY = 16
 SHOWN_VECTORS = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A vCPU: its cells, which of them differ from the look before, PIR's activity look by look, its findings."""
 
@@ -33,7 +34,7 @@ class Row:
     findings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """One look.
 

@@ -7,7 +7,6 @@ and for every build. Sources: xen/arch/x86/domain.c (idle_loop, play_dead), xen/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from inspector.profiles import symbol_table
 from inspector.profiles.symbol_table import Function, SymbolTable
 from inspector.xen.locate import mapped
 from inspector.xen.xen import Xen, image_base
+from structs.frozen import frozen
 
 IDLE_FUNCTIONS = frozenset(
     (
@@ -68,7 +68,7 @@ _tables: dict[str, SymbolTable] = {}
 """By build-id: a build's symbols never change."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Whereabouts:
     """Where a CPU is in Xen.
 

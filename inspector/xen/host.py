@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from inspector.base.errors import UNREADABLE
@@ -14,6 +14,7 @@ from inspector.model.snapshot import BlockingList, Cpu, Domain, Kernel, Vcpu
 from inspector.targets.ranges import Range
 from inspector.xen import firmware
 from inspector.xen.xen import Xen
+from structs.frozen import frozen
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ FLAGS = {"intremap": "iommu_intremap", "intpost": "iommu_intpost", "x2apic": "x2
 VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
 
 
-@dataclass(frozen=True)
+@frozen
 class XenHost:
     """The `inspector.kernels.host.Host` of a Xen."""
 

@@ -10,13 +10,14 @@ evtchn_fifo_domain`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
 from inspector.model.interrupts import Guest, Irq
 from inspector.xen.interrupts import IRQS_LIMIT, VECTORS
 from inspector.xen.pirqs import pirqs
 from inspector.xen.xen import Xen
+from structs.frozen import frozen
 from structs.xen import variants
 from structs.xen.pirq import DPCI, MAPPED
 
@@ -37,7 +38,7 @@ WORD_PENDING, WORD_MASKED = 1 << 31, 1 << 30
 FIFO_PORTS = 1 << 17
 
 
-@dataclass(frozen=True)
+@frozen
 class _Pirq:
     """A `struct pirq` that is bound: its domain, its numbers, and its event channel's port, 0 if it has none."""
 

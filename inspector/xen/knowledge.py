@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.profiles.image import Image
 from inspector.xen import selfcheck
 from inspector.xen.selfcheck import Verdict
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Knowledge:
     """What is known of a Xen without a profile of its build, and how well: by structure, what the self-check made.
 

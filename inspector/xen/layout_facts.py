@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from inspector.base.errors import UNREADABLE
 from inspector.kernels.paging import PageTables
 from inspector.xen.cpus import CPUS_LIMIT
+from structs.frozen import frozen
 from structs.xen.layout import Place, StructLayout
 from structs.xen.profile import Profile
 
@@ -17,7 +17,7 @@ NONE = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """The memory of a Xen and its symbols; each fact is empty where its symbol or memory is not there."""
 

@@ -7,7 +7,6 @@ LINEAR_PT_VIRT_START in xen/arch/x86/include/asm/config.h.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from inspector.kernels.paging import ADDRESS, LARGE, PAGE, PRESENT, PageTables, 
 from inspector.profiles.image import END, START, Image
 from inspector.targets.ranges import Range, Ranges
 from inspector.targets.target import Target
+from structs.frozen import frozen
 from structs.xen.variants import IMAGE_BASES
 
 ALIGNMENT = 2 << 20
@@ -31,7 +31,7 @@ MULTIBOOT = 0x1BADB002
 """Within the first bytes of the image, followed by flags and a checksum: the three add up to 0."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Located:
     """An image of Xen, and page tables that map it."""
 

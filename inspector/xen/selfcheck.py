@@ -19,7 +19,7 @@ those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Literal
 
 from inspector.profiles.image import Image
@@ -28,6 +28,7 @@ from inspector.xen import layout_code
 from inspector.xen.layout_checks import CHECKS, Settled
 from inspector.xen.layout_derive import derive
 from inspector.xen.layout_facts import Facts
+from structs.frozen import frozen
 from structs.xen.layout import Place, StructLayout
 
 PROVED: Final = "proved"
@@ -43,7 +44,7 @@ NEVER_UNPROVED = frozenset({"in_mwait"})
 """What stood in its place before it came, in the middle of stable branches, meant something else."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """What the self-check made of one structure.
 
@@ -61,7 +62,7 @@ class Verdict:
     builds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """A candidate that nothing refutes, and the members that memory proves."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inspector.kernels.structures import Structures
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.xen.knowledge import Knowledge
 
 
-@dataclass(frozen=True)
+@frozen
 class Xen(Structures):
     """One Xen in a target's memory."""
 

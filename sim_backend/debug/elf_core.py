@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +21,7 @@ from sim_backend.machine.registers import Placed, registers
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
 from structs import new_file
+from structs.frozen import frozen
 
 _HEADER = struct.Struct("<4s5B7xHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
@@ -44,7 +44,7 @@ _CONTROL = ("cr0", "cr1", "cr2", "cr3", "cr4")
 _THREAD_ID_AT, _PRSTATUS_HEAD, _SEGMENT_STATE = 32, 112, 24
 
 
-@dataclass(frozen=True)
+@frozen
 class _Load:
     virtual: int
     physical: int

@@ -7,7 +7,6 @@ function at its address, a write watchpoint when a step stores there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from sim_backend.debug import gdb_monitor
@@ -16,6 +15,7 @@ from sim_backend.layout.interrupts import DEVICE_STATE
 from sim_backend.layout.page_tables import translate
 from sim_backend.machine.registers import GUEST, IDLE, Placed, address_of, registers
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 LONGEST_STEP = 10_000
 NOWHERE = (GUEST, IDLE)
@@ -40,7 +40,7 @@ class Driven(Placed, Protocol):
         """Do one atomic step; None if there is nothing to do."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Watch:
     """A write watchpoint: the address that gdb named, and where that is."""
 

@@ -13,7 +13,7 @@ search, `bounded` the model that it becomes, `properties` what is asked of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
 from sim_backend.machine.moves import Move
 from sim_backend.scenario.scenario import Scenario
+from structs.frozen import frozen
 
 __all__ = ["Exploration", "Limits", "explore"]
 
@@ -47,7 +48,7 @@ LOOKED_FOR = (*HOOKS.values(), *(f"situation {name}" for name in SITUATIONS), SP
 WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
 
 
-@dataclass(frozen=True)
+@frozen
 class Exploration:
     """What was explored, and what was found. `search` has all states, and `machine` can be put into each."""
 

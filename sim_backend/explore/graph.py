@@ -8,6 +8,7 @@ from typing import Any
 from sim_backend.explore.paths import along, paths_to, successors
 from sim_backend.explore.search import Search
 from sim_backend.explore.transitions import Outcome
+from structs.frozen import frozen
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Node:
     enabled: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Edge:
     """An action that leads from one node to another, by their numbers."""
 

@@ -14,8 +14,9 @@ Values that are equal are one value: an action must not tell True from 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from structs.frozen import frozen
 
 Key = Any
 Value = Any
@@ -24,7 +25,7 @@ Value = Any
 ALWAYS, SOMETIMES, EVENTUALLY, AT_REST = "always", "sometimes", "eventually", "at rest"
 
 
-@dataclass(frozen=True)
+@frozen
 class Action:
     """One way to go on. `progress`: it is bound to happen some time if it stays possible (weak fairness); an action
     that is no progress is the environment's, and may never happen."""
@@ -34,7 +35,7 @@ class Action:
     progress: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Property:
     """What is asked of the states. `test` must only read.
 
@@ -64,7 +65,7 @@ class Permutation(Protocol):
         """What a key's value becomes in that place."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Model:
     """A model. `initial` gives every key's first value; keys need no other declaration.
 

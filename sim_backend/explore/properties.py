@@ -12,7 +12,6 @@ A user's own stand in a Python file, the same way:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from pathlib import Path
@@ -36,11 +35,12 @@ from sim_backend.logic.toolstack import rewrite_msi
 from sim_backend.logic.vtd_engine import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
 from sim_backend.machine.invariants import INVARIANTS, settled
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 Test = Callable[[Any], bool]
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """A property of machines. `tests` makes its tests for one; it holds where all of them do. `words`: what it says."""
 

@@ -8,7 +8,6 @@ CPU, a list's node or lock, an APIC, a vector of one vCPU, or its message.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import permutations, product
 
 from sim_backend.explore.model import Key, Value
@@ -21,6 +20,7 @@ from sim_backend.logic.lapic import LAPIC_IRR
 from sim_backend.logic.vtd_engine import ENTRY_SIZE
 from sim_backend.memory.memory import PAGE
 from sim_backend.scenario.bounds import Bounds
+from structs.frozen import frozen
 
 MOST = 24
 """So many renamings are used at most; with more, each state costs more than it saves."""
@@ -58,7 +58,7 @@ def renamings(machine: TrackedMachine, bounds: Bounds) -> list[Renaming]:
     return made if len(made) < MOST else []
 
 
-@dataclass(frozen=True)
+@frozen
 class Renaming:
     """One renaming of vCPUs and CPUs.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from structs.frozen import frozen
 
 HOLDS, BROKEN, SEEN, NOT_SEEN, UNKNOWN = "holds", "broken", "seen", "not seen", "unknown"
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """What became of a property.
 
@@ -28,7 +29,7 @@ class Verdict:
     cycle: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Result:
     """What an exploration found.
 

@@ -24,6 +24,7 @@ from sim_backend.explore.symmetry import Symmetry
 from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 from sim_backend.explore.view import View
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from sim_backend.explore.compressed import CompressedStates
@@ -39,7 +40,7 @@ SCOUTS, USELESS = 256, 16
 """So many states of a layer go ahead, until they have learnt nothing for so many layers."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """When to stop: so many states, actions in a history, bytes; None: no limit. `first`: when something is broken that
     is not `known` to be, by name.
@@ -76,7 +77,7 @@ class Stale(Exception):
     """What was taken for constant is not: the search has to begin again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Successors:
     """What comes after some states in one action.
 

@@ -8,7 +8,6 @@ give those of their union. Searches are never cut short by fingerprints: these o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -16,13 +15,14 @@ import numpy as np
 
 from sim_backend.explore.model import Key, Value
 from sim_backend.explore.search import Search
+from structs.frozen import frozen
 
 KEPT = 1 << 14
 CHUNK = 1 << 16
 EVERYTHING = 2.0**64
 
 
-@dataclass(frozen=True)
+@frozen
 class Sketch:
     """A set of states. `smallest` are its smallest fingerprints (uint64, ascending): KEPT, or all if there are less."""
 

@@ -9,18 +9,18 @@ down the tree together, by array operations. (LTSmin calls this transition cachi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sim_backend.explore.fields import Fields, Rows
 from sim_backend.explore.view import View
+from structs.frozen import frozen
 
 FIRST = 1 << 12
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """One thing that an action can do: fields and the numbers that they get, what was drawn, and what was done."""
 
@@ -58,7 +58,7 @@ class Growing:
         return place
 
 
-@dataclass(frozen=True)
+@frozen
 class Trees:
     """All that was learnt, as arrays: the decision trees of the actions, and what their outcomes do to a row.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from sim_backend.explore.fields import Fields
 from sim_backend.explore.model import Key, Model, Value
 from sim_backend.explore.view import View
+from structs.frozen import frozen
 
 NOTHING = np.zeros(1, np.uint64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Walk:
     """Where a walk ended.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from sim_backend.layout.profiles import DEFAULT
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 NR_CPUS = 256
 RAM = 0xFE00_0000
@@ -16,7 +16,7 @@ IRQS, VCPUS = 1 << 17, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
 
 
-@dataclass(frozen=True)
+@frozen
 class DomainConfig:
     """A domain: its number, how many vCPUs, and whether they are virtualised by hardware (else paravirtualised)."""
 
@@ -25,7 +25,7 @@ class DomainConfig:
     hvm: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceConfig:
     """A PCI device: bus << 8 | devfn, how many MSI-X vectors, and the domain that owns it."""
 
@@ -34,7 +34,7 @@ class DeviceConfig:
     domain: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class LayoutConfig:
     """A machine and the Xen on it.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim_backend.layout.builder import LayoutBuilder
 from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.interrupts import Interrupts, destination, irq_desc, take_entries, vector_of
@@ -11,6 +9,7 @@ from sim_backend.layout.pirqs import new_pirqs
 from sim_backend.layout.vtd import ENTRY_SIZE, VtdUnit, count_used, irte
 from sim_backend.memory.errors import SimError
 from structs.bits import BitRecord
+from structs.frozen import frozen
 from structs.irte import POSTED, REMAPPED
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 
@@ -21,7 +20,7 @@ UNASSIGNED = 0xFFFF
 LEVEL_ASSERT = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Msi:
     """One MSI-X vector of a device.
 
@@ -47,7 +46,7 @@ class Msi:
     data: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Device:
     """A PCI device: Xen's `struct pci_dev` and its vectors."""
 

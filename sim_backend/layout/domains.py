@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sim_backend.layout.builder import LayoutBuilder
 from sim_backend.layout.cpus import Cpus, cpu_info, percpu
 from sim_backend.layout.pirqs import new_tree, tree_size
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC, ndst_from_apic_id
 from structs.xen.profile import POINTER_SIZE
 
@@ -21,7 +21,7 @@ NDST_UNUSED = (1 << 32) - 1
 """APIC_INVALID_DEST: a descriptor's NDST until the hooks see it (4.9 on)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Domain:
     """A domain.
 
@@ -38,7 +38,7 @@ class Domain:
     pirqs: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class NewDescriptors:
     """How a new vCPU's descriptor is filled: NV, and for each CPU the NDST that names it, or None for `NDST_UNUSED`."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim_backend.layout.devices import Msi
 from sim_backend.layout.vtd import VtdUnit
 from sim_backend.memory.heap import HeapState
+from structs.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class SavedCpus:
     """By CPU, where its area and its stack are."""
 
@@ -17,7 +16,7 @@ class SavedCpus:
     stacks: list[tuple[int, int]]
 
 
-@dataclass(frozen=True)
+@frozen
 class SavedLayout:
     """What memory alone does not tell.
 

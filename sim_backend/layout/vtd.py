@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim_backend.layout.builder import VMAP, LayoutBuilder
 from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.page_tables import DATA, map_range
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
 from structs.bits import BitRecord
+from structs.frozen import frozen
 from structs.registers import BY_NAME, CAP, ECAP, EVENT_CONTROL, GSTS, IQA, IRTA, RTADDR, VER, fault_record_offset
 
 REGISTERS = 0xFED9_0000
@@ -34,7 +33,7 @@ CAPABILITIES = {
 EXTENDED = {"c": 1, "qi": 1, "dt": 1, "ir": 1, "pt": 1, "sc": 1, "iro": 0xF, "mhmv": 15}
 
 
-@dataclass(frozen=True)
+@frozen
 class VtdUnit:
     """One unit: its register window, its table, its queue, Xen's `struct vtd_iommu` and `struct acpi_drhd_unit`."""
 

@@ -16,8 +16,10 @@ frame's variables. There is no second list of either: what has no kind is refuse
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import ClassVar, Generic, Protocol, TypeVar
+
+from structs.frozen import frozen
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -426,7 +428,7 @@ VECTOR_OF_FIRST, MESSAGE_ADDRESS, MESSAGE_DATA = VectorOfFirst(), MessageAddress
 # States.
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """A declared field of a state.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 OUT_OF = 1024
 _NOT_OUTSIDE = frozenset(("halt", "hypercall", "ipi", "post"))
 
 
-@dataclass(frozen=True)
+@frozen
 class Workload:
     """What happens of itself, each as a rate out of 1024.
 

@@ -23,6 +23,7 @@ from sim_backend.logic.services import Services
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC
 
 DOMAIN = 1
@@ -50,7 +51,7 @@ PROCEDURES_OF = {
 """The procedures that change what is watched, by the function in Xen's source that holds their stores."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """A change that was seen.
 

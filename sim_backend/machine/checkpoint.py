@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sim_backend.memory.memory import PAGE, Memory
 from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import Scenario
 from structs import new_file
+from structs.frozen import frozen
 from structs.xen.profile import Profile
 
 FORMAT = 7
@@ -84,7 +85,7 @@ def _checksum(body: bytes) -> bytes:
     return blake2b(body, digest_size=CHECKSUM).digest()
 
 
-@dataclass(frozen=True)
+@frozen
 class Described:
     """Of a scenario, what the layout does not tell."""
 
@@ -93,7 +94,7 @@ class Described:
     workload: dict[str, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """The JSON in the file.
 

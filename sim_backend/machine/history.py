@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.scenario import scenario as scenarios
 from sim_backend.scenario.scenario import Scenario
 from structs import new_file
+from structs.frozen import frozen
 
 __all__ = ["History", "Move", "read", "started"]
 
@@ -43,7 +44,7 @@ MOST_CHOICES = 1 << 12
 """In one move."""
 
 
-@dataclass(frozen=True)
+@frozen
 class History:
     """What happened to a machine.
 

@@ -7,7 +7,6 @@ in Xen. And some does not hold in the model of the current one while a CPU goes 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 
 from sim_backend.logic.cpu import vmx_do_vmentry
 from sim_backend.logic.pi import (
@@ -28,13 +27,14 @@ from sim_backend.logic.workload import Workload
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
 from structs.apic import apic_id
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC
 
 Check = Callable[[Machine], Iterator[str]]
 LIST_LIMIT = 4096
 
 
-@dataclass(frozen=True)
+@frozen
 class Invariant:
     """A check, and under which workloads it holds for a version: `holds(version, workload)`."""
 

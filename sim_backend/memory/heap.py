@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE, Memory
+from structs.frozen import frozen
 
 SMALL_ALIGNMENT = 64
 
 
-@dataclass(frozen=True)
+@frozen
 class HeapState:
     """All of a heap, as plain data for JSON; `free` holds lists of a size and the addresses of free places of it."""
 

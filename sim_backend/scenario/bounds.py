@@ -10,10 +10,11 @@ prelude = ["block d1v0", "settle"]
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 UNBOUNDED = -1
 MOST = 250
@@ -24,7 +25,7 @@ def _bound(by_number: bool = False, rebinds: bool = False) -> int:
     return made
 
 
-@dataclass(frozen=True)
+@frozen
 class Bounds:
     """How often each kind of event happens at most in one history; -1: without bound. None of them has to happen.
 

@@ -10,16 +10,17 @@ Each undoes one fix and nothing else: all else stays as in the version that it i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from sim_backend.logic.versions import CURRENT, V4_21, VERSIONS, Version
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 WITH = " with "
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A named change of a version.
 
@@ -38,7 +39,7 @@ class Change:
     scenario: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bug(Change):
     """A bug.
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from sim_backend.logic.workload import Workload
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name
 from sim_backend.scenario.bounds import Bounds
+from structs.frozen import frozen
 
 BUNDLED = ("idle", "one-device", "wakeup-storm", "oversubscribed", "migration", "cpu-offline", "hotplug")
 DEFAULT = "one-device"
@@ -49,7 +50,7 @@ SHOWN = 200
 _BARE = re.compile(r"[\w-]{1,64}")
 
 
-@dataclass(frozen=True)
+@frozen
 class Scenario:
     """A machine, its workload, and the bounds within which all that can happen to it is explored.
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from structs.frozen import frozen
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
 
@@ -77,7 +78,7 @@ class Place:
     bits: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class StructLayout:
     """The size of a structure and the places of members, by dotted path."""
 

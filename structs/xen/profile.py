@@ -19,17 +19,17 @@ The file format is the Intermediate Symbol Format (ISF, JSON) that volatility3 a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from structs.bits import BitRecord, Field, field
+from structs.frozen import frozen
 from structs.xen.errors import ProfileError
 
 POINTER_SIZE = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """A member of a structure: its first byte, its size in bytes, and its ISF type."""
 
@@ -38,7 +38,7 @@ class Member:
     type: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """Members of a structure as a schema of the bytes from `offset` on; a field is named by its path."""
 

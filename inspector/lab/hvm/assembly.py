@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError
 from inspector.lab.hvm.packages import Programs
+from structs.frozen import frozen
 
 SOURCES = Path(__file__).with_name("sources")
 GUEST_AT = 0x100000
@@ -22,7 +22,7 @@ MOVE = {"migrate": 4}
 """After how many of dom0's sleeps a vCPU is moved to the next CPU."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Assembler:
     """Assembles into a directory."""
 

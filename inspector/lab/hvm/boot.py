@@ -6,10 +6,10 @@ Source: Multiboot Specification 0.6.96, 3.3; Xen is an ELF file of one segment, 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError
+from structs.frozen import frozen
 
 INFORMATION = 0x10000
 MODULE = 16 << 20
@@ -22,7 +22,7 @@ SEGMENT = struct.Struct("<8I")
 LOAD = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Loaded:
     """Bytes and the physical address where they belong."""
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from inspector.targets.live.bochs_debugger import BochsDebugger
 from inspector.targets.live.bochs_memory import BochsMemory
 from inspector.targets.live.bochs_process import PROGRAM, BochsProcess
 from inspector.targets.live.bochs_registers import Learner
+from structs.frozen import frozen
 
 KIND = "hvm"
 CONSOLE, COMMANDS, ANSWERS = "console.log", "commands", "debugger.log"
@@ -41,7 +42,7 @@ KEYS_LIMIT, QUIET = 30.0, 1.0
 """Seconds for an answer to a debug key, and of silence after which it is taken for whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class HvmLab:
     """A Xen in a Bochs that runs on its own.
 

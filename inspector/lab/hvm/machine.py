@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError
 from inspector.lab.hvm.assembly import PROFILES, ROM_AT
 from inspector.lab.hvm.packages import Programs
+from structs.frozen import frozen
 
 MEMORY = 128
 """MiB of RAM: 16 for the dom0, 8 for the guest."""
@@ -42,7 +42,7 @@ private_colormap: enabled=0
 counts instructions; nothing in the machine can tell when it is stopped."""
 
 
-@dataclass(frozen=True)
+@frozen
 class HvmRecipe:
     """What to start.
 

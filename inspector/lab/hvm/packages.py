@@ -6,12 +6,12 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.lab import LabError, Say
 from inspector.lab.packages import CHECKSUMS, NotOffered, tree
 from inspector.targets.live.bochs_process import PROGRAM
+from structs.frozen import frozen
 
 RELEASE = "sid"
 """Bochs 3.0, which Debian 13 has, refuses VM entry with a descriptor that is not page-aligned."""
@@ -25,7 +25,7 @@ LIBRARY = re.compile(r"lib|zlib1g|bochs|vgabios|binutils")
 NEVER_LOADED = re.compile(r"lib(llvm|z3-|gl1-mesa|glx-mesa|gallium|systemd-shared)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Programs:
     """The unpacked packages. Programs are run by the dynamic loader that came with them."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from inspector.profiles.functions import SymbolFile
 from inspector.targets.live.bochs import Bochs
 from inspector.targets.live.bochs_registers import CPU_SIZE, cpu_places
 from structs import apic
+from structs.frozen import frozen
 from structs.pi_desc import PI_DESC
 
 LOWEST = 16
@@ -40,7 +40,7 @@ LOOKS = 20
 PATIENCE = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Posted:
     """What a post did.
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from inspector.targets.dump.binary_layout import layout
 from inspector.targets.target import Cpu, Crash
+from structs.frozen import frozen
 
 NT_PRSTATUS = 1
 XEN_ELFNOTE_CRASH_INFO = 0x1000001
 XEN_ELFNOTE_CRASH_REGS = 0x1000002
 
 
-@dataclass(frozen=True)
+@frozen
 class Note:
     """One ELF note: who defined it, what kind it is to them, and its bytes."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.base.errors import TargetError
@@ -18,12 +17,13 @@ from inspector.targets.live.bochs_watchpoints import MOST, BochsWatchpoints, Whe
 from inspector.targets.ranges import Range
 from inspector.targets.target import Cpu, Target
 from inspector.targets.watchpoint import StopEvent, Write
+from structs.frozen import frozen
 
 PREFIX = "bochs:"
 """How the name of such a target begins."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BochsMachine:
     """Where a Bochs is to be found.
 

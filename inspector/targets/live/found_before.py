@@ -8,7 +8,8 @@ Source: SDM volume 2: 2.1 and 2.2.1 (ModRM, SIB, REX), BTR, BTS, CMPXCHG, XCHG.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from structs.frozen import frozen
 
 LONGEST = 15
 """Bytes of an instruction."""
@@ -27,7 +28,7 @@ NAMES = frozenset((*REGISTERS, "eflags"))
 """The registers that are asked for, as they are after the instruction."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """`value` was found in the bits of `mask`, of the aligned 8 bytes that were stored to."""
 

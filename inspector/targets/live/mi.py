@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from pygdbmi.gdbmiparser import parse_response
@@ -21,6 +20,7 @@ from pygdbmi.gdbmiparser import parse_response
 from inspector.base import signals
 from inspector.base.errors import TargetError
 from inspector.targets.live.landlock import confinement
+from structs.frozen import frozen
 
 LONGEST_OUTPUT = 1 << 22
 # What would make gdb talk to others, speak another language or load another Python.
@@ -52,7 +52,7 @@ DISTRUST = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Reply:
     """One command's result record.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from inspector.targets.ranges import Range
 from inspector.targets.target import IoApic
+from structs.frozen import frozen
 
 _FLAT_RANGE = re.compile(r"  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ([a-z/ -]+)\): .*", re.ASCII)
 _IOAPIC = re.compile(r"ioapic\d*: ver=0x([0-9a-f]{1,8}) id=0x([0-9a-f]{1,2}) sel=0x[0-9a-f]+.*", re.ASCII)
@@ -49,7 +49,7 @@ def cpus(text: str) -> list[dict[str, int]]:
     return found
 
 
-@dataclass(frozen=True)
+@frozen
 class FlatView:
     """What lies where in physical memory: disjoint `ranges`, ascending, with the kind of each (`ram`, `i/o`, ...)."""
 
@@ -129,7 +129,7 @@ def ioapics(text: str) -> list[IoApic] | None:
     return [IoApic(id, version, tuple(entries)) for id, version, entries in found]
 
 
-@dataclass(frozen=True)
+@frozen
 class Lapic:
     """A CPU's number, and the vectors set in its local APIC's IRR and ISR, as bits of an integer."""
 

@@ -16,11 +16,11 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.targets.live import qemu_text
+from structs.frozen import frozen
 
 EXPECTED = "expected QEMU's gdb stub (QEMU's option -s, or -gdb tcp:127.0.0.1:PORT)"
 LONGEST_PACKET = 1 << 16
@@ -33,7 +33,7 @@ DETACH = b"D;1"
 """A stub that gdb has talked to speaks of processes and takes no bare D; all take this one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """Where a stub listens: a TCP host and port, or the path of a unix socket (then `port` is 0)."""
 
@@ -66,7 +66,7 @@ class Address:
         return cls(match[1] or match[2] or "127.0.0.1", int(match[3]))
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """How a stub's machine was found.
 

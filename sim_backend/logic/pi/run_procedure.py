@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sim_backend.layout.layout import Layout
 from sim_backend.logic.addresses import areas
@@ -12,6 +11,7 @@ from sim_backend.logic.program import PROCEDURES, Actor, ActorId, ActorKind
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.memory.errors import SimError
+from structs.frozen import frozen
 
 LOCAL_IRQ_COUNT = 8
 """Of `irq_cpustat_t`: bytes from `__softirq_pending` to `__local_irq_count`."""
@@ -19,7 +19,7 @@ IN_MWAIT = 4
 """To `in_mwait`, in builds that have it; a byte."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Store:
     """A store to memory: where, how many bytes, the value before and after."""
 
@@ -33,7 +33,7 @@ Call = tuple[str, int, int]
 """A call that left the procedures: its name and arguments."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What a procedure did: what it returned, and its stores and calls in order."""
 

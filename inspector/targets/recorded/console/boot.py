@@ -11,6 +11,7 @@ from inspector.targets.recorded.console.damage import Damage
 from inspector.targets.recorded.console.faults import SOURCE
 from inspector.targets.recorded.console.key import Key, always_whole, never
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 VERSION = re.compile(r"\s*Xen version (\d{1,10}\.\d{1,10}\S*)")
 BUILD_ID = re.compile(r"build-id: ([0-9a-f]{8,})")
@@ -60,7 +61,7 @@ KINDS = {"endpoint": 1, "bridge": 2, "IOAPIC": 3, "MSI HPET": 4}
 """A scope's type in the DMAR table."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ScopeFacts:
     """A device scope: its kind (`KINDS`), segment << 16 | source-id, and a bridge's secondary and subordinate bus."""
 
@@ -86,7 +87,7 @@ class StructureFacts:
     scopes: list[ScopeFacts] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@frozen
 class IoApicFacts:
     """An IO-APIC of the MADT: Xen's number, its APIC id, the range of its GSIs."""
 

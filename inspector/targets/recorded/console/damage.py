@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 INSERTED = re.compile(r"\[ *\d+\.\d{6}\] |\bsystemd\[\d+\]: ")
 """Where another's text begins within a line of Xen's: Linux's console timestamp, systemd's name."""
@@ -14,7 +14,7 @@ CUT_OFF = "cut off by the end of the file"
 SHOWN = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class Damage:
     """A line that is not as Xen printed it, and what came of it: `left out`, or what else was done."""
 

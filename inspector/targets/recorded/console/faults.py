@@ -15,6 +15,7 @@ from inspector.targets.recorded.console.damage import Damage
 from inspector.targets.recorded.console.key import Key, always_whole, never
 from inspector.targets.recorded.console.lines import Line
 from structs.faults import BLOCKED_COMPATIBILITY, INTERRUPT_REASONS
+from structs.frozen import frozen
 
 SOURCE = r"(?:\[VT-D\]\s*)?(?:\S+\.c:\d{1,10}:\s*)?(?:d\S+ )?"
 REQUEST = re.compile(
@@ -32,7 +33,7 @@ START = rf"{SOURCE}(?:INTR-REMAP|DMAR|UNKNOWN):"
 DEVICE = re.compile(r"(?:([0-9a-f]{4}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])")
 
 
-@dataclass(frozen=True)
+@frozen
 class FaultFacts:
     """A fault.
 

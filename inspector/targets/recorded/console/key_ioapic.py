@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from inspector.targets.recorded.console.damage import Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 HEADER = r"number of MP IRQ sources:"
 APIC = re.compile(r"IO APIC #(\d{1,10})\.\.\.\.\.\.")
@@ -30,7 +31,7 @@ MAPPING_START = r"IRQ\d{1,10} -> "
 DONE = r"\.{20,}\s*done\."
 
 
-@dataclass(frozen=True)
+@frozen
 class PinFacts:
     """A pin: its entry's fields by mnemonic, `dest` in full."""
 

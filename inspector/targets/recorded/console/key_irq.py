@@ -15,6 +15,7 @@ from inspector.targets.recorded.console import cpus
 from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 HEADER = r"(?:Guest interrupt|IRQ) information:"
 DIRECT_HEADER = r"Direct vector information:"
@@ -46,7 +47,7 @@ HEX_DIGITS = (2, 8)
 """How many digits a destination has where it is hexadecimal, from 4.13 on."""
 
 
-@dataclass(frozen=True)
+@frozen
 class GuestFacts:
     """A domain that an irq is bound to: its number for it, whether the event is pending or masked (None where Xen could
     not tell), and whether the pirq is masked."""
@@ -58,7 +59,7 @@ class GuestFacts:
     pirq_masked: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class IrqFacts:
     """An irq. `cpus` are those that its vector is set up on (from 4.13 on), `in_flight` counts what guests have not
     ended, `action` is Xen's own handler."""
@@ -74,7 +75,7 @@ class IrqFacts:
     action: str | None
 
 
-@dataclass(frozen=True)
+@frozen
 class PinFacts:
     """An IO-APIC's pin, translated back through its remapping entry. `irq` None: that line is not in the log."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 HEADER = r"(?:PCI-)?MSI (?:interrupt )?information:"
 START = r"\s*(?:MSI-X|MSIX|MSI\??|HPET|IOMMU|\?\?\?)\s+\d{1,10} vec=?"
@@ -23,7 +24,7 @@ ROW = re.compile(
 KINDS = {"MSIX": "MSI-X", "MSI?": "???"}
 
 
-@dataclass(frozen=True)
+@frozen
 class MsiFacts:
     """An MSI.
 

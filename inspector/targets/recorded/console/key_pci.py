@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from inspector.targets.recorded.console.damage import CUT_OFF, Damage, match
 from inspector.targets.recorded.console.key import Key, at
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 HEADER = r"==== PCI devices ===="
 SEGMENT = r"==== segment [0-9a-f]+ ===="
@@ -24,7 +25,7 @@ ROW = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceFacts:
     """A device: seg << 16 | bus << 8 | devfn. `domain` is None for one that no domain has; then `owner` says who."""
 

@@ -14,6 +14,7 @@ from inspector.targets.recorded.console.damage import CUT_OFF, Damage, left_out,
 from inspector.targets.recorded.console.key import Key
 from inspector.targets.recorded.console.lines import Line
 from structs.bits import BitRecord
+from structs.frozen import frozen
 from structs.irte import POSTED, REMAPPED
 
 HEADER = re.compile(r"iommu (\S+): nr_pt_levels")
@@ -58,7 +59,7 @@ class UnitFacts:
     signed: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@frozen
 class PinFacts:
     """A pin in remappable format. `ioapic` None: the header is not in the log."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from inspector.base.errors import TargetError, UsageError
 from inspector.model.absence import unreadable
@@ -19,6 +19,7 @@ from inspector.targets.recorded.console.lines import lines, unmarked
 from inspector.targets.recorded.console.source import Text, texts
 from inspector.targets.recorded.console.to_snapshot import snapshot
 from inspector.targets.recorded.recorded import RecordedTarget
+from structs.frozen import frozen
 
 EXPECTED = "none of its debug keys V, M, i, z, Q or q, no VT-d fault and no boot message"
 
@@ -52,7 +53,7 @@ class ConsoleLog(RecordedTarget):
         return first, second
 
 
-@dataclass(frozen=True)
+@frozen
 class _Found:
     """A text with something of Xen's in it."""
 

@@ -11,6 +11,7 @@ from inspector.targets.recorded.console.damage import Damage
 from inspector.targets.recorded.console.faults import SOURCE
 from inspector.targets.recorded.console.key import Key, always_whole, never
 from inspector.targets.recorded.console.lines import Line
+from structs.frozen import frozen
 
 NO_HANDLER = re.compile(r"CPU(\d{1,10}): No irq handler for vector ([0-9a-f]{2}) \(IRQ (-?\d{1,10})[^)]*\)")
 APIC_ERROR = re.compile(r"APIC error on CPU(\d{1,10}): ([0-9a-f]{2})\(([0-9a-f]{2})\)")
@@ -23,7 +24,7 @@ STATUS = re.compile(rf"{SOURCE}iommu_fault_status: (.+)")
 KINDS = (("no-handler", NO_HANDLER), ("apic-error", APIC_ERROR), ("queue", QUEUE), ("status", STATUS))
 
 
-@dataclass(frozen=True)
+@frozen
 class MessageFacts:
     """A message: its kind (`no-handler`, `apic-error`, `queue`, `status`), what it says, and where and when.
 
