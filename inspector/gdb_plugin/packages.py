@@ -59,8 +59,7 @@ def unfit(*names: str) -> Unfit:
     # A half-loaded package would not be looked for again.
     for module in [module for module in sys.modules if module.partition(".")[0] in names]:
         del sys.modules[module]
-    also = "; or first, outside of gdb: vtdpi profile make XEN_SYMS" if "drgn" in names else ""
     what = "that fits it; install one for it" if len(names) == 1 else "that fit it; install them for it"
     return Unfit(
-        f"gdb's Python {version} has no {' and no '.join(projects)} {what}: {install_line} {' '.join(projects)}{also}"
+        f"gdb's Python {version} has no {' and no '.join(projects)} {what}: {install_line} {' '.join(projects)}"
     )

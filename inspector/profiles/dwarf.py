@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,11 +144,21 @@ def _check_is_xen(path: Path, addresses: Mapping[str, int]) -> None:
         raise VtdpiError(f"{path} is no Xen's: {found}; give the unstripped xen-syms of this Xen")
 
 
+def need_drgn(path: Path) -> None:
+    """Raise VtdpiError if drgn, which few need, is not installed."""
+    if find_spec("drgn") is None:
+        raise VtdpiError(
+            f"{path}: its DWARF is read with drgn, which is not installed: `pip install 'vtdpi[symbols]'`; "
+            "a profile that was made elsewhere (vtdpi profile make) needs none"
+        )
+
+
 def _layouts(path: Path, addresses: Mapping[str, int]) -> dict[str, Any]:
     """Structures, and the symbols with their types.
 
     drgn is for files that are trusted: a damaged one may crash it, so it reads in a process of its own.
     """
+    need_drgn(path)
     said = _read_apart(path)
     symbols = {name: {"address": address} | said.symbols.get(name, {}) for name, address in addresses.items()}
     return {"base_types": said.base_types, "user_types": said.user_types, "enums": said.enums, "symbols": symbols}

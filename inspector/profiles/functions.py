@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import VtdpiError
-from inspector.profiles import pe
+from inspector.profiles import dwarf, pe
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class SymbolFile:
 
     @cached_property
     def _program(self) -> drgn.Program:
+        dwarf.need_drgn(self.path)
         import drgn
 
         with self._elf() as elf:

@@ -1,12 +1,13 @@
 """What can go on for ever: fair cycles of states in which something that has to become true does not.
 
 A cycle is fair (weakly) if each action that is progress and possible all the way round is taken somewhere in it. The
-environment does nothing in it. Strongly connected components are SciPy's: one of them has a fair cycle if and only if
-the walk through all of it is one, for in a part of it no less is possible all the way, and no more is taken.
+environment does nothing in it. A strongly connected component has a fair cycle if and only if the walk through all of
+it is one, for in a part of it no less is possible all the way, and no more is taken.
 """
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,9 +82,6 @@ def _endless(edges: Any) -> Any:
 
 def _first_fair(search: Search, table: States) -> int | None:
     """The smallest `parent` of the states in the table that lie on a fair cycle within it."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     if not table.count:
         return None
     count = table.count
@@ -97,8 +95,8 @@ def _first_fair(search: Search, table: States) -> int | None:
             taken = np.full(int(inside.sum()), action)
             made.append(np.stack((able[inside] + start, after[inside], taken)).astype(np.int32))
     edges = np.concatenate(made, axis=1)
-    graph = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=(count, count))
-    parts, part = connected_components(graph.tocsr(), connection="strong")
+    part = components(count, edges)
+    parts = int(part.max()) + 1
     within = edges[:, part[edges[0]] == part[edges[1]]]
     size = np.bincount(part, minlength=parts)
     fair = np.zeros(parts, bool)
@@ -109,3 +107,41 @@ def _first_fair(search: Search, table: States) -> int | None:
         fair &= ~neglected
     states = table.parent[:count][fair[part]]
     return int(states.min()) if states.size else None
+
+
+def components(count: int, edges: Any) -> Any:
+    """The strongly connected component of each of `count` states, as a number from 0 on (Tarjan, 1972).
+
+    Args:
+        edges: state and state after; a column each.
+    """
+    order = np.argsort(edges[0], kind="stable")
+    after = memoryview(edges[1][order])
+    ends: Any = memoryview(np.cumsum(np.bincount(edges[0], minlength=count)).data)
+    following = array("q", [0, *ends[: count - 1]])
+    met, low, part = (array("i", bytes(4 * count)) for _ in range(3))
+    clock = parts = 0
+    waiting: list[int] = []
+    for start in range(count):
+        way = [] if met[start] else [start]
+        while way:
+            state = way[-1]
+            if not met[state]:
+                clock += 1
+                met[state] = low[state] = clock
+                waiting.append(state)
+            for at in range(following[state], ends[state]):
+                other = after[at]
+                if not met[other]:
+                    following[state] = at
+                    way.append(other)
+                    break
+                if not part[other]:
+                    low[state] = min(low[state], low[other])
+            else:
+                way.pop()
+                if low[state] == met[state]:
+                    parts += 1
+                    while not part[state]:
+                        part[waiting.pop()] = parts
+    return np.frombuffer(part, np.int32) - 1

@@ -57,9 +57,9 @@ def capture(lab: HvmLab, path: Path) -> int:
         cpus = bochs.cpus()
     core = _core(ranges, memory, cpus)
     if path.suffix == ".zst":
-        import zstandard
+        from backports import zstd
 
-        core = zstandard.ZstdCompressor(level=19).compress(core)
+        core = zstd.compress(core, level=19)
     try:
         new_file.write(str(path), core)
     except VtdpiError as error:

@@ -69,6 +69,12 @@ def test_what_a_damaged_one_does_to_drgn_is_a_line(script, said, tiny, reader, m
     assert "\n" not in str(error.value)
 
 
+def test_without_drgn_it_says_what_to_install(tiny, monkeypatch):
+    monkeypatch.setattr(dwarf, "find_spec", lambda name: None)
+    with pytest.raises(VtdpiError, match=r"read with drgn, .* `pip install 'vtdpi\[symbols\]'`"):
+        dwarf.make(tiny)
+
+
 def test_within_a_gdb_whose_python_is_not_there(tiny, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     monkeypatch.setenv("PATH", os.path.dirname(os.path.realpath(os.__file__ + "/../../../bin/python3")))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from inspector.base.errors import VtdpiError
+from inspector.profiles import dwarf
 from inspector.profiles.functions import SymbolFile
 
 SOURCE = """\
@@ -39,6 +40,14 @@ def test_functions_have_addresses_and_lines(program: Path) -> None:
     assert (line.function, line.file) == ("answer", "answer.c")
     assert line.line in (2, 3, 4)
     assert symbols.lines(8) == ()
+
+
+def test_lines_need_drgn_and_addresses_do_not(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dwarf, "find_spec", lambda name: None)
+    symbols = SymbolFile(program)
+    assert "answer" in symbols.addresses
+    with pytest.raises(VtdpiError, match=r"vtdpi\[symbols\]"):
+        symbols.lines(symbols.addresses["answer"])
 
 
 def test_what_is_no_program_is_one_line(tmp_path: Path) -> None:

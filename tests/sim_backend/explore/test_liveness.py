@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sim_backend.explore.liveness import fair_cycle
+from sim_backend.explore.liveness import components, fair_cycle
 from sim_backend.explore.model import EVENTUALLY, Action, Model, Property
 from sim_backend.explore.search import Search
 
@@ -96,3 +99,21 @@ def test_a_long_way_out_is_no_cycle():
     ring = searched(graph(*steps, ("30", "15")))
     found = fair_cycle(ring, 0)
     assert int(at(ring, found)) >= 15
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.tuples(*[st.integers(0, n - 1)] * 2)))))
+def test_components_are_the_states_that_reach_each_other(drawn):
+    count, pairs = drawn
+    edges = np.array(sorted(pairs), np.int32).reshape(-1, 2).T
+    reached = np.eye(count, dtype=bool)
+    reached[edges[0], edges[1]] = True
+    for between in range(count):
+        reached |= reached[:, [between]] & reached[[between]]
+    part = components(count, edges)
+    assert np.array_equal(part[:, None] == part[None], reached & reached.T)
+    assert sorted(set(part.tolist())) == list(range(max(part) + 1))
+
+
+def test_a_long_way_is_no_recursion():
+    edges = np.array([np.arange(50_000), np.roll(np.arange(50_000), 1)], np.int32)
+    assert set(components(50_000, edges).tolist()) == {0}

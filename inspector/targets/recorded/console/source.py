@@ -37,7 +37,7 @@ DEPTH_LIMIT = 3
 
 
 class Decompressor(Protocol):
-    """What zlib, lzma, bz2 and zstandard have in common."""
+    """What zlib, lzma, bz2 and zstd have in common."""
 
     @property
     def eof(self) -> bool:
@@ -68,10 +68,9 @@ def _bzip2() -> Decompressor:
 
 
 def _zstd() -> Decompressor:
-    import zstandard
+    from backports import zstd
 
-    found: Decompressor = zstandard.ZstdDecompressor().decompressobj()
-    return found
+    return zstd.ZstdDecompressor()
 
 
 COMPRESSIONS: Mapping[bytes, Callable[[], Decompressor]] = {
