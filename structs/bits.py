@@ -10,11 +10,17 @@ its fields. Masks, table columns (`structs.columns`), JSON keys and help texts a
     b'\\xe1'
     >>> hex(record["dlm"].mask)
     '0xe0'
+
+Where a run spends its time, fields are read and written as integers:
+
+    >>> entry = packed(record, {"p": 1, "dlm": 5})
+    >>> hex(entry), reader(record["dlm"])(entry), hex(reserved_mask(record))
+    ('0xa1', 5, '0x1e')
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field as dataclass_field
 from functools import cached_property
 from types import MappingProxyType
@@ -228,3 +234,26 @@ def _gaps(fields: Iterable[Field], bits: int) -> list[Field]:
             gaps.append(Field(name, (Piece(high, low),), "reserved, must be zero", reserved=True))
         next_free = piece.high + 1
     return gaps
+
+
+def reader(field: Field) -> Callable[[int], int]:
+    """`field.extract`, made fast."""
+    parts = [(piece.low, (1 << piece.width) - 1, piece.at) for piece in field.pieces]
+    if len(parts) == 1:
+        ((low, mask, at),) = parts
+        return lambda record: (record >> low & mask) << at
+    (low, mask, at), (low2, mask2, at2) = parts
+    return lambda record: (record >> low & mask) << at | (record >> low2 & mask2) << at2
+
+
+def packed(record: BitRecord, values: Mapping[str, int]) -> int:
+    """A record with these fields, the others 0. Raises ValueError if a value does not fit."""
+    number = 0
+    for name, value in values.items():
+        number = record[name].insert(number, value)
+    return number
+
+
+def reserved_mask(record: BitRecord) -> int:
+    """All reserved bits of a record."""
+    return sum(field.mask for field in record.fields if field.reserved)

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from inspector.audit import blocked, entries, hardware, interrupts, lists, machine, running  # noqa: F401 - they register their rules
-from inspector.audit.needs import Coverage
-from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Finding, Rule
+from inspector.audit import blocked, entries, interrupts, lists, machine, running  # noqa: F401 - they register their rules
+from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Coverage, Finding, Rule
 from inspector.base import entry_points
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.model.snapshot import Snapshot

@@ -17,8 +17,7 @@ from inspector.audit.evidence import (
     state,
     why,
 )
-from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS, RECORDS
-from inspector.audit.rule import Found, rule
+from inspector.audit.rule import CPUS, DESCRIPTORS, LISTS, RECORDS, Found, rule
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from inspector.analysis.sources import InterruptSources
 from inspector.audit.evidence import quiet, why
-from inspector.audit.needs import CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS
-from inspector.audit.rule import WARNING, Found, rule
+from inspector.audit.rule import CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS, WARNING, Found, rule
 from inspector.model.interrupts import Msi
 from inspector.model.snapshot import Binding, Domain, Snapshot
 from inspector.model.vtd import VtdUnit

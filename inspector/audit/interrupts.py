@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from inspector.analysis.interrupt import IN_PROGRESS, PENDING, Interrupt
 from inspector.analysis.irqs import destination_cpus, entry_at, interrupts_of_sources
-from inspector.audit.needs import CAPABILITIES, CPUS, ENTRIES, EVENTS, FAULTS, IRQS, SCOPES
-from inspector.audit.rule import INFO, WARNING, Found, rule
+from inspector.audit.rule import CAPABILITIES, CPUS, ENTRIES, EVENTS, FAULTS, INFO, IRQS, SCOPES, WARNING, Found, rule
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import IOAPIC
 from inspector.vtd.remapping import bdf

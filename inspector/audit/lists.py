@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described, state
-from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
-from inspector.audit.rule import Found, rule
+from inspector.audit.rule import CPUS, DESCRIPTORS, LISTS, Found, rule
 from inspector.model.snapshot import BLOCK, BlockingList, Snapshot
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from inspector.audit.needs import Need, missing
-from inspector.model.snapshot import Snapshot
+from inspector.model.absence import NOT_PRINTED
+from inspector.model.snapshot import Snapshot, is_log
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
+    from inspector.model.documents import Coverage as CoverageDocument
     from inspector.model.documents import Finding as FindingDocument
+
 
 BUG: Final = "bug"
 WARNING: Final = "warning"
@@ -131,3 +133,105 @@ def rule(
         return check
 
     return register
+
+
+@frozen
+class Need:
+    """Something that a rule needs: what it is, and `missing`, which says why a snapshot lacks it; None if it has it.
+
+    What is told follows "need ": `descriptors, which no debug key prints`.
+    """
+
+    what: str
+    missing: Callable[[Snapshot], str | None]
+
+
+def _lacking(what: str, there: Callable[[Snapshot], object], member: str = "") -> Need:
+    """A need that is met if `there` is true. `member` is the part of a snapshot that a log may not have printed."""
+
+    def missing(snapshot: Snapshot) -> str | None:
+        if there(snapshot):
+            return None
+        return f"{what}, {_why(snapshot, member)}"
+
+    return Need(what, missing)
+
+
+def _why(snapshot: Snapshot, member: str) -> str:
+    if not member and is_log(snapshot):
+        return "which are not in the log"
+    absent = next((a for a in snapshot.absences if a.kind == NOT_PRINTED and a.member == member), None)
+    if absent is None:
+        return "which could not be read here"
+    key = absent.why.partition("key `")[2].partition("`")[0]
+    return f"which debug key {key} prints" if key else "which no debug key prints"
+
+
+def _has_descriptors(snapshot: Snapshot) -> bool:
+    """Whether the descriptors of all vCPUs that could have one are known."""
+    if not snapshot.vcpus or is_log(snapshot):
+        return False
+    return any(vcpu.pi for vcpu in snapshot.vcpus) or not any(vcpu.hvm for vcpu in snapshot.vcpus)
+
+
+DESCRIPTORS = _lacking("descriptors", _has_descriptors, "pi")
+LISTS = _lacking(
+    "blocking lists", lambda s: s.lists or (_has_descriptors(s) and not any(v.pi for v in s.vcpus)), "lists"
+)
+CPUS = _lacking("CPUs", lambda s: s.cpus, "cpus")
+VCPUS = _lacking("vCPUs", lambda s: s.vcpus, "vcpus")
+ENTRIES = _lacking("remapping tables", lambda s: any(unit.base is not None for unit in s.units), "units")
+REGISTERS = _lacking(
+    "VT-d registers, or fault messages",
+    lambda s: s.faults or s.messages or any(unit.fsts is not None for unit in s.units),
+)
+IRTA = _lacking("IRTA and Xen's APIC mode", lambda s: s.x2apic is not None and any(u.origin == "IRTA" for u in s.units))
+CAPABILITIES = _lacking("capabilities", lambda s: any(unit.cap_pi is not None for unit in s.units))
+IN_USE = _lacking("Xen's count of entries", lambda s: any(unit.in_use is not None for unit in s.units))
+RECORDS = _lacking(
+    "Xen's records of MSIs", lambda s: any(m.address is not None for m in s.msis) or (s.build_id and not is_log(s))
+)
+FAULTS = _lacking("fault messages", lambda s: s.faults)
+SCOPES = _lacking("the DMAR table's scopes", lambda s: any(unit.platform for unit in s.units))
+IRQS = _lacking("irqs", lambda s: s.irqs, "irqs")
+EVENTS = _lacking("pending events", lambda s: any(v.event_pending is not None for v in s.vcpus), "vcpus")
+ANYTHING = _lacking("a Xen, a VT-d unit or a message", lambda s: s.vcpus or s.units or s.irqs or s.faults or s.messages)
+
+
+@frozen
+class Coverage:
+    """What a verdict rests on.
+
+    Attributes:
+        checked: the rules that were asked, by id.
+        missing: those that could not be, with what they need and why that is not known.
+        other: those that say nothing about this version of Xen.
+    """
+
+    checked: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    other: tuple[str, ...]
+
+    def __str__(self) -> str:
+        total = len(self.checked) + len(self.missing) + len(self.other)
+        parts = [f"{len(self.checked)} checked"]
+        reasons = list(dict.fromkeys(why for _, why in self.missing))
+        counts = {why: sum(reason == why for _, reason in self.missing) for why in reasons}
+        for why in sorted(reasons, key=lambda why: -counts[why]):
+            parts.append(f"{counts[why]} need{'s' if counts[why] == 1 else ''} {why}")
+        if self.other:
+            parts.append(f"{len(self.other)} {'is' if len(self.other) == 1 else 'are'} about other versions of Xen")
+        return f"{total} rule{'' if total == 1 else 's'}: {', '.join(parts)}"
+
+    def document(self) -> CoverageDocument:
+        """What `--json` prints of it."""
+        return {
+            "checked": list(self.checked),
+            "not_checked": [{"rule": rule, "needs": why} for rule, why in self.missing],
+            "other_versions": list(self.other),
+        }
+
+
+def missing(needs: Sequence[Need], snapshot: Snapshot) -> str | None:
+    """Why these needs are not met; None if they are."""
+    return next((why for need in needs if (why := need.missing(snapshot))), None)

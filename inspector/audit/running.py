@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described, hooked, named, on_its_way, pending_at, state
-from inspector.audit.needs import CPUS, DESCRIPTORS, LISTS
-from inspector.audit.rule import INFO, Found, rule
+from inspector.audit.rule import CPUS, DESCRIPTORS, INFO, LISTS, Found, rule
 from inspector.model.snapshot import MARKER, SWITCH_TO, Snapshot
 from structs.pi_desc import ndst_apic_id
 

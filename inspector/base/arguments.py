@@ -120,6 +120,7 @@ class Argument:
         choices: if it is one of a few words.
         required: whether it must be there; for MANY, one at least.
         group: options of one group exclude each other.
+        into: the field that its values are added to, in the order of the line, in place of its own.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Argument:
     required: bool = False
     metavar: str = ""
     group: str = ""
+    into: str = ""
 
     @property
     def takes_value(self) -> bool:
@@ -140,6 +142,9 @@ class Argument:
 
     def read(self, word: str) -> object:
         """The value of a word. Raises BadWord."""
+        # A variable of a script that is not set: without it something else would be looked at.
+        if self.flags and not word:
+            raise BadWord("expected a value, found an empty one")
         if len(self.words) == 1:
             return self.words[0].read(word)
         for each in self.words:
@@ -168,7 +173,15 @@ def argument(help: str, default: Any = REQUIRED, *, metavar: str = "", rest: boo
     return _declared(default, help=help, metavar=metavar, rest=rest)
 
 
-def option(help: str, default: Any = None, *, flags: Sequence[str] = (), metavar: str = "", group: str = "") -> Any:
+def option(
+    help: str,
+    default: Any = None,
+    *,
+    flags: Sequence[str] = (),
+    metavar: str = "",
+    group: str = "",
+    into: str = "",
+) -> Any:
     """A field that is told by its name: `--unit N`.
 
     Args:
@@ -177,8 +190,10 @@ def option(help: str, default: Any = None, *, flags: Sequence[str] = (), metavar
         flags: its names (default: that of the field).
         metavar: what follows it in help texts (default: the name of its Word).
         group: options of one group exclude each other.
+        into: another field that may be repeated, if its values and those of this one are one list, in the order of the
+            line.
     """
-    return _declared(default, help=help, flags=tuple(flags), metavar=metavar, group=group, option=True)
+    return _declared(default, help=help, flags=tuple(flags), metavar=metavar, group=group, into=into, option=True)
 
 
 def flag(help: str, *, flags: Sequence[str] = (), group: str = "") -> Any:
@@ -269,6 +284,7 @@ def _argument(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Ar
         default is REQUIRED,
         said.get("metavar") or "|".join(word.name for word in words),
         said.get("group", ""),
+        said.get("into", ""),
     )
 
 
@@ -300,7 +316,9 @@ def add_arguments(parser: _ActionsContainer, declared: type) -> list[Action]:
                 groups[each.group] = parser.add_mutually_exclusive_group()
             where = groups[each.group]
         if each.flags:
-            actions.append(where.add_argument(*each.flags, dest=each.name, help=each.help, **_option(each)))
+            actions.append(
+                where.add_argument(*each.flags, dest=each.into or each.name, help=each.help, **_option(each))
+            )
         else:
             actions.append(where.add_argument(each.name, help=each.help, **_positional(each)))
     return actions
@@ -325,6 +343,8 @@ def meant(word: str, flags: Collection[str]) -> list[str]:
 def _value(each: Argument | _Section, options: Namespace) -> object:
     if isinstance(each, _Section):
         return given(each.options, options)
+    if each.into:
+        return each.default
     value = getattr(options, each.name)
     return tuple(value) if isinstance(value, list) else value
 

@@ -63,9 +63,12 @@ def tell(reading: Reading, out: TextIO, *, json: bool = False, every_step: bool 
     """Print what happens in a history, as `show` does."""
     if json:
         from inspector.views import json as view
-    else:
-        from inspector.views import text as view  # type: ignore[no-redef]
-    view.show(answer(reading, every_step, _width(out)), out)
+
+        view.show(answer(reading, every_step), out)
+        return
+    from inspector.views import text
+
+    text.show(Answer({}, table.blocks(reading, every_step, _width(out))), out)
 
 
 def answer(reading: Reading, every_step: bool = False, width: int = table.WIDTH) -> AnyAnswer:

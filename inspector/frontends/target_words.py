@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from argparse import Action
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from inspector.base.arguments import JSON_HELP, add_arguments, given, meant
+from inspector.base.arguments import FILE, FileName, Word, add_arguments, given, json_flag, meant, option
 from inspector.base.parser import Parser
 from inspector.commands import is_command
 from inspector.shell.script import CommandLine, ScriptFile
@@ -46,6 +46,26 @@ KINDS: Mapping[str, Kind] = {
 
 
 @frozen
+class Asking:
+    """How any target is asked.
+
+    Attributes:
+        json: whether every answer is JSON.
+        batch: the lines of `-c` and `--script`, in order.
+        junit: where a JUnit XML report about the batch goes.
+    """
+
+    json: bool = json_flag()
+    batch: tuple[Annotated[CommandLine | ScriptFile, Word("LINE", CommandLine)], ...] = option(
+        "run this command line; may be repeated", (), flags=["-c"]
+    )
+    script: tuple[Annotated[ScriptFile, Word("FILE", ScriptFile, kind=FILE)], ...] = option(
+        "run the command lines of a file", (), into="batch"
+    )
+    junit: FileName | None = option("write how the lines of -c and --script went, as JUnit XML")
+
+
+@frozen
 class Asked:
     """What a command line asks of a target.
 
@@ -53,9 +73,7 @@ class Asked:
         kind: `sim`, `live` or `dump`.
         target: which one.
         words: the command and its options; none for the prompt or a batch.
-        batch: the lines of `-c` and `--script`, in order.
-        json: whether every answer is JSON.
-        junit: where a JUnit XML report about the batch goes.
+        batch, json, junit: as Asking.
     """
 
     kind: str
@@ -76,26 +94,13 @@ def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
     parser, actions = _parser(kind, description)
     at = _command_at(words, actions, KINDS[kind])
     options = parser.parse_args(words[:at])
-    return Asked(
-        kind, given(KINDS[kind].options, options), words[at:], options.batch or [], options.json, options.junit
-    )
+    asking = given(Asking, options)
+    return Asked(kind, given(KINDS[kind].options, options), words[at:], asking.batch, asking.json, asking.junit)
 
 
 def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
     parser = Parser(f"vtdpi {kind}", description=description, epilog=EPILOG)
-    actions = add_arguments(parser, KINDS[kind].options)
-    json = parser.add_argument("--json", action="store_true", help=JSON_HELP)
-    batch: dict[str, Any] = {"dest": "batch", "action": "append"}
-    line = parser.add_argument(
-        "-c", metavar="LINE", type=CommandLine, help="run this command line; may be repeated", **batch
-    )
-    script = parser.add_argument(
-        "--script", metavar="FILE", type=ScriptFile, help="run the command lines of a file", **batch
-    )
-    junit = parser.add_argument(
-        "--junit", metavar="FILE", help="write how the lines of -c and --script went, as JUnit XML"
-    )
-    return parser, [*actions, json, line, script, junit]
+    return parser, add_arguments(parser, KINDS[kind].options) + add_arguments(parser, Asking)
 
 
 EPILOG = "Then a COMMAND with its options, or none for a prompt: `vtdpi help` lists them."

@@ -1,10 +1,11 @@
-"""Xen's domains and vCPUs: run state, posting hooks, PCI devices.
+"""Xen's domains and vCPUs: run state, posting hooks, PCI devices, waiting events.
 
 Sources: `domain_list`, `struct domain`, `struct vcpu`, `vmx_pi_hooks_assign`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE
@@ -12,8 +13,7 @@ from inspector.kernels.paging import PAGE
 from inspector.kernels.structures import BrokenList
 from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import NOT_KNOWN, Domain, Vcpu
-from inspector.xen.events import with_events
-from inspector.xen.pirqs import bindings
+from inspector.xen.irqs import bindings
 from inspector.xen.vmx import with_vmx
 from inspector.xen.xen import Xen
 from structs.xen import variants
@@ -29,6 +29,12 @@ RUNSTATE = ("runstate.state", "runstate.state_entry_time")
 RUNSTATES = {0: "running", 1: "runnable", 2: "blocked", 3: "offline"}
 LOOKS = 3
 """How often a run state is read that is found while it is being written."""
+
+VCPU_INFO = ("vcpu_info_area.map", "vcpu_info")
+"""Of `struct vcpu`: the pointer to what it shares with Xen, from 4.18 on and before."""
+
+# uint8_t evtchn_upcall_pending, evtchn_upcall_mask.
+EVENT_SIZE = 2
 
 
 def domains(xen: Xen) -> tuple[list[Domain], list[Vcpu], list[Absence]]:
@@ -194,3 +200,22 @@ def _hooks(paths: dict[str, str], row: dict[str, int]) -> tuple[str, ...]:
         if hook == "flags":
             installed |= {name for bit, name in variants.HOOK_FLAGS.items() if row[path] >> bit & 1}
     return tuple(sorted(installed))
+
+
+def with_events(xen: Xen, vcpus: Sequence[Vcpu]) -> list[Vcpu]:
+    """The vCPUs, with whether an event waits for the paravirtualised ones; what cannot be read stays unknown.
+
+    Of others the local APIC and RFLAGS.IF have a say.
+    """
+    path = next((path for path in VCPU_INFO if xen.profile.has("vcpu", path)), None)
+    chosen = [vcpu for vcpu in vcpus if not vcpu.hvm]
+    if path is None or not chosen:
+        return list(vcpus)
+    rows = xen.structs("vcpu", [vcpu.address for vcpu in chosen], path)
+    infos = xen.memory.read_parts([(row[path] if row else 0, EVENT_SIZE) for row in rows])
+    told = {
+        vcpu.name: replace(vcpu, event_pending=bool(raw[0]), event_masked=bool(raw[1]))
+        for vcpu, row, raw in zip(chosen, rows, infos, strict=True)
+        if row and row[path] and raw
+    }
+    return [told.get(vcpu.name, vcpu) for vcpu in vcpus]

@@ -1,4 +1,8 @@
-"""Xen as what owns a machine's interrupts: what of it stands in a snapshot."""
+"""Xen as what owns a machine's interrupts: what of it stands in a snapshot.
+
+Sources of what the firmware told it: `struct efi` (xen/include/xen/efi.h), `struct e820map`
+(xen/arch/x86/include/asm/e820.h).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
+
 from inspector.base.errors import UNREADABLE
 from inspector.kernels.host import Build, HostUnit, Machine, Switches
 from inspector.model.absence import Absence, unreadable
 from inspector.model.interrupts import Irq, Msi, Pin
 from inspector.model.snapshot import BlockingList, Cpu, Domain, Kernel, Vcpu
 from inspector.targets.ranges import Range
-from inspector.xen import firmware
 from inspector.xen.xen import Xen
 from structs.frozen import frozen
 
@@ -20,6 +25,15 @@ T = TypeVar("T")
 
 FLAGS = {"intremap": "iommu_intremap", "intpost": "iommu_intpost", "x2apic": "x2apic_enabled"}
 VECTORS = ("posted_intr_vector", "pi_wakeup_vector")
+
+EFI_ACPI, EFI_ACPI20 = 8, 16
+"""Where in `struct efi` the addresses of the root pointers stand; all ones if there is none."""
+NO_ROOT = (0, (1 << 64) - 1)
+E820 = np.dtype([("address", "<u8"), ("size", "<u8"), ("type", "<u4")])
+E820_LIMIT = 1024
+ACPI_TYPES = (3, 4)
+"""E820_ACPI and E820_NVS: memory that holds ACPI tables."""
+AREA_LIMIT = 16 << 20
 
 
 @frozen
@@ -50,7 +64,7 @@ class XenHost:
 
     def machine(self, absent: list[Absence]) -> Machine:
         """CPUs, domains, vCPUs and the lists of blocked ones."""
-        from inspector.xen import blocking, domains, percpu
+        from inspector.xen import domains, percpu
 
         xen = self.xen
         found: tuple[list[Domain], list[Vcpu], list[Absence]]
@@ -58,7 +72,7 @@ class XenHost:
         all_domains, vcpus, trouble = found
         absent += trouble
         cpus = _attempt("CPUs", lambda: percpu.cpus(xen, vcpus, absent), "cpus", absent) or []
-        lists = _attempt("blocking lists", lambda: blocking.lists(xen, cpus, vcpus), "lists", absent) or []
+        lists = _attempt("blocking lists", lambda: percpu.lists(xen, cpus, vcpus), "lists", absent) or []
         return Machine(tuple(cpus), tuple(lists), tuple(all_domains), tuple(_joined(vcpus, cpus, lists)))
 
     def units(self) -> tuple[list[HostUnit], list[Absence]]:
@@ -100,12 +114,26 @@ class XenHost:
             return None
 
     def acpi_roots(self) -> list[int]:
-        """What UEFI told Xen."""
-        return firmware.acpi_roots(self.xen)
+        """What UEFI told Xen, the newer revision's first; empty under a BIOS."""
+        try:
+            efi = self.xen.profile.symbol("efi")
+            words = self.xen.array_at(efi + EFI_ACPI, 8, 2)
+        except UNREADABLE:
+            return []
+        return [address for address in reversed(words) if address not in NO_ROOT]
 
     def acpi_areas(self) -> list[Range]:
-        """What the firmware's memory map says."""
-        return firmware.acpi_areas(self.xen)
+        """What the firmware's map says to hold ACPI tables (`e820_raw`); empty if that cannot be read."""
+        try:
+            table = self.xen.profile.symbol("e820_raw")
+            count = self.xen.array_at(table, 4, 1)[0]
+            if count > E820_LIMIT:
+                return []
+            entries = np.frombuffer(self.xen.memory.read(table + 4, count * E820.itemsize), E820)
+        except UNREADABLE:
+            return []
+        chosen = entries[np.isin(entries["type"], ACPI_TYPES) & (entries["size"] <= AREA_LIMIT)]
+        return [Range(int(entry["address"]), int(entry["address"] + entry["size"])) for entry in chosen]
 
 
 def _attempt(what: str, read: Callable[[], T], member: str, absent: list[Absence]) -> T | None:

@@ -1,9 +1,10 @@
-"""Every irq as Xen keeps it: `irq_desc[]`, and the domains' `struct pirq` with their event channels.
+"""Every irq as Xen keeps it: `irq_desc[]`, and the domains' `pirq_tree` with their event channels and guest MSIs.
 
 What the debug key `i` prints is read here from memory (`dump_irqs`).
 
 Sources: `struct irq_desc`, `struct hw_interrupt_type` (its name comes first), `irq_guest_action_t` (`nr_guests` and
-`in_flight` come first), `struct pirq`; the event channels' ABIs: `struct shared_info` (64-bit), `struct
+`in_flight` come first), xen/lib/radix-tree.c, `struct pirq`, `struct hvm_pirq_dpci`, `pt_irq_create_bind`; the event
+channels' ABIs: `struct shared_info` (64-bit), `struct
 evtchn_fifo_domain`.
 """
 
@@ -12,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from inspector.base.errors import UNREADABLE
+from inspector.base.errors import UNREADABLE, VtdpiError
 from inspector.model.interrupts import Guest, Irq
+from inspector.model.snapshot import Binding
 from inspector.xen.interrupts import IRQS_LIMIT, VECTORS
-from inspector.xen.pirqs import pirqs
 from inspector.xen.xen import Xen
 from structs.frozen import frozen
 from structs.xen import variants
-from structs.xen.pirq import DPCI, MAPPED
+from structs.xen.pirq import DPCI, GUEST_MSI, INDIRECT, MAPPED, NODE_SLOTS, SLOT_COUNT
 
 GUEST = 1 << 4
 """`irq_desc.status`: IRQ_GUEST, its `action` is an `irq_guest_action_t`."""
@@ -36,6 +37,14 @@ PENDING, MASK, PORTS = 32 * 64, 32 * 64 + 512, 4096
 WORD, WORDS = 4, 1024
 WORD_PENDING, WORD_MASKED = 1 << 31, 1 << 30
 FIFO_PORTS = 1 << 17
+
+# struct radix_tree_root { u32 height; node *rnode; }
+ROOT_NODE = 8
+HEIGHT_LIMIT = 3
+"""64 ** 3 pirqs are more than a domain can have."""
+
+PIRQS_LIMIT = 65536
+BINDING = ("arch.irq", *(f"{DPCI}.{name}" for name in ("flags", "gmsi.dest_vcpu_id", "gmsi.posted")))
 
 
 @frozen
@@ -163,3 +172,56 @@ def _channel(xen: Xen, domain: int, port: int) -> tuple[bool | None, bool | None
     (shared,) = xen.array_at(domain + xen.profile.offset("domain", "shared_info"), POINTER, 1)
     pending, masked = (xen.array_at(shared + at + port // 8, 1, 1)[0] >> port % 8 & 1 for at in (PENDING, MASK))
     return bool(pending), bool(masked)
+
+
+class BrokenTree(VtdpiError):
+    """A radix tree that cannot be followed."""
+
+
+def bindings(xen: Xen, domain: int) -> tuple[Binding, ...] | None:
+    """A hardware-virtualised domain's guest MSIs; None if the profile does not tell. `domain` is its address.
+
+    Raises:
+        NotMapped, NotReadable, BrokenTree: the tree cannot be read.
+    """
+    vector = variants.guest_vector(xen.profile)
+    described = all(xen.profile.has("pirq", member) for member in BINDING) and xen.profile.has("domain", "pirq_tree")
+    if vector is None or not described:
+        return None
+    rows = xen.structs("pirq", pirqs(xen, domain), *BINDING, vector)
+    wanted = MAPPED | GUEST_MSI
+    return tuple(
+        Binding(
+            row["arch.irq"],
+            row[vector] & 0xFF,
+            -1 if row[f"{DPCI}.gmsi.dest_vcpu_id"] >> 31 else row[f"{DPCI}.gmsi.dest_vcpu_id"],
+            bool(row[f"{DPCI}.gmsi.posted"]),
+        )
+        for row in rows
+        if row and row[f"{DPCI}.flags"] & wanted == wanted
+    )
+
+
+def pirqs(xen: Xen, domain: int) -> list[int]:
+    """The addresses of a domain's `struct pirq`, in the order of their numbers.
+
+    Raises:
+        NotMapped, NotReadable, BrokenTree: the tree cannot be read.
+    """
+    root = domain + xen.profile.offset("domain", "pirq_tree")
+    (height,), (node,) = xen.array_at(root, 4, 1), xen.array_at(root + ROOT_NODE, POINTER, 1)
+    if not node & INDIRECT:
+        return [node] if node else []
+    if height > HEIGHT_LIMIT:
+        raise BrokenTree(f"the tree of pirqs at {root:#x} claims to be {height} levels high")
+    level = [node & ~INDIRECT]
+    for _ in range(height):
+        parts = xen.memory.read_parts([(at + NODE_SLOTS, SLOT_COUNT * POINTER) for at in level])
+        if None in parts:
+            raise BrokenTree(f"the tree of pirqs at {root:#x} leaves readable memory")
+        words = b"".join(part for part in parts if part is not None)
+        slots = (int.from_bytes(words[at : at + POINTER], "little") for at in range(0, len(words), POINTER))
+        level = [slot for slot in slots if slot]
+        if len(level) > PIRQS_LIMIT:
+            raise BrokenTree(f"the tree of pirqs at {root:#x} has more than {PIRQS_LIMIT} entries")
+    return level

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from inspector.base.errors import UNREADABLE
 from inspector.kernels.paging import PageTables
-from inspector.xen.cpus import CPUS_LIMIT
+from inspector.xen.percpu import CPUS_LIMIT
 from structs.frozen import frozen
 from structs.xen.layout import Place, StructLayout
 from structs.xen.profile import Profile

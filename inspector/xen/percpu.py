@@ -1,6 +1,8 @@
-"""What each physical CPU does: the vCPU it runs, the one whose state it holds, guest mode, pending softirqs.
+"""What Xen keeps of each physical CPU: the vCPU it runs, the one whose state it holds, guest mode, pending softirqs;
+its list of blocked vCPUs, in list order and with its integrity.
 
-Sources: `__per_cpu_offset`, `cpu_online_map`, `curr_vcpu`, `struct cpu_info` at the top of a CPU's stack, `irq_stat`.
+Sources: `__per_cpu_offset`, `cpu_online_map`, `curr_vcpu`, `struct cpu_info` at the top of a CPU's stack, `irq_stat`;
+`vmx_pi_blocking`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from dataclasses import replace
 from inspector.base.errors import UNREADABLE
 from inspector.kernels.paging import ADDRESS, PageTables
 from inspector.model.absence import Absence, unreadable
-from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, Cpu, Vcpu
+from inspector.model.snapshot import IDLE, IN_GUEST, IN_PV, IN_XEN, BlockingList, Cpu, Node, Vcpu
 from inspector.targets.target import Cpu as Registers
 from inspector.xen import functions, shootdown
-from inspector.xen.cpus import BAD_APICID, CPUS_LIMIT, MASK64, areas, online_mask
 from inspector.xen.xen import Xen, image_base
 from structs.pi_desc import vectors
 from structs.xen import variants
+
+CPUS_LIMIT = 4096
+BAD_APICID = (1 << 32) - 1
+MASK64 = (1 << 64) - 1
 
 STACK_SIZE = 0x8000
 IRQ_STAT_SIZE = 128
@@ -28,6 +33,12 @@ RESET = (0xFFF0, 0xF000)
 
 RFLAGS = "guest_cpu_user_regs.rflags"
 RFLAGS_1, RFLAGS_IF = 1 << 1, 1 << 9
+
+LISTS = "per_cpu__vmx_pi_blocking"
+LIST = "vmx_pi_blocking_vcpu"
+TICKETS = (1 << 16) - 1
+SPARE = 64
+"""Nodes that a list may have beyond one for each vCPU before it is said not to end."""
 
 
 def cpus(xen: Xen, vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Cpu]:
@@ -195,3 +206,90 @@ def _irq_stat(xen: Xen, count: int) -> tuple[dict[int, int], dict[int, bool]]:
         return softirqs, {}
     at = xen.profile.offset("irq_cpustat_t", "in_mwait")
     return softirqs, {cpu: bool(part[at]) for cpu, part in parts.items()}
+
+
+def lists(xen: Xen, cpus: Sequence[Cpu], vcpus: Sequence[Vcpu]) -> list[BlockingList]:
+    """The list of each CPU that has a per-CPU area. What breaks a list is told in it.
+
+    Raises:
+        ProfileError: this build has no such lists (before 4.7), or its profile does not tell.
+    """
+    symbol = xen.profile.symbol(LISTS)
+    link, lock = xen.profile.offset(LIST, "list"), xen.profile.offset(LIST, "lock")
+    places = {cpu.cpu: symbol + cpu.offset for cpu in cpus if cpu.offset is not None}
+    rows = xen.structs(LIST, list(places.values()), "list.next", "list.prev", "lock")
+    known = {vcpu.node: vcpu for vcpu in vcpus if vcpu.node}
+    found = []
+    for (cpu, place), row in zip(places.items(), rows, strict=True):
+        if row is None:
+            found.append(BlockingList(cpu, place + link, place + lock, False, 0, 0, (), "its head cannot be read"))
+            continue
+        tickets = row["lock"] & (1 << 32) - 1
+        # A ticket lock is free while the ticket served is the next one to be drawn (struct spinlock).
+        held = tickets >> 16 != tickets & TICKETS
+        head = BlockingList(cpu, place + link, place + lock, held, row["list.next"], row["list.prev"])
+        if head.following:  # a list that was never set up is all zero
+            head = _walk(xen, head, known)
+        found.append(head)
+    return found
+
+
+def _walk(xen: Xen, empty: BlockingList, known: dict[int, Vcpu]) -> BlockingList:
+    nodes: dict[int, Node] = {}
+    address = empty.following
+    broken = None
+    while address != empty.head:
+        if address in nodes:
+            broken = f"it loops: node {address:#x} comes a second time"
+        elif len(nodes) >= len(known) + SPARE:
+            broken = f"it has over {len(nodes)} nodes, more than there are vCPUs"
+        elif (node := _node(xen, address, known)) is None:
+            broken = f"its node {address:#x} cannot be read"
+        if broken or node is None:
+            break
+        nodes[address] = node
+        address = node.following
+    return replace(empty, nodes=tuple(nodes.values()), broken=broken)
+
+
+def _node(xen: Xen, address: int, known: dict[int, Vcpu]) -> Node | None:
+    if vcpu := known.get(address):
+        return Node(address, vcpu.name, vcpu.following, vcpu.preceding)
+    row = xen.structs("list_head", [address], "next", "prev")[0]
+    return Node(address, None, row["next"], row["prev"]) if row else None
+
+
+def online(xen: Xen) -> dict[int, int]:
+    """APIC ID by number of each online CPU. Source: `cpu_online_map`, `x86_cpu_to_apicid`.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: they cannot be read.
+    """
+    count = min(xen.variable("nr_cpu_ids", 4), CPUS_LIMIT)
+    apics = xen.array("x86_cpu_to_apicid", 4, count)
+    mask = online_mask(xen, apics, areas(xen, count) if xen.memory.target.crash else ())
+    return {cpu: apics[cpu] for cpu in range(count) if mask >> cpu & 1}
+
+
+def areas(xen: Xen, count: int) -> list[int | None]:
+    """`__per_cpu_offset` of each CPU; None for the marker of a CPU without an area, whose addresses are not canonical.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: they cannot be read.
+    """
+    start = xen.profile.symbol("__per_cpu_start")
+    offsets = xen.array("__per_cpu_offset", 8, count)
+    return [offset if (start + offset & MASK64) >> 47 == 0x1FFFF else None for offset in offsets]
+
+
+def online_mask(xen: Xen, apics: Sequence[int], areas: Sequence[int | None]) -> int:
+    """A bit for each online CPU. A crash clears `cpu_online_map`: then those that have an area were.
+
+    Raises:
+        NotMapped, NotReadable, ProfileError: it cannot be read.
+    """
+    raw = xen.memory.read(xen.profile.symbol("cpu_online_map"), -(-len(apics) // 64) * 8)
+    mask = int.from_bytes(raw, "little")
+    if mask or not xen.memory.target.crash:
+        return mask
+    return sum(1 << cpu for cpu, area in enumerate(areas) if area is not None and apics[cpu] != BAD_APICID)

@@ -25,8 +25,8 @@ from sim_backend.explore.search import Limits, Progress, Search
 from sim_backend.explore.tracked import TrackedMachine
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History, started
-from sim_backend.machine.moves import Move
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
 

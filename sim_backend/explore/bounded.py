@@ -11,17 +11,15 @@ from sim_backend.explore.model import Action, Key, Model, Property, Value
 from sim_backend.explore.properties import Asked, Test
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.situations import situation
-from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.explore.tracked_actors import DOING, LAPIC, WHERE
+from sim_backend.explore.tracked import DOING, LAPIC, WHERE, TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.logic.cpu import Cpu
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, TIMER_VECTOR
 from sim_backend.logic.program import Actor, procedure_of
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
-from sim_backend.machine.assembly import MACHINE, apic_name
-from sim_backend.machine.environment import IPI_VECTOR
+from sim_backend.machine.environment import IPI_VECTOR, Move, give
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move, give
+from sim_backend.machine.parts import MACHINE, apic_name
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds

@@ -12,8 +12,7 @@ import numpy as np
 
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.search import Search
-from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.explore.tracked_actors import STACK
+from sim_backend.explore.tracked import STACK, TrackedMachine
 from sim_backend.logic.cpu import idle_loop
 from sim_backend.logic.program import PROCEDURE
 from sim_backend.machine.machine import Machine

@@ -2,29 +2,35 @@
 
 Left out of a state is what only mirrors something else that is in it, or counts for ever: `current` and `curr_vcpu` in
 memory, the APIC pages, the scheduler's resources, `irq_count`. A ticket lock's state is how many hold or want it, not
-how often it was taken.
+how often it was taken. Each actor has two keys of the view, its local APIC a third.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Hashable, Iterator
 from copy import copy
+from typing import TYPE_CHECKING, Any
 
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.tracked_actors import DOING, TrackedActor, without_unread
 from sim_backend.explore.tracked_memory import CELL, TrackedMemory, TrackedStores
-from sim_backend.explore.tracked_records import Part, Shown, frozen_part, parts_of, tracked
+from sim_backend.explore.tracked_records import Part, Shown, Tracked, frozen_part, parts_of, tracked
 from sim_backend.explore.view import View
 from sim_backend.layout.layout import Layout
 from sim_backend.logic.context import LogicContext
+from sim_backend.logic.cpu import INJECTED, assist, idle_loop, in_guest, vmx_do_vmentry
 from sim_backend.logic.kinds import Held, held_fields
 from sim_backend.logic.lapic import LAPIC_IRR, LAPIC_ISR
 from sim_backend.logic.pi import LOCAL_IRQ_COUNT
-from sim_backend.logic.program import Actor
-from sim_backend.machine.assembly import MACHINE, add_services, apic_name
+from sim_backend.logic.program import PC, PROCEDURE, Actor
 from sim_backend.machine.machine import Machine
+from sim_backend.machine.parts import MACHINE, add_services, apic_name
 
 REGISTERS = range(0, 8 * 16, 16)
+
+DOING, WHERE, LAPIC = "doing", "where", "lapic"
+"""Parts of the state of an actor, and of its local APIC."""
+STACK = 0
+"""Of the part of an actor's state that says what it does, where its stack is."""
 
 
 class TrackedLayout(Layout):
@@ -216,3 +222,30 @@ def _part(parts: tuple[Part, ...], name: str) -> Part:
 
 def _named(fields: tuple[Held, ...], name: str) -> Held:
     return next(field for field in fields if field.name == name)
+
+
+def without_unread(values: tuple[Any, ...]) -> Hashable:
+    """What an actor does (its stack comes first, then the result of its last procedure), without what nobody reads any
+    more."""
+    stack, result, *others = values
+    top = stack[-1] if stack else None
+    if top is None or top[PROCEDURE] == idle_loop.number:
+        result = 0
+    elif stack[0][PROCEDURE] == vmx_do_vmentry.number:
+        pc, alone = stack[0][PC], len(stack) == 1
+        if pc == assist.pc:
+            stack = ((*stack[0][:INJECTED], 0, *stack[0][INJECTED + 1 :]), *stack[1:])
+        if alone and pc in (assist.pc, in_guest.pc):
+            result = 0
+    return (stack, result, *others)
+
+
+class TrackedActor(Tracked):
+    """What makes an actor one whose state is a view's."""
+
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+    def settled(self, part: int, values: tuple[Any, ...]) -> Hashable:
+        """As Tracked.settled."""
+        return without_unread(values) if self._fields[part][0].part == DOING else values

@@ -1,12 +1,16 @@
-"""What machine is to be laid out."""
+"""What machine is to be laid out, and by which build's profile: one that comes with vtdpi, or the user's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain
 
-from sim_backend.layout.profiles import DEFAULT
 from sim_backend.memory.errors import SimError
 from structs.frozen import frozen
+from structs.xen import named as profiles
+from structs.xen.errors import ProfileError
+from structs.xen.profile import Profile
 
 NR_CPUS = 256
 RAM = 0xFE00_0000
@@ -14,6 +18,10 @@ RAM = 0xFE00_0000
 HIGH = 1 << 30
 IRQS, VCPUS = 1 << 17, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
+
+DEFAULT_PROFILE = "4.20"
+PROFILE_PLACES: list[Callable[[], Iterator[Profile]]] = [profiles.bundled]
+"""Where profiles are looked for. Who runs the machine may add a place, such as the user's cache."""
 
 
 @frozen
@@ -57,7 +65,7 @@ class LayoutConfig:
         SimError: these do not make a machine.
     """
 
-    profile: str = DEFAULT
+    profile: str = DEFAULT_PROFILE
     cpus: int = 2
     apic_ids: tuple[int, ...] = ()
     x2apic: bool = False
@@ -112,3 +120,22 @@ class LayoutConfig:
         for problem, holds in problems.items():
             if holds:
                 raise SimError(f"this machine cannot be laid out: {problem}")
+
+
+def profile_named(name: str = DEFAULT_PROFILE) -> Profile:
+    """The newest profile of that name, or that of a file (see `structs.xen.named`).
+
+    Raises:
+        SimError: there is none.
+    """
+    if profiles.is_file_name(name):
+        try:
+            return profiles.of_file(name)
+        except ProfileError as error:
+            raise SimError(str(error)) from None
+    # The bundled ones come first: they are enough for most names, and no other place is then read.
+    for place in PROFILE_PLACES:
+        if found := profiles.matching(name, place()):
+            return found[0]
+    versions = ", ".join(sorted({profile.version for profile in chain(*(place() for place in PROFILE_PLACES))}))
+    raise SimError(f"no bundled profile is called {name!r}; there are {versions}; a file's name ends in .json")

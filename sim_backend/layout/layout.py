@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from sim_backend.layout import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
 from sim_backend.layout.builder import MIB, LayoutBuilder
-from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig, profile_named
 from sim_backend.layout.cpus import Cpus
 from sim_backend.layout.devices import Device, Msi
 from sim_backend.layout.domains import Domain, find_vcpu, new_descriptors
 from sim_backend.layout.interrupts import Interrupts, irq_count
-from sim_backend.layout.profiles import named
 from sim_backend.layout.vtd import VtdUnit
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.heap import Heap
@@ -51,7 +50,7 @@ class Layout(LayoutBuilder):
 
     def __init__(self, config: LayoutConfig | None = None, profile: Profile | None = None) -> None:
         self.config = config = config or LayoutConfig()
-        profile = profile or named(config.profile)
+        profile = profile or profile_named(config.profile)
         super().__init__(profile, config.ram or _needed(profile, config), config.high)
         if config.high and not config.low_vcpus:
             self.vcpu_heap = Heap(GIB_4, GIB_4 + config.high)

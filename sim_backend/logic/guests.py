@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sim_backend.logic.chance import INCREMENT, MULTIPLIER, U64
 from sim_backend.logic.context import LogicContext
-from sim_backend.logic.workload import OUT_OF
+from sim_backend.logic.workload import INCREMENT, MULTIPLIER, OUT_OF, U64
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
 TIMER_VECTOR = 0xEC

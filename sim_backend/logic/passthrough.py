@@ -7,7 +7,7 @@ from sim_backend.layout.devices import Msi, directed
 from sim_backend.layout.interrupts import irq_desc
 from sim_backend.logic.context import LogicContext
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
-from sim_backend.memory.packing import packed
+from structs.bits import packed
 from structs.msi import COMPATIBILITY_DATA
 from structs.xen.pirq import SEVERAL
 

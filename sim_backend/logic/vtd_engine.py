@@ -13,8 +13,8 @@ from sim_backend.logic.context import CONTROL, NDST, NV, ON, PIR_WORD, PIR_WORDS
 from sim_backend.logic.kinds import FIXED, NUMBER, PLACE
 from sim_backend.logic.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
-from sim_backend.memory.packing import packed, reader, reserved_mask
 from structs.apic import apic_id, reserved_bits
+from structs.bits import packed, reader, reserved_mask
 from structs.faults import FRCD, REASONS
 from structs.invalidation import DESCRIPTOR
 from structs.irte import POSTED, REMAPPED, source_allowed

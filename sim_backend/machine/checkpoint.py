@@ -9,16 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from sim_backend.layout.config import DeviceConfig, LayoutConfig
+from sim_backend.layout.config import DeviceConfig, LayoutConfig, profile_named
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_STATE
 from sim_backend.layout.layout import Layout
-from sim_backend.layout.profiles import named
 from sim_backend.layout.vtd import REGISTERS
 from sim_backend.logic.kinds import restore, saved
 from sim_backend.logic.state import State
 from sim_backend.logic.workload import Workload
-from sim_backend.machine.assembly import assembled
 from sim_backend.machine.machine import Machine
+from sim_backend.machine.parts import assembled
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE, Memory
 from sim_backend.scenario.bugs import version
@@ -158,5 +157,5 @@ def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
 
 def _profile(name: str, build_id: str) -> Profile:
     """What the machine was laid out by: its name may mean another build by now."""
-    profile = named(name)
-    return profile if profile.build_id == build_id else named(build_id)
+    profile = profile_named(name)
+    return profile if profile.build_id == build_id else profile_named(build_id)

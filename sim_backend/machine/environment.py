@@ -1,12 +1,18 @@
-"""What a machine can be told to do. Each order is taken at once and happens as the machine goes on."""
+"""What a machine can be told to do. Each order is taken at once and happens as the machine goes on.
+
+Beside an actor's turn, an order is a move, of which histories are made.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import signature
 
 from sim_backend.logic import toolstack
 from sim_backend.logic.actors import is_blocked, mark_events_pending
 from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI
 from sim_backend.logic.pi import vmx_deliver_posted_intr
-from sim_backend.logic.program import Procedure
+from sim_backend.logic.program import ActorId, ActorKind, Procedure
 from sim_backend.logic.scheduler import (
     LOCAL_TIMER_VECTOR,
     SCHEDULE_SOFTIRQ,
@@ -22,6 +28,12 @@ from structs.xen.pirq import SEVERAL
 
 IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1
+
+Argument = str | int
+NOT_ORDERED = frozenset(("order", "toolstack_busy"))
+"""Of the methods of Environment, those that are none."""
+ENVIRONMENT = ActorId(ActorKind.ENVIRONMENT)
+"""Who gives orders."""
 
 
 class Environment(Parts):
@@ -282,3 +294,46 @@ class Environment(Parts):
     def _check_cpu(self, cpu: int) -> None:
         if cpu not in self.state.active:
             raise SimError(f"CPU {cpu} is not there or not online; there are {', '.join(map(str, self.state.active))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One move; either `turn` or `order` is there.
+
+    Attributes:
+        turn: the actor that does its next atomic action, by name (`CPU 0`, `device 00:03.0`, `toolstack`).
+        order: a method of the machine by name, with its `arguments` (vCPUs as `d1v0`, devices as
+            `00:03.0`). It takes no step itself.
+        choices: what the logic's own draws (`get_random`) give during the move, in order; 0 when they are used up.
+    """
+
+    turn: str | None = None
+    order: str | None = None
+    arguments: tuple[Argument, ...] = ()
+    choices: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(map(str, (self.order or self.turn, *self.arguments)))
+
+
+def give(machine: Environment, order: str, arguments: tuple[Argument, ...]) -> None:
+    """Give a machine an order. Raises SimError if there is none such, or the machine refuses it."""
+    method = getattr(Environment, order, None)
+    if order not in ORDERS or method is None:
+        raise SimError(f"no order {order!r}; there are {', '.join(ORDERS)}")
+    parameters = list(signature(method).parameters.values())[1:]
+    needed = sum(parameter.default is parameter.empty for parameter in parameters)
+    if not needed <= len(arguments) <= len(parameters):
+        names = ", ".join(parameter.name for parameter in parameters)
+        raise SimError(f"order {order} with {len(arguments)} arguments: it takes {names}")
+    for parameter, argument in zip(parameters, arguments, strict=False):
+        kind, words = _KINDS.get(parameter.annotation, _NAME)
+        if type(argument) is not kind:
+            raise SimError(f"order {order}: {parameter.name} = {argument!r}: expected {words}")
+    method(machine, *arguments)
+
+
+_NAME: tuple[type, str] = (str, "a name, such as d1v0 or 00:03.0")
+_KINDS: dict[object, tuple[type, str]] = {"int": (int, "a whole number"), "bool": (bool, "true or false")}
+ORDERS = tuple(name for name in vars(Environment) if not name.startswith("_") and name not in NOT_ORDERED)
+"""The orders that a move may give."""

@@ -22,9 +22,9 @@ from typing import Any
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.environment import Argument, Move, give
 from sim_backend.machine.event import Event
 from sim_backend.machine.machine import SETTLED, Machine
-from sim_backend.machine.moves import Argument, Move, give
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario import scenario as scenarios
 from sim_backend.scenario.scenario import Scenario

@@ -24,7 +24,6 @@ from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.domains import BLOCKED
 from sim_backend.layout.layout import Layout
 from sim_backend.logic.actors import Beside, Device
-from sim_backend.logic.chance import INCREMENT, MULTIPLIER, U64, Drawn
 from sim_backend.logic.context import LogicContext
 from sim_backend.logic.cpu import idle_loop
 from sim_backend.logic.kinds import copied, digested
@@ -33,12 +32,11 @@ from sim_backend.logic.program import BY_NUMBER, PC, PROCEDURE, Actor, ActorId, 
 from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ, wake
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version
-from sim_backend.logic.workload import OUT_OF
-from sim_backend.machine.assembly import assembled, duplicated, records
-from sim_backend.machine.environment import PCIE_ENDPOINT, Environment
+from sim_backend.logic.workload import INCREMENT, MULTIPLIER, OUT_OF, U64, Drawn
+from sim_backend.machine.environment import ENVIRONMENT, PCIE_ENDPOINT, Environment, Move, give
 from sim_backend.machine.event import Event
-from sim_backend.machine.moves import ENVIRONMENT, Move, give
 from sim_backend.machine.outside import Outside
+from sim_backend.machine.parts import assembled, duplicated, records
 from sim_backend.memory.errors import Inconsistent, SimError
 from sim_backend.scenario.bugs import version as version_of
 from sim_backend.scenario.scenario import DEFAULT, Scenario, load, parse_bdf

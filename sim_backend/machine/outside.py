@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sim_backend.logic.actors import Beside, mark_events_pending
-from sim_backend.logic.chance import INCREMENT, MULTIPLIER, U64
 from sim_backend.logic.context import CPU, LogicContext
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from sim_backend.logic.kinds import IDENTITY
 from sim_backend.logic.pi import vmx_deliver_posted_intr
 from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.logic.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, vcpu_pause, vcpu_unpause
-from sim_backend.logic.workload import OUT_OF
+from sim_backend.logic.workload import INCREMENT, MULTIPLIER, OUT_OF, U64
 
 if TYPE_CHECKING:
     from sim_backend.machine.environment import Environment

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
+from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import Layout
-from sim_backend.layout.profiles import named
 from sim_backend.memory.memory import PAGE
 
 from .compare import Names, differences
@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, symbols: Path, profile: str) -> None:
         self.symbols = symbols
         self.profile = profile
-        self.base = machine(named(profile))
+        self.base = machine(profile_named(profile))
         self.version = self.base.profile.version
         self.code = XenCode(symbols, self.base, STUBS)
         prepare(self.base, self.code.virtual)

@@ -11,8 +11,8 @@ import pytest
 
 from sim_backend.layout.interrupts import irq_desc
 from sim_backend.layout.layout import DeviceConfig, DomainConfig, LayoutConfig
+from sim_backend.machine.environment import give
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import give
 from sim_backend.memory.memory import PAGE
 from structs.irte import IRTE, POSTED
 from structs.xen.pirq import DPCI

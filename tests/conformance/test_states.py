@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import Layout
-from sim_backend.layout.profiles import named
 from structs.pi_desc import PI_DESC
 
 from .states import MOST_ON_A_LIST, VCPUS, State, descriptor_of, machine, state
@@ -12,7 +12,7 @@ COUNT = 200
 
 
 def test_all_kinds() -> None:
-    base = machine(named())
+    base = machine(profile_named())
     states = [state(base, str(number)) for number in range(COUNT)]
     assert {len(made.lists[made.cpu]) for made in states} == set(range(MOST_ON_A_LIST + 1))
     assert {len(made.lists[made.dead]) for made in states} == set(range(MOST_ON_A_LIST + 1))
@@ -27,13 +27,13 @@ def test_all_kinds() -> None:
 
 
 def test_a_third_is_illegal() -> None:
-    base = machine(named())
+    base = machine(profile_named())
     found = [_is_illegal(state(base, str(number))) for number in range(COUNT)]
     assert COUNT / 6 < sum(found) < COUNT / 2
 
 
 def test_a_seed_is_a_state() -> None:
-    base = machine(named())
+    base = machine(profile_named())
     first, again, other = (state(base, seed).layout.memory.digest() for seed in ("a", "a", "b"))
     assert first == again != other
 

@@ -36,8 +36,8 @@ from inspector.targets.sim.simulation import simulated
 from inspector.targets.target import Target
 from inspector.trace import trace_file
 from sim_backend.machine import history
+from sim_backend.machine.environment import Move
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.scenario import scenario
 from structs.xen import isf
 from structs.xen.profile import Profile

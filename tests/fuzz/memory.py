@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from inspector.targets.dump.extents import Extents
+from inspector.targets.dump.file import Extents
 from inspector.targets.dump.page_bitmap import PageBitmap
 from inspector.targets.sim.simulation import Simulation
 from sim_backend.machine.machine import Machine

@@ -11,7 +11,7 @@ from inspector.capture.inspection import Inspection
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.sim.simulation import Simulation
 from inspector.vtd.remapping import read
-from inspector.xen.cpus import online
+from inspector.xen.percpu import online
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.registers import registers
 

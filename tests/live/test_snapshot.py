@@ -13,7 +13,7 @@ from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import Snapshot, dumps, loads
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.open_file import open_file
-from inspector.xen.pirqs import pirqs
+from inspector.xen.irqs import pirqs
 from tests.inspector.analysis.test_one_source import same_source_everywhere
 
 pytestmark = pytest.mark.live

@@ -11,9 +11,9 @@ import pytest
 
 from sim_backend.debug.elf_core import write_core
 from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import load
 from structs.new_file import PREFIX, replacing, write

@@ -11,8 +11,7 @@ import numpy as np
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.binary_layout import layout
-from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import PAGE_SIZE, FileTarget, Source
+from inspector.targets.dump.file import PAGE_SIZE, Extents, FileTarget, Source
 from inspector.targets.ranges import Ranges
 from inspector.targets.target import Cpu
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from inspector.base.errors import TargetError
 from inspector.targets.dump.binary_layout import layout
-from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import PAGE_SIZE, ZEROS, FileTarget
+from inspector.targets.dump.file import PAGE_SIZE, ZEROS, Extents, FileTarget
 from inspector.targets.dump.notes import Note, parse_notes
 from inspector.targets.ranges import Ranges
 

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from inspector.base.errors import TargetError
-from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import File
+from inspector.targets.dump.file import Extents, File
 
 _HEADER = struct.Struct(">16sqq")  # signature, type, version
 _BLOCK = struct.Struct(">qq")  # offset, size; then that many bytes

@@ -8,8 +8,7 @@ from __future__ import annotations
 import struct
 
 from inspector.base.errors import TargetError
-from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import FileTarget
+from inspector.targets.dump.file import Extents, FileTarget
 from inspector.targets.ranges import Ranges
 
 MAGIC = b"EMiL"

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from inspector.base.errors import TargetError, UsageError
 from inspector.targets.dump import smbios
-from inspector.targets.dump.extents import Extents
-from inspector.targets.dump.file import PAGE_SIZE, FileTarget
+from inspector.targets.dump.file import PAGE_SIZE, Extents, FileTarget
 from inspector.targets.ranges import Range
 
 _4G = 1 << 32

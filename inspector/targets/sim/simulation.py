@@ -14,7 +14,7 @@ from inspector.targets.ranges import Range
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Target
 from inspector.targets.watchpoint import StopEvent, Write
-from sim_backend.layout import profiles
+from sim_backend.layout.config import PROFILE_PLACES
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.machine.registers import Placed, registers
 from sim_backend.memory.errors import Inconsistent, SimError
@@ -206,8 +206,8 @@ class Replay(Simulation):
 
 def _add_cache() -> None:
     """Have machines laid out by the user's cached profiles too, which `profile make` keeps."""
-    if store.known not in profiles.PLACES:
-        profiles.PLACES.append(store.known)
+    if store.known not in PROFILE_PLACES:
+        PROFILE_PLACES.append(store.known)
 
 
 def simulated(options: SimOptions) -> Simulation:

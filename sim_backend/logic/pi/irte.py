@@ -7,7 +7,7 @@ from sim_backend.logic.kinds import FIXED, NUMBER
 from sim_backend.logic.pi.stores import lock_taken, unlock
 from sim_backend.logic.program import FIRST, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
-from sim_backend.memory.packing import packed, reserved_mask
+from structs.bits import packed, reserved_mask
 from structs.irte import POSTED, REMAPPED
 from structs.msi import COMPATIBILITY_ADDRESS, COMPATIBILITY_DATA, REMAPPABLE_ADDRESS
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.addresses import areas
-from sim_backend.logic.context import LogicContext
+from sim_backend.logic.context import LogicContext, areas
 from sim_backend.logic.program import PROCEDURES, Actor, ActorId, ActorKind
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import CURRENT, Version

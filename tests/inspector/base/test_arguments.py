@@ -223,3 +223,36 @@ def test_an_option_that_must_be_given(words, message):
 )
 def test_the_options_that_a_word_may_mean(word, names):
     assert meant(word, ["--first", "--fifth", "-f", "--no"]) == names
+
+
+@dataclass(frozen=True)
+class Saved:
+    load: FileName | None = option("a file")
+    seed: int = option("a number", 0)
+    mode: Literal["fast", "slow"] = option("how", "fast")
+    words: tuple[str, ...] = argument("words", ())
+
+
+@pytest.mark.parametrize("name", ["--load", "--seed", "--mode"])
+def test_an_option_without_a_value_is_not_passed_over(name):
+    """As of a variable of a script that is not set: without it something else would be looked at."""
+    parser = Parser("vtdpi x")
+    add_arguments(parser, Saved)
+    for words in ([name, ""], [f"{name}="]):
+        with pytest.raises(UsageError, match=f"argument {name}: expected a value, found an empty one"):
+            parser.parse_args(words)
+    assert given(Saved, parser.parse_args(["", "--load", "x"])) == Saved("x", words=("",))
+
+
+@dataclass(frozen=True)
+class Lines:
+    lines: tuple[str, ...] = option("a line", (), flags=["-c"])
+    files: tuple[Path, ...] = option("lines of a file", (), into="lines")
+
+
+def test_two_options_may_fill_one_list_in_the_order_of_the_line():
+    parser = Parser("vtdpi x")
+    add_arguments(parser, Lines)
+    read = given(Lines, parser.parse_args(["-c", "a", "--files", "b", "-c", "c"]))
+    assert read == Lines(lines=("a", Path("b"), "c"))
+    assert given(Lines, parser.parse_args([])) == Lines()

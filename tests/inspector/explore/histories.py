@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History, started
-from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import Scenario
 

@@ -12,7 +12,7 @@ from inspector.capture.inspection import Inspection
 from inspector.explore.steps import read
 from inspector.explore.table import blocks, groups
 from inspector.targets.sim.simulation import Simulation
-from sim_backend.machine.moves import Move
+from sim_backend.machine.environment import Move
 from sim_backend.memory.errors import SimError
 
 from .histories import MAKERS

@@ -13,7 +13,7 @@ from sim_backend.explore import Exploration
 from sim_backend.explore.model import ALWAYS, SOMETIMES
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.logic.versions import CURRENT
-from sim_backend.machine.moves import Move
+from sim_backend.machine.environment import Move
 from sim_backend.scenario.bugs import BUGS, REPAIRS
 from sim_backend.scenario.scenario import load
 

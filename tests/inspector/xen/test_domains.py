@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import NOT_KNOWN
-from inspector.xen.domains import domains
+from inspector.targets.options import SimOptions
+from inspector.targets.sim.simulation import simulated
+from inspector.xen.domains import VCPU_INFO, domains, with_events
 
 
 def test_each_domain_with_its_vcpus_hooks_and_devices(look):
@@ -83,3 +86,17 @@ def test_a_run_state_that_is_being_written_is_read_again(layout, look, monkeypat
     (found,) = (vcpu.runstate for vcpu in vcpus if vcpu.name == "d1v1")
     assert found == ("blocked" if looks < 3 else NOT_KNOWN)
     assert done[1:] == [1] * (looks - 1), "only the one that was being written"
+
+
+def test_what_the_shared_page_says_of_a_paravirtualised_vcpu() -> None:
+    with simulated(SimOptions()) as target:
+        inspection = Inspection(target)
+        xen, vcpus = inspection.xen, inspection.snapshot.vcpus
+        assert xen
+        host = next(vcpu for vcpu in vcpus if not vcpu.hvm)
+        path = next(path for path in VCPU_INFO if xen.profile.has("vcpu", path))
+        told = {vcpu.name: vcpu for vcpu in with_events(xen, vcpus)}
+        (pointer,) = [row[path] for row in xen.structs("vcpu", [host.address], path) if row]
+        known = bool(pointer)
+        assert (told[host.name].event_pending is not None) == known
+        assert all(vcpu.event_pending is None for vcpu in told.values() if vcpu.hvm)

@@ -8,8 +8,8 @@ import pytest
 
 from inspector.profiles import store as profiles
 from inspector.targets.open_file import open_file
-from inspector.xen.cpus import online
 from inspector.xen.find import XenNotFound, find
+from inspector.xen.percpu import online
 from structs.columns import columns
 from structs.pi_desc import PI_DESC, vectors
 

@@ -6,8 +6,8 @@ import pytest
 
 from inspector.capture.inspection import Inspection
 from inspector.targets.dump.elf_core import ElfCore
-from inspector.xen.cpus import online
 from inspector.xen.find import find
+from inspector.xen.percpu import online
 from sim_backend.debug.elf_core import write_core
 from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from sim_backend.machine.registers import GUEST, Still

@@ -9,8 +9,7 @@ import pytest
 from sim_backend.explore import Limits, explore
 from sim_backend.explore.paths import moves_to
 from sim_backend.explore.result import SEEN
-from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.explore.tracked_actors import DOING
+from sim_backend.explore.tracked import DOING, TrackedMachine
 from sim_backend.logic.versions import CURRENT
 from sim_backend.machine.history import History
 from sim_backend.scenario.bugs import with_bugs

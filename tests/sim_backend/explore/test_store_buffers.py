@@ -14,8 +14,7 @@ from sim_backend.explore.paths import moves_to
 from sim_backend.explore.properties import PROPERTIES, could_wake, pending
 from sim_backend.explore.renaming import renamings
 from sim_backend.explore.search import Search
-from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.explore.tracked_actors import DOING
+from sim_backend.explore.tracked import DOING, TrackedMachine
 from sim_backend.explore.view import Shared, View
 from sim_backend.logic.store_buffers import NOBODY
 from sim_backend.logic.versions import CURRENT

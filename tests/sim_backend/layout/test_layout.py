@@ -7,8 +7,8 @@ import json
 import pytest
 
 from sim_backend.layout.builder import PHYS_START
+from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import Layout
-from sim_backend.layout.profiles import named
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import GIB_4
 
@@ -59,4 +59,4 @@ def test_pointers_outside_are_refused(layout):
     with pytest.raises(SimError, match="does not map"):
         layout.virtual(GIB_4 + layout.memory.high)
     assert layout.physical(layout.virtual(PHYS_START)) == PHYS_START
-    assert named("ea92b6").version.startswith("4.20.3")
+    assert profile_named("ea92b6").version.startswith("4.20.3")

@@ -7,7 +7,7 @@ import pytest
 from inspector.capture.inspection import Inspection
 from inspector.model.snapshot import Binding
 from inspector.targets.sim.simulation import Simulation
-from inspector.xen.pirqs import bindings, pirqs
+from inspector.xen.irqs import bindings, pirqs
 from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.registers import Still

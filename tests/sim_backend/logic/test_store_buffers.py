@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.logic.store_buffers import NOBODY, BufferedMemory
+from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History
 from sim_backend.machine.invariants import applicable, problems
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import Memory
 from sim_backend.scenario.bugs import version

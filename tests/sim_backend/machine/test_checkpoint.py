@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim_backend.layout import profiles
+from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import LayoutConfig
 from sim_backend.machine import checkpoint
 from sim_backend.machine.checkpoint import FORMAT, MAGIC
+from sim_backend.machine.environment import Move
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.memory.errors import Inconsistent, SimError
 from sim_backend.scenario.scenario import BUNDLED, load
 
@@ -51,9 +51,9 @@ def test_memory_above_4_gib_is_saved(tmp_path):
 def test_the_build_is_the_one_that_it_was_saved_with(tmp_path, monkeypatch):
     machine = Machine(LayoutConfig("4.20.3"))
     machine.save(tmp_path / "machine")
-    newest = profiles.named("4.20")
+    newest = profile_named("4.20")
     monkeypatch.setattr(
-        "sim_backend.machine.checkpoint.named", lambda name: newest if name == "4.20.3" else profiles.named(name)
+        "sim_backend.machine.checkpoint.profile_named", lambda name: newest if name == "4.20.3" else profile_named(name)
     )
     assert Machine.load(tmp_path / "machine").layout.profile.version.startswith("4.20.3")
 

@@ -6,9 +6,9 @@ import json
 
 from sim_backend.logic.context import LAPIC_IRR_BIT
 from sim_backend.logic.program import ActorId, ActorKind
+from sim_backend.machine.environment import Move
 from sim_backend.machine.event import Event
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.scenario.scenario import load
 
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sim_backend.layout.config import LayoutConfig
-from sim_backend.logic.chance import Drawn
 from sim_backend.logic.versions import CURRENT, VERSIONS
+from sim_backend.logic.workload import Drawn
+from sim_backend.machine.environment import ORDERS
 from sim_backend.machine.history import History, Move, parse, read, started
-from sim_backend.machine.moves import ORDERS
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bounds import Bounds
 from sim_backend.scenario.scenario import BUNDLED, Scenario, document, from_document, load

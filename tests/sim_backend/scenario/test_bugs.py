@@ -13,10 +13,10 @@ from sim_backend.logic.context import Uncounted
 from sim_backend.logic.pi import VCPU_KICK_SOFTIRQ
 from sim_backend.logic.program import BY_NUMBER
 from sim_backend.logic.versions import CURRENT, SEED, VERSIONS, Version
+from sim_backend.machine.environment import Move, give
 from sim_backend.machine.history import started
 from sim_backend.machine.invariants import nodes
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move, give
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import BUGS, CHANGES, REPAIRS, VARIANTS, base_of, version, with_bugs
 from sim_backend.scenario.scenario import load

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from sim_backend.logic.versions import CURRENT
+from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History, started
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.moves import Move
 from sim_backend.scenario.scenario import load
 
 

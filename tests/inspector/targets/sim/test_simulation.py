@@ -16,8 +16,8 @@ from inspector.targets.sim.simulation import Simulation
 from inspector.views import json as json_view
 from inspector.views import text as text_view
 from inspector.xen import interrupts
-from inspector.xen.cpus import online
 from inspector.xen.find import find
+from inspector.xen.percpu import online
 from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.registers import Still

@@ -1,4 +1,4 @@
-"""Fields read and written fast: the same bits as Construct's."""
+"""Fields read and written as integers: the same bits as Construct's."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_backend.memory.packing import packed, reader, reserved_mask
+from structs.bits import packed, reader, reserved_mask
 from structs.irte import POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
 
 RECORDS = (POSTED, REMAPPED, PI_DESC)
 
 
-@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("chosen", RECORDS)
 @given(data=st.data())
-def test_a_reader_reads_what_the_schema_reads(record, data):
-    raw = data.draw(st.integers(0, (1 << 8 * record.size) - 1))
-    for field in record.fields:
+def test_a_reader_reads_what_the_schema_reads(chosen, data):
+    raw = data.draw(st.integers(0, (1 << 8 * chosen.size) - 1))
+    for field in chosen.fields:
         assert reader(field)(raw) == field.extract(raw)
 
 
-@pytest.mark.parametrize("record", RECORDS)
-def test_reserved_bits_are_those_of_no_other_field(record):
+@pytest.mark.parametrize("chosen", RECORDS)
+def test_reserved_bits_are_those_of_no_other_field(chosen):
     used = 0
-    for field in record.fields:
+    for field in chosen.fields:
         if not field.reserved:
             used |= field.mask
-    assert used & reserved_mask(record) == 0
-    assert used | reserved_mask(record) == (1 << 8 * record.size) - 1
+    assert used & reserved_mask(chosen) == 0
+    assert used | reserved_mask(chosen) == (1 << 8 * chosen.size) - 1
 
 
 def test_what_does_not_fit_is_refused():
