@@ -55,7 +55,7 @@ def hotplugged():
 def test_whatever_declares_a_field_is_a_record(hotplugged):
     """Of everything that a machine reaches, what has declared fields is copied, digested and saved."""
     known = {id(record) for record in hotplugged.records.values()}
-    seen, queue = set(), [machine.context, *hotplugged.actors]
+    seen, queue = set(), [hotplugged.context, *hotplugged.actors]
     while queue:
         each = queue.pop()
         if id(each) in seen or type(each).__module__.split(".")[0] != "sim_backend" or isinstance(each, Machine):
