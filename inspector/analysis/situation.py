@@ -52,6 +52,12 @@ def label(id: str) -> str:
     return SITUATIONS[id] if id == "between" else f"{id} {SITUATIONS[id]}"
 
 
+def short_situation(label: str) -> str:
+    """A label where there is little room: `S8`; one without an id as it is, but `paravirtualised` as Xen says it."""
+    word = label.partition(" ")[0]
+    return word if word[1:].isdigit() else {"paravirtualised": "PV"}.get(label, label)
+
+
 def situation(snapshot: Snapshot, vcpu: Vcpu) -> Situation | None:
     """Where the vCPU stands; None for one that has no descriptor (a paravirtualised guest's), or none that is known."""
     if vcpu.pi is None:

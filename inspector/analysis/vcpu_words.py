@@ -68,16 +68,16 @@ def line(snapshot: Snapshot, vcpu: Vcpu) -> str:
 
 def vectors(pir: tuple[int, ...]) -> str:
     """Vectors for a reader."""
-    return " ".join(f"{vector:02x}" for vector in pir) or "-"
+    return " ".join(f"{vector:#04x}" for vector in pir) or "-"
 
 
 def vector_name(snapshot: Snapshot, nv: int) -> str:
     """A notification vector with what Xen uses it for."""
     if nv and nv == snapshot.posted_intr_vector:
-        return f"{nv:02x} notify"
+        return f"{nv:#04x} notify"
     if nv and nv == snapshot.pi_wakeup_vector:
-        return f"{nv:02x} wakeup"
-    return f"{nv:02x}"
+        return f"{nv:#04x} wakeup"
+    return f"{nv:#04x}"
 
 
 def destination(snapshot: Snapshot, ndst: int) -> str:

@@ -77,7 +77,10 @@ def read_number(word: str) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise BadWord(f"{word!r} is no number; expected one such as 24 or 0x18")
+        digits = word.lstrip("0")
+        # C would take it for octal; whoever typed it may have meant any of three numbers.
+        several = f"; {word} may be {digits} or 0x{digits}" if digits.isdigit() and word != digits else ""
+        raise BadWord(f"{word!r} is no number; expected one such as 24 or 0x18{several}")
     return value
 
 

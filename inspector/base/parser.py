@@ -23,4 +23,12 @@ class Parser(ArgumentParser):
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         # argparse's own passes over a stdout that takes nothing.
-        (sys.stdout if file is None else file).write(message)
+        out = sys.stdout if file is None else file
+        isatty = getattr(out, "isatty", None)
+        if isatty and isatty():
+            from shutil import get_terminal_size
+
+            from inspector.base.wrapping import wrapped
+
+            message = wrapped(message, get_terminal_size().columns)
+        out.write(message)

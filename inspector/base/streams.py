@@ -8,8 +8,11 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from shutil import get_terminal_size
+from typing import IO
 
 from inspector.base.foreign_text import one_line
+from inspector.base.wrapping import wrapped
 
 
 class _Closed(io.TextIOBase):
@@ -38,11 +41,20 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def width(out: IO[str]) -> int | None:
+    """How wide a terminal is; None if it is none."""
+    try:
+        return get_terminal_size().columns if out.isatty() else None
+    except ValueError:
+        # Closed.
+        return None
+
+
 def tell(lines: Iterable[str]) -> None:
     """Each on a line of its own on stderr, whatever is in it. If stderr takes nothing, the answer is the same."""
     with suppress(OSError, ValueError):
         for line in lines:
-            print(f"vtdpi: {one_line(line)}", file=sys.stderr, flush=True)
+            print(wrapped(f"vtdpi: {one_line(line)}", width(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def finish(status: int) -> int:
@@ -68,7 +80,7 @@ def complain(line: str, status: int) -> int:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     with suppress(OSError, ValueError):
-        print(f"vtdpi: {one_line(line)}", file=sys.stderr, flush=True)
+        print(wrapped(f"vtdpi: {one_line(line)}", width(sys.stderr)), file=sys.stderr, flush=True)
     return status
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from inspector.base.arguments import BadWord, Word, read_number
 
+ENTRY = re.compile(r"\d+:0x[0-9a-f]+", re.IGNORECASE)
 BDF = re.compile(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
 VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
 
@@ -27,6 +28,25 @@ class SourceId(int):
     def is_on(self, segment: int) -> bool:
         """Whether a segment may be the device's."""
         return self.segment in (None, segment)
+
+
+class EntryNumber(int):
+    """An entry's index in its table, and the unit whose table it is; None if the user named none: then any."""
+
+    unit: int | None = None
+
+
+def read_entry(word: str) -> EntryNumber:
+    """An entry as `INDEX`, or `UNIT:INDEX` as `irqs` prints it. Raises BadWord."""
+    unit, _, index = word.rpartition(":")
+    made = EntryNumber(read_number(index))
+    made.unit = read_number(unit) if unit else None
+    return made
+
+
+def read_domain(word: str) -> int:
+    """A domain by its number, or by its name as it is printed, `d1`. Raises BadWord."""
+    return read_number(word[1:] if word[:1] in "dD" and word[1:].isdigit() else word)
 
 
 def read_bdf(word: str) -> SourceId:
@@ -70,9 +90,9 @@ Device = Annotated[SourceId, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
 VcpuName = Annotated[str, Word("dXvY", read_vcpu, "dXvY", "vCPU", "d1v0")]
 CpuNumber = Annotated[int, _number("CPU", "CPU")]
 Vector = Annotated[int, _number("VECTOR", "", "vector", "0x62")]
-DomainNumber = Annotated[int, _number("DOMAIN", "DOMAIN")]
+DomainNumber = Annotated[int, Word("DOMAIN", read_domain, "DOMAIN", "domain", "1 or d1")]
 UnitNumber = Annotated[int, _number("N", "UNIT")]
-EntryIndex = Annotated[int, _number("INDEX", "INDEX")]
+EntryIndex = Annotated[EntryNumber, Word("INDEX", read_entry, "INDEX", "index", "24, 0x18 or 0:0x18")]
 PhysicalAddress = Annotated[int, _number("ADDRESS", "ADDRESS", "address", "0x27bd2680")]
 RegisterName = Annotated[str, Word("REGISTER", kind="REGISTER")]
 RuleName = Annotated[str, Word("RULE", kind="RULE")]

@@ -47,7 +47,7 @@ def cpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Cpus]
         known = ", ".join(str(cpu.cpu) for cpu in snapshot.cpus) or "none"
         raise UsageError(f"there is no CPU {arguments.cpu}; those that were found: {known}")
     rows = [_row(snapshot, cpu) for cpu in chosen]
-    blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}))]
+    blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}), spare=("APIC", "IRR", "ISR", "SOFTIRQS"))]
     if arguments.cpu is not None:
         blocks.append(_details(chosen[0]))
     return Answer({"cpus": [_document(snapshot, cpu) for cpu in chosen]}, blocks, snapshot.problems)

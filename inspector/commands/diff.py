@@ -109,7 +109,7 @@ def _shown(field: str, value: Any) -> str:
     if value is None:
         return "-"
     if name in ("pir", "irr", "isr") and isinstance(value, list):
-        return " ".join(f"{vector:02x}" for vector in value) or "none"
+        return " ".join(f"{vector:#04x}" for vector in value) or "none"
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
     return f"{value:#x}" if name in HEX_FIELDS and isinstance(value, int) else str(value)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inspector.model import documents
 
 COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
+SPARE = ("POL", "STATUS", "IRR", "TM")
 PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
 
 
@@ -47,7 +48,7 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer[documents.I
         )
         title = f"IO-APIC {ioapic.number}: {_about(ioapic)}{len(ioapic.redirection)} pins"
         title += "" if unit is None else f", through unit {unit}"
-        blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"})))
+        blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"}), spare=SPARE))
     return Answer({"ioapics": described}, blocks, absent=snapshot.absences)
 
 
@@ -70,8 +71,8 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(entry["pin"]),
         entry["format"],
-        f"{entry['index']:04x}" if remappable else "-",
-        f"{entry['vector']:02x}",
+        f"{entry['index']:#x}" if remappable else "-",
+        f"{entry['vector']:#04x}",
         "masked" if entry["mask"] else "",
         words["tm"],
         words["pol"],
@@ -98,7 +99,7 @@ def _from_xen(snapshot: Snapshot) -> Answer[documents.Ioapic]:
         }
         for number in sorted({pin.ioapic for pin in pins})
     ]
-    rows = [(str(pin.ioapic), str(pin.pin), f"{pin.index:04x}") for pin in pins]
+    rows = [(str(pin.ioapic), str(pin.pin), f"{pin.index:#x}") for pin in pins]
     table = Table(PIN_COLUMNS, rows, "from Xen's apic_pin_2_ir_idx", frozenset(PIN_COLUMNS[:2]))
     notes = [f"{reason}; shown is what Xen remembers"]
     return Answer({"ioapics": described}, [table], notes=notes, absent=snapshot.absences)

@@ -64,7 +64,7 @@ def irqs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irqs]
     def blocks() -> Sequence[Block]:
         if not chosen:
             return [Text(f"none of {len(every)} interrupts is like that")]
-        return [Table(COLUMNS, [_row(each) for each in chosen], numeric=frozenset({"IRQ"}))]
+        return [_table([_row(each) for each in chosen])]
 
     return Answer(document, Later(blocks), snapshot.problems, _notes(snapshot), absent=snapshot.absences)
 
@@ -130,13 +130,25 @@ def entry_words(interrupt: Interrupt) -> str:
     if interrupt.index is None:
         return "-"
     unit = "?" if interrupt.unit is None else str(interrupt.unit)
-    return f"{unit}:{interrupt.index:04x}{' posted' if interrupt.posted else ''}"
+    return f"{unit}:{interrupt.index:#x}{' posted' if interrupt.posted else ''}"
 
 
 def vector_words(interrupt: Interrupt) -> str:
     """Xen's vector, and the guest's behind it."""
-    host = "-" if interrupt.vector is None else f"{interrupt.vector:02x}"
-    return f"{host} ({interrupt.guest_vector:02x} in guest)" if interrupt.guest_vector is not None else host
+    host = "-" if interrupt.vector is None else f"{interrupt.vector:#04x}"
+    return f"{host} ({interrupt.guest_vector:#04x} in guest)" if interrupt.guest_vector is not None else host
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    short = {
+        "TYPE": [row[1].replace("IO-APIC", "pin") for row in rows],
+        "SOURCE": [row[2].partition(" irq ")[0].replace("IO-APIC ", "").replace(" pin ", ":") for row in rows],
+        "VECTOR": [row[5].partition(" ")[0] for row in rows],
+        "ENTRY": [row[4].replace(" posted", " p") for row in rows],
+    }
+    return Table(
+        COLUMNS, rows, numeric=frozenset({"IRQ"}), short=short, spare=("TYPE", "OWNER", "CPUS", "PIRQ", "SOURCE")
+    )
 
 
 def _row(interrupt: Interrupt) -> tuple[str, ...]:

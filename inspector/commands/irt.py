@@ -19,7 +19,7 @@ from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import Entries, allowed
 from structs.columns import Array
 from structs.frozen import frozen
-from structs.irte import IRTE, REMAPPED, source_matches
+from structs.irte import IRTE, POSTED, REMAPPED, source_matches
 from structs.remapping import Destination
 
 if TYPE_CHECKING:
@@ -88,8 +88,22 @@ def _blocks(shown: Sequence[Shown]) -> Sequence[Block]:
     blocks: list[Block] = []
     for unit, rows, users in shown:
         table = [_row(row, unit.eime, str(source)) for row, source in zip(rows, users, strict=True)]
-        blocks += [Text(_head(unit)), Table(COLUMNS, table)]
+        blocks += [Text(_head(unit)), _table(table)]
     return blocks
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    short = {
+        "FORMAT": ["post" if row[1] == POSTED.title else "remap" for row in rows],
+        "DESTINATION": [
+            row[3].replace("cluster ", "c").replace(", members ", ":").replace(", member ", ":") for row in rows
+        ],
+        "ALLOWED": [
+            row[7].replace(" and functions that differ in ", "+").replace("anyone (not checked)", "anyone")
+            for row in rows
+        ],
+    }
+    return Table(COLUMNS, rows, numeric=frozenset({"INDEX"}), short=short, spare=("TM", "DLM", "ALLOWED", "FLAGS"))
 
 
 def _chosen(entries: Entries, arguments: Arguments) -> Array:
@@ -125,9 +139,9 @@ def _row(row: Mapping[str, Any], eime: int, source: str) -> tuple[str, ...]:
         delivery = IRTE.cases[0]["dlm"].meanings.get(row["dlm"], f"reserved {row['dlm']}")
         trigger = IRTE.cases[0]["tm"].meanings[row["tm"]]
     return (
-        f"{row['index']:04x}",
+        f"{row['index']:#x}",
         row["format"],
-        f"{row['vector']:02x}",
+        f"{row['vector']:#04x}",
         destination,
         delivery,
         trigger,

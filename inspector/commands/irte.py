@@ -43,7 +43,8 @@ def irte(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irte]
     problems: list[str] = []
     snapshot = inspection.deferred
     sources = InterruptSources(snapshot)
-    for unit, entries in tables(snapshot, arguments.unit, problems):
+    chosen = arguments.number.unit if arguments.unit is None else arguments.unit
+    for unit, entries in tables(snapshot, chosen, problems):
         if arguments.number >= unit.size:
             raise UsageError(f"{unit.name}'s table has {unit.size} entries; there is no index {arguments.number:#x}")
         address = (unit.base or 0) + arguments.number * IRTE.size

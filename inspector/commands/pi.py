@@ -99,7 +99,7 @@ def _find(inspection: Inspection, which: str | int) -> tuple[Vcpu | None, Descri
 
 def _layout(raw: bytes) -> list[Block]:
     rows = [
-        (f"{at:02x}", raw[at : at + ROW].hex(" "), ", ".join(f.name for f in PI_DESC.fields if _within(f.mask, at)))
+        (f"{at:#04x}", raw[at : at + ROW].hex(" "), ", ".join(f.name for f in PI_DESC.fields if _within(f.mask, at)))
         for at in range(0, len(raw), ROW)
     ]
     return [Table(("BYTE", "HEX", "FIELDS"), rows)]

@@ -8,13 +8,16 @@ from inspector.model.answer import Table
 from structs.bits import BitRecord, Field
 
 COLUMNS = ("BITS", "FIELD", "VALUE", "MEANING")
+LONGEST = len("0x") + 16
+"""A longer value is a bitmap, such as PIR."""
 
 
 def table(record: BitRecord, values: Mapping[str, int], title: str = "") -> Table:
     """Every field with its bits, value and meaning, from the highest bit down; reserved fields only if not zero."""
     shown = (f for f in reversed(record.fields) if not f.reserved or values[f.name])
     rows = [(bits(f), f.name, number(values[f.name]), meaning(f, values[f.name])) for f in shown]
-    return Table(COLUMNS, rows, title, frozenset({"BITS", "VALUE"}))
+    short = [value if len(value) <= LONGEST else f"{int(value, 0).bit_count()} bits set" for _, _, value, _ in rows]
+    return Table(COLUMNS, rows, title, frozenset({"BITS", "VALUE"}), {"VALUE": short})
 
 
 def bits(f: Field) -> str:

@@ -64,7 +64,7 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Regs]
                 (
                     f"{r.offset:#04x}",
                     r.name,
-                    f"{raw[r.name]:0{r.size * 2}x}",
+                    f"{raw[r.name]:#x}",
                     fields.set_fields(r.record, values[r.name]),
                 )
                 for r in told

@@ -14,7 +14,7 @@ from inspector.base.arguments import BadWord, Word, argument, option, read_numbe
 from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands import interrupt_routes
-from inspector.commands.argument_types import VCPU, UnitNumber, read_bdf, read_vcpu
+from inspector.commands.argument_types import ENTRY, VCPU, UnitNumber, read_bdf, read_entry, read_vcpu
 from inspector.commands.command import Example, command
 from inspector.commands.record_fields import set_fields
 from inspector.commands.units import why
@@ -68,9 +68,11 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer[documents.Rout
     Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
     """
     snapshot = inspection.snapshot
-    if joined := interrupt_routes.answer(snapshot, arguments.what):
+    what = _as_typed(arguments.what)
+    if joined := interrupt_routes.answer(snapshot, what):
         return joined
-    select, vcpu, nothing = selection(snapshot, arguments.what)
+    select, vcpu, nothing = selection(snapshot, what)
+    unit = _unit(what) if arguments.unit is None else arguments.unit
     document: documents.Route = {"routes": []}
     blocks: list[Block] = []
     notes: list[str] = []
@@ -82,12 +84,32 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer[documents.Rout
         if not blocks:
             raise VtdpiError(_no_table(snapshot))
         notes.append(_no_table(snapshot))
-    found = routes(snapshot, select, arguments.unit)
+        nothing = f"what is routed there cannot be told: {_no_table(snapshot)}"
+    elif unread := [unit.name for unit in snapshot.units if unit.gaps or unit.is_absent("raw")]:
+        nothing = f"in what could be read, {nothing}; not all of the table of {', '.join(unread)} could be"
+    found = routes(snapshot, select, unit)
     irqs = interrupt_routes.by_entry(snapshot) if found else {}
     document["routes"] = [_document(snapshot, route, irqs) for route in found]
-    first = _redirection(snapshot, arguments.what)
+    first = _redirection(snapshot, what)
     shown: list[Block] = [_facts(snapshot, route, [*first, *interrupt_routes.irq_rows(irqs, route)]) for route in found]
     return Answer(document, [*blocks, *(shown or [Text(nothing)])], notes=notes, absent=snapshot.absences)
+
+
+def _as_typed(what: Sequence[str]) -> Sequence[str]:
+    """What other commands print, as the words for it: `IO-APIC 0 pin 2`, `0:0x18`, `unit 0 entry 0x18`."""
+    match [*map(str.lower, what)]:
+        case ["io-apic", number, "pin", pin]:
+            return ["ioapic", f"{number}:{pin}"]
+        case ["unit", unit, "entry", index]:
+            return ["irte", f"{unit}:{index}"]
+        case [place] if ENTRY.fullmatch(place):
+            return ["irte", place]
+    return what
+
+
+def _unit(what: Sequence[str]) -> int | None:
+    """The unit that the words name."""
+    return read_entry(what[1]).unit if what[0] == "irte" and len(what) == 2 else None
 
 
 def _redirection(snapshot: Snapshot, what: Sequence[str]) -> list[tuple[str, str]]:
@@ -124,7 +146,7 @@ def selection(snapshot: Snapshot, what: Sequence[str]) -> Selection:
     try:
         match what:
             case ["irte", index]:
-                chosen = read_number(index)
+                chosen = read_entry(index)
                 if not any(chosen < unit.size for unit in snapshot.units) and any(u.size for u in snapshot.units):
                     raise UsageError(f"no table has an index {chosen:#x}")
                 return by_index(chosen), None, f"entry {chosen:#x} is not present (P=0)"

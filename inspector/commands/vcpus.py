@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inspector.analysis import vcpu_words as words
 from inspector.analysis.posting import effect
-from inspector.analysis.situation import label
+from inspector.analysis.situation import label, short_situation
 from inspector.audit import INFO, Finding, audit
 from inspector.base.arguments import argument
 from inspector.capture.inspection import Inspection
@@ -52,12 +52,21 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
     def blocks() -> Sequence[Block]:
         pairs = zip(chosen, entries, strict=True)
         rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in pairs]
-        table = Table(COLUMNS, rows, numeric=frozenset({"CPU"}))
+        table = _table(rows)
         if not arguments.vcpu:
             return [table]
         return [table, _details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ()))]
 
     return Answer({"vcpus": entries}, Later(blocks), absent=snapshot.absences)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    short = {
+        "SITUATION": [short_situation(row[10]) for row in rows],
+        "NV": [row[7].partition(" ")[0] for row in rows],
+        "STATE": [row[1].removesuffix(" in guest") for row in rows],
+    }
+    return Table(COLUMNS, rows, numeric=frozenset({"CPU"}), short=short, spare=("DESCRIPTOR", "NDST", "NV"))
 
 
 def _row(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> tuple[str, ...]:
@@ -96,7 +105,7 @@ def _details(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: S
     if vcpu.pi:
         facts.append(("a post now", "; ".join(effect(snapshot, vcpu.pi, vcpu))))
     if vcpu.irr is not None and vcpu.isr is not None:
-        priority = "" if vcpu.tpr is None else f", TPR {vcpu.tpr:02x}"
+        priority = "" if vcpu.tpr is None else f", TPR {vcpu.tpr:#04x}"
         facts.append(("virtual APIC", f"IRR {words.vectors(vcpu.irr)}, ISR {words.vectors(vcpu.isr)}{priority}"))
     facts += [(f"{finding.rule} {finding.severity}", finding.message) for finding in said]
     return Facts(facts)

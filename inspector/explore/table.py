@@ -162,7 +162,7 @@ def change(snapshot: Snapshot, field: str, before: Value, after: Value) -> str:
     name = WORDS.get(field, field)
     if isinstance(before, tuple) and isinstance(after, tuple):
         signs = {"+": sorted(set(after) - set(before)), "-": sorted(set(before) - set(after))}
-        return f"{name} " + " ".join(f"{sign}{vector:02x}" for sign, some in signs.items() for vector in some)
+        return f"{name} " + " ".join(f"{sign}{vector:#04x}" for sign, some in signs.items() for vector in some)
     if field == "there":
         return "is created" if after else "is gone"
     return f"{name} {value(snapshot, field, before)} -> {value(snapshot, field, after)}"

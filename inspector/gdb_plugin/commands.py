@@ -16,6 +16,7 @@ from inspector.commands import BUILT_IN
 from inspector.commands.command import Example, parse
 from inspector.gdb_plugin import packages
 from inspector.gdb_plugin.attached import attached
+from inspector.views.terminal import Screen
 
 STATUS = "vtdpi_status"
 
@@ -73,9 +74,14 @@ def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     with attached() as now:
         now.refresh()
         answered = now.session.ask(words)
-    answered.show(out)
+    answered.show(out, _screen())
     answered.tell(err)
     return out.getvalue(), err.getvalue(), answered.status, answered.json
+
+
+def _screen() -> Screen:
+    """gdb's own: `set width`; without a limit where its output goes to a pipe or a string."""
+    return Screen(gdb.parameter("width"))
 
 
 class _Prefix(gdb.Command):  # type: ignore[misc]

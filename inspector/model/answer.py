@@ -13,12 +13,20 @@ from structs.frozen import frozen
 
 @frozen
 class Table:
-    """Rows of text under column heads. `numeric` names the columns that are aligned to the right."""
+    """Rows of text under column heads.
+
+    Attributes:
+        numeric: the columns that are aligned to the right.
+        short: short forms of columns' cells, where there is not room for all; the first one named is taken first.
+        spare: the columns that can be left out where there is not room for all, the first one named first.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = ""
     numeric: frozenset[str] = frozenset()
+    short: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    spare: Sequence[str] = ()
 
 
 @frozen

@@ -15,8 +15,8 @@ from structs.frozen import frozen
 DEFAULT = """\
 # The configuration of vtdpi's prompt, as it is without this file: {path}
 
-# What shows an answer that is longer than the screen; "" for nothing.
-pager = "less -RX"
+# What shows an answer that is longer than the screen; "" for nothing. With -S, less scrolls sideways (arrow keys).
+pager = "less -RSX"
 
 # When the menu of completions opens: "typing", or "tab" for the Tab key only.
 completion = "typing"

@@ -14,19 +14,25 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from inspector.base import new_file
 from inspector.base.errors import UsageError
 from structs.frozen import frozen
 
+if TYPE_CHECKING:
+    from subprocess import Popen
+
 _PIECE = re.compile(
-    r"""\\. | '[^']*' | "(?:\\.|[^"\\])*" | (?P<comment>(?:^|(?<=\s))\#.*) | (?P<redirect>\||>>?) | .""",
+    r"""\\. | '[^']*' | "(?:\\.|[^"\\])*"
+    | (?P<comment>(?:^|(?<=\s))\#[^\n]*) | (?P<redirect>\||>>?) | (?P<end>[;\n]) | .""",
     re.VERBOSE | re.DOTALL,
 )
 _COMPARES = re.compile(r"\s*expect\s.*\s(?P<quote>['\"]?)\.\S*(?P=quote)\s+>", re.DOTALL)
+_SIDEWAYS = re.compile(r"(?<!\S)(?:-[A-Za-z]*S[A-Za-z]*|--chop-long-lines)(?!\S)")
+"""The option by which less scrolls sideways."""
 
 
 @frozen
@@ -61,6 +67,16 @@ def parse(text: str) -> Line:
     return Line(words)
 
 
+def statements(text: str) -> list[str]:
+    """The commands of a text, each with its pipe or file: separated by `;`, or by line breaks as pasted ones are.
+
+    >>> statements("irt | grep ';' ; vcpus")
+    ["irt | grep ';' ", ' vcpus']
+    """
+    cuts = [piece.start() for piece in _PIECE.finditer(text) if piece["end"]]
+    return [text[a + 1 : b] for a, b in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
+
+
 def split(text: str) -> tuple[str, str, str]:
     """The text before the first `|`, `>` or `>>` that is not quoted, that sign, and what follows; no comments.
 
@@ -82,72 +98,110 @@ def _words(text: str) -> list[str]:
 
 
 class _Terminal(io.StringIO):
-    """Text for a terminal, which somebody else will show there."""
+    """Text for a terminal, which somebody else will show there.
+
+    Attributes:
+        sideways: whether that one scrolls to what is too wide.
+    """
+
+    sideways = False
 
     def isatty(self) -> bool:
         return True
 
 
-@contextmanager
-def to(line: Line, pager: str = "", keep: Sequence[str] = (), at_once: bool = False) -> Iterator[IO[str]]:
-    """Write an answer here; it is delivered at the end, if nothing goes wrong before.
+def deliver(
+    line: Line, show: Callable[[IO[str]], None], pager: str = "", keep: Sequence[str] = (), at_once: bool = False
+) -> int:
+    """Have an answer shown where it goes: to the terminal, a pipe or a file. If it fails, nothing is delivered.
 
     Args:
         line: tells the pipe or file, if any.
+        show: writes the answer; a pager that scrolls sideways may have it written twice.
         pager: a shell command that shows what is longer than the screen; none if empty.
         keep: files that must not be written over.
         at_once: deliver to a terminal or a pipe what is written when it is written.
 
+    Returns:
+        The exit status of the pipe's shell command; 0 without one.
+
     Raises:
         UsageError: the file cannot be written.
     """
-    from shutil import get_terminal_size, which
-
+    status = 0
     if line.pipe and at_once:
-        with _piped(line.pipe) as process_input:
-            yield process_input
+        with _piped(line.pipe) as process:
+            show(_input_of(process))
+        status = _status(process)
     elif line.pipe:
-        collected: io.StringIO = io.StringIO()
-        yield collected
-        _pipe(line.pipe, collected.getvalue())
+        status = _pipe(line.pipe, _collected(show, io.StringIO()))
     elif line.file:
-        collected = io.StringIO()
-        yield collected
+        text = _collected(show, io.StringIO())
         store = new_file.append if line.append else new_file.write
-        store(line.file, collected.getvalue(), keep=keep)
-    elif pager and not at_once and sys.stdout.isatty() and which(shlex.split(pager)[0]):
-        collected = _Terminal()
-        yield collected
-        text = collected.getvalue()
-        if text.count("\n") < get_terminal_size().lines:
-            sys.stdout.write(text)
-        else:
-            _pipe(pager, text)
+        store(line.file, text, keep=keep)
+    elif pager and not at_once and sys.stdout.isatty() and _which(shlex.split(pager)[0]):
+        _paged(pager, show)
     else:
-        yield sys.stdout
+        show(sys.stdout)
     sys.stdout.flush()
+    return status
 
 
-def _pipe(command: str, text: str) -> None:
-    """Run a shell command on the text. Ctrl-C is the command's: it reaches it from the terminal."""
-    with _piped(command) as process_input, suppress(KeyboardInterrupt):
-        process_input.write(text)
+def _which(command: str) -> str | None:
+    from shutil import which
+
+    return which(command)
+
+
+def _paged(pager: str, show: Callable[[IO[str]], None]) -> None:
+    from shutil import get_terminal_size
+
+    text = _collected(show, _Terminal())
+    if text.count("\n") < get_terminal_size().lines:
+        sys.stdout.write(text)
+        return
+    if _SIDEWAYS.search(pager):
+        wide = _Terminal()
+        wide.sideways = True
+        text = _collected(show, wide)
+    _pipe(pager, text)
+
+
+def _collected(show: Callable[[IO[str]], None], into: io.StringIO) -> str:
+    show(into)
+    return into.getvalue()
+
+
+def _pipe(command: str, text: str) -> int:
+    """Run a shell command on the text; its exit status. Ctrl-C is the command's: it reaches it from the terminal."""
+    with _piped(command) as process, suppress(KeyboardInterrupt):
+        _input_of(process).write(text)
+    return _status(process)
 
 
 @contextmanager
-def _piped(command: str) -> Iterator[IO[str]]:
+def _piped(command: str) -> Iterator[Popen[str]]:
     """Write to a shell command, until it has seen enough, and wait for its end."""
     import subprocess
 
     sys.stdout.flush()
     process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, text=True)
-    assert process.stdin
     try:
         with suppress(BrokenPipeError):
-            yield process.stdin
+            yield process
     finally:
         with suppress(OSError):
-            process.stdin.close()
+            _input_of(process).close()
         while process.returncode is None:
             with suppress(KeyboardInterrupt):
                 process.wait()
+
+
+def _input_of(process: Popen[str]) -> IO[str]:
+    assert process.stdin
+    return process.stdin
+
+
+def _status(process: Popen[str]) -> int:
+    """As a shell tells it: 128 and the signal that ended it."""
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode

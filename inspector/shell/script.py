@@ -114,7 +114,9 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
 
 
 def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str, str] | None = None) -> int:
-    """Run one line; its exit status.
+    """Run one line, or several commands of one (`;`), or several lines; the exit status of the first that is not 0.
+
+    A command that goes through a pipe has its own status, or else that of the pipe's shell command.
 
     Args:
         session: the target.
@@ -126,10 +128,20 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
         VtdpiError: it failed.
         Leave: it says so.
     """
+    from inspector.shell import line
+
+    status = 0
+    for statement in line.statements(text):
+        ended = _run(session, _expanded(statement, aliases or {}), pager, aliases)
+        status = status or ended
+    return status
+
+
+def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | None) -> int:
     from inspector.shell import help, line
     from inspector.shell.session import Answered
 
-    parsed = line.parse(_expanded(text, aliases or {}))
+    parsed = line.parse(text)
     if not parsed.words:
         return 0
     if parsed.words[0] in ("quit", "exit"):
@@ -142,10 +154,9 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
     except SystemExit:
         return 0
     keep = session.opened.files if session.opened else ()
-    with line.to(parsed, pager, keep, at_once=answered.in_parts) as out:
-        answered.show(out)
+    piped = line.deliver(parsed, answered.show, pager, keep, at_once=answered.in_parts)
     answered.tell(sys.stderr)
-    return answered.status
+    return answered.status or piped
 
 
 def _expanded(text: str, aliases: Mapping[str, str]) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from inspector.base import streams
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import one_line
+from inspector.base.wrapping import wrapped
 from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
 from inspector.model.answer import Answer, AnyAnswer
@@ -19,6 +21,7 @@ from structs.frozen import frozen
 if TYPE_CHECKING:
     from inspector.capture.ahead import Ahead
     from inspector.capture.inspection import Inspection
+    from inspector.views.terminal import Screen
     from inspector.xen.xen import Xen
 
 
@@ -85,8 +88,8 @@ class Answered:
         """The command's exit status."""
         return self.answer.exit_status
 
-    def show(self, out: IO[str]) -> None:
-        """Print the answer; one that comes in parts, each when it comes."""
+    def show(self, out: IO[str], on: Screen | None = None) -> None:
+        """Print the answer; one that comes in parts, each when it comes. `on` is what `out` is, if it cannot tell."""
         if self.json:
             from inspector.views import json
 
@@ -100,15 +103,16 @@ class Answered:
             parts, self._answer = self._answer, nothing
             with self._asked():
                 self._answer = finish(parts, lambda block: text.part(block, out))
-        text.show(self.answer, out)
+        text.show(self.answer, out, on)
 
     def tell(self, err: IO[str]) -> None:
         """Print what there is to say besides."""
         besides = self._besides(self.answer)
+        width = streams.width(err)
         for line in besides.notes:
-            print(f"note: {one_line(line)}", file=err)
+            print(wrapped(f"note: {one_line(line)}", width), file=err)
         for line in besides.problems:
-            print(f"vtdpi: {one_line(line)}", file=err)
+            print(wrapped(f"vtdpi: {one_line(line)}", width), file=err)
 
 
 class Session(Closing):

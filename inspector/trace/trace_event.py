@@ -87,7 +87,7 @@ class TraceEvent:
         return self.actor or ("device" if self.cpu is None else f"CPU {self.cpu}")
 
     def words(self) -> str:
-        """The changes on one line: `sn 0 -> 1, nv f2 -> f3`."""
+        """The changes on one line: `sn 0 -> 1, nv 0xf2 -> 0xf3`."""
         return ", ".join(f"{name} {_shown(name, a)} -> {_shown(name, b)}" for name, (a, b) in self.changes.items())
 
 
@@ -125,7 +125,7 @@ def _plain(value: Value) -> int | list[int] | str | None:
 
 def _shown(name: str, value: Value) -> str:
     if isinstance(value, tuple):
-        return " ".join(f"{vector:02x}" for vector in value) or "none"
+        return " ".join(f"{vector:#04x}" for vector in value) or "none"
     if value is None:
         return "none"
     if isinstance(value, str):

@@ -1,50 +1,62 @@
-"""What rich draws of an answer: styles, and tables that are folded into a terminal's width."""
+"""What a terminal is: how wide, and whether it is styled and coloured."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import IO, NoReturn
+import re
+from typing import IO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from structs.frozen import frozen
 
-UNLIMITED = 10_000
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> NoReturn:
-        """Rich would end the program with status 1, which is the audit's."""
-        raise BrokenPipeError
+BOLD, UNDERLINED, RED, YELLOW, CYAN, PLAIN = "\x1b[1m", "\x1b[4m", "\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[0m"
+COLOURS = {"bug": RED, "warning": YELLOW, "info": CYAN}
+"""Of severities; the word is always there too."""
+_SEVERITY = re.compile(rf"\b({'|'.join(COLOURS)})\b")
 
 
-def console(out: IO[str]) -> Console:
-    """A console on `out`: as wide as the terminal, or without a limit where nobody would see the rest of a cut line."""
-    forced = bool(os.environ.get("FORCE_COLOR")) or None
-    return _Console(file=out, width=None if out.isatty() else UNLIMITED, highlight=False, force_terminal=forced)
+@frozen
+class Screen:
+    """Where text is shown.
+
+    Attributes:
+        width: in columns; None for any.
+        styled: whether heads are bold.
+        coloured: whether severities are coloured.
+        sideways: whether its reader can scroll to what does not fit.
+    """
+
+    width: int | None = None
+    styled: bool = False
+    coloured: bool = False
+    sideways: bool = False
+
+    def bold(self, text: str) -> str:
+        """The text, bold."""
+        return f"{BOLD}{text}{PLAIN}" if self.styled and text else text
+
+    def title(self, text: str) -> str:
+        """The text as a title."""
+        return f"{BOLD}{UNDERLINED}{text}{PLAIN}" if self.styled else text
+
+    def severities(self, text: str) -> str:
+        """The text with the words for severities in their colours."""
+        if not self.coloured:
+            return text
+        return _SEVERITY.sub(lambda match: f"{COLOURS[match[1]]}{match[1]}{PLAIN}", text)
 
 
-def title(text: str, screen: Console) -> None:
-    """A line that stands out."""
-    screen.print(Text(text, "bold underline" if screen.is_terminal else ""), soft_wrap=True)
+NOWHERE = Screen()
+"""A pipe or a file."""
 
 
-def paragraph(text: str, screen: Console) -> None:
-    """Text, whose lines the terminal itself breaks."""
-    screen.print(Text(text), soft_wrap=True)
+def screen(out: IO[str]) -> Screen:
+    """What `out` is: a terminal, or what is to be taken for one, or nothing of the kind."""
+    forced = bool(os.environ.get("FORCE_COLOR"))
+    if not out.isatty() and not forced:
+        return NOWHERE
+    from rich.console import Console
 
-
-def folded(head: Sequence[str] | None, rows: Sequence[Sequence[str]], right: Sequence[bool], screen: Console) -> None:
-    """A table whose cells are folded where it is too wide; the names of facts (no head) are bold."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=head is not None)
-    for number, to_right in enumerate(right):
-        table.add_column(head[number] if head else "", justify="right" if to_right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, "bold" if head is None and not n else "") for n, cell in enumerate(row)))
-    if screen.is_terminal:
-        screen.print(table)
-        return
-    with screen.capture() as captured:
-        screen.print(table)
-    screen.file.write("".join(line.rstrip() + "\n" for line in captured.get().split("\n")[:-1]))
+    found = Console(file=out, force_terminal=forced or None)
+    styled = found.is_terminal and found.color_system is not None
+    width = found.width if out.isatty() else None
+    return Screen(width, styled, styled and not found.no_color, getattr(out, "sideways", False))

@@ -1,119 +1,135 @@
-"""An answer as text: tables, coloured on a terminal, plain in a pipe or under NO_COLOR.
-
-A table that needs no folding is laid out here, column by column: rich measures each cell several times, and so needs
-milliseconds a row. Where no terminal is, it need not even be loaded.
-"""
+"""An answer as text: tables that fit, coloured on a terminal, plain in a pipe or under NO_COLOR."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+import re
+from collections.abc import Iterator, Sequence
+from typing import IO
 
 from inspector.base.foreign_text import visible
+from inspector.base.wrapping import pieces, wrapped
 from inspector.model.answer import AnyAnswer, Block, Facts, Table
+from inspector.views.fit import GAP, Column, Fitted, columns_of, fit
+from inspector.views.terminal import Screen, screen
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-UNLIMITED = 10_000
-"""Columns where no terminal is."""
-GAP = "  "
-FOLDED_ROWS = 500
-"""A longer table is not folded on a terminal that is too narrow: the terminal itself breaks its lines."""
+SEVERITIES = frozenset({"SEVERITY", "VERDICT", "FINDINGS"})
+"""The columns that tell severities."""
+_FINDING = re.compile(r"[A-Z]+\d+ (bug|warning|info)\b")
 
 
-def show(answer: AnyAnswer, out: IO[str]) -> None:
-    """Print the blocks, an empty line between them."""
-    screen = _screen(out)
+def show(answer: AnyAnswer, out: IO[str], on: Screen | None = None) -> None:
+    """Print the blocks, an empty line between them; `on` is what `out` is, if that does not tell itself."""
+    where = on or screen(out)
     for index, block in enumerate(answer.blocks):
         if index:
             out.write("\n")
-        _show(block, out, screen)
+        _show(block, out, where)
 
 
 def part(block: Block, out: IO[str]) -> None:
     """Print a part of an answer that comes in parts, at once."""
-    _show(block, out, _screen(out))
+    _show(block, out, screen(out))
     out.flush()
 
 
-def _screen(out: IO[str]) -> Console | None:
-    """The terminal, or what is to be taken for one; None if there is none, and so nothing is coloured."""
-    if not out.isatty() and not os.environ.get("FORCE_COLOR"):
-        return None
-    from inspector.views import terminal
-
-    return terminal.console(out)
-
-
-def _show(block: Block, out: IO[str], screen: Console | None) -> None:
+def _show(block: Block, out: IO[str], where: Screen) -> None:
     match block:
         case Table():
-            _title(block.title, out, screen)
-            right = [column in block.numeric for column in block.columns]
-            _print([*map(visible, block.columns)], [[*map(visible, row)] for row in block.rows], right, out, screen)
+            _title(block.title, out, where)
+            fitted = fit(block, where.width, where.sideways)
+            lines = _records(fitted, where) if fitted.records else _beside(fitted, where)
+            out.write("".join(f"{line}\n" for line in lines))
         case Facts():
-            _title(block.title, out, screen)
-            _print(None, [[visible(name), visible(value)] for name, value in block.rows], [False, False], out, screen)
-        case _ if screen is None:
-            out.write(f"{_plain(block.text)}\n")
+            _title(block.title, out, where)
+            rows = [(visible(name), visible(value)) for name, value in block.rows]
+            out.write("".join(f"{line}\n" for line in _facts(rows, where)))
         case _:
-            from inspector.views import terminal
-
-            terminal.paragraph(visible(block.text), screen)
-
-
-def _title(title: str, out: IO[str], screen: Console | None) -> None:
-    if title and screen is None:
-        out.write(f"{_plain(title)}\n")
-    elif title and screen:
-        from inspector.views import terminal
-
-        terminal.title(visible(title), screen)
+            text = wrapped(visible(block.text).expandtabs(), where.width)
+            out.write(f"{where.severities(text) if _FINDING.match(text) else text}\n")
 
 
-def _plain(text: str) -> str:
-    return visible(text).expandtabs()
+def _title(title: str, out: IO[str], where: Screen) -> None:
+    if title:
+        lines = wrapped(visible(title).expandtabs(), where.width).split("\n")
+        out.write("".join(f"{where.title(line)}\n" for line in lines))
 
 
-def _print(
-    head: list[str] | None, rows: list[list[str]], right: Sequence[bool], out: IO[str], screen: Console | None
-) -> None:
-    """A table; the names of facts (no head) are bold."""
-    lines = [head, *rows] if head is not None else rows
-    if not lines:
-        return
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-    fits = sum(widths) + len(GAP) * (len(widths) - 1) <= (screen.width if screen else UNLIMITED)
-    if (not fits and len(rows) <= FOLDED_ROWS) or any("\n" in cell for row in lines for cell in row):
-        from inspector.views import terminal
+def _beside(fitted: Fitted, where: Screen) -> Iterator[str]:
+    """The columns beside each other."""
+    shown = fitted.columns
+    heads = [column.head for column in shown]
+    coloured = where.coloured and not SEVERITIES.isdisjoint(heads)
+    for line in _lines([heads], shown):
+        yield where.bold(line.rstrip())
+    rows = zip(*(column.cells for column in shown), strict=True)
+    if not coloured and not any("\n" in cell for column in shown for cell in column.cells):
+        yield from _plain(shown)
+    else:
+        for row in rows:
+            cells = [
+                where.severities(cell) if head in SEVERITIES else cell for head, cell in zip(heads, row, strict=True)
+            ]
+            yield from _lines([cells], shown)
+    if fitted.left_out:
+        yield from pieces(
+            f"(not shown for want of width: {', '.join(fitted.left_out)}; --format vertical shows all)",
+            where.width or 0,
+        )
 
-        terminal.folded(head, rows, right, screen or terminal.console(out))
-        return
+
+def _plain(shown: Sequence[Column]) -> Iterator[str]:
+    """The rows of a table whose cells have one line each, column by column: tables may be long."""
     # The last column's padding would only be spaces at the ends of lines.
-    last = len(widths) - 1
+    last = len(shown) - 1
     ready = [
-        [cell if n == last and not to_right else _padded(cell, width, to_right) for cell in column]
-        for n, (column, width, to_right) in enumerate(zip(zip(*lines, strict=True), widths, right, strict=True))
+        column.cells if n == last and not column.right else [_padded(cell, column) for cell in column.cells]
+        for n, column in enumerate(shown)
     ]
-    text = [GAP.join(cells).rstrip() for cells in zip(*ready, strict=True)]
-    if screen and screen.is_terminal and screen.color_system:
-        bold = text[:1] if head is not None else []
-        text[: len(bold)] = [f"\x1b[1m{line}\x1b[0m" for line in bold]
-        if head is None:
-            text = [f"\x1b[1m{line[: len(name)]}\x1b[0m{line[len(name) :]}" for line, (name, _) in zip(text, rows)]  # noqa: B905
-    out.write("".join(f"{line}\n" for line in text))
+    return (GAP.join(cells).rstrip() for cells in zip(*ready, strict=True))
 
 
-def _width(cell: str) -> int:
-    if cell.isascii():
-        return len(cell)
-    from rich.cells import cell_len
+def _lines(rows: Sequence[Sequence[str]], shown: Sequence[Column]) -> Iterator[str]:
+    for row in rows:
+        cells = [cell.split("\n") for cell in row]
+        for n in range(max(map(len, cells), default=0)):
+            line = [
+                _padded(cell[n] if n < len(cell) else "", column) for cell, column in zip(cells, shown, strict=True)
+            ]
+            yield GAP.join(line).rstrip()
 
-    return cell_len(cell)
+
+def _records(fitted: Fitted, where: Screen) -> Iterator[str]:
+    """The rows below each other, each as lines of a name and a value."""
+    heads = [column.head for column in fitted.columns]
+    for n, row in enumerate(zip(*(column.cells for column in fitted.columns), strict=True)):
+        if n:
+            yield ""
+        yield from _facts([*zip(heads, row, strict=True)], where)
 
 
-def _padded(cell: str, width: int, to_right: bool) -> str:
-    spaces = " " * (width - _width(cell))
-    return spaces + cell if to_right else cell + spaces
+def _facts(rows: Sequence[tuple[str, str]], where: Screen) -> Iterator[str]:
+    width = max((columns_of(line) for name, _ in rows for line in name.split("\n")), default=0)
+    indent = " " * (width + len(GAP))
+    for name, value in rows:
+        lines = value.split("\n")
+        if where.width is not None:
+            lines = [piece for line in lines for piece in pieces(line, max(where.width - len(indent), 1))]
+        if name in SEVERITIES:
+            lines = [where.severities(line) for line in lines]
+        first, *more = lines
+        space = " " * (len(indent) - columns_of(name))
+        shown = where.severities(name) if _FINDING.match(name) else where.bold(name)
+        yield f"{shown}{space}{first}".rstrip()
+        yield from (f"{indent}{line}".rstrip() for line in more)
+
+
+def _padded(cell: str, column: Column) -> str:
+    spaces = " " * (column.width - _shown_width(cell))
+    return spaces + cell if column.right else cell + spaces
+
+
+_STYLE = re.compile(r"\x1b\[[\d;]*m")
+
+
+def _shown_width(cell: str) -> int:
+    return columns_of(_STYLE.sub("", cell) if "\x1b" in cell else cell)

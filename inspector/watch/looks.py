@@ -42,7 +42,8 @@ class Seen:
         number: counted from 1.
         rows: the vCPUs.
         lists: the lists of blocked vCPUs, as text, and whether they changed.
-        findings: what the audit says now, bugs and warnings.
+        findings: what the audit says now, bugs and warnings; a suspicion only once two looks have shown the same.
+        suspicions: how many there are that no second look has confirmed.
         fresh: those of them that the look before did not have.
         stopped: seconds for which the guest stood still for this look; None if it does not run of itself.
     """
@@ -54,6 +55,7 @@ class Seen:
     fresh: tuple[Finding, ...]
     stopped: float | None
     problems: Sequence[str] = ()
+    suspicions: int = 0
 
 
 class Looks:
@@ -118,7 +120,8 @@ class Looks:
         before = self._last
         known = {row.cells[0]: row for row in before.rows} if before else {}
         snapshots = [self._before, snapshot] if self._before else [snapshot]
-        findings = tuple(finding for finding in confirm(snapshots) if finding.severity != INFO)
+        found = [finding for finding in confirm(snapshots) if finding.severity != INFO]
+        findings = tuple(finding for finding in found if not finding.suspicion)
         said: dict[str, list[str]] = {}
         for finding in findings:
             said.setdefault(finding.subject, []).append(f"{finding.rule} {finding.severity}")
@@ -133,6 +136,7 @@ class Looks:
             tuple(f for f in findings if (f.rule, f.subject, f.severity) not in old),
             stopped,
             snapshot.problems,
+            len(found) - len(findings),
         )
 
     def _row(self, snapshot: Snapshot, vcpu: Vcpu, known: dict[str, Row], said: tuple[str, ...]) -> Row:

@@ -19,16 +19,25 @@ from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
+from inspector.analysis.situation import short_situation
 from inspector.audit import BUG, Finding
 from inspector.base import signals
 from inspector.base.errors import VtdpiError
 from inspector.base.foreign_text import one_line
+from inspector.model.answer import Table
+from inspector.views.fit import Column, fit
 from inspector.watch.looks import COLUMNS, Looks, Row, Seen
 
 BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 SLOWEST, FASTEST = 60.0, 0.05
 LOG = 4
-KEYS = "space one look  c go on  + - faster, slower  \u2191\u2193 scroll  q quit"
+KEYS = "q quit  space one look  c go on  arrows scroll  + - faster, slower"
+STEP = 8
+"""Columns that an arrow key scrolls."""
+ACTIVITY = "PIR ACTIVITY"
+HEADS = (*COLUMNS, "FINDINGS", ACTIVITY)
+SPARE = (ACTIVITY, "NDST", "NV", "CPU", "SN", "STATE")
+"""What is left out where there is not room for all, in this order; the arrow keys bring it."""
 STYLE = Style.from_dict(
     {
         "head": "bold",
@@ -74,6 +83,7 @@ class Screen:
         self._paused = False
         self._wanted = asyncio.Event()
         self._top = 0
+        self._left = 0
         self._seen: Seen | None = None
         self._log: deque[tuple[int, Finding]] = deque(maxlen=LOG)
         self._error: VtdpiError | None = None
@@ -162,6 +172,12 @@ class Screen:
         def _(event: KeyPressEvent) -> None:
             self._interval = min(self._interval * 2, SLOWEST)
 
+        for key, aside in (("right", STEP), ("left", -STEP)):
+
+            @keys.add(key)
+            def _(event: KeyPressEvent, aside: int = aside) -> None:
+                self._left = max(0, self._left + aside)
+
         for key, by in (("down", 1), ("up", -1), ("pagedown", 10), ("pageup", -10)):
 
             @keys.add(key)
@@ -177,19 +193,29 @@ class Screen:
             return f" {one_line(self._title)}"
         how = "paused: space looks once" if self._paused else f"every {self._interval:g} s"
         stopped = "" if seen.stopped is None else f"  guest stopped {seen.stopped * 1000:.1f} ms"
-        return f" {one_line(self._title)}  look {seen.number}, {how}{stopped}  {len(seen.findings)} findings"
+        doubt = f", {seen.suspicions} not confirmed" if seen.suspicions else ""
+        return f" look {seen.number}, {how}{stopped}  {len(seen.findings)} findings{doubt}  {one_line(self._title)}"
 
     def _table(self) -> StyleAndTextTuples:
         if self._seen is None:
             return []
-        rows = self._seen.rows
-        height = self._app.output.get_size().rows
-        shown = rows[self._top : self._top + height]
-        widths = [max(len(head), *(len(row.cells[n]) for row in rows)) for n, head in enumerate(COLUMNS)]
-        heads = "".join(f" {head:<{width}} " for head, width in zip(COLUMNS, widths, strict=True))
-        text: StyleAndTextTuples = [("class:head", f"{heads} PIR ACTIVITY      FINDINGS\n")]
-        for row in shown:
-            text += _line(row, widths)
+        size = self._app.output.get_size()
+        rows = self._seen.rows[self._top : self._top + size.rows]
+        table = _as_table(rows)
+        fitted = fit(table, size.columns)
+        if self._left or fitted.records:
+            # All columns, with the vCPU's name in its place, scrolled sideways.
+            first, *others = fit(table, size.columns, sideways=True).columns
+            lines = [_aside(cells, others, self._left) for cells in zip(*(c.cells for c in others), strict=True)]
+            head = _aside([column.head for column in others], others, self._left)
+            text: StyleAndTextTuples = [("class:head", f"{first.head:{first.width}}{head}\n")]
+            for name, line in zip(first.cells, lines, strict=True):
+                text.append(("", f"{name:{first.width}}{line}\n"))
+            return text
+        heads = "".join(f"{column.head:{column.width}} " for column in fitted.columns).rstrip()
+        text = [("class:head", f"{heads}\n")]
+        for row, cells in zip(rows, zip(*(column.cells for column in fitted.columns), strict=True), strict=True):
+            text += _line(row, fitted.columns, cells)
         return text
 
     def _rest(self) -> StyleAndTextTuples:
@@ -211,18 +237,49 @@ class Screen:
         return text
 
 
-def _line(row: Row, widths: Sequence[int]) -> StyleAndTextTuples:
-    """A vCPU's line; a changed cell has a star, and a colour as well."""
+def _as_table(rows: Sequence[Row]) -> Table:
+    """The rows; a changed cell has a star."""
+    cells = [
+        (
+            *(f"{'*' if is_new else ' '}{cell}" for cell, is_new in zip(row.cells, row.changed, strict=True)),
+            ", ".join(row.findings),
+            "".join(BARS[min(value, len(BARS) - 1)] if value else " " for value in row.activity),
+        )
+        for row in rows
+    ]
+    at = {name: number for number, name in enumerate(HEADS)}
+    short = {
+        "SITUATION": [each[at["SITUATION"]][:1] + short_situation(each[at["SITUATION"]][1:]) for each in cells],
+        "NV": [each[at["NV"]].partition(" ")[0] for each in cells],
+        "PIR": [_first(each[at["PIR"]]) for each in cells],
+    }
+    heads = [f" {name}" if name in COLUMNS else name for name in HEADS]
+    renamed = dict(zip(HEADS, heads, strict=True))
+    named = {renamed[name]: column for name, column in short.items()}
+    return Table(heads, cells, short=named, spare=[renamed[name] for name in SPARE])
+
+
+def _first(vectors: str) -> str:
+    """The first of several vectors, and how many more there are: `0x31 +3`."""
+    mark, words = vectors[:1], vectors[1:].split()
+    more = sum(int(word) if word.startswith("+") else 1 for word in words[1:])
+    return f"{mark}{words[0]} +{more}" if more else vectors
+
+
+def _aside(cells: Sequence[str], columns: Sequence[Column], left: int) -> str:
+    return " ".join(f"{cell:{column.width}}" for cell, column in zip(cells, columns, strict=True))[left:].rstrip()
+
+
+def _line(row: Row, columns: Sequence[Column], cells: Sequence[str]) -> StyleAndTextTuples:
+    """A vCPU's lines: a changed cell has a colour as well as its star, and findings those of their severity."""
     pieces: StyleAndTextTuples = []
-    plain = ""
-    for cell, is_new, width in zip(row.cells, row.changed, widths, strict=True):
-        if is_new:
-            pieces += [("", plain), ("class:changed", f"*{cell:<{width}} ")]
-            plain = ""
-        else:
-            plain += f" {cell:<{width}} "
-    spark = "".join(BARS[min(value, len(BARS) - 1)] if value else " " for value in row.activity)
-    pieces += [("", plain), ("class:activity", f" {spark}  ")]
-    style = "class:bug" if any(BUG in said for said in row.findings) else "class:warning"
-    pieces.append((style, ", ".join(row.findings) + "\n"))
+    severity = "class:bug" if any(BUG in said for said in row.findings) else "class:warning"
+    every = [cell.split("\n") for cell in cells]
+    for n in range(max(map(len, every))):
+        for lines, column in zip(every, columns, strict=True):
+            cell = lines[n] if n < len(lines) else ""
+            style = "class:changed" if cell.startswith("*") else ""
+            style = {"FINDINGS": severity, ACTIVITY: "class:activity"}.get(column.head, style)
+            pieces += [(style, f"{cell:{column.width}}"), ("", " ")]
+        pieces.append(("", "\n"))
     return pieces

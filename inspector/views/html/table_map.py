@@ -31,7 +31,7 @@ def table_map(table: RemappingTable) -> Element:
         aria_label=f"{len(table.entries)} present entries of {table.size}",
     )
     for row in range(rows):
-        drawing.append(tag("text", f"{row * COLUMNS * each:04x}", x=0, y=row * STEP + 13, class_="axis"))
+        drawing.append(tag("text", f"{row * COLUMNS * each:#x}", x=0, y=row * STEP + 13, class_="axis"))
         for column in range(COLUMNS):
             number = row * COLUMNS + column
             if number * each < table.size:
@@ -48,11 +48,11 @@ def key(kind: str, words: str) -> Element:
 def _cell(x: int, y: int, first: int, each: int, entries: list[Entry]) -> Element:
     kinds = {entry.format for entry in entries}
     kind = "posted" if "posted" in kinds else "remapped" if kinds else "free"
-    words = "\n".join(entry.words for entry in entries[:8]) or f"{first:04x}: not present"
+    words = "\n".join(entry.words for entry in entries[:8]) or f"{first:#x}: not present"
     if len(entries) > 8:
         words += f"\nand {len(entries) - 8} more"
     if each > 1:
-        words = f"entries {first:04x} to {first + each - 1:04x}, {len(entries)} present\n{words}"
+        words = f"entries {first:#x} to {first + each - 1:#x}, {len(entries)} present\n{words}"
     return tag("g", *_shape(x, y, kind), tag("title", words))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from inspector.base.arguments import BadWord
-from inspector.commands.argument_types import read_bdf
+from inspector.commands.argument_types import read_bdf, read_domain, read_entry
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,15 @@ def test_a_device_keeps_its_segment(word: str, sid: int, segment: int | None) ->
 def test_what_is_no_device_is_refused(word: str) -> None:
     with pytest.raises(BadWord, match="is no device"):
         read_bdf(word)
+
+
+def test_what_is_printed_can_be_typed():
+    assert (read_entry("0x18"), read_entry("0x18").unit) == (0x18, None)
+    assert (read_entry("1:0x18"), read_entry("1:0x18").unit) == (0x18, 1)
+    assert read_domain("d12") == read_domain("12") == 12
+
+
+@pytest.mark.parametrize("word", ["1:2:3", ":", "d", "0018"])
+def test_what_is_no_entry(word):
+    with pytest.raises(BadWord):
+        read_entry(word)

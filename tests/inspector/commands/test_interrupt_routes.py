@@ -17,7 +17,7 @@ Run = Callable[..., Any]
 def test_one_interrupt_from_any_end(run: Run, words: tuple[str, ...]) -> None:
     told = run("dump", LOG, "route", *words)
     assert told.status == 0
-    for expected in ("device 03:00.0", "25 PCI-MSI", "0:0018", "d1 as pirq 87", "vector 0x62"):
+    for expected in ("device 03:00.0", "25 PCI-MSI", "0:0x18", "d1 as pirq 87", "vector 0x62"):
         assert expected in told.out
     (found,) = run("dump", LOG, "route", *words, "--json").json["routes"]
     assert (found["irq"], found["unit"], found["index"]) == (25, 0, 0x18)

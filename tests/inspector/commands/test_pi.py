@@ -53,7 +53,7 @@ def test_the_bytes_are_the_memory_and_say_which_field_is_where(run, golden):
     with open_file(path) as target:
         assert bytes.fromhex(document["bytes"]) == target.read(document["address"], 64)
     rows = run("dump", path, "pi", "d1v2", "--bytes").out.splitlines()
-    (last,) = (row for row in rows if row.strip().startswith("20 "))
+    (last,) = (row for row in rows if row.strip().startswith("0x20 "))
     assert all(name in last for name in ("on", "sn", "nv", "ndst"))
 
 

@@ -49,3 +49,23 @@ def test_what_is_not_present_is_said(run):
     told = run("sim", "--scenario", "one-device", "route", "irte", "0xff00")
     assert (told.status, told.out) == (0, "entry 0xff00 is not present (P=0)\n")
     assert "no present entry is for 00:1d.0" in run("sim", "route", "00:1d.0").out
+
+
+@pytest.mark.parametrize(
+    ("printed", "typed"),
+    [
+        ("0:0x18", "irte 0x18"),
+        ("unit 0 entry 0x18", "irte 0x18"),
+        ("IO-APIC 0 pin 2", "ioapic 2"),
+    ],
+)
+def test_a_place_as_it_is_printed(printed, typed, run):
+    shown = run("sim", "route", *printed.split())
+    assert shown.status == 0
+    assert shown.out == run("sim", "route", *typed.split()).out
+
+
+def test_nothing_is_said_of_a_table_that_nobody_read(run, golden):
+    ran = run("dump", golden("lost-wakeup"), "route", "d1v2")
+    assert "nothing is posted" not in ran.out
+    assert "what is routed there cannot be told: no interrupt-remapping table can be read here" in ran.out

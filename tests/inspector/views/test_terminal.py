@@ -1,14 +1,12 @@
-"""What is left to rich: folding, styles, and what a reader that leaves does."""
+"""What a terminal is taken for, and what is coloured there."""
 
 from __future__ import annotations
 
 import io
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from inspector.views import terminal
+from inspector.views.terminal import NOWHERE, RED, YELLOW, Screen, screen
 
 
 class Terminal(io.StringIO):
@@ -21,28 +19,31 @@ def narrow(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
-def test_a_terminal_folds_and_a_pipe_does_not():
-    for out, lines in ((Terminal(), 3), (io.StringIO(), 2)):
-        terminal.folded(["A"], [["x" * 30]], [False], terminal.console(out))
-        assert out.getvalue().count("\n") == lines
+def test_a_pipe_has_no_width_and_no_colour():
+    assert screen(io.StringIO()) == NOWHERE
+
+
+def test_a_terminal_has_both(monkeypatch):
+    assert screen(Terminal()) == Screen(20, styled=True, coloured=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert screen(Terminal()) == Screen(20, styled=True)
+
+
+def test_colour_can_be_forced_on_a_pipe(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert screen(io.StringIO()) == Screen(None, styled=True, coloured=True)
+
+
+def test_severities_are_words_in_colours():
+    shown = Screen(coloured=True).severities("D5 bug D7 warning")
+    assert f"{RED}bug" in shown
+    assert f"{YELLOW}warning" in shown
+    assert NOWHERE.severities("D5 bug") == "D5 bug"
 
 
 def test_a_title_stands_out_on_a_terminal_only():
-    for out, styled in ((Terminal(), True), (io.StringIO(), False)):
-        terminal.title("unit 0", terminal.console(out))
-        assert ("\x1b[" in out.getvalue()) is styled
-        assert "unit 0" in out.getvalue()
-
-
-@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=60))
-def test_a_paragraph_is_its_text(words):
-    out = io.StringIO()
-    terminal.paragraph(words, terminal.console(out))
-    assert out.getvalue() == words + "\n"
-
-
-def test_a_reader_that_leaves_is_the_callers_to_hear_of():
-    with pytest.raises(BrokenPipeError):
-        terminal.console(io.StringIO()).on_broken_pipe()
+    assert "\x1b[" in Screen(styled=True).title("unit 0")
+    assert NOWHERE.title("unit 0") == "unit 0"

@@ -64,7 +64,7 @@ def test_a_map_has_a_cell_for_each_entry_up_to_the_last_and_few_of_them():
     assert source.count("words</title>") == len(entries)
     assert source.count(": not present</title>") == 1024 - len(entries)
     far = page(report)
-    assert "entries ffc0 to ffff, 1 present" in far
+    assert "entries 0xffc0 to 0xffff, 1 present" in far
     assert far.count("<title>") < 1100
 
 
@@ -76,7 +76,7 @@ def test_a_real_capture_as_a_page(run, golden, browse, tmp_path, width):
     assert ran.json == {"schema": "vtdpi/report/1", "file": str(path), "bytes": len(path.read_bytes()), "findings": 1}
     dom, console = browse(path, width)
     assert not console
-    for text in ("1 bug", "D5 stranded-vector", "d1v2 PIR 52", "0x27bdb680", "How it comes about"):
+    for text in ("1 bug", "D5 stranded-vector", "d1v2 PIR 0x52", "0x27bdb680", "How it comes about"):
         assert text in dom
 
 

@@ -21,7 +21,7 @@ def titles(drawing):
 
 def test_an_empty_table_is_one_row_of_free_cells():
     drawing = mapped([])
-    assert titles(drawing) == [f"{number:04x}: not present" for number in range(COLUMNS)]
+    assert titles(drawing) == [f"{number:#x}: not present" for number in range(COLUMNS)]
     assert drawing.get("aria-label") == "0 present entries of 65536"
 
 
@@ -37,7 +37,7 @@ def test_a_posted_entry_and_a_remapped_one_are_told_without_colour():
 
 def test_a_cell_for_several_tells_some_and_how_many_more():
     (first, *_) = titles(mapped([*range(20), 65535]))
-    assert first.startswith("entries 0000 to 003f, 20 present\n")
+    assert first.startswith("entries 0x0 to 0x3f, 20 present\n")
     assert first.endswith("and 12 more")
 
 
