@@ -158,7 +158,7 @@ def _gained(changed: Mapping[str, Change]) -> bool:
 
 
 def change(snapshot: Snapshot, field: str, before: Value, after: Value) -> str:
-    """A change in words: `sn 0 -> 1`, `pir +30`."""
+    """A change in words: `sn 0 -> 1`, `pir +0x30`."""
     name = WORDS.get(field, field)
     if isinstance(before, tuple) and isinstance(after, tuple):
         signs = {"+": sorted(set(after) - set(before)), "-": sorted(set(before) - set(after))}

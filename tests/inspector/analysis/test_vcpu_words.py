@@ -53,7 +53,7 @@ def test_a_destination_stays_as_it_stands_where_the_mode_is_not_known():
 
 
 def test_vectors_and_what_they_are_for():
-    assert vectors(PI.pir) == "31 52"
+    assert vectors(PI.pir) == "0x31 0x52"
     assert vectors(()) == "-"
     assert [vector_name(MACHINE, nv) for nv in (0xF1, 0xF2, 0x30, 0)] == ["0xf1 notify", "0xf2 wakeup", "0x30", "0x00"]
     # A Xen whose vectors are not known has vector 0 for neither.

@@ -74,6 +74,6 @@ def test_machines_for_other_projects(tmp_path: Path, golden: Callable[[str], Pat
     told = [line.removeprefix("E").strip() for line in done.stdout.splitlines() if line.startswith("E ")]
     assert any(line.endswith("BugsFound: 1 bug found") for line in told)
     assert any(line.startswith("D5 d1v2: is blocked with vector 0x52 posted in PIR") for line in told)
-    stands = "d1v2: blocked, CPU 0, PIR 52, ON 0, SN 0, NV f3 wakeup, NDST CPU 0, on the list of CPU 0, S8 blocked"
+    stands = "d1v2: blocked, CPU 0, PIR 0x52, ON 0, SN 0, NV 0xf3 wakeup, NDST CPU 0, on the list of CPU 0, S8 blocked"
     assert stands in told
     assert any("PropertyBroken: no stranded interrupt: broken" in line for line in told)

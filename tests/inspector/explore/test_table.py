@@ -40,7 +40,7 @@ class TestTable:
             assert row[place:].startswith(words) or row.index(words) <= place
 
     def test_a_post_that_sets_no_on_says_so(self, strandeds, told):
-        assert "d1v0 pir +30, on stays 0" in told(strandeds)
+        assert "d1v0 pir +0x30, on stays 0" in told(strandeds)
 
     def test_store_buffers(self, told):
         text = told(read(MAKERS["buffered"]()))

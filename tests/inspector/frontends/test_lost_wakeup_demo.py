@@ -19,7 +19,7 @@ def test_the_history_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) ->
     shown = demo._history(lines)
     assert set(shown) <= {*lines, demo.LEFT_OUT}
     steps = [line for line in shown if demo.STEP.match(line)]
-    wanted = ["preempt d1v0", "sn 0 -> 1", "post 00:03.0", "pir +30, on stays 0", "sn 1 -> 0", "in guest 0 -> 1"]
+    wanted = ["preempt d1v0", "sn 0 -> 1", "post 00:03.0", "pir +0x30, on stays 0", "sn 1 -> 0", "in guest 0 -> 1"]
     for words in wanted:
         steps = steps[next(at for at, line in enumerate(steps) if words in line) + 1 :]
     assert any(line.startswith("bug       D5    d1v0") for line in shown)

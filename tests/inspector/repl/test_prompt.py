@@ -126,7 +126,7 @@ def test_resize(lost):
 
 
 def test_pipes_files_and_json(lost, tmp_path):
-    terminal = lost()
+    terminal = lost(width=130)
     terminal.enter("vcpus | grep D5")
     screen = terminal.wait("D5 bug")
     assert "d1v2" in screen

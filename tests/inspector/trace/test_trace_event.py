@@ -17,7 +17,7 @@ def test_who_did_it(cpu, actor, where):
 def test_changes_are_told_in_the_words_of_the_specification():
     changes = {"pir": ((), (0x31, 0x52)), "sn": (0, 1), "nv": (0xF2, 0xF3), "blocking_list": (None, 2)}
     hit = TraceEvent(0, WRITE, 0, None, "d1v0", changes)
-    assert hit.words() == "pir none -> 31 52, sn 0 -> 1, nv 0xf2 -> 0xf3, blocking_list none -> 2"
+    assert hit.words() == "pir none -> 0x31 0x52, sn 0 -> 1, nv 0xf2 -> 0xf3, blocking_list none -> 2"
 
 
 def test_a_domains_hooks_are_told_by_their_functions():
