@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from shutil import get_terminal_size
 from typing import IO
 
 from inspector.base.foreign_text import one_line
@@ -43,6 +42,8 @@ def prepare() -> None:
 
 def width(out: IO[str]) -> int | None:
     """How wide a terminal is; None if it is none."""
+    from shutil import get_terminal_size
+
     try:
         return get_terminal_size().columns if out.isatty() else None
     except ValueError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import TextWrapper
-
 INDENT = "  "
 """Of what follows a line's first piece."""
 
@@ -25,6 +23,8 @@ def pieces(line: str, width: int, indent: str = "") -> list[str]:
     """One line as several; the later ones have the line's own indentation, and `indent` more."""
     if len(line) <= width:
         return [line]
+    from textwrap import TextWrapper
+
     own = line[: len(line) - len(line.lstrip())]
     wrapper = TextWrapper(
         *(width, own, own + indent),
