@@ -48,12 +48,7 @@ def runs(scenarios: str, seeds: str, version: str, build: str | None, steps: int
     """
     given = _SEEDS.fullmatch(seeds)
     first, last = (int(given[1]), int(given[2] or given[1])) if given else (1, 0)
-    names = [
-        name
-        for word in scenarios.split(",")
-        if word
-        for name in ([] if os.path.exists(word) else sorted(glob.glob(word))) or [word]
-    ]
+    names = [name for word in scenarios.split(",") if word for name in _named(word)]
     if not names:
         raise UsageError("--campaign: expected scenarios, such as one-device,migration or 'scenarios/*.toml'")
     if not first <= last or len(names) * (last - first + 1) > MOST:
@@ -72,22 +67,23 @@ def campaign(asked: list[Run], processes: int, dask: str | None = None) -> Campa
     """Make the runs, as many at once as there are processes or workers. Ctrl-C ends it; what is done is told.
 
     Raises:
-        UsageError: as `Workers.results`; none of the runs could be made.
-        TargetError: as `Workers.results`.
+        UsageError, TargetError: as `Workers.results`; none of the runs could be made.
     """
     results: list[RunResult] = []
     undone: list[tuple[str, int, str]] = []
+    failures: list[Failure] = []
     try:
         for one, result in Workers(run, processes, dask).results(asked):
             if isinstance(result, Failure):
+                failures.append(result)
                 undone.append((one.scenario, one.seed, result.why))
             else:
                 results.append(result)
             progress.tell("runs", len(results) + len(undone), len(asked))
     except KeyboardInterrupt:
         pass
-    if undone and not results:
-        raise UsageError(undone[0][2])
+    if failures and not results:
+        raise failures[0].error()
     results.sort(key=lambda result: (result.scenario, result.seed))
     return Campaign(tuple(results), tuple(sorted(undone)), len(asked) - len(results) - len(undone))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from inspector.base import new_file
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.batch.survey_row import Row
 
 
@@ -25,7 +25,7 @@ def read(path: str) -> Kept:
     """The rows of a file; none if it is not there yet, or is a pipe or a device. A line that was cut short is told.
 
     Raises:
-        UsageError: it cannot be read, or it has lines and no row.
+        TargetError: it cannot be read, or it has lines and no row.
     """
     if _only_takes(path):
         return Kept([], [])
@@ -35,7 +35,7 @@ def read(path: str) -> Kept:
     except FileNotFoundError:
         return Kept([], [])
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        raise TargetError(f"{path} cannot be read: {error.strerror}") from None
     kept = Kept([], [])
     for number, line in enumerate(lines, 1):
         try:
@@ -44,7 +44,7 @@ def read(path: str) -> Kept:
         except (ValueError, msgspec.ValidationError, RecursionError):
             kept.damaged.append(number)
     if kept.damaged and not kept.rows:
-        raise UsageError(f"{path} holds no rows of a survey: expected a new file, or one that `survey --lines` wrote")
+        raise TargetError(f"{path} holds no rows of a survey: expected a new file, or one that `survey --lines` wrote")
     return kept
 
 

@@ -13,12 +13,13 @@ from zlib import crc32
 
 from inspector.audit import BUG, audit
 from inspector.audit.rule import Finding
-from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
+from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.simulation import Simulation
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.scenario import Scenario, load
+from sim_backend.scenario.bugs import version
+from sim_backend.scenario.scenario import load
 from structs.frozen import frozen
 
 LASTS = 1000
@@ -84,18 +85,16 @@ def run(asked: Run) -> RunResult:
     """Run until a bug is found, a suspicion lasts, Xen crashes, or the steps are over. A failure leaves a file.
 
     Raises:
-        UsageError: there is no such machine.
+        UsageError, TargetError: there is no such machine.
     """
-    try:
-        machine = Machine(_scenario(asked), version=asked.version, seed=asked.seed)
+    with refusals():
+        logic, scenario = version(asked.version), load(asked.scenario)
+    if asked.build:
+        scenario = replace(scenario, layout=replace(scenario.layout, profile=asked.build))
+    with refusals(None if asked.build else asked.scenario):
+        machine = Machine(scenario, version=logic, seed=asked.seed)
+    with refusals():
         return _Running(asked, machine).result()
-    except SimError as error:
-        raise UsageError(f"{asked.scenario}, seed {asked.seed}: {error}") from None
-
-
-def _scenario(asked: Run) -> Scenario:
-    scenario = load(asked.scenario)
-    return replace(scenario, layout=replace(scenario.layout, profile=asked.build)) if asked.build else scenario
 
 
 class _Running:

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 from inspector.base import progress
-from inspector.base.errors import UsageError
 from inspector.batch.workers import Failure, Workers
+from inspector.targets.sim.refusals import refusals
 from sim_backend.explore import chained, seen_sometimes
 from sim_backend.explore.bounded import LEFT, BoundedMachine
 from sim_backend.explore.model import Key, Value
@@ -24,7 +24,6 @@ from sim_backend.explore.walk import walk
 from sim_backend.logic.versions import Version
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
-from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
@@ -161,16 +160,15 @@ def explored(member: Member) -> MemberResult:
     """Make one search.
 
     Raises:
-        UsageError: there is no such machine, or no such properties.
+        UsageError, TargetError: there is no such machine, or no such properties.
     """
     began = time.monotonic()
     asked: tuple[Asked, ...] = PROPERTIES
-    try:
+    with refusals(member.scenario.name):
         machine = started(replace(member.scenario, workload=Workload()), member.version, member.store_buffers)
-        if member.properties:
+    if member.properties:
+        with refusals():
             asked += read(Path(member.properties))
-    except SimError as error:
-        raise UsageError(str(error)) from None
     bounded = BoundedMachine(machine, member.bounds)
     whole = BoundedMachine(machine, member.scenario.bounds)
     walked = walk(bounded.model(asked), member.walk, member.seed)
@@ -216,18 +214,19 @@ def swarm(asked: Sequence[Member], processes: int, dask: str | None = None) -> S
         TargetError: as `Workers.results`.
     """
     results: dict[int, tuple[Member, MemberResult]] = {}
-    failures: dict[int, str] = {}
+    failures: dict[int, Failure] = {}
     try:
         for member, result in Workers(explored, processes, dask).results(asked):
             if isinstance(result, Failure):
-                failures[member.number] = result.why
+                failures[member.number] = result
             else:
                 results[member.number] = member, result
             progress.tell("searches", len(results) + len(failures), len(asked))
     except KeyboardInterrupt:
         pass
     if failures and not results:
-        raise UsageError(next(iter(failures.values())))
+        raise next(iter(failures.values())).error()
     first = asked[0]
     left = len(asked) - len(results) - len(failures)
-    return Swarm(first.scenario, first.version, first.store_buffers, dict(sorted(results.items())), failures, left)
+    whys = {number: failure.why for number, failure in failures.items()}
+    return Swarm(first.scenario, first.version, first.store_buffers, dict(sorted(results.items())), whys, left)

@@ -36,9 +36,18 @@ PATIENCE = 10
 
 @frozen
 class Failure:
-    """Why there is no result."""
+    """Why there is no result.
+
+    Attributes:
+        usage: whether a word of the command line is wrong.
+    """
 
     why: str
+    usage: bool = False
+
+    def error(self) -> VtdpiError:
+        """To be raised, where it is the answer to all that was asked."""
+        return (UsageError if self.usage else TargetError)(self.why)
 
 
 @frozen
@@ -132,7 +141,7 @@ def _tried(work: Callable[[T], R], one: T) -> R | Failure:
     try:
         return work(one)
     except VtdpiError as error:
-        return Failure(str(error))
+        return Failure(str(error), isinstance(error, UsageError))
     except Exception as error:
         # A fault of ours at one input: it is told, and the others are answered all the same.
         return Failure(f"vtdpi itself failed at it: {type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from inspector.audit import audit, coverage
 from inspector.audit.explanation import explained
 from inspector.base import new_file
 from inspector.base.arguments import FileName, argument, flag, option
-from inspector.base.errors import UNREADABLE, NotHere, UsageError
+from inspector.base.errors import UNREADABLE, NotHere
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.commands.irt import irt
@@ -95,14 +95,9 @@ def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = 
 
 
 def _trace(path: str) -> tuple[Sequence[TraceEvent], str]:
-    from inspector.trace.trace_file import loads
+    from inspector.trace.trace_file import loads, read
 
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    return loads(text, path)
+    return loads(read(path), path)
 
 
 def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]:

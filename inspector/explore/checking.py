@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.model.notebook import html_table
+from inspector.targets.sim.refusals import refusals
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES
 from sim_backend.explore.result import BROKEN, HOLDS, Verdict
-from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import base_of, change, with_bugs
 from sim_backend.scenario.bugs import version as version_of
 from sim_backend.scenario.scenario import Scenario, load
@@ -138,11 +138,12 @@ def check(
 
     Raises:
         UsageError: there is no such scenario, version, bug, repair or property.
+        TargetError: the file cannot be used.
     """
     named = {each.name: each for each in PROPERTIES}
     if unknown := [name for name in properties if name not in named]:
         raise UsageError(f"no property {unknown[0]!r}; there are {', '.join(named)}")
-    try:
+    with refusals():
         found = explore(
             model if isinstance(model, Scenario) else load(os.fspath(model)),
             with_bugs(version_of(version or base_of(bugs)), [change(name).name for name in (*repairs, *bugs)]),
@@ -152,7 +153,5 @@ def check(
             threads=threads,
             store_buffers=store_buffers,
         )
-    except SimError as error:
-        raise UsageError(str(error)) from None
     verdicts = {each.name: each for each in found.result.verdicts if not properties or each.name in properties}
     return Checked(found, verdicts)

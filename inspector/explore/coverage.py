@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from inspector.analysis.situation import SITUATIONS
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError, UsageError
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.targets.sim.refusals import refusals
 from inspector.trace.last_stores import SUPPRESSED, folded, last_stores
 from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, document
 from inspector.trace.trace_file import beginning_of, loads
+from sim_backend.logic.versions import Version
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
-from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import version as version_of
 
 if TYPE_CHECKING:
@@ -30,18 +31,18 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
         stores_of: a vCPU whose stores since it was last preempted are shown.
 
     Raises:
-        UsageError: it is none, or does not follow the lists, or there is no such version of the logic.
+        TargetError: it is none, or does not follow the lists.
+        UsageError: there is no such version of the logic, or no store to that vCPU.
     """
     all_hits, _ = loads(text, source)
     hits = [hit for hit in all_hits if not hit.domain]
     beginning = beginning_of(text, source)
     if any(name not in fields for fields in beginning.fields.values() for name in LIST_FIELDS):
-        raise UsageError(f"{source} does not follow the blocking lists: make it on an HVM lab (`lab up --hvm`)")
+        raise TargetError(f"{source} does not follow the blocking lists: make it on an HVM lab (`lab up --hvm`)")
     seen = _seen(hits, source)
-    try:
-        verdict = _acceptor(beginning, version).see(seen)
-    except SimError as error:
-        raise UsageError(str(error)) from None
+    with refusals():
+        logic = version_of(version)
+        verdict = _acceptor(beginning, logic).see(seen)
     answer = _answer(verdict, len(seen), version, _situations(hits, source), len(all_hits) - len(hits))
     return (_with_stores(answer, hits, source, stores_of) if stores_of else answer).named(SCHEMA)
 
@@ -50,7 +51,7 @@ def _situations(hits: Sequence[TraceEvent], source: str) -> Mapping[str, int] | 
     """How often each was seen, S1 to S15; None if the trace does not tell any."""
     seen = Counter(hit.situation for hit in hits if hit.situation)
     if unknown := seen.keys() - SITUATIONS.keys():
-        raise UsageError(f"{source} tells of a situation {min(unknown)[:20]!r}; expected S1 to S15, or between")
+        raise TargetError(f"{source} tells of a situation {min(unknown)[:20]!r}; expected S1 to S15, or between")
     return {name: seen[name] for name in SITUATIONS if name != "between"} if seen else None
 
 
@@ -58,22 +59,22 @@ def _seen(hits: Sequence[TraceEvent], source: str) -> list[Seen]:
     seen = []
     for hit in hits:
         if hit.kind != WRITE:
-            raise UsageError(f"{source} is a trace of functions (--hooks); expected one of stores")
+            raise TargetError(f"{source} is a trace of functions (--hooks); expected one of stores")
         if hit.vcpu is None or hit.cpu is None or hit.function is None:
-            raise UsageError(f"{source} does not tell who stored: make it on an HVM lab (`lab up --hvm`)")
+            raise TargetError(f"{source} does not tell who stored: make it on an HVM lab (`lab up --hvm`)")
         seen.append(Seen(hit.cpu, hit.function, _number(hit.vcpu, source), hit.changes))
     return seen
 
 
-def _acceptor(beginning: Beginning, version: str) -> Acceptor:
+def _acceptor(beginning: Beginning, version: Version) -> Acceptor:
     state = {_number(name, "the trace"): fields for name, fields in beginning.fields.items()}
-    return Acceptor(beginning.cpus, state, beginning.vectors, beginning.x2apic, version_of(version))
+    return Acceptor(beginning.cpus, state, beginning.vectors, beginning.x2apic, version)
 
 
 def _number(name: str, source: str) -> int:
     domain, _, vcpu = name.removeprefix("d").partition("v")
     if not (domain.isdecimal() and vcpu.isdecimal() and domain == "1" and len(vcpu) < 5):
-        raise UsageError(f"{source} tells of {name[:20]!r}; expected vCPUs of domain 1, as an HVM lab has them")
+        raise TargetError(f"{source} tells of {name[:20]!r}; expected vCPUs of domain 1, as an HVM lab has them")
     return int(vcpu)
 
 

@@ -16,11 +16,11 @@ from inspector.explore.options import BoundOptions, ExploreOptions
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
 from inspector.model.answer import Answer, AnyAnswer, Block, Table
+from inspector.targets.sim.refusals import refusals
 from inspector.views import json, text
 from inspector.views.progress import Progress
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.properties import PROPERTIES, Asked, read
-from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, base_of, change, version, with_bugs
 from sim_backend.scenario.scenario import Scenario, load
 
@@ -72,16 +72,15 @@ def explored(options: ExploreOptions) -> int:
 
     Raises:
         UsageError: there is no such scenario, bug or property; a file cannot be written.
+        TargetError: the scenario's or the properties' file cannot be used.
     """
     wanted = options.reading
     if wanted.graph:
         from inspector.explore.graph_page import page, require_bokeh
 
         require_bokeh()
-    try:
+    with refusals():
         found = _found(options)
-    except SimError as error:
-        raise UsageError(str(error)) from None
     if wanted.promela:
         _write_promela(found.exploration, wanted.promela)
     shown = verdicts.shown(found, options.show)
@@ -108,14 +107,14 @@ def _found(options: ExploreOptions) -> Found:
     named = [change(name) for name in options.bug]
     changes = (*map(change, options.repair), *named)
     bugs = [each for each in changes if isinstance(each, Bug)]
-    scenario = options.scenario or (named[0].scenario if named else DEFAULT)
+    scenario = options.scenario if options.scenario is not None else named[0].scenario if named else DEFAULT
     limits = Limits(
         states=search.states,
         depth=search.depth,
         memory=search.memory_bytes,
         first=search.first or (bool(named) and not search.all),
     )
-    if not bugs or options.scenario:
+    if not bugs or options.scenario is not None:
         return Found(_explored(options, scenario, limits, [each.name for each in changes]), changes=changes)
     hidden_by = () if options.repair else dict.fromkeys(name for bug in bugs for name in bug.hidden_by)
     both = [*hidden_by, *(each.name for each in changes if each not in bugs)]
@@ -132,21 +131,24 @@ def _explored(options: ExploreOptions, name: str, limits: Limits, changes: Seque
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))
+    logic = with_bugs(version(options.version or base_of(changes)), changes)
     if search.threads < 1:
         raise UsageError(f"--threads {search.threads}: expected 1 or more")
     progress = Progress()
     try:
-        found = explore(
-            scenario,
-            with_bugs(version(options.version or base_of(changes)), changes),
-            limits,
-            asked,
-            symmetry=not (search.no_symmetry or options.reading.promela),
-            tell=progress.tell if sys.stderr.isatty() else None,
-            threads=search.threads,
-            store_buffers=search.store_buffers,
-            folder=Path(search.disk) if search.disk else None,
-        )
+        # Other numbers are words, and not the file's fault.
+        with refusals(name if options.bounds == BoundOptions() else None):
+            found = explore(
+                scenario,
+                logic,
+                limits,
+                asked,
+                symmetry=not (search.no_symmetry or options.reading.promela),
+                tell=progress.tell if sys.stderr.isatty() else None,
+                threads=search.threads,
+                store_buffers=search.store_buffers,
+                folder=Path(search.disk) if search.disk else None,
+            )
     except OSError as error:
         raise UsageError(f"--disk {search.disk}: {error.strerror}") from None
     finally:

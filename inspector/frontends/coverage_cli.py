@@ -23,18 +23,13 @@ def run(options: CoverageOptions) -> int:
     """Tell what comes of the trace; the exit status.
 
     Raises:
-        UsageError: it is none.
+        TargetError: it is none.
     """
-    from inspector.base.errors import UsageError
     from inspector.explore.coverage import coverage
+    from inspector.trace.trace_file import read
     from inspector.views import json, text
 
-    try:
-        with open(options.trace, encoding="utf-8", errors="replace") as file:
-            content = file.read()
-    except OSError as error:
-        raise UsageError(f"{options.trace} cannot be read: {error.strerror}") from None
-    answer = coverage(content, options.trace, options.version, options.stores)
+    answer = coverage(read(options.trace), options.trace, options.version, options.stores)
     (json if options.json else text).show(answer, sys.stdout)
     return answer.exit_status
 

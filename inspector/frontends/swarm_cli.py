@@ -22,6 +22,7 @@ def run(options: ExploreOptions) -> int:
 
     Raises:
         UsageError: what is asked for does not go together, or is not there.
+        TargetError: a file cannot be used.
     """
     from inspector.batch.swarm import members, swarm
     from inspector.batch.swarm_answer import answer
@@ -57,20 +58,20 @@ def _first(options: ExploreOptions) -> Member:
     """The search of the scenario as it is."""
     from inspector.batch.swarm import Member
     from inspector.explore.exploring import DEFAULT, bounded
+    from inspector.targets.sim.refusals import refusals
     from sim_backend.explore.search import Limits
-    from sim_backend.memory.errors import SimError
     from sim_backend.scenario.bugs import base_of, change, version, with_bugs
     from sim_backend.scenario.scenario import load
 
     changes = (*options.repair, *options.bug)
-    try:
+    with refusals():
         named = [change(name) for name in changes]
-        word = options.scenario or (change(options.bug[0]).scenario if options.bug else DEFAULT)
+        word = options.scenario
+        if word is None:
+            word = change(options.bug[0]).scenario if options.bug else DEFAULT
         scenario = bounded(load(word), options.bounds)
         names = [each.name for each in named]
         logic = with_bugs(version(options.version or base_of(names)), names)
-    except SimError as error:
-        raise UsageError(str(error)) from None
     limits = Limits(options.search.states or STATES, options.search.depth, options.search.memory_bytes)
     first = Member(0, scenario, logic, scenario.bounds, limits, properties=options.property)
     return replace(first, store_buffers=options.search.store_buffers)

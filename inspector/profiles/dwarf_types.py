@@ -1,4 +1,5 @@
-"""The types in a xen-syms' DWARF, as drgn reads them: a program of its own, for a damaged file may crash drgn.
+"""The types in a xen-syms' DWARF, as drgn reads them: a program of its own, for a damaged file may crash drgn. It
+can read that file, and touch nothing else, where the kernel has Landlock.
 
     python -m inspector.profiles.dwarf_types XEN_SYMS
 
@@ -7,6 +8,7 @@ It prints JSON: the parts of a profile (ISF), `{"missing": WHY}` where there is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import sys
@@ -14,10 +16,13 @@ from typing import Any
 
 import drgn
 
+from inspector.base.landlock import confine_to
 from structs.xen import profile_contents
 
 SECONDS, MEMORY, CHARACTERS = 20, 1 << 30, 64 << 20
 """What a damaged file may take: of CPU time, of address space, of text."""
+DEBUG_FILES = "/usr/lib/debug"
+"""Where distributions put the parts that several files' DWARF has in common."""
 
 
 class NoTypes(Exception):
@@ -109,8 +114,6 @@ class Types:
 
     def unnamed(self, kind: drgn.Type) -> str:
         """A name for an anonymous structure: the same for equal ones, told apart by its text."""
-        import hashlib
-
         return f"unnamed_{hashlib.sha1(str(kind).encode()).hexdigest()[:12]}"
 
     def field(self, index: int, member: drgn.TypeMember) -> tuple[str, dict[str, Any]]:
@@ -133,6 +136,7 @@ def main(path: str) -> None:
     for what, most in ((resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    confine_to(path, DEBUG_FILES)
     try:
         document = Types(path).document()
     except NoTypes as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from inspector.base import xdg
-from inspector.base.errors import UsageError
+from inspector.base import reading, xdg
+from inspector.base.errors import TargetError
 from structs.frozen import frozen
 
 DEFAULT = """\
@@ -46,6 +47,9 @@ pipe = "ansimagenta"
 comment = "italic"
 """
 
+LARGEST = reading.MIB
+"""Bytes of the file."""
+
 
 @frozen
 class Config:
@@ -77,26 +81,24 @@ def load() -> Config:
     """The configuration of this user, the default where it says nothing.
 
     Raises:
-        UsageError: the file is no TOML, or says what is no setting.
+        TargetError: the file is no TOML, or says what is no setting.
     """
     try:
         place = path()
-        text = place.read_text("utf-8")
-    except (FileNotFoundError, xdg.NoHome):
-        return Config(**tomllib.loads(DEFAULT))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path()} cannot be read: {error}") from None
-    return parse(text, str(place))
+        there = os.path.lexists(place)
+    except xdg.NoHome:
+        there = False
+    return parse(reading.text(place, LARGEST), str(place)) if there else Config(**tomllib.loads(DEFAULT))
 
 
 def parse(text: str, source: str) -> Config:
-    """The configuration in a text. Raises UsageError if it is none; `source` names it in the message."""
+    """The configuration in a text. Raises TargetError if it is none; `source` names it in the message."""
     try:
         said = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{source} is no TOML: {error}; `vtdpi config` prints one that is") from None
+        raise TargetError(f"{source} is no TOML: {error}; `vtdpi config` prints one that is") from None
     except ValueError as error:
-        raise UsageError(f"{source} has a number that is none: {error}") from None
+        raise TargetError(f"{source} has a number that is none: {error}") from None
     return Config(**_merged(tomllib.loads(DEFAULT), said, "", source))
 
 
@@ -104,10 +106,10 @@ def _merged(settings: dict[str, Any], said: dict[str, Any], table: str, source: 
     for name, value in said.items():
         known: Any = "" if table == "aliases" else settings.get(name)
         if known is None:
-            raise UsageError(f"{source}: there is no setting {table}{'.' * bool(table)}{name}; see `vtdpi config`")
+            raise TargetError(f"{source}: there is no setting {table}{'.' * bool(table)}{name}; see `vtdpi config`")
         if type(value) is not type(known) or value not in CHOICES.get(name, (value,)):
             expected = " or ".join(map(repr, CHOICES.get(name, ()))) or f"a {_KINDS[type(known)]}"
-            raise UsageError(f"{source}: {name} is {value!r}; expected {expected}")
+            raise TargetError(f"{source}: {name} is {value!r}; expected {expected}")
         settings[name] = _merged({**known}, value, name, source) if isinstance(value, dict) else value
     return settings
 

@@ -18,7 +18,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.styles import Style
 
 from inspector.base import xdg
-from inspector.base.errors import UsageError, VtdpiError
+from inspector.base.errors import TargetError, VtdpiError
 from inspector.base.foreign_text import one_line, visible
 from inspector.base.signals import ending_within
 from inspector.repl import bar, objects
@@ -164,7 +164,7 @@ def _style(config: Config) -> Style:
     try:
         return Style(list(config.colors.items()))
     except ValueError as error:
-        raise UsageError(f"{path()}: colors: {error}") from None
+        raise TargetError(f"{path()}: colors: {error}") from None
 
 
 def _grammar() -> Grammar:

@@ -17,7 +17,7 @@ def start(session: Session, guide: Guide = NOBODY) -> int:
     """Read lines and run them until the end; the exit status.
 
     Raises:
-        UsageError: the user's configuration makes no sense.
+        TargetError: the user's configuration makes no sense.
         TargetError: the target cannot be opened.
     """
     settings = config.load()

@@ -12,12 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inspector.base.errors import ExpectationFailed, UsageError, VtdpiError
+from inspector.base import reading
+from inspector.base.errors import ExpectationFailed, VtdpiError
 from inspector.base.foreign_text import visible
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
+
+LARGEST = 16 * reading.MIB
+"""Bytes of a script."""
 
 
 class Leave(Exception):
@@ -53,20 +57,14 @@ class ScriptFile:
     path: str
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Each line, and where it stands. Raises UsageError if the file cannot be read."""
+        """Each line, and where it stands. Raises TargetError if the file cannot be read."""
         for number, line in enumerate(self._text(), 1):
             yield f"{self.path}:{number}", line
 
     def _text(self) -> Sequence[str]:
-        try:
-            if self.path == "-":
-                return sys.stdin.read().splitlines()
-            with open(self.path, encoding="utf-8") as file:
-                return file.read().splitlines()
-        except OSError as error:
-            raise UsageError(f"the script {self.path} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise UsageError(f"the script {self.path} is no text: {error}") from error
+        if self.path == "-":
+            return reading.decoded(sys.stdin.buffer, "stdin", LARGEST).splitlines()
+        return reading.text(self.path, LARGEST, kind="the script").splitlines()
 
 
 def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str | None = None) -> int:

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from inspector.base.errors import UsageError
+from inspector.base import reading
+from inspector.base.errors import TargetError
 from inspector.base.foreign_text import one_line
 from inspector.trace.trace_event import HOOK_FIELDS, Beginning, TraceEvent
 
 LATEST = 10**15
 """No trace is longer: in seconds, or steps."""
+LARGEST = 512 * reading.MIB
+"""Bytes of a file: more is no trace."""
 UNLIKE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises of a text that is none of ours."""
 
@@ -103,31 +106,40 @@ class _Hit(Struct):
     domain: str | None = None
 
 
+def read(path: str) -> str:
+    """The text of a trace in a file. Raises TargetError if it cannot be read."""
+    return reading.text(path, LARGEST, "replace")
+
+
 def beginning_of(text: str, source: str) -> Beginning:
-    """How a trace began. Raises UsageError if it does not tell."""
+    """How a trace began. Raises TargetError if it does not tell."""
     try:
         told = msgspec.json.decode(text.partition("\n")[0], type=_HeadWithBeginning).beginning
     except UNLIKE:
-        raise UsageError(f"{source} does not tell in what state it began: make it anew with `trace --output`") from None
+        raise TargetError(
+            f"{source} does not tell in what state it began: make it anew with `trace --output`"
+        ) from None
     fields = {vcpu: _told(of) for vcpu, of in told.fields.items()}
     domains = {domain: _told(of) for domain, of in told.domains.items()}
     return Beginning(told.cpus, told.x2apic, told.vectors, fields, domains)
 
 
 def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
-    """The hits and the unit of time of a trace. Raises UsageError if it is none; `source` names it in the message."""
+    """The hits and the unit of time of a trace. Raises TargetError if it is none; `source` names it in the message."""
     lines = [line for line in text.splitlines() if line.strip()]
     try:
         head = msgspec.json.decode(lines[0] if lines else "", type=_Head)
     except UNLIKE:
-        raise UsageError(f"{source} is no trace: expected JSON lines as `trace --output` writes them") from None
+        raise TargetError(f"{source} is no trace: expected JSON lines as `trace --output` writes them") from None
     hits, read = [], msgspec.json.Decoder(_Hit).decode
     for number, line in enumerate(lines[1:], 2):
         try:
             hits.append(_event(read(line)))
         except UNLIKE as error:
             why = one_line(str(error))
-            raise UsageError(f"{source}, line {number}: no hit of a trace ({why:.100}); is the file damaged?") from None
+            raise TargetError(
+                f"{source}, line {number}: no hit of a trace ({why:.100}); is the file damaged?"
+            ) from None
     return hits, head.unit
 
 

@@ -34,7 +34,7 @@ from sim_backend.logic.program import PC, PROCEDURE, Frame
 from sim_backend.logic.toolstack import rewrite_msi
 from sim_backend.logic.vtd_engine import ADDRESS, DATA, ENTRY, IM, interrupt_request, posted_pda, posted_vector
 from sim_backend.machine.invariants import INVARIANTS, settled
-from sim_backend.memory.errors import SimError
+from sim_backend.memory.errors import FileError, SimError
 from structs.frozen import frozen
 
 Test = Callable[[Any], bool]
@@ -355,7 +355,7 @@ def _given(kind: str) -> Callable[[Test], Test]:
             try:
                 return bool(test(m))
             except Exception as error:
-                raise SimError(f"property {name!r}: {type(error).__name__}: {error}") from None
+                raise FileError(f"property {name!r}: {type(error).__name__}: {error}") from None
 
         _GIVEN.append(Asked(name, kind, lambda m: [guarded]))
         return test
@@ -374,7 +374,7 @@ def read(path: Path) -> tuple[Asked, ...]:
     """The properties that a Python file declares, which is run.
 
     Raises:
-        SimError: the file cannot be read or run, or declares none.
+        FileError: the file cannot be read or run, or declares none.
     """
     try:
         with path.open("rb") as file:
@@ -383,12 +383,12 @@ def read(path: Path) -> tuple[Asked, ...]:
             raise ValueError(f"it has more than {LARGEST} bytes")
         code = compile(raw.decode(), str(path), "exec")
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
-        raise SimError(f"properties {path}: {error}") from None
+        raise FileError(f"properties {path}: {error}") from None
     _GIVEN.clear()
     try:
         exec(code, {"__name__": path.stem, "__file__": str(path)})
     except Exception as error:
-        raise SimError(f"properties {path}: {type(error).__name__}: {error}") from None
+        raise FileError(f"properties {path}: {type(error).__name__}: {error}") from None
     if not _GIVEN:
-        raise SimError(f"properties {path}: it declares none with @always, @sometimes, @eventually or @at_rest")
+        raise FileError(f"properties {path}: it declares none with @always, @sometimes, @eventually or @at_rest")
     return tuple(_GIVEN)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain
+from typing import Annotated
+
+from msgspec import Meta
 
 from sim_backend.memory.errors import SimError
 from structs.frozen import frozen
@@ -18,6 +21,12 @@ RAM = 0xFE00_0000
 HIGH = 1 << 30
 IRQS, VCPUS = 1 << 17, 8192
 DOMID_FIRST_RESERVED = 0x7FF0
+LONGEST = 4096
+"""Characters of a text: a profile may be named by its path."""
+
+Number = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""As a file may hold one; what makes a machine is told by `LayoutConfig`."""
+Text = Annotated[str, Meta(max_length=LONGEST)]
 
 DEFAULT_PROFILE = "4.20"
 PROFILE_PLACES: list[Callable[[], Iterator[Profile]]] = [profiles.bundled]
@@ -65,20 +74,20 @@ class LayoutConfig:
         SimError: these do not make a machine.
     """
 
-    profile: str = DEFAULT_PROFILE
-    cpus: int = 2
-    apic_ids: tuple[int, ...] = ()
+    profile: Text = DEFAULT_PROFILE
+    cpus: Number = 2
+    apic_ids: tuple[Number, ...] = ()
     x2apic: bool = False
     intpost: bool = True
     domains: tuple[DomainConfig, ...] = (DomainConfig(0, 1, hvm=False), DomainConfig(1, 2))
     devices: tuple[DeviceConfig, ...] = ()
-    units: int = 1
-    ioapics: int = 1
-    irqs: int = 232
-    ram: int | None = None
-    high: int = 0
-    posted_intr_vector: int = 0xF2
-    pi_wakeup_vector: int = 0xF3
+    units: Number = 1
+    ioapics: Number = 1
+    irqs: Number = 232
+    ram: Number | None = None
+    high: Number = 0
+    posted_intr_vector: Number = 0xF2
+    pi_wakeup_vector: Number = 0xF3
     cpus_post: bool = True
     low_vcpus: bool = False
     ndst_at_creation: bool = False

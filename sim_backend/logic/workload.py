@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import field, fields
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from sim_backend.logic.state import State
 from sim_backend.memory.errors import SimError
 from structs.frozen import frozen
 
 OUT_OF = 1024
+Rate = Annotated[int, Meta(ge=0, le=OUT_OF)]
 _NOT_OUTSIDE = frozenset(("halt", "hypercall", "ipi", "post"))
 
 U64 = (1 << 64) - 1
@@ -28,18 +31,18 @@ class Workload:
     comes). All 0: nothing happens unless it is asked for.
     """
 
-    halt: int = 0
-    hypercall: int = 0
-    ipi: int = 0
-    post: int = 0
-    timer: int = 0
-    event: int = 0
-    emulated: int = 0
-    tasklet: int = 0
-    migrate: int = 0
-    pause: int = 0
-    hotplug: int = 0
-    offline: int = 0
+    halt: Rate = 0
+    hypercall: Rate = 0
+    ipi: Rate = 0
+    post: Rate = 0
+    timer: Rate = 0
+    event: Rate = 0
+    emulated: Rate = 0
+    tasklet: Rate = 0
+    migrate: Rate = 0
+    pause: Rate = 0
+    hotplug: Rate = 0
+    offline: Rate = 0
     busy: bool = field(init=False, repr=False, default=False)
     outside: tuple[tuple[str, int], ...] = field(init=False, repr=False, default=())
     outside_total: int = field(init=False, repr=False, default=0)

@@ -18,7 +18,7 @@ from sim_backend.logic.state import State
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.parts import assembled
-from sim_backend.memory.errors import SimError
+from sim_backend.memory.errors import FileError, SimError
 from sim_backend.memory.memory import PAGE, Memory
 from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import Scenario
@@ -50,24 +50,25 @@ def read(path: Path, state: type[State] = State) -> Machine:
     """The machine that `write` wrote, whose state is of that class.
 
     Raises:
-        SimError: the file cannot be read, is damaged, or is something else.
+        FileError: the file cannot be read, is damaged, or is something else.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(len(MAGIC))
             # The rest only of what is one: a device may have no end.
             raw += file.read(LARGEST) if raw == MAGIC else b""
-    except OSError as error:
-        raise SimError(f"no saved machine in {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        raise FileError(f"no saved machine in {path}: {why}") from None
     line, _, rest = raw.partition(b"\n")
     if not line.startswith(MAGIC):
-        raise SimError(f"{path} is no saved machine: it does not begin with {MAGIC.decode()!r}")
+        raise FileError(f"{path} is no saved machine: it does not begin with {MAGIC.decode()!r}")
     if line[len(MAGIC) :] != str(FORMAT).encode():
         found = line[len(MAGIC) :][:16].decode("ascii", "replace")
-        raise SimError(f"{path} was saved in format {found}; this vtdpi reads format {FORMAT}")
+        raise FileError(f"{path} was saved in format {found}; this vtdpi reads format {FORMAT}")
     body = rest[CHECKSUM:]
     if len(rest) < CHECKSUM or _checksum(body) != rest[:CHECKSUM]:
-        raise SimError(f"{path} is damaged: its checksum is not that of its {len(raw)} bytes; save the machine again")
+        raise FileError(f"{path} is damaged: its checksum is not that of its {len(raw)} bytes; save the machine again")
     try:
         content = zlib.decompressobj().decompress(body, LARGEST + 1)
         if len(content) > LARGEST:
@@ -75,9 +76,9 @@ def read(path: Path, state: type[State] = State) -> Machine:
         end = LENGTH + int.from_bytes(content[:LENGTH], "little")
         return _machine(msgspec.json.decode(content[LENGTH:end], type=Document), content[end:], state)
     except (zlib.error, msgspec.MsgspecError, ValueError) as error:
-        raise SimError(f"{path} is no machine that this vtdpi can resume: {type(error).__name__} {error}") from None
+        raise FileError(f"{path} is no machine that this vtdpi can resume: {type(error).__name__} {error}") from None
     except LookupError as error:
-        raise SimError(f"{path} is no machine that this vtdpi can resume: {error} is not in it") from None
+        raise FileError(f"{path} is no machine that this vtdpi can resume: {error} is not in it") from None
 
 
 def _checksum(body: bytes) -> bytes:

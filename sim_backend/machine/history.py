@@ -16,17 +16,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta, Struct
+
+from sim_backend.layout.config import Text
 from sim_backend.logic.state import State
-from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.logic.versions import Version
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.environment import Argument, Move, give
 from sim_backend.machine.event import Event
 from sim_backend.machine.machine import SETTLED, Machine
-from sim_backend.memory.errors import SimError
+from sim_backend.memory.errors import FileError, SimError
 from sim_backend.scenario import scenario as scenarios
+from sim_backend.scenario.decoding import decoded, table
 from sim_backend.scenario.scenario import Scenario
 from structs import new_file
 from structs.frozen import frozen
@@ -36,12 +41,37 @@ __all__ = ["History", "Move", "read", "started"]
 KIND, FORMAT = "vtdpi history", 1
 LARGEST = 64 << 20
 """Bytes of a file: more is no history."""
-LARGEST_NUMBER = (1 << 32) - 1
 SETTLE = "settle"
-LONGEST, LONGEST_NAME = 4096, 100
-"""Characters of a text in it, and of a name or an order."""
 MOST_CHOICES = 1 << 12
 """In one move."""
+
+Name = Annotated[str, Meta(max_length=100)]
+"""Of an actor, an order, a vCPU, a device."""
+Number = Annotated[int, Meta(ge=0, lt=1 << 32)]
+Choices = Annotated[tuple[Number, ...], Meta(max_length=MOST_CHOICES)]
+Arguments = Annotated[tuple[bool | Number | Name, ...], Meta(max_length=MOST_CHOICES)]
+
+
+class _File(Struct):
+    kind: Text
+    format: int
+    scenario: dict[str, Any]
+    version: dict[str, Any]
+    moves: list[Any]
+    property: Text | None = None
+    why: Text | None = None
+    store_buffers: bool | None = False
+
+
+class _Turn(Struct):
+    turn: Name
+    choices: Choices | None = None
+
+
+class _Order(Struct):
+    order: Name
+    arguments: Arguments | None = None
+    choices: Choices | None = None
 
 
 @frozen
@@ -108,7 +138,7 @@ class History:
 
     @classmethod
     def read(cls, path: str | Path) -> History:
-        """The history in a file. Raises SimError if there is none; says what is wrong with it."""
+        """The history in a file. Raises FileError if there is none; says what is wrong with it."""
         return read(path)
 
 
@@ -168,99 +198,62 @@ def move_document(move: Move) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> History:
-    """The history in a file. Raises SimError if there is none; says what is wrong with it."""
+    """The history in a file. Raises FileError if there is none; says what is wrong with it."""
     try:
         with open(path, "rb") as file:
             raw = file.read(LARGEST + 1)
-    except OSError as error:
-        raise SimError(f"no history in {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        raise FileError(f"no history in {path}: {why}") from None
     if len(raw) > LARGEST:
-        raise SimError(f"{path} is no history: it has more than {LARGEST} bytes")
+        raise FileError(f"{path} is no history: it has more than {LARGEST} bytes")
     return parse(raw, str(path))
 
 
 def parse(text: bytes | str, source: str) -> History:
-    """The history in a text. `source` names it in errors. Raises SimError if it is none."""
+    """The history in a text. `source` names it in errors. Raises FileError if it is none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SimError(f"{source} is no history: no JSON: {str(error)[:100]}") from None
+        raise FileError(f"{source} is no history: no JSON: {str(error)[:100]}") from None
     if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise SimError(f'{source} is no history: expected a JSON object with "kind": "{KIND}"')
+        raise FileError(f'{source} is no history: expected a JSON object with "kind": "{KIND}"')
     if document.get("format") != FORMAT:
-        raise SimError(
+        raise FileError(
             f"{source} is a history of format {document.get('format')!r:.40}; this vtdpi reads format {FORMAT}"
         )
     try:
         return _history(document)
     except SimError as error:
-        raise SimError(f"history {source}: {error}") from None
+        raise FileError(f"history {source}: {error}") from None
 
 
 def _history(document: Mapping[str, Any]) -> History:
-    _kinds("", document, {"kind": str, "format": int, "scenario": dict, "version": dict, "moves": list}, _OPTIONAL)
-    described = dict(document["scenario"])
-    name = described.pop("name", "machine")
-    if not isinstance(name, str) or len(name) > LONGEST_NAME:
-        raise SimError(f"scenario.name = {name!r:.40}: expected a text of up to {LONGEST_NAME} characters")
-    moves = tuple(_move(number, item) for number, item in enumerate(document["moves"], 1))
+    file = table(document, _File, _File.__struct_fields__)
+    described = dict(file.scenario)
+    name = decoded(described.pop("name", "machine"), Name, "scenario.name")
     return History(
         scenario=replace(scenarios.from_document(described, name), name=name),
-        version=_version(document["version"]),
-        moves=moves,
-        **{key: document[key] for key in _OPTIONAL if document.get(key) is not None},
+        version=_version(file.version),
+        moves=tuple(map(_move, file.moves, count(1))),
+        property=file.property,
+        why=file.why,
+        store_buffers=file.store_buffers or False,
     )
 
 
-_OPTIONAL = {"property": str, "why": str, "store_buffers": bool}
-
-
 def _version(saved: Mapping[str, Any]) -> Version:
-    kinds = {field.name: type(getattr(CURRENT, field.name)) for field in fields(Version)}
-    _kinds("version.", saved, {"name": kinds.pop("name")}, kinds)
-    return Version(**{key: value for key, value in saved.items() if value is not None})
+    # What is null in it is as there by default.
+    told = {key: value for key, value in saved.items() if value is not None}
+    return table(told, Version, [field.name for field in fields(Version)], "version.")
 
 
-def _move(number: int, saved: Any) -> Move:
-    where = f"move {number}"
+def _move(saved: object, number: int) -> Move:
     if not isinstance(saved, dict) or ("turn" in saved) == ("order" in saved):
-        raise SimError(f'{where}: expected an object with either "turn" or "order"')
+        raise SimError(f'move {number}: expected an object with either "turn" or "order"')
+    where = f"move {number}, "
     if "turn" in saved:
-        _kinds(f"{where}, ", saved, {"turn": str}, {"choices": list})
-    else:
-        _kinds(f"{where}, ", saved, {"order": str}, {"arguments": list, "choices": list})
-    if len(saved["turn"] if "turn" in saved else saved["order"]) > LONGEST_NAME:
-        raise SimError(f"{where}: a name of more than {LONGEST_NAME} characters")
-    arguments, choices = saved.get("arguments") or [], saved.get("choices") or []
-    if max(len(arguments), len(choices)) > MOST_CHOICES:
-        raise SimError(f"{where}: more than {MOST_CHOICES} arguments or choices")
-    for value in (*arguments, *choices):
-        if not _is_number(value) and not (isinstance(value, str | bool) and len(str(value)) <= LONGEST_NAME):
-            raise SimError(f"{where}: {str(value)[:40]!r} is neither a name nor a number of up to 32 bits")
-    if not all(map(_is_number, choices)):
-        raise SimError(f"{where}: choices are numbers")
-    return Move(saved.get("turn"), saved.get("order"), tuple(arguments), tuple(choices))
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= LARGEST_NUMBER
-
-
-def _kinds(where: str, saved: Mapping[str, Any], needed: Mapping[str, type], optional: Mapping[str, type]) -> None:
-    if missing := needed.keys() - saved.keys():
-        raise SimError(f"{where}{min(missing)} is missing")
-    if unknown := saved.keys() - needed.keys() - optional.keys():
-        raise SimError(f"{where}{_named(min(unknown)[:40])}: no such key; is it of another vtdpi?")
-    for key, kind in (*needed.items(), *optional.items()):
-        value = saved.get(key)
-        if type(value) is not kind and not (value is None and key in optional):
-            raise SimError(f"{where}{key} = {str(value)[:40]!r}: expected {_WORDS[kind]}")
-        if isinstance(value, str) and len(value) > LONGEST:
-            raise SimError(f"{where}{key}: a text of {len(value)} characters: expected up to {LONGEST}")
-
-
-def _named(key: str) -> str:
-    return key if key.isprintable() else repr(key)
-
-
-_WORDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "an object", list: "a list"}
+        turn = table(saved, _Turn, _Turn.__struct_fields__, where)
+        return Move(turn=turn.turn, choices=turn.choices or ())
+    order = table(saved, _Order, _Order.__struct_fields__, where)
+    return Move(order=order.order, arguments=order.arguments or (), choices=order.choices or ())

@@ -11,18 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from sim_backend.memory.errors import SimError
 from structs.frozen import frozen
 
 UNBOUNDED = -1
 MOST = 250
+LONGEST_ORDER = 200
+"""Characters of one of the prelude."""
 
-
-def _bound(by_number: bool = False, rebinds: bool = False) -> int:
-    made: int = field(default=0, metadata={"by_number": by_number, "rebinds": rebinds})
-    return made
+Bound = Annotated[int, Meta(ge=UNBOUNDED, le=MOST)]
+Order = Annotated[str, Meta(max_length=LONGEST_ORDER)]
+BY_NUMBER = {"by_number": True}
+REBINDS = {**BY_NUMBER, "rebinds": True}
 
 
 @frozen
@@ -45,32 +49,32 @@ class Bounds:
     `prelude` are orders that are given before, by name with their arguments; `settle` lets the machine come to rest.
     """
 
-    posts: int = 0
-    blocks: int = 0
-    hypercalls: int = 0
-    ipis: int = 0
-    preemptions: int = 0
-    migrations: int = 0
-    upcalls: int = 0
-    emulated: int = 0
-    pauses: int = 0
-    unpauses: int = 0
-    attaches: int = _bound(by_number=True, rebinds=True)
-    detaches: int = _bound(by_number=True, rebinds=True)
-    retargets: int = _bound(by_number=True, rebinds=True)
-    nmis: int = _bound(by_number=True, rebinds=True)
-    swaps: int = _bound(by_number=True, rebinds=True)
-    offlines: int = _bound(by_number=True)
-    onlines: int = _bound(by_number=True)
-    saves: int = _bound(by_number=True)
-    suspends: int = _bound(by_number=True)
-    rewrites: int = _bound(by_number=True, rebinds=True)
-    unroutes: int = _bound(by_number=True, rebinds=True)
-    loads: int = _bound(by_number=True)
-    timers: int = 0
-    broadcasts: int = _bound(by_number=True)
-    disables: int = _bound(by_number=True)
-    prelude: tuple[str, ...] = ()
+    posts: Bound = 0
+    blocks: Bound = 0
+    hypercalls: Bound = 0
+    ipis: Bound = 0
+    preemptions: Bound = 0
+    migrations: Bound = 0
+    upcalls: Bound = 0
+    emulated: Bound = 0
+    pauses: Bound = 0
+    unpauses: Bound = 0
+    attaches: Bound = field(default=0, metadata=REBINDS)
+    detaches: Bound = field(default=0, metadata=REBINDS)
+    retargets: Bound = field(default=0, metadata=REBINDS)
+    nmis: Bound = field(default=0, metadata=REBINDS)
+    swaps: Bound = field(default=0, metadata=REBINDS)
+    offlines: Bound = field(default=0, metadata=BY_NUMBER)
+    onlines: Bound = field(default=0, metadata=BY_NUMBER)
+    saves: Bound = field(default=0, metadata=BY_NUMBER)
+    suspends: Bound = field(default=0, metadata=BY_NUMBER)
+    rewrites: Bound = field(default=0, metadata=REBINDS)
+    unroutes: Bound = field(default=0, metadata=REBINDS)
+    loads: Bound = field(default=0, metadata=BY_NUMBER)
+    timers: Bound = 0
+    broadcasts: Bound = field(default=0, metadata=BY_NUMBER)
+    disables: Bound = field(default=0, metadata=BY_NUMBER)
+    prelude: tuple[Order, ...] = ()
 
     def __post_init__(self) -> None:
         for name, number in self.numbers().items():

@@ -81,37 +81,6 @@ def labs(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[object
             one.down()
 
 
-WATCHER = """
-import os, signal, sys
-sys.stdin.buffer.read()
-mark = os.fsencode(sys.argv[1]) + b"/"
-for name in os.listdir("/proc"):
-    if name.isdecimal() and int(name) != os.getpid():
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                if mark in file.read():
-                    os.kill(int(name), signal.SIGKILL)
-        except OSError:
-            pass
-"""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ended_with_us(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What was started with a path of this test run, a lab's QEMU above all, ends with this process, however it does.
-
-    A process of its own waits for the end of its input, which only this one has.
-    """
-    words = [sys.executable, "-c", WATCHER, str(tmp_path_factory.getbasetemp())]
-    watcher = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
-    assert watcher.stdin
-    try:
-        yield
-    finally:
-        watcher.stdin.close()
-        watcher.wait(30)
-
-
 @pytest.fixture(scope="module")
 def hvm_packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What HVM labs are made of is there. Without Debian's Bochs the test is skipped, loudly, also in CI."""

@@ -19,7 +19,7 @@ from pygdbmi.gdbmiparser import parse_response
 
 from inspector.base import signals
 from inspector.base.errors import TargetError
-from inspector.targets.live.landlock import confinement
+from inspector.base.landlock import confinement
 from structs.frozen import frozen
 
 LONGEST_OUTPUT = 1 << 22

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
-from inspector.base.errors import TargetError
+from inspector.base import reading
 from inspector.targets.recorded.recorded import RecordedTarget
+
+LARGEST = 512 * reading.MIB
+"""Bytes of a file: more is no snapshot."""
 
 
 def saved(path: str | os.PathLike[str]) -> RecordedTarget:
@@ -13,9 +16,5 @@ def saved(path: str | os.PathLike[str]) -> RecordedTarget:
     from inspector.model.snapshot import loads
 
     name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TargetError(f"{name} cannot be read: {error}") from None
+    text = reading.text(path, LARGEST)
     return RecordedTarget(f"snapshot {name}", loads(text, name), name)

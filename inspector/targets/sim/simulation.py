@@ -11,18 +11,20 @@ from inspector.base.errors import NotReadable, TargetError, UsageError
 from inspector.profiles import store
 from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
+from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Target
 from inspector.targets.watchpoint import StopEvent, Write
 from sim_backend.layout.config import PROFILE_PLACES
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.machine.registers import Placed, registers
-from sim_backend.memory.errors import Inconsistent, SimError
+from sim_backend.memory.errors import FileError, SimError
 from sim_backend.memory.memory import PAGE
 
 if TYPE_CHECKING:
     from sim_backend.machine.history import History
     from sim_backend.machine.machine import Machine
+    from sim_backend.scenario.scenario import Scenario
 
 
 class Simulation(Target):
@@ -76,12 +78,8 @@ class Simulation(Target):
             TargetError: it is from a file, and in a state that no machine gets into.
         """
         self.touched()
-        try:
+        with refusals():
             return getattr(self.machine, order)(*arguments)
-        except Inconsistent as error:
-            raise TargetError(str(error)) from None
-        except SimError as error:
-            raise UsageError(str(error)) from None
 
     def step(self, count: int) -> list[dict[str, Any]]:
         """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen.
@@ -91,10 +89,8 @@ class Simulation(Target):
         """
         self.touched()
         machine: Any = self.machine
-        try:
+        with refusals():
             return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
-        except Inconsistent as error:
-            raise TargetError(str(error)) from None
 
     unit = "steps"
 
@@ -211,23 +207,28 @@ def _add_cache() -> None:
 
 
 def simulated(options: SimOptions) -> Simulation:
-    """The machine that the options of `vtdpi sim` name. Raises UsageError if there is none."""
+    """The machine that the options of `vtdpi sim` name.
+
+    Raises:
+        UsageError: there is none of that name.
+        TargetError: the file cannot be used.
+    """
     _add_cache()
-    made = _replay(options, options.replay) if options.replay else Simulation(_machine(options))
+    made = _replay(options, options.replay) if options.replay is not None else Simulation(_machine(options))
     # A bundled scenario has a name, not a file's; then there is no such file, or it is no harm to keep it.
     made.files = tuple(str(path) for path in (options.replay, options.load, options.scenario) if path)
     return made
 
 
 def read_history(path: str) -> History:
-    """The history in a file, with all its moves tried. Raises UsageError if it is none."""
+    """The history in a file, with all its moves tried. Raises TargetError if it is none."""
     from sim_backend.machine import history
 
     try:
         found = history.read(path)
         found.at()
     except SimError as error:
-        raise UsageError(str(error)) from None
+        raise TargetError(str(error)) from None
     return found
 
 
@@ -245,27 +246,32 @@ def _replay(options: SimOptions, path: str) -> Replay:
 
 def _machine(options: SimOptions) -> Machine:
     _add_cache()
-    if options.replay:
+    if options.replay is not None:
         return _replay(options, options.replay).moving
     if options.at is not None:
         raise UsageError(f"--at {options.at}: it is a step of a history, which --replay FILE names")
     from sim_backend.machine.machine import Machine
+    from sim_backend.scenario.bugs import version
+
+    with refusals():
+        machine = Machine.load(options.load) if options.load is not None else None
+        logic = version(options.version)
+    if machine is None:
+        scenario = _scenario(options)
+        # Another build's name is a word, and not the file's fault.
+        with refusals(None if options.build else options.scenario):
+            machine = Machine(scenario, version=logic, seed=options.seed)
+    with refusals():
+        machine.run(options.steps)
+    return machine
+
+
+def _scenario(options: SimOptions) -> Scenario:
     from sim_backend.scenario.scenario import DEFAULT, load
 
-    try:
-        if options.load:
-            machine = Machine.load(options.load)
-        else:
-            scenario = load(options.scenario or DEFAULT)
-            if options.build:
-                scenario = replace(scenario, layout=replace(scenario.layout, profile=options.build))
-            machine = Machine(scenario, version=options.version, seed=options.seed)
-        machine.run(options.steps)
-    except Inconsistent as error:
-        raise TargetError(str(error)) from None
-    except SimError as error:
-        raise UsageError(str(error)) from None
-    return machine
+    with refusals():
+        scenario = load(DEFAULT if options.scenario is None else options.scenario)
+    return replace(scenario, layout=replace(scenario.layout, profile=options.build)) if options.build else scenario
 
 
 def serve(options: SimOptions) -> int:
@@ -284,7 +290,7 @@ def serve(options: SimOptions) -> int:
         with GdbServer(_machine(options), host.strip("[]") or "127.0.0.1", int(port)) as server:
             print(f"gdb: target remote {server.address}; vtdpi live {server.address}", flush=True)
             server.serve()
-    except Inconsistent as error:
+    except FileError as error:
         raise TargetError(str(error)) from None
     except (OSError, SimError) as error:
         raise UsageError(f"--serve {options.serve}: {error}") from None

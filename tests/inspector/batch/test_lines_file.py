@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.audit.rule import SEVERITIES
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.base.new_file import NotWritten
 from inspector.batch.lines_file import Kept, append, read
 from inspector.batch.survey_row import Row, SurveyFinding
@@ -48,9 +48,9 @@ def test_no_file_yet_and_a_file_of_something_else(tmp_path):
     assert read(str(tmp_path / "none")) == Kept([], [])
     other = tmp_path / "other"
     other.write_text('{"file": 3}\n')
-    with pytest.raises(UsageError, match=r"other holds no rows of a survey: expected a new file"):
+    with pytest.raises(TargetError, match=r"other holds no rows of a survey: expected a new file"):
         read(str(other))
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(TargetError, match="cannot be read: Is a directory"):
         read(str(tmp_path))
     with pytest.raises(NotWritten):
         append(str(tmp_path), [])

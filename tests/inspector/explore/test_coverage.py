@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError, UsageError
 from inspector.explore.coverage import coverage
 from inspector.model.answer import Text
 
@@ -33,7 +33,7 @@ def test_the_situations_that_a_trace_tells_and_what_tells_none() -> None:
     document = coverage("\n".join([head, *told]), "t.jsonl", "current").document
     assert {name: count for name, count in document["situations"].items() if count} == {"S2": 1, "S8": 2}
     assert list(document["situations"]) == [f"S{number}" for number in range(1, 16)]
-    with pytest.raises(UsageError, match="situation 'S99'"):
+    with pytest.raises(TargetError, match="situation 'S99'"):
         coverage("\n".join([head, *told]).replace("S8", "S99"), "t.jsonl", "current")
 
 
@@ -79,19 +79,19 @@ def test_what_another_logic_cannot_do_is_named() -> None:
     ],
 )
 def test_what_is_no_such_trace_is_one_line(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(TargetError, match=said):
         coverage(text, "t.jsonl", "current")
 
 
 def test_a_trace_that_names_other_vcpus_or_no_lists_is_one_line() -> None:
     head, *lines = TRACE.read_text().splitlines()
     other = [line.replace('"d1v', '"d2v') for line in lines[:3]]
-    with pytest.raises(UsageError, match="expected vCPUs of domain 1"):
+    with pytest.raises(TargetError, match="expected vCPUs of domain 1"):
         coverage("\n".join([head, *other]), "t.jsonl", "current")
     begun = json.loads(head)
     for fields in begun["beginning"]["fields"].values():
         del fields["blocking_list"]
-    with pytest.raises(UsageError, match="does not follow the blocking lists"):
+    with pytest.raises(TargetError, match="does not follow the blocking lists"):
         coverage("\n".join([json.dumps(begun), *lines[:3]]), "t.jsonl", "current")
     with pytest.raises(UsageError, match="no version"):
         coverage(TRACE.read_text(), "t.jsonl", "9.9")

@@ -131,5 +131,5 @@ def test_properties_of_a_users_own(tmp_path, capsys):
 def test_a_bad_file_of_properties_is_one_line(text, tmp_path, capsys):
     own = tmp_path / "own.py"
     own.write_text(text)
-    assert main([*H_A, "--property", str(own)]) == 2
+    assert main([*H_A, "--property", str(own)]) == 3
     assert capsys.readouterr().err.count("\n") == 1

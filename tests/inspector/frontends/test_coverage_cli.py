@@ -43,19 +43,20 @@ def test_another_logic(run, short):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "status", "said"),
     [
-        (("none.jsonl",), "none.jsonl cannot be read: No such file or directory"),
-        (("/",), "/ cannot be read: Is a directory"),
-        ((__file__,), "is no trace"),
-        ((TRACE, "--version", "9.9"), "no version '9.9'"),
-        ((TRACE, "--stores", "d7v7"), "no store to d7v7"),
-        ((), "required: TRACE"),
+        (("none.jsonl",), 3, "none.jsonl cannot be read: No such file or directory"),
+        (("/",), 3, "/ cannot be read: Is a directory"),
+        (("/dev/zero",), 3, "/dev/zero has more than 512 MiB"),
+        ((__file__,), 3, "is no trace"),
+        ((TRACE, "--version", "9.9"), 2, "no version '9.9'"),
+        ((TRACE, "--stores", "d7v7"), 2, "no store to d7v7"),
+        ((), 2, "required: TRACE"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(run, words, said):
+def test_what_cannot_be_is_said_in_one_line(run, words, status, said):
     ran = run("coverage", *words)
-    assert (ran.status, ran.out) == (2, "")
+    assert (ran.status, ran.out) == (status, "")
     assert said in ran.err.splitlines()[-1]
 
 
@@ -63,4 +64,4 @@ def test_a_trace_that_is_no_text_is_one_line(run, tmp_path):
     path = tmp_path / "noise"
     path.write_bytes(bytes(range(256)) * 4)
     ran = run("coverage", path)
-    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert (ran.status, ran.err.count("\n")) == (3, 1)

@@ -61,7 +61,6 @@ def test_what_there_is(capsys):
         (["--show", "x", "--posts", "0"], "--show 'x'"),
         (["--threads", "0"], "--threads 0"),
         (["--version", "9"], "no version '9'"),
-        (["--property", "no-such.py"], "no-such.py"),
         (["--save", "/no/such/directory/h.json"], "/no/such/directory/h.json"),
     ],
 )
@@ -70,6 +69,32 @@ def test_what_is_wrong_is_one_line(words, said, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert said in err
+
+
+@pytest.mark.parametrize("words", [["no-such.toml"], [""], ["h-a", "--property", "no-such.py"]])
+@pytest.mark.parametrize("swarm", [[], ["--swarm", "1", "--processes", "1"]])
+def test_a_file_that_cannot_be_read_is_one_line(words, swarm, run):
+    ran = run("explore", *words, *swarm)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (3, "", 1)
+    assert "No such file" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[machine]\ncpus = 3000", "3000 CPUs: Xen takes 1 to 256"),
+        ("[machine]\nprofile = '9.9'", "no bundled profile is called '9.9'"),
+        ("[explore]\nprelude = ['dance']", "no order 'dance'"),
+        ("[explore]\nposts = 999", "explore.posts = 999: expected a whole number <= 250"),
+        ("nonsense", "Expected"),
+    ],
+)
+def test_a_scenario_that_cannot_be_is_its_files_fault(text, message, run, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    for words in ([], ["--swarm", "1", "--processes", "1"]):
+        ran = run("explore", tmp_path / "mine.toml", *words)
+        assert (ran.status, ran.out, ran.err.count("\n")) == (3, "", 1)
+        assert message in ran.err
 
 
 class TestCommand:
@@ -85,17 +110,18 @@ class TestCommand:
         assert "and at which step first" in run("explore", "--read", str(COMMITTED), "--audit-steps").out
 
     @pytest.mark.parametrize(
-        ("words", "message"),
+        ("words", "status", "message"),
         [
-            (("--read", "none"), "no history in none: No such file"),
-            (("--read", __file__), "is no history: no JSON"),
-            (("--read", str(COMMITTED), "--html", "/none/x"), "/none/x cannot be written: No such file"),
-            (("--read", str(COMMITTED), "--perfetto", "/none/x"), "/none/x cannot be written: No such file"),
+            (("--read", "none"), 3, "no history in none: No such file"),
+            (("--read", ""), 3, "no history in : No such file"),
+            (("--read", __file__), 3, "is no history: no JSON"),
+            (("--read", str(COMMITTED), "--html", "/none/x"), 2, "/none/x cannot be written: No such file"),
+            (("--read", str(COMMITTED), "--perfetto", "/none/x"), 2, "/none/x cannot be written: No such file"),
         ],
     )
-    def test_it_is_one_line_if_it_cannot_be(self, run, words, message):
+    def test_it_is_one_line_if_it_cannot_be(self, run, words, status, message):
         ran = run("explore", *words)
-        assert (ran.status, ran.out) == (2, "")
+        assert (ran.status, ran.out) == (status, "")
         assert message in ran.err
         assert ran.err.count("\n") == 1
 
@@ -111,9 +137,15 @@ def test_what_is_read_is_never_written_over(run, tmp_path, option):
 
 
 @pytest.mark.parametrize(
-    "words", [("sim", "--load", "/dev/zero", "info"), ("explore", "h-a", "--property", "/dev/zero")]
+    "words",
+    [
+        ("sim", "--load", "/dev/zero", "info"),
+        ("sim", "--scenario", "/dev/zero", "info"),
+        ("explore", "/dev/zero"),
+        ("explore", "h-a", "--property", "/dev/zero"),
+    ],
 )
 def test_a_device_is_not_read_to_its_end(run, words):
     ran = run(*words)
-    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert (ran.status, ran.err.count("\n")) == (3, 1)
     assert "is no saved machine" in ran.err or "it has more than" in ran.err

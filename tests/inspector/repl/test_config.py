@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.repl.config import Config, default, load, parse
 
 
@@ -52,7 +52,7 @@ def test_what_it_does_not_say_stays_as_it_is():
     ],
 )
 def test_what_it_may_not_say_is_one_line(text, says):
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(TargetError) as error:
         parse(text, "file")
     assert says in str(error.value)
     assert str(error.value).startswith("file")
@@ -60,11 +60,11 @@ def test_what_it_may_not_say_is_one_line(text, says):
 
 def test_a_file_that_cannot_be_read_is_told(place):
     place.write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(TargetError, match="cannot be read"):
         load()
     place.unlink()
     place.mkdir()
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(TargetError, match="cannot be read"):
         load()
 
 
@@ -74,11 +74,11 @@ def test_any_text_is_a_configuration_or_a_usage_error(text):
     try:
         tomllib.loads(text)
     except (ValueError, RecursionError):
-        with pytest.raises(UsageError):
+        with pytest.raises(TargetError):
             parse(text, "file")
     else:
         try:
             found = parse(text, "file")
-        except UsageError:
+        except TargetError:
             return
         assert isinstance(found, Config)

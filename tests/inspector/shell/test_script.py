@@ -141,16 +141,17 @@ def test_quit_and_help(machine, run):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "status", "message"),
     [
-        (["--script", "/nowhere"], "the script /nowhere cannot be read: No such file"),
-        (["--script", "/bin/true"], "is no text"),
-        (["-c", "irt", "regs"], "stands beside -c or --script"),
+        (["--script", "/nowhere"], 3, "the script /nowhere cannot be read: No such file"),
+        (["--script", "/bin/true"], 3, "is no text"),
+        (["--script", "/dev/zero"], 3, "the script /dev/zero has more than 16 MiB"),
+        (["-c", "irt", "regs"], 2, "stands beside -c or --script"),
     ],
 )
-def test_scripts_that_are_none(words, message, machine, run):
+def test_scripts_that_are_none(words, status, message, machine, run):
     answer = run("dump", machine, *words)
-    assert answer.status == 2
+    assert answer.status == status
     assert message in answer.err
 
 
@@ -203,7 +204,7 @@ def test_a_configuration_that_makes_no_sense(text, message, machine, tmp_path):
     (tmp_path / "vtdpi").mkdir()
     (tmp_path / "vtdpi/config.toml").write_text(text)
     answer = piped(machine, "irt\n", tmp_path)
-    assert answer.returncode == 2
+    assert answer.returncode == 3
     assert message in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
 

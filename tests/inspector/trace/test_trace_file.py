@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.trace import trace_file
 from inspector.trace.trace_event import (
     FIELDS,
@@ -83,7 +83,7 @@ def hit(**fields):
     ],
 )
 def test_what_is_no_trace_is_told_in_a_line(text):
-    with pytest.raises(UsageError, match=r"a file.*no (?:trace|hit)"):
+    with pytest.raises(TargetError, match=r"a file.*no (?:trace|hit)"):
         loads(text, "a file")
 
 
@@ -112,7 +112,7 @@ def test_how_it_began():
     ],
 )
 def test_what_tells_no_beginning_is_told_in_a_line(text):
-    with pytest.raises(UsageError, match="a file does not tell in what state it began"):
+    with pytest.raises(TargetError, match="a file does not tell in what state it began"):
         beginning_of(text, "a file")
 
 

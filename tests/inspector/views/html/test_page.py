@@ -105,5 +105,5 @@ def test_a_file_that_cannot_be_written_or_is_no_trace_is_told(run, tmp_path):
     assert "cannot be written" in ran.err
     (tmp_path / "trace").write_text("{}\n")
     ran = run("sim", "report", tmp_path / "a.html", "--trace", tmp_path / "trace")
-    assert ran.status == 2
+    assert ran.status == 3
     assert "is no trace" in ran.err
