@@ -15,9 +15,9 @@ frame's variables. There is no second list of either: what has no kind is refuse
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import field, fields
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from structs.frozen import frozen
 
@@ -82,9 +82,9 @@ class Kind(Generic[T]):
         """The value of a machine that is switched on."""
         raise NotImplementedError
 
-    def copy(self, value: T) -> T:
-        """A value of its own."""
-        return value
+    def copier(self) -> Callable[[T], T]:
+        """What makes a value of its own of a value that is not immutable, with as few calls as can be."""
+        raise NotImplementedError
 
     def freeze(self, value: T) -> Hashable:
         """As a value that can be compared and hashed."""
@@ -274,8 +274,11 @@ class ListOf(Kind[list[T]]):
     def blank(self) -> list[T]:
         return []
 
-    def copy(self, value: list[T]) -> list[T]:
-        return value.copy() if self.item.immutable else [self.item.copy(each) for each in value]
+    def copier(self) -> Callable[[list[T]], list[T]]:
+        if self.item.immutable:
+            return list.copy
+        copy = self.item.copier()
+        return lambda value: list(map(copy, value))
 
     def freeze(self, value: list[T]) -> Hashable:
         return tuple(map(self.item.freeze, value))
@@ -386,8 +389,11 @@ class Table(Kind[dict[K, V]]):
     def blank(self) -> dict[K, V]:
         return {}
 
-    def copy(self, value: dict[K, V]) -> dict[K, V]:
-        return value.copy() if self.item.immutable else {key: self.item.copy(each) for key, each in value.items()}
+    def copier(self) -> Callable[[dict[K, V]], dict[K, V]]:
+        if self.item.immutable:
+            return dict.copy
+        copy = self.item.copier()
+        return lambda value: {key: copy(each) for key, each in value.items()}
 
     def freeze(self, value: dict[K, V]) -> Hashable:
         return tuple(sorted((self.key.freeze(key), self.item.freeze(each)) for key, each in value.items()))
@@ -481,7 +487,7 @@ def held_fields(kind: type) -> tuple[Held, ...]:
 
 _HELD: dict[type, tuple[Held, ...]] = {}
 _DIGESTED: dict[type, tuple[str, ...]] = {}
-_ALL: dict[type, tuple[tuple[str, Kind[object] | None], ...]] = {}
+_COPIERS: dict[type, Callable[[Any], Any]] = {}
 
 
 def _declared(kind: type) -> Iterator[Held]:
@@ -493,23 +499,31 @@ def _declared(kind: type) -> Iterator[Held]:
             yield Held(each.name, what, saved, digested, searched, by_item, part or each.name)
 
 
-def _all_fields(kind: type) -> tuple[tuple[str, Kind[object] | None], ...]:
-    """All fields, those that are no state too; those whose values need copying with their kind."""
-    known = _ALL.get(kind)
-    if known is None:
-        kinds = {each.name: None if each.kind.immutable else each.kind for each in held_fields(kind)}
-        known = _ALL[kind] = tuple((each.name, kinds.get(each.name)) for each in fields(kind))
-    return known
-
-
 def copied(state: T) -> T:
     """A state of the same values that goes its own way."""
     kind = type(state)
-    other = kind.__new__(kind)
-    for name, mutable in _all_fields(kind):
-        value = getattr(state, name)
-        setattr(other, name, value if mutable is None else mutable.copy(value))
-    return other
+    copier = _COPIERS.get(kind)
+    if copier is None:
+        copier = _COPIERS[kind] = _copier(kind)
+    copy: T = copier(state)
+    return copy
+
+
+def _copier(kind: type) -> Callable[[Any], Any]:
+    """What copies a state of this class: all fields, those that are no state too.
+
+    It is written for the class, as `dataclasses` writes constructors: a loop over the names takes twice as long, and a
+    search copies machines all the time.
+    """
+    copiers = {each.name: each.kind.copier() for each in held_fields(kind) if not each.kind.immutable}
+    lines = ["def copy(state):", " other = new(kind)"]
+    for each in fields(kind):
+        value = f"state.{each.name}"
+        lines.append(f" other.{each.name} = {f'copy_{each.name}({value})' if each.name in copiers else value}")
+    known: dict[str, Any] = {"new": kind.__new__, "kind": kind, **{f"copy_{name}": c for name, c in copiers.items()}}
+    exec("\n".join([*lines, " return other"]), known)
+    made: Callable[[Any], Any] = known["copy"]
+    return made
 
 
 def digested(state: object) -> list[object]:

@@ -123,8 +123,8 @@ class FrameKind(Kind[Frame]):
 
     immutable = False
 
-    def copy(self, value: Frame) -> Frame:
-        return value.copy()
+    def copier(self) -> Callable[[Frame], Frame]:
+        return list.copy
 
     def freeze(self, value: Frame) -> Hashable:
         return tuple(value)
