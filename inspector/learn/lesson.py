@@ -87,11 +87,11 @@ def _unpacked(path: Path) -> Target:
     """A dump that is packed with zstd; its file is gone once it is open."""
     from tempfile import NamedTemporaryFile
 
-    from zstandard import ZstdDecompressor
+    from backports import zstd
 
     from inspector.targets.open_file import open_file
 
-    with path.open("rb") as packed, NamedTemporaryFile(prefix="vtdpi-", suffix=".core") as plain:
-        ZstdDecompressor().copy_stream(packed, plain)
+    with NamedTemporaryFile(prefix="vtdpi-", suffix=".core") as plain:
+        plain.write(zstd.decompress(path.read_bytes()))
         plain.flush()
         return open_file(plain.name)

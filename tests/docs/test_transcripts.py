@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,6 @@ class Shown:
     command: str
     output: str
 
-    def __str__(self) -> str:
-        return f"{self.page}: {self.command}"
-
 
 def blocks(text: str) -> Iterator[str]:
     """What is between fences."""
@@ -60,7 +58,12 @@ def shown() -> Iterator[Shown]:
                 yield Shown(page.name, COMMENT.sub("", command), output.strip())
 
 
-RUN_HERE = [each for each in shown() if not ELSEWHERE.search(each.command)]
+def runs_here(each: Shown) -> bool:
+    """Whether it is run here."""
+    return not ELSEWHERE.search(each.command)
+
+
+RUN_HERE = {page: [*each] for page, each in groupby(filter(runs_here, shown()), key=lambda each: each.page)}
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +83,18 @@ def files(tmp_path_factory: pytest.TempPathFactory, golden: Callable[[str], Path
     return folder
 
 
-@pytest.mark.parametrize("each", RUN_HERE, ids=map(str, RUN_HERE))
-def test_what_is_shown_is_what_is_printed(each: Shown, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", RUN_HERE)
+def test_what_is_shown_is_what_is_printed(page: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(files / "bin"), prepend=":")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    ran = subprocess.run(["bash", "-c", each.command], cwd=files, capture_output=True, text=True, check=False)
-    assert "Traceback" not in ran.stderr
-    assert ran.returncode in (0, 1), ran.stderr
-    said = [line for line in ran.stderr.splitlines() if not line.startswith("note: ") or "note: " in each.output]
-    printed = "\n".join([ran.stdout, *said])
-    if not each.output:
-        return
-    assert matches(each.output, printed), f"{each.command}\nshown:\n{each.output}\nprinted:\n{printed}"
+    for each in RUN_HERE[page]:
+        ran = subprocess.run(["bash", "-c", each.command], cwd=files, capture_output=True, text=True, check=False)
+        assert "Traceback" not in ran.stderr
+        assert ran.returncode in (0, 1), f"{each.command}: {ran.stderr}"
+        said = [line for line in ran.stderr.splitlines() if not line.startswith("note: ") or "note: " in each.output]
+        printed = "\n".join([ran.stdout, *said])
+        shown = f"{each.command}\nshown:\n{each.output}\nprinted:\n{printed}"
+        assert not each.output or matches(each.output, printed), shown
 
 
 def matches(expected: str, printed: str) -> bool:
