@@ -151,10 +151,9 @@ def _hopeless(snapshot: Snapshot, vcpu: Vcpu, pi: Descriptor, cpu: Cpu | None) -
 def _on_its_way(pending: bool | None, cpu: Cpu | None) -> str:
     if not (cpu and cpu.in_mwait):
         return on_its_way(pending)
-    return (
-        f"(a suspicion: CPU {cpu.cpu} waits in MWAIT, which the vector would end; it may have been sent just now, and "
-        "local APICs cannot be read here)"
-    )
+    unread = "" if pending is False else ", and local APICs cannot be read here"
+    now = f"it may have been sent just now{unread}"
+    return f"(a suspicion: CPU {cpu.cpu} waits in MWAIT, which the vector would end; {now})"
 
 
 @rule("D5", "stranded-vector", "a posted vector that nothing will deliver", needs=(DESCRIPTORS,))

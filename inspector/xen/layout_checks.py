@@ -252,9 +252,14 @@ def vcpu(known: Settled, layout: StructLayout) -> Said:
     facts = known.facts
     vcpus = known.vcpus
     yield from holds("domain", [facts.member(layout, at, "domain") for at in vcpus], [d for d, _ in vcpus.values()])
-    yield from holds("vcpu_id", [facts.member(layout, at, "vcpu_id") for at in vcpus], [n for _, n in vcpus.values()])
     idle = facts.idle_vcpus
-    yield from holds("processor", [facts.member(layout, at, "processor") for at in idle.values()], list(idle))
+    yield from _of_one_domain(facts, layout, list(idle.values()))
+    # Of an idle vCPU its number is its CPU's: those alone do not tell one member from the other.
+    apart = any(facts.member(layout, at, "processor") != number for at, (_, number) in vcpus.items())
+    numbers = [facts.member(layout, at, "vcpu_id") for at in vcpus]
+    yield from holds("vcpu_id", numbers, [number for _, number in vcpus.values()], lambda number: number > 0 and apart)
+    processors = [facts.member(layout, at, "processor") for at in idle.values()]
+    yield from holds("processor", processors, list(idle), lambda cpu: cpu > 0 and apart)
     yield from _at_most(
         facts, layout, list(vcpus), {"processor": max(facts.nr_cpu_ids - 1, 0), "pause_flags": PAUSE_FLAGS}
     )
@@ -268,6 +273,13 @@ def vcpu(known: Settled, layout: StructLayout) -> Said:
         yield from _vlapic(facts, layout, at)
         yield from _vmx(facts, layout, at)
     yield from _listed(known, layout)
+
+
+def _of_one_domain(facts: Facts, layout: StructLayout, idle: list[int]) -> Said:
+    """All idle vCPUs belong to the one idle domain, whatever is known of that."""
+    owners = {facts.member(layout, at, "domain") for at in idle}
+    if owners and None not in owners and (len(owners) > 1 or not facts.readable(owners.pop() or 0)):
+        yield "domain", False
 
 
 def _run_states(facts: Facts, layout: StructLayout, vcpus: list[int]) -> Said:

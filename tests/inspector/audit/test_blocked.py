@@ -300,6 +300,8 @@ def test_d4_in_words():
     assert unread == [("warning", text.format(f"not pending at CPU 1 (a suspicion: {wait})"))]
     waits = said("D4", outstanding, cpus=(CPU0, replace(CPU1, irr=None, in_mwait=True)))
     assert "(a suspicion: CPU 1 waits in MWAIT, which the vector would end; it may have been sent" in waits[0][1]
+    read = said("D4", outstanding, cpus=(CPU0, replace(CPU1, in_mwait=True)))
+    assert "it may have been sent just now)" in read[0][1], "its local APIC was read"
 
 
 def test_d4_why_it_is_a_bug_in_words():
