@@ -1,7 +1,8 @@
 """ELF notes of a dump: the CPUs' registers, and what Xen left for whoever reads its crash.
 
 Sources: QEMU target/i386/arch_dump.c (NT_PRSTATUS and QEMUCPUState); Xen xen/include/xen/elfcore.h,
-xen/arch/x86/include/asm/elf.h (crash_xen_info_t, crash_xen_core_t) and xen/common/kexec.c (VMCOREINFO_XEN).
+xen/arch/x86/include/asm/elf.h (crash_xen_info_t, crash_xen_core_t) and xen/common/kexec.c (VMCOREINFO_XEN); VirtualBox
+include/VBox/vmm/dbgfcorefmt.h (DBGFCOREDESCRIPTOR, DBGFCORECPU, format 1.6) and DBGFCoreWrite.cpp.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from structs.frozen import frozen
 NT_PRSTATUS = 1
 XEN_ELFNOTE_CRASH_INFO = 0x1000001
 XEN_ELFNOTE_CRASH_REGS = 0x1000002
+NT_VBOXCORE, NT_VBOXCPU = 0xB00, 0xB01
 
 
 @frozen
@@ -47,6 +49,19 @@ _QEMU_CPU_STATE = layout(
         for name in ("cs", "ds", "es", "fs", "gs", "ss", "ldt", "tr", "gdt", "idt")
     )
     + " cr0:u8 cr1:u8 cr2:u8 cr3:u8 cr4:u8"
+)
+_VIRTUALBOX = layout("magic:u4 format:u4")
+_VIRTUALBOX_MAGIC = 0xC01AC0DE
+_VIRTUALBOX_RAW, _VIRTUALBOX_FORMATS = 0x10000, 0x20000
+"""In the first format CPUs are as VirtualBox's own processes have them; all later ones, up to here, begin alike."""
+_VIRTUALBOX_CPU = layout(
+    _words("rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rip rsp rbp eflags")
+    + "".join(
+        f" {name}_base:u8 {name}_limit:u4 {name}_flags:u4 {name}:u2 {name}_pad:V6"
+        for name in ("cs", "ds", "es", "fs", "gs", "ss")
+    )
+    + " cr0:u8 cr2:u8 cr3:u8 cr4:u8 dr:V64 gdtr:V16 idtr:V16 ldtr:V24 tr:V24 sysenter:V24 "
+    + _words("efer star pat lstar cstar sfmask k_gs_base apic_base")
 )
 _CRASH_REGS = layout("cr0:u8 cr2:u8 cr3:u8 cr4:u8")
 _CRASH_INFO = layout(
@@ -86,12 +101,13 @@ def parse_notes(raw: bytes) -> tuple[list[Note], bool]:
 def cpus_of(notes: Sequence[Note]) -> list[Cpu]:
     """The CPUs that the notes describe, in the order of their notes.
 
-    Each CPU has up to three notes: QEMU's, its control registers in a crash dump of Xen's own, and NT_PRSTATUS. The
-    last is what gdb and crash read: where two notes differ, it is believed.
+    Each CPU has up to three notes: QEMU's or VirtualBox's, its control registers in a crash dump of Xen's own, and
+    NT_PRSTATUS. The last is what gdb and crash read: where two notes differ, it is believed.
     """
     general = [_prstatus(n.data) for n in notes if (n.owner, n.type) == ("CORE", NT_PRSTATUS)]
     control = [_crash_regs(n.data) for n in notes if (n.owner, n.type) == ("Xen", XEN_ELFNOTE_CRASH_REGS)]
     whole = [_qemu_cpu_state(n.data) for n in notes if (n.owner, n.type) == ("QEMU", 0)]
+    whole += _virtualbox_cpus(notes)
     registers: list[dict[str, int]] = [{} for _ in range(max(len(general), len(control), len(whole)))]
     for column in (whole, control, general):
         for of_cpu, found in zip(registers, column, strict=False):
@@ -133,6 +149,18 @@ def _qemu_cpu_state(data: bytes) -> dict[str, int]:
     if len(data) >= size + 8:
         registers["k_gs_base"] = int.from_bytes(data[size : size + 8], "little")
     return registers
+
+
+def _virtualbox_cpus(notes: Sequence[Note]) -> list[dict[str, int]]:
+    machine = next((note.data for note in notes if (note.owner, note.type) == ("VBCORE", NT_VBOXCORE)), b"")
+    if len(machine) < _VIRTUALBOX.itemsize:
+        return []
+    about = np.frombuffer(machine, _VIRTUALBOX, 1)[0]
+    if about["magic"] != _VIRTUALBOX_MAGIC or not _VIRTUALBOX_RAW < about["format"] < _VIRTUALBOX_FORMATS:
+        return []
+    cpus = [note.data for note in notes if (note.owner, note.type) == ("VBCPU", NT_VBOXCPU)]
+    names = (*_GENERAL, *_CONTROL, "k_gs_base")
+    return [_fields(cpu, _VIRTUALBOX_CPU, names) if len(cpu) >= _VIRTUALBOX_CPU.itemsize else {} for cpu in cpus]
 
 
 def _fields(data: bytes, record: np.dtype[np.void], names: Sequence[str]) -> dict[str, int]:

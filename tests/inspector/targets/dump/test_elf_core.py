@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -209,27 +209,74 @@ def test_random_damage_of_one_header_field_at_a_time(
             use_damaged(ElfCore, scratch)
 
 
-def test_a_virtualbox_core_is_memory_without_registers(
-    golden: Callable[[str], Path], elf_core: Callable[..., bytes], elf_note: Callable[..., bytes], tmp_path: Path
+def virtualbox_note(owner: str, kind: int, data: bytes) -> bytes:
+    """As VirtualBox writes them: the name's size is without its end, all is padded to 8 bytes."""
+    name = owner.encode() + bytes(8 - len(owner))
+    data += bytes(-len(data) % 8)
+    return struct.pack("<III", len(owner), len(data), kind) + name + data
+
+
+def virtualbox_cpu(registers: Mapping[str, int]) -> bytes:
+    """A CPU as in DBGFCORECPU, of format 1.6; its extended state is left empty."""
+    names = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", *(f"r{number}" for number in range(8, 16))]
+    names += ["rip", "rsp", "rbp", "eflags"]
+    made = b"".join(registers[name].to_bytes(8, "little") for name in names)
+    for name in ("cs", "ds", "es", "fs", "gs", "ss"):
+        made += struct.pack("<QIIHHI", registers.get(f"{name}_base", 0), 0xFFFFFFFF, 0xA09B, registers[name], 0, 0)
+    made += b"".join(registers.get(name, 0).to_bytes(8, "little") for name in ("cr0", "cr2", "cr3", "cr4"))
+    made += bytes(8 * 8 + 2 * 16 + 2 * 24 + 3 * 8 + 6 * 8)
+    made += registers.get("k_gs_base", 0).to_bytes(8, "little")
+    return made + bytes(8 + 8 + 2 * 8 + 8 + 0x2000)
+
+
+VIRTUALBOX_FORMATS = [(0x10000, False), (0x10004, True), (0x10006, True), (0x20000, False)]
+"""In the first one CPUs are as VirtualBox itself has them; the last one is none yet."""
+
+
+@pytest.mark.parametrize(("form", "with_registers"), VIRTUALBOX_FORMATS)
+def test_a_virtualbox_core(
+    form: int,
+    with_registers: bool,
+    golden: Callable[[str], Path],
+    elf_core: Callable[..., bytes],
+    tmp_path: Path,
 ) -> None:
     """`VBoxManage debugvm NAME dumpvmcore`: notes of its own for machine and CPUs, device memory with nothing in the
-    file. Made here of a capture of another kind: the memory, and so Xen, is the same."""
+    file. Made here of a capture of another kind: memory and registers, and so Xen, are the same."""
     path = tmp_path / "machine.elf"
-    descriptor = struct.pack("<6I", 0xC01AC0DE, 0x00010000, 24, 0x07000010, 0, 2)
-    notes = elf_note("VBCORE", 0xB00, descriptor) + 2 * elf_note("VBCPU", 0xB01, bytes(0x340))
     with ElfCore(golden("two-in-guest")) as source:
         parts = [(known.start, 0, source.read(known.start, known.size)) for known in source.memory()]
-        expected = Inspection(source).snapshot
+        expected, cpus = Inspection(source).snapshot, list(source.cpus())
+    descriptor = struct.pack("<6I", 0xC01AC0DE, form, 24, 0x07000010, 0, len(cpus))
+    notes = virtualbox_note("VBCORE", 0xB00, descriptor)
+    notes += b"".join(virtualbox_note("VBCPU", 0xB01, virtualbox_cpu(cpu.registers)) for cpu in cpus)
     raw = bytearray(elf_core([*parts, (0xFEB00000, 0, b"")], notes))
     row = 64 + 56 * (len(parts) + 1)
     struct.pack_into("<Q", raw, row + 40, 0x20000)
     path.write_bytes(raw)
     with ElfCore(path) as target:
         assert list(target.warnings) == []
-        assert list(target.cpus()) == []
+        found_cpus = list(target.cpus())
         with pytest.raises(NotReadable):
             target.read(0xFEB00000, 4)
         found = Inspection(target).snapshot
     assert (found.version, found.lists) == (expected.version, expected.lists)
     assert [(v.name, v.runstate, v.pi) for v in found.vcpus] == [(v.name, v.runstate, v.pi) for v in expected.vcpus]
-    assert {cpu.mode for cpu in found.cpus} == {None}
+    if not with_registers:
+        assert found_cpus == []
+        assert {cpu.mode for cpu in found.cpus} == {None}
+        return
+    assert [cpu.index for cpu in found_cpus] == [cpu.index for cpu in cpus]
+    for cpu, same in zip(cpus, found_cpus, strict=True):
+        known = same.registers.keys() & cpu.registers.keys()
+        assert {"rip", "rsp", "cs", "eflags", "cr3", "gs_base", "rax", "r15"} <= known
+        assert {name: same.registers[name] for name in known} == {name: cpu.registers[name] for name in known}
+    assert [cpu.mode for cpu in found.cpus] == [cpu.mode for cpu in expected.cpus]
+    assert "guest" in {cpu.mode for cpu in found.cpus}
+
+
+def test_a_virtualbox_core_whose_cpus_are_cut_has_none(elf_core: Callable[..., bytes], tmp_path: Path) -> None:
+    notes = virtualbox_note("VBCORE", 0xB00, struct.pack("<6I", 0xC01AC0DE, 0x10006, 24, 0, 0, 1))
+    (tmp_path / "core").write_bytes(elf_core([(0, 0, b"x")], notes + virtualbox_note("VBCPU", 0xB01, bytes(0x200))))
+    with ElfCore(tmp_path / "core") as target:
+        assert [cpu.registers for cpu in target.cpus()] == [{}]
