@@ -26,8 +26,17 @@ PARTS_OF_UNIT = {
 }
 """What is compared by itself, or not at all."""
 
-TOLD = {"units": "remapping tables", "msis": "MSIs", "irqs": "irqs", "vcpus": "vCPUs", "devices": "PCI devices"}
+PINS = "pins"
+TOLD = {
+    "units": "remapping tables",
+    "msis": "MSIs",
+    "irqs": "irqs",
+    "vcpus": "vCPUs",
+    "devices": "PCI devices",
+    PINS: "IO-APIC pins",
+}
 """Parts that one log has and another may not, in words."""
+MACHINE = "machine"
 
 
 @frozen
@@ -42,14 +51,29 @@ class Change:
 
 def diff(before: Snapshot, after: Snapshot) -> list[Change]:
     """The fields that differ, in the order of the machine's parts."""
-    unknown = not_told(before) | not_told(after)
+    unknown = not_compared(before, after)
     old, new = _flat(_without(before, unknown), after), _flat(_without(after, unknown), before)
-    return [Change(*key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+    changes = [Change(*key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+    return [change for change in changes if not _is_unknown(change, unknown)]
 
 
 def not_told(snapshot: Snapshot) -> set[str]:
     """The parts that a snapshot could have and its source did not print: nothing can be said of how they changed."""
     return {absence.member for absence in snapshot.absences if absence.kind == NOT_PRINTED and absence.member in TOLD}
+
+
+def not_compared(before: Snapshot, after: Snapshot) -> set[str]:
+    """The parts that one of the two does not tell; of pins, only if the other does: several keys print them."""
+    with_pins = [bool(snapshot.redirections or snapshot.ioapics) for snapshot in (before, after)]
+    pins = {PINS} if with_pins in ([True, False], [False, True]) else set()
+    return pins | not_told(before) | not_told(after)
+
+
+def _is_unknown(change: Change, parts: set[str]) -> bool:
+    """Whether it is only that one side does not know: what the machine as a whole has it does not lose."""
+    if change.before is not None and change.after is not None:
+        return False
+    return change.subject == MACHINE or (change.field == "irq" and "irqs" in parts)
 
 
 def _without(snapshot: Snapshot, parts: set[str]) -> Snapshot:
@@ -58,13 +82,15 @@ def _without(snapshot: Snapshot, parts: set[str]) -> Snapshot:
         empty["domains"] = ()
     if "units" in parts:
         empty |= {"pins": (), "ioapics": ()}
+    if PINS in parts:
+        empty |= {"redirections": (), "ioapics": ()}
     return replace(snapshot, **empty) if empty else snapshot
 
 
 def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
     """Every field by subject and name; of the remapping entries only those that the other snapshot has otherwise."""
     flat: Flat = {}
-    _add(flat, "machine", snapshot, PARTS)
+    _add(flat, MACHINE, snapshot, PARTS)
     for cpu in snapshot.cpus:
         _add(flat, f"cpu {cpu.cpu}", cpu, {"cpu"})
     for of_cpu in snapshot.lists:

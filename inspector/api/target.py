@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
@@ -13,6 +13,7 @@ from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOpti
 from inspector.targets.target import Control, is_running
 
 if TYPE_CHECKING:
+    from inspector.analysis.diff import Change
     from inspector.analysis.route import Route
     from inspector.api.audit import Audit
     from inspector.model.answer import AnyAnswer
@@ -89,6 +90,23 @@ class Target(Closing):
         snapshot = self.snapshot()
         return routes(snapshot, selection(snapshot, start.split())[0], unit)
 
+    def diff(self, before: Target | Snapshot) -> list[Change]:
+        """What has changed since an earlier look at the machine, field by field."""
+        from inspector.analysis.diff import diff
+
+        return diff(before.snapshot() if isinstance(before, Target) else before, self.snapshot())
+
+    def across(self, line: int | Literal["s3"] = "s3") -> list[Change]:
+        """What a console log says after a line that it did not say before, by default its last wake-up from sleep.
+
+        Raises:
+            UsageError: it is no console log, or one of a machine that did not sleep, or that ends before.
+        """
+        from inspector.analysis.diff import diff
+        from inspector.commands.diff import WAKE_UP, parted
+
+        return diff(*parted(self._session.target, WAKE_UP if line == "s3" else line))
+
     def run(self, line: str) -> AnyAnswer:
         """A command, as one types it at the prompt: `irt --posted`, or (sim) `post 00:03.0 1`.
 
@@ -125,20 +143,28 @@ class Target(Closing):
 
 
 def open(
-    path: str | os.PathLike[str], *, symbols: str | None = None, profile: str | None = None, boot: int | None = None
+    path: str | os.PathLike[str],
+    *more: str | os.PathLike[str],
+    symbols: str | None = None,
+    profile: str | None = None,
+    boot: int | None = None,
+    hole: str | None = None,
 ) -> Target:
     """A memory dump, a saved snapshot or a console log.
 
     Args:
         path: the file; what it is is told by what is in it.
+        more: the other parts of a split kdump (default: found beside it).
         symbols: the xen-syms of this Xen (default: found by its build-id).
         profile: a profile: a file, a version, or the start of a build-id.
         boot: which boot of a log that holds several, from 1 (default: the last).
+        hole: how much of a raw image lies below 4 GiB, such as `2G`; `0` if all does (default: found by itself).
 
     Raises:
         TargetError: it cannot be read, or is nothing that vtdpi knows.
     """
-    return Target(DumpOptions(os.fspath(path), boot), symbols=symbols, profile=profile)
+    options = DumpOptions(os.fspath(path), boot, hole, tuple(os.fspath(part) for part in more))
+    return Target(options, symbols=symbols, profile=profile)
 
 
 def live(

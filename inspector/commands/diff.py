@@ -63,21 +63,20 @@ class Arguments:
 def diff(inspection: Inspection, arguments: Arguments) -> Answer[documents.Diff]:
     """What changed between two snapshots, dumps or logs of a machine, or in the middle of one log, field by field."""
     before, after = _compared(inspection, arguments)
-    changes = differences.diff(before, after)
+    changes, unknown = differences.diff(before, after), differences.not_compared(before, after)
     document: documents.Diff = {
-        "not_compared": sorted(differences.not_told(before) | differences.not_told(after)),
+        "not_compared": sorted(unknown),
         "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes],
     }
     rows = [(c.subject, c.field, _shown(c.field, c.before), _shown(c.field, c.after)) for c in changes]
     blocks: list[Block] = [Table(("SUBJECT", "FIELD", "BEFORE", "AFTER"), rows)] if rows else [Text("no difference")]
     absent = list(dict.fromkeys((*before.absences, *after.absences)))
-    unknown = sorted(differences.not_told(before) | differences.not_told(after))
-    if not rows and len(unknown) == len(differences.TOLD):
+    if not rows and unknown >= differences.TOLD.keys() - {differences.PINS}:
         return Answer(
             document, [], [f"nothing can be compared: {before.target} and {after.target} tell of other things"]
         )
     if unknown:
-        names = ", ".join(differences.TOLD[part] for part in unknown)
+        names = ", ".join(differences.TOLD[part] for part in sorted(unknown))
         blocks.append(Text(f"not compared, for one of the two does not tell them: {names}"))
     return Answer(document, blocks, absent=absent)
 
@@ -87,14 +86,15 @@ def _compared(inspection: Inspection, arguments: Arguments) -> tuple[Snapshot, S
     if arguments.across is not None:
         if arguments.before:
             raise UsageError("diff: --across compares the target's log with itself; it takes no other file")
-        return _parted(inspection.target, arguments.across)
+        return parted(inspection.target, arguments.across)
     if not arguments.before:
         raise UsageError("diff: with which earlier one? Expected a file, or --across LINE in a log")
     before = inspection.of_file(arguments.before).snapshot
     return before, inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
 
 
-def _parted(target: Target, line: int) -> tuple[Snapshot, Snapshot]:
+def parted(target: Target, line: int = WAKE_UP) -> tuple[Snapshot, Snapshot]:
+    """What a log says before a line, and after it. Raises UsageError: it is no log, or has no wake-up from sleep."""
     from inspector.targets.recorded.console.log import ConsoleLog
 
     if not isinstance(target, ConsoleLog):

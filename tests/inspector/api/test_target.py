@@ -47,6 +47,47 @@ def test_a_saved_snapshot_and_a_capture_are_targets_too(sim, golden, tmp_path):
         assert "core" in repr(capture)
 
 
+def test_what_has_changed(sim, golden):
+    with vtdpi.sim("idle") as later:
+        later.run("block d1v0")
+        later.run("run")
+        assert ("d1v0", "pi.nv") in {(change.subject, change.field) for change in later.diff(sim)}
+        assert later.diff(later.snapshot()) == []
+    with vtdpi.open(golden("lost-wakeup")) as dump, pytest.raises(vtdpi.UsageError, match="is for a console log"):
+        dump.across()
+
+
+def test_a_log_before_and_after_sleep(data, tmp_path):
+    said = (data / "field/logs/p_crlf.log").read_bytes().replace(b"\r", b"")
+    start = said.index(b"(XEN) iommu 0")
+    woken = said.count(b"\n") + 1
+    keys = said[start:].replace(b"0300 62 ", b"0300 63 ")
+    assert keys != said[start:]
+    (tmp_path / "log").write_bytes(said + b"(XEN) Finishing wakeup from ACPI S3 state.\n" + keys)
+    with vtdpi.open(tmp_path / "log") as log:
+        (change,) = log.across()
+        assert (change.subject, change.field, change.before, change.after) == (
+            "unit 0 entry 0x18",
+            "vector",
+            0x62,
+            0x63,
+        )
+        assert log.across(woken) == log.across("s3")
+        with pytest.raises(vtdpi.UsageError, match="no debug key's answer stands after line 1000000000"):
+            log.across(10**9)
+
+
+def test_the_parts_of_a_dump_and_a_hole_are_named(golden, tmp_path):
+    with pytest.raises(vtdpi.UsageError, match="several files are the parts of a split kdump"):
+        vtdpi.open(golden("lost-wakeup"), golden("two-in-guest"))
+    with pytest.raises(vtdpi.UsageError, match="--hole is for a raw image"):
+        vtdpi.open(golden("lost-wakeup"), hole="2G")
+    image = tmp_path / "image"
+    image.write_bytes(bytes(8 << 12))
+    with vtdpi.open(image, hole=str(4 << 12)) as target:
+        assert "raw" in target.description
+
+
 def test_what_is_wrong_is_an_exception_with_fields(sim, tmp_path):
     with pytest.raises(vtdpi.UsageError) as caught:
         sim.run("irtt")

@@ -85,12 +85,25 @@ def test_a_key_that_was_not_pressed_again_is_not_compared(run: Run, slept: Path)
         (("--across", "s3"), "has no wake-up from sleep; name a line: --across LINE"),
         (("--across", "s3", "other"), "it takes no other file"),
         (("--across", "x"), "'x' is no number"),
+        (("--across", "1"), "no debug key's answer stands before line 1"),
+        (("--across", "99999"), "no debug key's answer stands after line 99999"),
     ],
 )
 def test_what_cannot_be_asked(run: Run, words: tuple[str, ...], message: str) -> None:
     asked = run("dump", LOGS / "p_crlf.log", "diff", *words)
     assert (asked.status, asked.out) == (2, "")
     assert message in asked.err
+
+
+def test_what_one_side_does_not_know_has_not_changed(run: Run, tmp_path: Path) -> None:
+    """Before, all keys; after, `V` alone: no pin, irq or vector of Xen's is gone for that."""
+    said = (LOGS / "p_crlf.log").read_text().replace("\r", "")
+    tables = said[said.index("(XEN) iommu 0") : said.index("(XEN) Redirection table of IOAPIC 0")]
+    (tmp_path / "all").write_text(said)
+    (tmp_path / "tables").write_text(tables.replace("0300 62 ", "0300 63 "))
+    asked = run("dump", tmp_path / "tables", "diff", tmp_path / "all", "--json").json
+    assert asked["changes"] == [{"subject": "unit 0 entry 0x18", "field": "vector", "before": 0x62, "after": 0x63}]
+    assert asked["not_compared"] == ["devices", "irqs", "msis", "pins", "vcpus"]
 
 
 def test_a_dump_has_no_lines(run: Run, golden: Callable[[str], Path]) -> None:

@@ -46,8 +46,15 @@ class ConsoleLog(RecordedTarget):
         return self._boot.woken[-1] if self._boot.woken else None
 
     def parted(self, line: int) -> tuple[Snapshot, Snapshot]:
-        """What the boot's keys and messages say before a line of the log, and what from there on."""
+        """What the boot's keys and messages say before a line of the log, and what from there on.
+
+        Raises:
+            UsageError: no key's answer stands on one of its sides.
+        """
         before, after = parted(self._boot, line)
+        for where, part in (("before", before), ("after", after)):
+            if not part.keys:
+                raise UsageError(f"{self.description}: no debug key's answer stands {where} line {line}")
         first, _ = snapshot(f"{self.description} before line {line}", before)
         second, _ = snapshot(f"{self.description} from line {line} on", after)
         return first, second
