@@ -298,6 +298,7 @@ class Machine(Environment):
         done = 0
         w, state, actors = self.context, self.state, self.actors
         everybody, foreground = len(actors), len(self._foreground)
+        others, others_in_foreground = self._others
         draw = state.draw
         try:
             while done < steps:
@@ -306,11 +307,18 @@ class Machine(Environment):
                 chosen = (draw >> 33) % (everybody if state.background else foreground)
                 # Whoever was drawn; if that one has to wait, those after it in turn.
                 self.moving = actor = actors[chosen]
-                if actor.turn(w) or self._another(chosen):
-                    done += 1
-                else:
-                    draw = before
-                    break
+                if not actor.turn(w):
+                    # The toolstack may have found that there is nothing in the background any more.
+                    rest = others[chosen] if state.background else others_in_foreground[chosen % foreground]
+                    for actor in rest:
+                        self.moving = actor
+                        if actor.turn(w):
+                            break
+                    else:
+                        if not self._waited():
+                            draw = before
+                            break
+                done += 1
         except SimError as error:
             self._crash(error)
         except Exception as error:
@@ -332,16 +340,10 @@ class Machine(Environment):
         """Run until nothing can happen any more, or `limit` steps are over; returns the steps."""
         return self.run(limit)
 
-    def _another(self, drawn: int) -> bool:
-        """One step of the first actor after `drawn` that can do one; False if none can."""
-        w, state = self.context, self.state
-        others = self._others[0 if state.background else 1]
-        # The toolstack may have been drawn, and have found that there is nothing in the background any more.
-        for actor in others[drawn % len(others)]:
-            self.moving = actor
-            if actor.turn(w):
-                return True
-        state.background = False
+    def _waited(self) -> bool:
+        """One step though nobody can do one now; False if there can be none."""
+        self.state.background = False
+        w = self.context
         # Everybody waits for the moment: chance is asked until it has something happen.
         for _ in range(64 * OUT_OF if self.busy else 0):
             for actor in self.actors:
