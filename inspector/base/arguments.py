@@ -349,6 +349,8 @@ def _value(each: Argument | _Section, options: Namespace) -> object:
     if each.into:
         return each.default
     value = getattr(options, each.name)
+    if value is None:
+        return each.default
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -359,7 +361,8 @@ def _option(each: Argument) -> dict[str, Any]:
     if each.form is Form.MANY:
         default = list(each.default or ())
         return {"action": "append", "default": default, "type": _read(each), "metavar": each.metavar, **required}
-    return {"default": each.default, "type": _read(each), **_form(each), **required}
+    # argparse reads a default that is text as if it had been given.
+    return {"default": None, "type": _read(each), **_form(each), **required}
 
 
 def _positional(each: Argument) -> dict[str, Any]:

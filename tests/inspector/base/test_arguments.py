@@ -230,10 +230,11 @@ class Saved:
     load: FileName | None = option("a file")
     seed: int = option("a number", 0)
     mode: Literal["fast", "slow"] = option("how", "fast")
+    more: str = option("whatever", "")
     words: tuple[str, ...] = argument("words", ())
 
 
-@pytest.mark.parametrize("name", ["--load", "--seed", "--mode"])
+@pytest.mark.parametrize("name", ["--load", "--seed", "--mode", "--more"])
 def test_an_option_without_a_value_is_not_passed_over(name):
     """As of a variable of a script that is not set: without it something else would be looked at."""
     parser = Parser("vtdpi x")
@@ -242,6 +243,7 @@ def test_an_option_without_a_value_is_not_passed_over(name):
         with pytest.raises(UsageError, match=f"argument {name}: expected a value, found an empty one"):
             parser.parse_args(words)
     assert given(Saved, parser.parse_args(["", "--load", "x"])) == Saved("x", words=("",))
+    assert given(Saved, parser.parse_args([])) == Saved(), "a default may be empty"
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class TestCommand:
         ("words", "status", "message"),
         [
             (("--read", "none"), 3, "no history in none: No such file"),
-            (("--read", ""), 3, "no history in : No such file"),
+            (("--read", ""), 2, "expected a value, found an empty one"),
             (("--read", __file__), 3, "is no history: no JSON"),
             (("--read", str(COMMITTED), "--html", "/none/x"), 2, "/none/x cannot be written: No such file"),
             (("--read", str(COMMITTED), "--perfetto", "/none/x"), 2, "/none/x cannot be written: No such file"),
