@@ -1,7 +1,7 @@
 """Records of bit fields, written as the specifications draw them.
 
-A field's name, position, width and meaning stand once, in a `BitRecord`: a Construct schema that can also be asked for
-its fields. Masks, table columns (`structs.columns`), JSON keys and help texts are derived from it.
+A field's name, position, width and meaning stand once, in a `BitRecord`. Its Construct schema (`structs.schemas`),
+masks, table columns (`structs.columns`), JSON keys and help texts are derived from it.
 
     >>> record = BitRecord("demo", 1, field("p", 0, help="present"), field("dlm", (7, 5), meanings={0: "fixed"}))
     >>> dict(record.parse(b"\\xe1"))
@@ -20,25 +20,17 @@ Where a run spends its time, fields are read and written as integers:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field as dataclass_field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
-
-from construct import (
-    Adapter,
-    BitsInteger,
-    BitStruct,
-    ByteSwapped,
-    Construct,
-    Container,
-    MappingError,
-    stream_read,
-    stream_write,
-)
+from typing import TYPE_CHECKING
 
 from structs.frozen import frozen
+
+if TYPE_CHECKING:
+    from construct import Construct, Container
 
 
 @frozen
@@ -96,17 +88,18 @@ class Field:
         """
         self.check(value)
         for piece in self.pieces:
-            record = record & ~(((1 << piece.width) - 1) << piece.low) | self._part(value, piece) << piece.low
+            record = record & ~(((1 << piece.width) - 1) << piece.low) | self.part(value, piece) << piece.low
         return record
 
     def check(self, value: int) -> None:
         """Raise ValueError if the field cannot hold `value`."""
-        if value < 0 or sum(self._part(value, piece) << piece.at for piece in self.pieces) != value:
+        if value < 0 or sum(self.part(value, piece) << piece.at for piece in self.pieces) != value:
             bits = ", ".join(f"{piece.at + piece.width - 1}:{piece.at}" for piece in self.pieces)
             raise ValueError(f"{self.name} holds bits {bits} of a value only, not {value:#x}")
 
     @staticmethod
-    def _part(value: int, piece: Piece) -> int:
+    def part(value: int, piece: Piece) -> int:
+        """The bits of a value that a piece holds."""
         return value >> piece.at & ((1 << piece.width) - 1)
 
 
@@ -121,14 +114,39 @@ def field(
     return Field(name, pieces, help, MappingProxyType(dict(meanings or {})))
 
 
-class BitRecord(Adapter):
-    """A little-endian record of `size` bytes, made of bit fields: a Construct that parses to a Container of integers.
+class _Parsed(ABC):
+    """What has a Construct schema, made when something is first parsed or built: Construct itself takes its time."""
+
+    size: int
+
+    @cached_property
+    @abstractmethod
+    def schema(self) -> Construct:
+        """It as a Construct."""
+
+    def parse(self, raw: bytes) -> Container:
+        """The values by name. Raises construct.StreamError if fewer than `size` bytes are there."""
+        return self.schema.parse(raw)
+
+    def build(self, values: Mapping[str, int]) -> bytes:
+        """The bytes. Raises construct.MappingError if a name is unknown or a value does not fit."""
+        made: bytes = self.schema.build(values)
+        return made
+
+    def sizeof(self) -> int:
+        """How many bytes, as a Construct has it."""
+        return self.size
+
+    def __rtruediv__(self, name: str) -> Construct:
+        """`"name" / record`: a member of a Construct."""
+        return name / self.schema
+
+
+class BitRecord(_Parsed):
+    """A little-endian record of `size` bytes, made of bit fields, that parses to a Container of integers.
 
     Bits that no field claims become reserved fields `rsvd_HIGH_LOW`, so that nothing is lost: for any bytes,
     `record.build(record.parse(raw)) == raw`. A field missing from what is built is 0; an unknown one is an error.
-
-    Raises (parse): construct.StreamError if fewer than `size` bytes are there.
-    Raises (build): construct.MappingError if a name is unknown or a value does not fit.
     """
 
     def __init__(self, title: str, size: int, *fields: Field, source: str = "") -> None:
@@ -139,17 +157,20 @@ class BitRecord(Adapter):
         self.by_name = {f.name: f for f in self.fields}
         if len(self.by_name) != len(self.fields):
             raise ValueError(f"{title}: a field name stands twice")
-        # Of Adapter's own __init__ what is left when the schema within is made later.
-        Construct.__init__(self)
 
     @cached_property
-    def subcon(self) -> Construct:
-        """The schema of the pieces, made when something is first parsed or built."""
-        pieces = sorted(((p.low, _key(f, p), p.width) for f in self.fields for p in f.pieces), reverse=True)
-        return ByteSwapped(BitStruct(*(key / BitsInteger(width) for _, key, width in pieces)))
+    def schema(self) -> Construct:
+        """The record as a Construct."""
+        from structs.schemas import RecordSchema
+
+        return RecordSchema(self)
 
     def __getitem__(self, name: str) -> Field:
         return self.by_name[name]
+
+    def values(self, record: int) -> dict[str, int]:
+        """The fields of a record given as a little-endian integer: what `parse` makes of its bytes."""
+        return {f.name: f.extract(record) for f in self.fields}
 
     def reserved(self, values: Mapping[str, int]) -> dict[str, int]:
         """The reserved fields of a parsed record that are not zero."""
@@ -159,29 +180,14 @@ class BitRecord(Adapter):
         """A parsed record without its reserved fields that are zero, as they should be."""
         return {f.name: values[f.name] for f in self.fields if values[f.name] or not f.reserved}
 
-    def _decode(self, obj: Mapping[str, int], context: Any, path: str) -> Container:
-        return Container((f.name, sum(obj[_key(f, p)] << p.at for p in f.pieces)) for f in self.fields)
 
-    def _encode(self, obj: Mapping[str, int], context: Any, path: str) -> dict[str, int]:
-        unknown = [name for name in obj if name not in self.by_name and not name.startswith("_")]
-        if unknown:
-            raise MappingError(f"{self.title} has no field {unknown[0]!r}", path=path)
-        try:
-            for name, f in self.by_name.items():
-                f.check(obj.get(name, 0))
-        except ValueError as error:
-            raise MappingError(f"{self.title}: {error}", path=path) from error
-        return {_key(f, p): Field._part(obj.get(f.name, 0), p) for f in self.fields for p in f.pieces}
-
-
-class Tagged(Construct):
+class Tagged(_Parsed):
     """Same-sized records told apart by a field that all of them have (IRTE.IM, a descriptor's type).
 
     Parses to the Container of the record that `cases[tag]` names, `default` for any other tag.
     """
 
     def __init__(self, tag: str, cases: Mapping[int, BitRecord], default: BitRecord | None = None) -> None:
-        super().__init__()
         self.tag = tag
         self.cases = dict(cases)
         self.default = default
@@ -191,31 +197,29 @@ class Tagged(Construct):
         if any(record.size != self.size or record[tag].mask != self.field.mask for record in self.records):
             raise ValueError(f"records told apart by {tag} differ in size or in where {tag} is")
 
+    @cached_property
+    def schema(self) -> Construct:
+        """The records as one Construct."""
+        from structs.schemas import TaggedSchema
+
+        return TaggedSchema(self)
+
     def select(self, tag: int) -> BitRecord:
         """The record that the tag's value selects. Raises construct.MappingError if there is none."""
         record = self.cases.get(tag, self.default)
         if record is None:
+            from construct import MappingError
+
             raise MappingError(f"no record has {self.tag} = {tag}")
         return record
+
+    def values(self, record: int) -> dict[str, int]:
+        """The fields of a record given as a little-endian integer: what `parse` makes of its bytes."""
+        return self.select(self.field.extract(record)).values(record)
 
     def record_of(self, raw: bytes) -> BitRecord:
         """The record that describes these bytes."""
         return self.select(self.field.extract(int.from_bytes(raw, "little")))
-
-    def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        raw = stream_read(stream, self.size, path)
-        return self.record_of(raw).parse(raw)
-
-    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        stream_write(stream, self.select(obj.get(self.tag, 0)).build(obj), self.size, path)
-        return obj
-
-    def _sizeof(self, context: Any, path: str) -> int:
-        return self.size
-
-
-def _key(f: Field, piece: Piece) -> str:
-    return f.name if len(f.pieces) == 1 else f"{f.name}_{piece.low}"
 
 
 def _gaps(fields: Iterable[Field], bits: int) -> list[Field]:

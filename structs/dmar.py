@@ -88,7 +88,7 @@ _PATH = Struct("device" / Int8ul, "function" / Int8ul)
 SCOPE = Struct(
     "type" / Int8ul,
     "length" / Rebuild(Int8ul, lambda this: 6 + 2 * len(this.path) + len(this.get("rest") or b"")),
-    "flags" / Default(SCOPE_FLAGS, {}),
+    "flags" / Default(SCOPE_FLAGS.schema, {}),
     "reserved" / Default(Int8ul, 0),
     "enumeration_id" / Int8ul,
     "start_bus" / Int8ul,
@@ -102,9 +102,15 @@ _SCOPES = ("scopes" / Default(GreedyRange(SCOPE), []), "rest" / Default(GreedyBy
 _SEGMENT = "segment" / Default(Int16ul, 0)
 
 _BODIES = {
-    0: Struct("flags" / Default(DRHD_FLAGS, {}), "size" / Default(DRHD_SIZE, {}), _SEGMENT, "base" / Int64ul, *_SCOPES),
+    0: Struct(
+        "flags" / Default(DRHD_FLAGS.schema, {}),
+        "size" / Default(DRHD_SIZE.schema, {}),
+        _SEGMENT,
+        "base" / Int64ul,
+        *_SCOPES,
+    ),
     1: Struct("reserved" / Default(Int16ul, 0), _SEGMENT, "base" / Int64ul, "limit" / Int64ul, *_SCOPES),
-    2: Struct("flags" / Default(ATSR_FLAGS, {}), "reserved" / Default(Int8ul, 0), _SEGMENT, *_SCOPES),
+    2: Struct("flags" / Default(ATSR_FLAGS.schema, {}), "reserved" / Default(Int8ul, 0), _SEGMENT, *_SCOPES),
     3: Struct(
         "reserved" / Default(Int32ul, 0),
         "base" / Int64ul,
@@ -112,7 +118,7 @@ _BODIES = {
         "rest" / Default(GreedyBytes, b""),
     ),
     4: Struct("reserved" / Default(Bytes(3), bytes(3)), "device_number" / Int8ul, "object_name" / GreedyBytes),
-    5: Struct("flags" / Default(SATC_FLAGS, {}), "reserved" / Default(Int8ul, 0), _SEGMENT, *_SCOPES),
+    5: Struct("flags" / Default(SATC_FLAGS.schema, {}), "reserved" / Default(Int8ul, 0), _SEGMENT, *_SCOPES),
     6: Struct("reserved" / Default(Int16ul, 0), _SEGMENT, *_SCOPES),
 }
 NAMES = {0: "DRHD", 1: "RMRR", 2: "ATSR", 3: "RHSA", 4: "ANDD", 5: "SATC", 6: "SIDP"}
@@ -125,14 +131,6 @@ STRUCTURE = Struct(
 `object_name` is the device's path in the ACPI namespace, with all bytes up to the structure's end."""
 
 _PAGE = 4096
-_HAW_AT = 36
-
-
-def host_address_width(raw: bytes) -> int | None:
-    """The bits of a physical address, of a table's bytes; None if they are too few or tell nonsense."""
-    width = raw[_HAW_AT] + 1 if len(raw) > _HAW_AT else 0
-    return width if 32 <= width <= 64 else None
-
 
 NO_BASE = (0, (1 << 64) - 1)
 """Register bases that firmware leaves in a DRHD when there is no unit; Linux refuses them (warn_invalid_dmar)."""
@@ -148,7 +146,7 @@ SIGNATURES = (b"DMAR", b"RMAD", b"XMAR")
 
 DMAR = table(
     "haw" / Int8ul,
-    "flags" / Default(TABLE_FLAGS, {}),
+    "flags" / Default(TABLE_FLAGS.schema, {}),
     "reserved" / Default(Bytes(10), bytes(10)),
     "structures" / GreedyRange(STRUCTURE),
 )

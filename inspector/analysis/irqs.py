@@ -240,7 +240,7 @@ def pin_states(snapshot: Snapshot) -> list[PinState]:
     for ioapic in snapshot.ioapics:
         for number, value in enumerate(ioapic.redirection):
             if value is not None:
-                entry = RTE.parse(value.to_bytes(RTE.size, "little"))
+                entry = RTE.values(value)
                 irq = told[ioapic.number, number].irq if (ioapic.number, number) in told else None
                 found[ioapic.number, number] = PinState(
                     ioapic.number, number, entry["vector"], entry["mask"], entry["irr"], entry["tm"], irq

@@ -15,7 +15,6 @@ from inspector.model.vtd import VtdUnit
 from structs import remapping
 from structs.apic import DELIVERY_MODES
 from structs.columns import Array, columns, records, rows
-from structs.dmar import host_address_width
 from structs.frozen import frozen
 from structs.irte import IRTE, POSTED, REMAPPED, SQ_MASKS
 from structs.remapping import Checks, Destination, source_possible
@@ -91,7 +90,7 @@ def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     source = InterruptSources(snapshot).of(unit, entry)
     if any(pin.rewritten and (pin.ioapic, pin.pin) == (source.ioapic, source.pin) for pin in snapshot.pins):
         return ["not known: the crash overwrote the entry of this pin (vector 0, edge); the irq tells what it was"]
-    width = host_address_width(snapshot.dmar.raw) if snapshot.dmar else None
+    width = snapshot.dmar.host_address_width if snapshot.dmar else None
     raw = IRTE.select(entry["im"]).build({name: value for name, value in entry.items() if name != "index"})
     # Whether the unit can post is said below, with what would happen if it could.
     if wrong := Checks(bool(unit.eime), None, width).malformed(int.from_bytes(raw, "little")):

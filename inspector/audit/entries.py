@@ -15,7 +15,6 @@ from inspector.model.snapshot import Binding, Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
 from structs.columns import Array, columns, records
-from structs.dmar import host_address_width
 from structs.irte import IRTE, POSTED, REMAPPED
 from structs.msi import is_remappable
 from structs.remapping import Checks
@@ -163,7 +162,7 @@ def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
 
     Look next at: `irte N`, `faults` (0x24).
     """
-    width = host_address_width(snapshot.dmar.raw) if snapshot.dmar else None
+    width = snapshot.dmar.host_address_width if snapshot.dmar else None
     for unit in snapshot.units:
         checks = Checks(bool(unit.eime), None, width)
         raw = records(REMAPPED, unit.raw)

@@ -91,7 +91,7 @@ def blocked_format(snapshot: Snapshot) -> Iterator[Found]:
         return
     for ioapic in snapshot.ioapics:
         for pin, value in enumerate(ioapic.redirection):
-            entry = RTE.parse(value.to_bytes(RTE.size, "little")) if value is not None else None
+            entry = RTE.values(value) if value is not None else None
             if entry and not entry["format"] and not entry["mask"]:
                 yield Found(
                     f"IO-APIC {ioapic.number} pin {pin}", "is not masked, and its entry is in compatibility format"

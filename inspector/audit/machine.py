@@ -114,7 +114,7 @@ def hardware_trouble(snapshot: Snapshot) -> Iterator[Found]:
     for unit in snapshot.units:
         subject = unit.name
         if unit.fsts and unit.fsts & STATUS:
-            status = dict(FSTS.parse(unit.fsts.to_bytes(FSTS.size, "little")))
+            status = FSTS.values(unit.fsts)
             errors = [name for name in QUEUE_ERRORS if status.get(name)]
             what = f"the invalidation queue has stopped ({', '.join(errors)})" if errors else "faults are recorded"
             yield Found(subject, f"FSTS is {unit.fsts:#x}: {what}")

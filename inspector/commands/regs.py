@@ -51,7 +51,7 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Regs]
             problems.append(f"{snapshot.target} does not tell {wanted[0].name} of {unit.name}")
             continue
         told = [r for r in wanted if r.name in raw]
-        values = {r.name: dict(r.record.parse(raw[r.name].to_bytes(r.size, "little"))) for r in told}
+        values = {r.name: r.record.values(raw[r.name]) for r in told}
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in told}
         units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"{unit.name} at {unit.register_base:#x}"

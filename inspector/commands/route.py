@@ -184,7 +184,7 @@ def _index(snapshot: Snapshot, word: str) -> int:
     value = _rte(snapshot, apic, pin)
     if value is None:
         raise UsageError(f"there is no pin {pin} of an IO-APIC {apic}")
-    rte = RTE.parse(value.to_bytes(RTE.size, "little"))
+    rte = RTE.values(value)
     if "index" not in rte:
         raise UsageError(f"IO-APIC {apic} pin {pin} is not remapped: its redirection entry is in compatibility format")
     return int(rte["index"])

@@ -7,6 +7,8 @@ from inspector.model.deferred import Deferred, deferrable
 from structs.frozen import frozen
 from structs.registers import BY_NAME
 
+HAW_AT = 36
+"""Where the DMAR table has its host address width, less 1 (VT-d 8.1)."""
 IOAPIC, HPET = 3, 4
 """Kinds of `Platform` and `Scope`, as the DMAR table has them."""
 
@@ -103,6 +105,12 @@ class Dmar:
     address: int
     raw: bytes
 
+    @property
+    def host_address_width(self) -> int | None:
+        """The bits of a physical address; None if they are too few or the table tells nonsense."""
+        width = self.raw[HAW_AT] + 1 if len(self.raw) > HAW_AT else 0
+        return width if 32 <= width <= 64 else None
+
 
 @frozen
 class Queue:
@@ -197,5 +205,4 @@ class VtdUnit(Deferred):
     def register(self, name: str) -> dict[str, int] | None:
         """A register's fields by mnemonic; None if it was not read."""
         value = self.raw_register(name)
-        record = BY_NAME[name]
-        return None if value is None else dict(record.record.parse(value.to_bytes(record.size, "little")))
+        return None if value is None else BY_NAME[name].record.values(value)

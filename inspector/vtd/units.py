@@ -19,6 +19,7 @@ from inspector.model.vtd import HPET, IOAPIC, Fault, Platform, Register, Scope, 
 from inspector.targets.target import Target
 from inspector.vtd import queue, remapping
 from inspector.vtd.remapping import RemappingTable
+from structs.bits import packed
 from structs.columns import columns, rows
 from structs.faults import FRCD
 from structs.frozen import frozen
@@ -86,7 +87,7 @@ class UnitReader:
         except (NotHere, NotReadable):
             if self.known is None:
                 raise
-            return dict(CAP.parse(self.known.cap.to_bytes(8, "little")))
+            return CAP.values(self.known.cap)
 
     @cached_property
     def table(self) -> RemappingTable:
@@ -103,7 +104,7 @@ class UnitReader:
                 raise
             eime = (self.x2apic or 0) if known.eime is None else known.eime
             fields = {"irta": known.table, "s": known.entries.bit_length() - 2, "eime": eime}
-            value, origin = int.from_bytes(IRTA.build(fields), "little"), known.origin
+            value, origin = packed(IRTA, fields), known.origin
         if not fields["irta"]:
             raise NotHere(f"unit {self.index} has no interrupt-remapping table: IRTA is {value:#x}")
         return RemappingTable(value, fields["irta"], table_entries(fields), fields["eime"], origin)

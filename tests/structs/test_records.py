@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structs
-from structs.bits import BitRecord, Tagged
+from structs.bits import BitRecord, Tagged, packed
 
 
 @settings(max_examples=25, deadline=None)
@@ -27,7 +27,9 @@ def test_build_inverts_parse(schema: BitRecord | Tagged, data: st.DataObject) ->
 def test_parse_is_mask_and_shift(record: BitRecord, data: st.DataObject) -> None:
     raw = data.draw(st.binary(min_size=record.size, max_size=record.size))
     whole = int.from_bytes(raw, "little")
-    assert dict(record.parse(raw)) == {f.name: f.extract(whole) for f in record.fields}
+    values = {f.name: f.extract(whole) for f in record.fields}
+    assert dict(record.parse(raw)) == values == record.values(whole)
+    assert packed(record, values) == whole
 
 
 def test_every_bit_belongs_to_one_field(record: BitRecord) -> None:
@@ -48,6 +50,10 @@ def test_bad_input_is_refused(record: BitRecord) -> None:
         record.build({"no_such_field": 1})
     with pytest.raises(MappingError):
         record.build({record.fields[0].name: 1 << record.fields[0].width})
+    with pytest.raises(KeyError):
+        packed(record, {"no_such_field": 1})
+    with pytest.raises(ValueError, match="holds bits"):
+        packed(record, {record.fields[0].name: 1 << record.fields[0].width})
 
 
 def test_tagged_selects_by_its_tag(tagged: Tagged) -> None:
@@ -55,6 +61,7 @@ def test_tagged_selects_by_its_tag(tagged: Tagged) -> None:
         raw = tagged.build({tagged.tag: tag})
         assert tagged.record_of(raw) is record
         assert tagged.parse(raw)[tagged.tag] == tag
+        assert tagged.values(int.from_bytes(raw, "little")) == dict(tagged.parse(raw))
 
 
 @pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(structs.__path__) if not m.ispkg])

@@ -28,6 +28,7 @@ from inspector.targets.recorded.console import (
 from inspector.targets.recorded.console.answers import BootLines, chosen
 from inspector.targets.recorded.console.damage import Damage
 from inspector.targets.recorded.console.key import Key
+from structs.bits import packed
 from structs.ioapic import REMAPPABLE
 from structs.irte import REMAPPED, dst_from_apic_id, dst_reserved_bits, source_matches
 from structs.registers import BY_NAME
@@ -402,7 +403,7 @@ def _redirection_value(pin: key_vtd.PinFacts) -> int:
         "delivs": pin.delivs,
         "vector": pin.vector,
     }
-    return int.from_bytes(REMAPPABLE.build(fields), "little")
+    return packed(REMAPPABLE, fields)
 
 
 def _irq(row: key_irq.IrqFacts) -> Irq:
