@@ -54,8 +54,11 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Dma
     address, table = found.address, parsed(found)
     body = table["body"]
     sound = checksum(DMAR.build(table)) == 0
-    structures: list[dict[str, Any]] = [
-        {"type": structure["type"], "name": NAMES.get(structure["type"]), **_named(structure["body"])}
+    structures = [
+        cast(
+            "documents.DmarStructure",
+            {"type": structure["type"], "name": NAMES.get(structure["type"]), **_named(structure["body"])},
+        )
         for structure in body["structures"]
     ]
     document: documents.Dmar = {
@@ -71,7 +74,7 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Dma
         "flags": _plain(body["flags"]),
         "reserved": body["reserved"].hex(),
         "checksum_ok": sound,
-        "structures": cast("list[documents.DmarStructure]", structures),
+        "structures": structures,
         "undecoded": body["rest"].hex(),
     }
     renamed = " (so renamed by Xen, to hide the units from dom0)" if table["signature"] != b"DMAR" else ""
@@ -130,7 +133,7 @@ def _maker(header: documents.Dmar) -> str:
     )
 
 
-def _rows(structure: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
+def _rows(structure: documents.DmarStructure, names: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     """A structure's lines: one a scope, so that they fit a terminal."""
     scopes = [line for scope in structure.get("scopes", ()) for line in _scope(scope, names)]
     if structure.get("rest") and "scopes" in structure:
@@ -145,7 +148,7 @@ def _rows(structure: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[tu
         )
 
 
-def _details(structure: Mapping[str, Any]) -> Iterator[str]:
+def _details(structure: documents.DmarStructure) -> Iterator[str]:
     """What a structure says besides its scopes, a line each."""
     match structure["name"]:
         case "DRHD":
@@ -186,12 +189,12 @@ def _reserved(value: int | str | bytes) -> list[str]:
     return [f"reserved={digits}!"] if digits.strip("0") else []
 
 
-def _scope(scope: Mapping[str, Any], names: Mapping[int, str]) -> list[str]:
+def _scope(scope: documents.DeviceScope, names: Mapping[int, str]) -> list[str]:
     """A scope's lines: the device, then its flags."""
     kind = SCOPE_NAMES.get(scope["type"], f"scope type {scope['type']}")
     path = "/".join(f"{hop['device']:02x}.{hop['function']}" for hop in scope["path"])
     number = f" {scope['enumeration_id']}" if scope["type"] > 2 else ""
-    called = names.get(scope["enumeration_id"], "") if scope["type"] == ACPI_DEVICE else ""
+    called = names.get(scope["enumeration_id"] or 0, "") if scope["type"] == ACPI_DEVICE else ""
     device = f"{kind}{number} {scope['start_bus']:02x}:{path} {called}".rstrip()
     marks = " ".join([*_set(SCOPE_FLAGS, scope["flags"]), *_reserved(scope["reserved"])])
     return [device, *wrap(marks, FLAGS_WIDTH, initial_indent="  ", subsequent_indent="  ")]

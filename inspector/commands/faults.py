@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inspector.base.arguments import option
 from inspector.capture.inspection import Inspection
@@ -54,12 +54,14 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer[documents.Fau
         if status is None:
             problems.append(why_of_unit(snapshot, unit, "registers"))
             continue
-        records = _records(unit.frcd)
-        units.append({"index": unit.index, "fsts": {"value": value or 0, **status}, "records": records})
+        records = rows(columns(FRCD, unit.frcd))
+        described = [_record(number, record) for number, record in enumerate(records)]
+        units.append({"index": unit.index, "fsts": {"value": value or 0, **status}, "records": described})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"{unit.name}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
-        if shown := [_row(record) for record in records if any(record[name] for name in ("f", "fr", "sid", "fi"))]:
-            blocks.append(Table(COLUMNS, shown))
+        told = [each for each in enumerate(records) if any(each[1][name] for name in ("f", "fr", "sid", "fi"))]
+        if told:
+            blocks.append(Table(COLUMNS, [_row(number, record) for number, record in told]))
     document: documents.Faults = {
         "units": units,
         "faults": fault_reports.kinds(snapshot),
@@ -81,17 +83,17 @@ def _reported(snapshot: Snapshot) -> Answer[documents.Faults] | None:
     return Answer(document, fault_reports.blocks(snapshot) or [nothing], absent=snapshot.absences)
 
 
-def _records(frcd: bytes) -> list[dict[str, Any]]:
-    return [
-        {"record": number}
-        | record
-        | {"reason": reason.text if (reason := REASONS.get(record["fr"])) else None, "index": interrupt_index(record)}
-        for number, record in enumerate(rows(columns(FRCD, frcd)))
-    ]
+def _record(number: int, record: Mapping[str, int]) -> documents.FaultRecord:
+    return {"record": number, **record, "reason": _reason(record), "index": interrupt_index(record)}
 
 
-def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
-    index = record["index"]
+def _reason(record: Mapping[str, int]) -> str | None:
+    reason = REASONS.get(record["fr"])
+    return reason.text if reason else None
+
+
+def _row(number: int, record: Mapping[str, int]) -> tuple[str, ...]:
+    index = interrupt_index(record)
     where = (
         f"index {index:#x}"
         if index is not None
@@ -100,10 +102,10 @@ def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
         else f"{request_in_words(record)}, page {record['fi']:#x}"
     )
     return (
-        str(record["record"]),
+        str(number),
         "recorded" if record["f"] else "cleared",
         bdf(record["sid"]),
         f"{record['fr']:#04x}",
         where,
-        record["reason"] or "no reason known here",
+        _reason(record) or "no reason known here",
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inspector.analysis.sources import InterruptSources
 from inspector.base.arguments import NoArguments
@@ -41,14 +40,15 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer[documents.I
     blocks = []
     sources = InterruptSources(snapshot)
     for ioapic in snapshot.ioapics:
-        entries = [_entry(pin, value) for pin, value in enumerate(ioapic.redirection) if value is not None]
+        held = [(pin, value) for pin, value in enumerate(ioapic.redirection) if value is not None]
+        entries = [_entry(pin, value) for pin, value in held]
         unit = sources.unit_of_ioapic(ioapic.number)
         described.append(
             {"ioapic": ioapic.number, "id": ioapic.id, "version": ioapic.version, "unit": unit, "entries": entries}
         )
         title = f"IO-APIC {ioapic.number}: {_about(ioapic)}{len(ioapic.redirection)} pins"
         title += "" if unit is None else f", through unit {unit}"
-        blocks.append(Table(COLUMNS, [_row(entry) for entry in entries], title, frozenset({"PIN"}), spare=SPARE))
+        blocks.append(Table(COLUMNS, [_row(pin, value) for pin, value in held], title, frozenset({"PIN"}), spare=SPARE))
     return Answer({"ioapics": described}, blocks, absent=snapshot.absences)
 
 
@@ -57,20 +57,26 @@ def _about(ioapic: IoApic) -> str:
     return id if ioapic.version is None else f"{id}version {ioapic.version:#x}, "
 
 
-def _entry(pin: int, value: int) -> dict[str, Any]:
+def _entry(pin: int, value: int) -> documents.Pin:
+    title, fields = _parsed(value)
+    return {"pin": pin, "value": value, **fields, "format": title}
+
+
+def _parsed(value: int) -> tuple[str, dict[str, int]]:
+    """The format of a redirection entry, and its fields, reserved ones if not zero."""
     raw = value.to_bytes(RTE.size, "little")
     record = RTE.record_of(raw)
-    values = record.parse(raw)
-    return {"pin": pin, "value": value, **record.visible(values), "format": record.title}
+    return record.title, record.visible(record.parse(raw))
 
 
-def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    remappable = entry["format"] == "remappable"
+def _row(pin: int, value: int) -> tuple[str, ...]:
+    title, entry = _parsed(value)
+    remappable = title == "remappable"
     words = {name: RTE.records[0][name].meanings[entry[name]] for name in ("tm", "pol", "delivs")}
-    reserved = "".join(f" {name}={value:#x}!" for name, value in entry.items() if name.startswith("rsvd"))
+    reserved = "".join(f" {name}={found:#x}!" for name, found in entry.items() if name.startswith("rsvd"))
     return (
-        str(entry["pin"]),
-        entry["format"],
+        str(pin),
+        title,
         f"{entry['index']:#x}" if remappable else "-",
         f"{entry['vector']:#04x}",
         "masked" if entry["mask"] else "",
