@@ -37,10 +37,26 @@ Unpacked = Callable[[str], Path]
 Unavailable = Callable[[object], NoReturn]
 
 
-def pytest_configure() -> None:
+EXAMPLES = {"quick": 20, "whole": 50, "thorough": 1000}
+"""Examples that a property is tried with, by profile: the same ones in every run, but new ones where it is thorough."""
+
+for name, count in EXAMPLES.items():
+    settings.register_profile(
+        name,
+        max_examples=count,
+        derandomize=name != "thorough",
+        # The machine may have other things to do; and a fixture that examples share is meant to be shared.
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Tests interrupt this process and others: what a shell starts in the background begins with that ignored."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    quick = "not thorough" in config.getoption("-m")
+    settings.load_profile(config.getoption("--hypothesis-profile") or ("quick" if quick else "whole"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -61,6 +61,7 @@ def storing(image: Image, displacements: set[int]) -> Iterator[str]:
                     yield function.name
 
 
+@pytest.mark.thorough
 def test_every_function_that_stores_to_a_descriptor_or_a_node_is_among_them(image: Image, symbols: Path) -> None:
     profile = of_symbols(symbols)
     descriptor, node = profile.offset("vcpu", f"{VMX}.pi_desc"), profile.offset("vcpu", f"{VMX}.pi_blocking.list")

@@ -15,7 +15,7 @@ from structs.irte import POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_equal_to_the_schema(record: BitRecord, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 5))
@@ -42,7 +42,6 @@ def layouts(draw: st.DrawFn) -> BitRecord:
     return BitRecord("any", size, *fields)
 
 
-@settings(max_examples=300, deadline=None)
 @given(layouts(), st.data())
 def test_equal_to_any_schema(layout: BitRecord, data: st.DataObject) -> None:
     raw = data.draw(st.binary(min_size=layout.size * 3, max_size=layout.size * 3))

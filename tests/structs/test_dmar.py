@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from construct import ConstructError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structs.acpi import EMPTY_HEADER, checksum, with_checksum
@@ -122,14 +122,12 @@ def test_a_wrong_table_length_is_an_error(length: int) -> None:
         DMAR.parse(QEMU[:4] + length.to_bytes(4, "little") + QEMU[8:])
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([DRHD, RMRR, ATSR, RHSA, ANDD, SATC, SIDP, UNKNOWN])), st.binary(max_size=40))
 def test_build_inverts_parse(structures: list[bytes], junk: bytes) -> None:
     raw = table(b"".join(structures) + junk, junk)
     assert DMAR.build(DMAR.parse(raw)) == raw
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(QEMU) - 1), st.integers(0, 255))
 def test_one_wrong_byte_loses_nothing(position: int, value: int) -> None:
     raw = QEMU[:position] + bytes([value]) + QEMU[position + 1 :]

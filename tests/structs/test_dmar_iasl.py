@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structs.acpi import EMPTY_HEADER, with_checksum
@@ -104,7 +104,6 @@ def ours(raw: bytes) -> Iterator[tuple[str, int | str]]:
             yield from (("PCI Path", f"{hop['device']:02X},{hop['function']:02X}") for hop in scope["path"])
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(structures, min_size=1, max_size=8))
 def test_made_tables(iasl: str, tmp_path_factory: pytest.TempPathFactory, listed: list[dict[str, Any]]) -> None:
     body = {**EMPTY_HEADER, "haw": 38, "structures": listed}

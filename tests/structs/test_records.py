@@ -8,21 +8,19 @@ import pkgutil
 
 import pytest
 from construct import MappingError, StreamError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import structs
 from structs.bits import BitRecord, Tagged, packed
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_build_inverts_parse(schema: BitRecord | Tagged, data: st.DataObject) -> None:
     raw = data.draw(st.binary(min_size=schema.size, max_size=schema.size))
     assert schema.build(schema.parse(raw)) == raw
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_parse_is_mask_and_shift(record: BitRecord, data: st.DataObject) -> None:
     raw = data.draw(st.binary(min_size=record.size, max_size=record.size))

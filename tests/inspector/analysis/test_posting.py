@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.analysis.posting import destination, effect
@@ -81,7 +81,6 @@ def test_a_destination_is_an_online_cpu(ndst, cpu):
     st.sampled_from((None, VCPU, BLOCKED)),
     st.sampled_from((None, True, False)),
 )
-@settings(max_examples=50, deadline=None)
 def test_exactly_one_thing_happens_in_the_unit(pi, vcpu, x2apic):
     first, *_ = effect(replace(MACHINE, x2apic=x2apic), pi, vcpu)
     sends, refuses = ", and sends vector" in first, "refuses" in first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.analysis.route import by_descriptor, by_index, by_source, routes
@@ -89,7 +89,6 @@ def test_a_unit_that_cannot_post_is_told() -> None:
 
 
 @given(st.lists(st.binary(min_size=16, max_size=16), min_size=1, max_size=20), st.integers(0, 0xFFFF))
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_the_devices_that_may_use_an_entry_are_those_that_hardware_lets(raw: list[bytes], sid: int) -> None:
     snapshot = Snapshot(
         "any", units=(VtdUnit(0, 0, base=0, size=256, indices=tuple(range(len(raw))), raw=b"".join(raw)),)

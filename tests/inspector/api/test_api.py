@@ -82,6 +82,7 @@ def test_ten_lines_of_python_on_a_real_capture(elsewhere, golden, capture, said,
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_a_user_s_program_is_checked_by_its_types(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(

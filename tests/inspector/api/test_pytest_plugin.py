@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 TESTS = """
 import pytest
 
@@ -53,6 +55,7 @@ def test_no_such_vcpu(vtdpi_sim):
 """
 
 
+@pytest.mark.thorough
 def test_machines_for_other_projects(tmp_path: Path, golden: Callable[[str], Path]) -> None:
     (tmp_path / "test_mine.py").write_text(TESTS.replace("DUMP", str(golden("lost-wakeup"))))
     words = [

@@ -88,6 +88,7 @@ def test_a_list_that_leaves_memory(machine, where):
     assert told["vcpus d1v2"]["vcpus"][0]["blocking_list"] == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [4, 8192, 0x7FFFFFFF])
 def test_an_array_of_vcpus_that_is_garbage(machine, count):
     layout = machine.layout
@@ -174,6 +175,7 @@ def test_a_descriptor_across_a_hole(machine):
     assert "no posted-interrupt descriptor" in told["pi d1v2"]
 
 
+@pytest.mark.thorough
 def test_a_hole_in_every_page_that_matters(machine):
     """Whatever page of Xen's data is missing, every command answers and the audit says what it missed."""
     layout = machine.layout
@@ -197,6 +199,7 @@ def test_a_hole_in_every_page_that_matters(machine):
         assert loads(dumps(snapshot)) == snapshot
 
 
+@pytest.mark.thorough
 def test_random_bytes_over_xens_own_structures(machine):
     """Whatever the structures hold, nothing but an answer or one clear line comes out, in time."""
     choice = random.Random(4)

@@ -34,6 +34,7 @@ def watched(scenario, version, seed):
     return bugs, seen
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "scenario", ["one-device", "oversubscribed", "wakeup-storm", "migration", "cpu-offline", "hotplug"]
 )
@@ -43,6 +44,7 @@ def test_no_bug_in_the_current_version(scenario):
     assert {"S2", "S4"} <= seen <= SITUATIONS.keys()
 
 
+@pytest.mark.thorough
 def test_the_first_version_leaves_traces_when_devices_leave():
     found: set[str] = set()
     for seed in (1, 2, 3):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as tried
 from hypothesis import strategies as st
 
@@ -146,7 +145,6 @@ def parsed(kind, *words):
         other=st.none(),
     )
 )
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_there_and_back(wanted):
     words = [wanted.file, *map(hex, wanted.more), "--mode", wanted.mode]
     words += [word for name in wanted.name for word in ("--name", name)]

@@ -98,6 +98,7 @@ def test_an_import_is_finished_first(name, tmp_path, monkeypatch):
         work()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_program_that_is_starting_ends_with_a_line(number, status):
     """At ever later moments: while Python's own and other libraries are imported, and then in the command."""

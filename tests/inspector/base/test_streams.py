@@ -46,6 +46,7 @@ def test_help_that_cannot_be_printed(words, buffering):
     assert ended.stderr == b"vtdpi: the answer cannot be printed: stdout: No space left on device\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("closed", [[0], [2], [0, 2]])
 def test_a_closed_stdin_or_stderr_is_no_failure(closed):
     def close() -> None:
@@ -87,6 +88,7 @@ def test_a_reader_that_leaves_is_no_failure(words):
     assert said == b""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "ascii:strict"])
 def test_any_encoding_and_names_that_are_no_utf_8(encoding, tmp_path):
     name = os.fsencode(tmp_path) + b"/caf\xc3\xa9-\xff-\xe2\x9c\x96.json"

@@ -36,6 +36,7 @@ def test_no_scenario():
         asked(",", "0..1", "out")
 
 
+@pytest.mark.thorough
 def test_here_and_on_a_cluster_alike(tmp_path, dask):
     made = asked("one-device,migration", "0..1", tmp_path)
     here = campaign(made, 2)
@@ -46,6 +47,7 @@ def test_here_and_on_a_cluster_alike(tmp_path, dask):
     assert (here.undone, here.left) == ((), 0)
 
 
+@pytest.mark.thorough
 def test_what_fails_and_what_cannot_be_run_is_told(tmp_path):
     failing = list(runs("hotplug", "7", "seed", None, 100, str(tmp_path)))
     made = campaign([*failing, *asked("none", "1", tmp_path)], 1)
@@ -69,6 +71,7 @@ def test_a_name_with_a_globs_letters_is_a_name(tmp_path):
     assert [each.scenario for each in asked(f"{tmp_path}/what[1].toml", "7", "out")] == [f"{tmp_path}/what[1].toml"]
 
 
+@pytest.mark.thorough
 def test_files_of_one_name_keep_their_failures_apart(tmp_path):
     hotplug = files("sim_backend.scenario").joinpath("bundled", "hotplug.toml").read_text()
     for name in ("a", "b"):

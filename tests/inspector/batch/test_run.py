@@ -22,6 +22,7 @@ def failed(tmp_path_factory):
     return run_of_campaign(asked(tmp_path_factory.mktemp("kept")))
 
 
+@pytest.mark.thorough
 def test_a_bug_ends_it_and_the_file_shows_it_again(failed):
     failure = failed.failure
     assert (failure.rule, failure.subject) == ("D17", "unit 0 entry 0x1b")
@@ -60,6 +61,7 @@ def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
     assert (failure.rule, failure.subject, "warning") in {(f["rule"], f["subject"], f["severity"]) for f in begun}
 
 
+@pytest.mark.thorough
 def test_a_failure_that_cannot_be_kept_is_told_all_the_same(tmp_path):
     (tmp_path / "a file").touch()
     failure = run_of_campaign(asked(tmp_path / "a file")).failure

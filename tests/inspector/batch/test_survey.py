@@ -44,12 +44,14 @@ def test_every_file_has_its_row_in_order(folder, alone):
     assert [row.file for row in alone.rows if surveys.has_bug(row)] == [str(folder / "lost-wakeup.core")]
 
 
+@pytest.mark.thorough
 def test_two_processes_and_a_cluster_find_the_same(folder, alone, dask):
     files = found([str(folder)])
     assert told(survey_files(files, 2)) == told(alone)
     assert told(survey_files(files, 1, dask)) == told(alone)
 
 
+@pytest.mark.thorough
 def test_it_goes_on_where_it_was_ended(folder, alone, tmp_path, monkeypatch):
     lines, files = str(tmp_path / "rows.jsonl"), found([str(folder)])
     real = surveys.lines_file.append

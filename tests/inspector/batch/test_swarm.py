@@ -25,6 +25,7 @@ def whole():
     return explored(first())
 
 
+@pytest.mark.thorough
 def test_the_first_one_is_the_scenario_as_it_is(whole):
     alone = explore(load("h-a"), symmetry=False).result
     assert whole.exhausted
@@ -34,6 +35,7 @@ def test_the_first_one_is_the_scenario_as_it_is(whole):
     assert {each.name: len(each.moves) for each in whole.verdicts if each.verdict == "broken"} == lengths
 
 
+@pytest.mark.thorough
 def test_what_the_others_visit_is_part_of_it(whole):
     for member in list(members(first(), 6))[1:]:
         result = explored(member)
@@ -54,6 +56,7 @@ def test_members_differ_and_are_the_same_each_time():
     assert list(members(Member(0, load("h-a"), CURRENT, Bounds(), Limits()), 2))[1].bounds == Bounds()
 
 
+@pytest.mark.thorough
 def test_a_space_too_large_is_not_said_to_be_exhausted():
     made = swarm(list(members(first("two-by-two", states=300), 3)), 1)
     assert not made.exhausted
@@ -61,6 +64,7 @@ def test_a_space_too_large_is_not_said_to_be_exhausted():
     assert made.states.count > 300
 
 
+@pytest.mark.thorough
 def test_histories_are_of_the_whole_scenario():
     """Also those of searches that began after a walk."""
     made = swarm(list(members(first(), 5)), 1)
@@ -71,6 +75,7 @@ def test_histories_are_of_the_whole_scenario():
             assert made.history(verdict).at().steps
 
 
+@pytest.mark.thorough
 def test_on_a_cluster_alike(dask):
     asked = list(members(first(states=500), 3))
     here, there = swarm(asked, 1), swarm(asked, 1, dask)

@@ -57,6 +57,7 @@ def test_a_worker_that_is_killed_from_outside(tmp_path, eventually):
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
+@pytest.mark.thorough
 def test_a_result_that_is_cut_in_two_keeps_nobody(tmp_path):
     """The worker is ended while it sends what is larger than a pipe."""
     for _ in range(3):
@@ -85,6 +86,7 @@ class TestDask:
         alone, together = (dict(Workers(double, 1, where).results(range(10, 20))) for where in (None, dask))
         assert together == alone
 
+    @pytest.mark.thorough
     def test_a_worker_that_dies_loses_nothing(self, dask, tmp_path):
         names = [str(tmp_path / name) for name in ("a", "b", "bad", "c", "d")]
         results = dict(Workers(dies_once, 1, dask).results(names))

@@ -86,6 +86,7 @@ def acme(tmp_path_factory):
     return run
 
 
+@pytest.mark.thorough
 def test_a_command_of_another_package(acme):
     done = acme("sim", "--scenario", "wakeup-storm", "--steps", "3000", "pending", "--least", "1", "--json")
     assert done.returncode == 0, done.stderr
@@ -103,6 +104,7 @@ def test_a_command_of_another_package(acme):
     assert "the command broken of acme_broken:nothing cannot be loaded" in broken.stderr
 
 
+@pytest.mark.thorough
 def test_a_rule_of_another_package(acme):
     done = acme("sim", "--scenario", "idle", "audit", "--json")
     assert [f["message"] for f in json.loads(done.stdout)["findings"] if f["rule"] == "ACME1"] == ["only 3 vCPUs"]

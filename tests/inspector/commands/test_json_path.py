@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import UsageError
@@ -91,7 +91,6 @@ def places(value: object, path: str = "") -> list[tuple[str, object]]:
 
 
 @given(values)
-@settings(max_examples=30, deadline=None)
 def test_every_place_of_a_document_can_be_named(document: object) -> None:
     document = json.loads(json.dumps(document))
     for path, value in places(document):
@@ -99,7 +98,6 @@ def test_every_place_of_a_document_can_be_named(document: object) -> None:
 
 
 @given(values, st.text(max_size=12))
-@settings(max_examples=30, deadline=None)
 def test_any_text_is_a_value_or_one_of_our_errors(document: object, path: str) -> None:
     with suppress(UsageError, PathError):
         at(document, path)

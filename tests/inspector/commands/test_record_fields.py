@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.commands.record_fields import bits, number, set_fields, table
@@ -36,7 +36,6 @@ def test_reserved_bits_are_shown_if_they_are_set() -> None:
 
 
 @given(st.binary(min_size=4, max_size=4))
-@settings(max_examples=30, deadline=None)
 def test_what_is_set_is_all_that_is_not_zero(raw: bytes) -> None:
     values = GSTS.parse(raw)
     shown = {word.rstrip("!").partition("=")[0] for word in set_fields(GSTS, values).split()}

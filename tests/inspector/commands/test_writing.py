@@ -37,6 +37,7 @@ def test_on_a_full_disk_the_old_file_stays(words, run, small_disk):
     assert os.listdir(path.parent) == ["file"]
 
 
+@pytest.mark.thorough
 def test_exploring_on_a_full_disk(run, small_disk):
     disk = small_disk(4096)
     for option in ("--save", "--html", "--perfetto"):

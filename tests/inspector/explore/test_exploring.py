@@ -70,6 +70,7 @@ def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
     assert main(["explore", "zoo-12"]) == 0
 
 
+@pytest.mark.thorough
 def test_what_is_broken_without_the_bug_too_is_not_what_is_shown(capsys):
     """h-o breaks `no lost wakeup` in that scenario; its repair is there both times, unless one is asked for."""
     assert main(["explore", "--bug", "wakes-one", "--json"]) == 1
@@ -82,6 +83,7 @@ def test_what_is_broken_without_the_bug_too_is_not_what_is_shown(capsys):
     assert printed(capsys)["version"] == "current with repair-linux-sn, wakes-one"
 
 
+@pytest.mark.thorough
 def test_a_budget_is_told(capsys):
     assert main(["explore", "two-by-two", "--states", "2000"]) in (0, 1)
     out = capsys.readouterr().out
@@ -89,6 +91,7 @@ def test_a_budget_is_told(capsys):
     assert "holds" not in out
 
 
+@pytest.mark.thorough
 def test_threads_and_symmetry_change_no_verdict(capsys, monkeypatch):
     monkeypatch.setattr("sim_backend.explore.search.CHUNK", 4)
     shared = []

@@ -67,6 +67,7 @@ def test_every_state_tells_what_it_is(explored):
     assert "Coverage: all states were visited" in source
 
 
+@pytest.mark.thorough
 def test_text_of_others_is_no_markup(explored):
     scenario = replace(explored.scenario, name="<script>x</script>\x1b[31m")
     source = page(replace(explored, scenario=scenario), verdict(explored, "no lost wakeup"))
@@ -79,6 +80,7 @@ def test_no_history_no_graph(explored):
         page(explored, verdict(explored, "Xen does not crash"))
 
 
+@pytest.mark.thorough
 def test_on_the_command_line(run, tmp_path):
     answer = run("explore", "h-a", "--graph", tmp_path / "graph.html")
     assert answer.status == 1

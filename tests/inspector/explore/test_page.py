@@ -6,12 +6,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from inspector.explore.page import history as page
 from inspector.explore.steps import read
 
 HISTORY = Path(__file__).parents[1] / "explore" / "stranded.json"
 
 
+@pytest.mark.thorough
 def test_a_browser_has_nothing_to_say_of_it(browse, run, tmp_path):
     run("explore", "--read", HISTORY, "--html", tmp_path / "page.html")
     dom, console = browse(tmp_path / "page.html")

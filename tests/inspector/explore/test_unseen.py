@@ -9,6 +9,7 @@ import pytest
 from inspector.frontends.cli import main
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scenario", ["h-o", "h-m"])
 def test_what_waits_in_the_irr_of_a_blocked_vcpu_is_named(tmp_path, capsys, scenario):
     history = tmp_path / "history.json"

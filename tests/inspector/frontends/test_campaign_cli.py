@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.thorough
 def test_a_campaign_and_its_failure(run, tmp_path):
     words = ("--campaign", "hotplug", "--seeds", "7", "--steps", "100", "--processes", "1", "--keep", tmp_path / "out")
     answer = run("sim", "--version", "seed", *words)

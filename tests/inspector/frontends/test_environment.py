@@ -33,6 +33,7 @@ def vtdpi(environment, directory: Path, *words: str, said: str = "") -> subproce
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_what_needs_no_place_works_and_what_does_says_so(environment, tmp_path):
     for words in (["sim", "vcpus"], ["profile", "list"], ["explore", "--list"], ["sim", "--seed", "1", "audit"]):

@@ -98,6 +98,7 @@ def test_a_scenario_that_cannot_be_is_its_files_fault(text, message, run, tmp_pa
 
 
 class TestCommand:
+    @pytest.mark.thorough
     def test_read(self, run, tmp_path):
         ran = run("explore", "--read", str(COMMITTED), "--html", str(tmp_path / "h"), "--perfetto", str(tmp_path / "p"))
         assert ran.status == 1, "the audit finds a bug"

@@ -14,6 +14,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.thorough
 def test_the_history_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "explore", "h-a", "--show", demo.PROPERTY)
     shown = demo._history(lines)
@@ -25,6 +26,7 @@ def test_the_history_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) ->
     assert any(line.startswith("bug       D5    d1v0") for line in shown)
 
 
+@pytest.mark.thorough
 def test_a_verdict_that_is_another_one_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "explore", "h-a")
     assert any(demo.PROPERTY in line for line in demo._rows("broken")(lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.thorough
 def test_searches_a_verdict_and_a_history(run, tmp_path):
     words = ("explore", "h-a", "--swarm", "2", "--processes", "1", "--save", tmp_path / "h.json")
     answer = run(*words, "--show", "no stranded interrupt")

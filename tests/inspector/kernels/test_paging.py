@@ -6,7 +6,7 @@ import random
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable
@@ -75,7 +75,6 @@ mappings = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(mappings, st.integers(0, (1 << 30) - 1))
 def test_translation_follows_4k_2m_and_1g_pages(wanted, offset):
     tables = Tables()
@@ -118,7 +117,6 @@ def test_addresses_that_are_not_canonical_are_refused(address):
     assert ("not canonical" in str(error.value)) != canonical
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 1 << 32), st.lists(st.integers(0, (1 << 64) - 1), max_size=20))
 def test_any_bytes_as_tables_give_an_answer_or_an_error(seed, addresses):
     memory = Memory()

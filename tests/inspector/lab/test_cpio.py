@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.lab import cpio
@@ -24,7 +24,6 @@ def program() -> list[str]:
     pytest.skip("neither cpio nor busybox is here to read the archive back")
 
 
-@settings(deadline=None, max_examples=25)
 @given(files=st.dictionaries(names, st.binary(max_size=9000), max_size=5), mode=st.sampled_from([0o644, 0o755, 0o600]))
 def test_every_file_comes_back(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], mode: int) -> None:
     place = tmp_path_factory.mktemp("unpacked")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import TargetError
@@ -31,7 +31,6 @@ outers = st.builds(Outer, NUMBERS, st.lists(inners).map(tuple), st.none() | NUMB
 
 
 @given(outers)
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_there_and_back(value):
     assert build(Outer, loads(dumps(plain(value)), "x"), "x") == value
 

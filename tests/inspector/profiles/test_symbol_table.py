@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.profiles import store as profiles
@@ -43,7 +43,6 @@ def written(symbols: list[tuple[int, str]], tokens: list[bytes], align: int, fil
 TOKENS = [bytes([32 + number]) for number in range(95)] + [b"ab"] * 40 + [b""] * 121
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(IDENTIFIER, min_size=2, max_size=700, unique=True),
     step=st.integers(1, 4096),
@@ -83,7 +82,6 @@ def test_a_function_ends_where_the_table_says_or_the_next_symbol_starts():
     assert found.function("nobody") is None
 
 
-@settings(max_examples=200, deadline=None)
 @given(cut=st.integers(0, 4000), where=st.integers(0, 4000), noise=st.binary(min_size=1, max_size=8))
 def test_a_damaged_table_gives_nothing_or_names_and_never_an_error(cut, where, noise):
     symbols = [(0x200000 + number * 16, f"Tname{number}") for number in range(300)]

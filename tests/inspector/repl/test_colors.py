@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
@@ -57,6 +57,5 @@ def test_while_the_grammar_is_loading_no_option_is_wrong():
 
 
 @given(st.text(st.characters(exclude_characters="\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"), max_size=30))
-@settings(max_examples=150, deadline=None)
 def test_no_text_is_lost(text):
     assert "".join(shown for _, shown in styled(text)) == text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import TargetError
@@ -69,7 +69,6 @@ def test_a_file_that_cannot_be_read_is_told(place):
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=100, deadline=None)
 def test_any_text_is_a_configuration_or_a_usage_error(text):
     try:
         tomllib.loads(text)

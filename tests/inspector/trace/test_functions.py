@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.trace.functions import LONGEST, Functions
@@ -58,7 +58,6 @@ def test_an_address(address, name):
 
 
 @given(st.integers(TEXT - 0x2000, TEXT + 0x22000))
-@settings(max_examples=100, deadline=None)
 def test_a_name_leads_back_to_the_address(address):
     known = functions()
     name, _, offset = known.at(address).partition("+")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.trace.perfetto import CPUS, DEVICES, DOMAINS, VCPUS, dumps, events_of
@@ -77,7 +77,6 @@ hits = st.builds(
 
 
 @given(st.lists(hits, max_size=12))
-@settings(max_examples=60, deadline=None)
 def test_every_track_is_named_and_stretches_do_not_overlap(made):
     made.sort(key=lambda hit: hit.time)
     events = json.loads(dumps(made, STEPS, (P, W)))["traceEvents"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import VtdpiError
@@ -93,7 +93,6 @@ def test_structures_that_are_not_sound_are_kept_and_said(image, run):
     assert "32 bytes that are no sound structure" in answer.err
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([RSDP_AT, RSDT_AT, DMAR_AT]), st.integers(0, 79), st.binary(min_size=1, max_size=16))
 def test_any_damage_gives_an_answer_or_one_error(image, table, at, damage):
     with image.path.open("r+b") as file:
@@ -125,7 +124,6 @@ def moved(image, *places: int) -> bytes:
     return pointer
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0x100000 // 4, (0xFED90000 - 64) // 4).map(lambda number: number * 4))
 def test_found_wherever_it_is(image, place):
     pointer = moved(image, place)

@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.targets.live import qemu_text, rsp
@@ -259,7 +259,6 @@ def test_damaged_packets_are_asked_for_again(line):
         st.from_regex(r"[mMpZzHTvqQ][0-9a-f,:;]{0,12}", fullmatch=True),
     )
 )
-@settings(max_examples=200, deadline=None)
 def test_no_packet_is_a_traceback(resting, packet):
     stub = Stub(resting)
     sent = []

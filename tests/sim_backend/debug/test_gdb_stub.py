@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.debug.gdb_packets import BAD, FAULT, LONGEST_READ, REFUSED
@@ -69,7 +69,6 @@ def test_packets(stub, packet, answer):
     st.text(st.characters(max_codepoint=0xFF), max_size=24),
     st.sampled_from(["", "m", "M", "Z2,", "H", "q", "vCont;", "p"]),
 )
-@settings(deadline=None, max_examples=150)
 def test_no_packet_is_too_much(resting, rest, start):
     stub = Stub(resting)
     assert isinstance(stub.answer(start + rest, lambda part: None), str)

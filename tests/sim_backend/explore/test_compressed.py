@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.states import States
@@ -20,7 +20,6 @@ def arrays(width):
 
 
 @given(st.integers(1, 7).flatmap(lambda width: st.lists(arrays(width), min_size=1, max_size=4)))
-@settings(deadline=None, max_examples=150)
 def test_as_a_list_of_different_rows(kernels, parts):
     from sim_backend.explore.compressed import compressed
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.fields import Fields
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40)), max_size=200))
-@settings(max_examples=50, deadline=None)
 def test_a_row_holds_what_was_stored_however_fields_move(stores):
     fields, state = Fields(lambda key: 0), {}
     row = np.zeros((1, fields.words), np.uint64)

@@ -6,7 +6,7 @@ import signal
 from unittest.mock import patch
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Action, Model, Property
@@ -98,14 +98,12 @@ def searched(plain, model, **options):
 
 
 @given(models_of_anything())
-@settings(deadline=None, max_examples=200)
 def test_a_plain_search_agrees(plain, model):
     everything, result = searched(plain, model)
     everything.agree(result)
 
 
 @given(models_of_anything())
-@settings(deadline=None, max_examples=150)
 def test_threads_agree_however_little_is_known_before(plain, model):
     with patch.multiple("sim_backend.explore.search", CHUNK=1, USELESS=0):
         everything, result = searched(plain, model, threads=2)
@@ -113,7 +111,6 @@ def test_threads_agree_however_little_is_known_before(plain, model):
 
 
 @given(models_of_anything(), st.sampled_from((1, 2)))
-@settings(deadline=None, max_examples=200)
 def test_compiled_code_agrees(kernels, plain, model, threads):
     with patch.multiple("sim_backend.explore.compiled", PART=2):
         everything, result = searched(plain, model, threads=threads, compile_from=0)
@@ -121,7 +118,6 @@ def test_compiled_code_agrees(kernels, plain, model, threads):
 
 
 @given(models_of_anything(), st.integers(0, 8))
-@settings(deadline=None, max_examples=60)
 def test_a_search_that_is_not_deep_enough_does_not_say_more_than_it_knows(plain, model, depth):
     everything, result = searched(plain, model, limits=Limits(depth=depth))
     deepest = everything.numbers[2]
@@ -133,7 +129,6 @@ def test_a_search_that_is_not_deep_enough_does_not_say_more_than_it_knows(plain,
 
 
 @given(models_of_anything(), st.integers(1, 40))
-@settings(deadline=None, max_examples=60)
 def test_a_search_of_some_states_does_not_say_more_than_it_knows(plain, model, states):
     everything, result = searched(plain, model, limits=Limits(states=states))
     assert result.exhausted == (result.stopped is None)

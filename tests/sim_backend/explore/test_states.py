@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.states import FIRST_ROWS, FIRST_SLOTS, States, hashed
@@ -18,7 +18,6 @@ def arrays(width):
 
 
 @given(st.integers(1, 5).flatmap(lambda width: st.lists(arrays(width), min_size=1, max_size=4)))
-@settings(deadline=None, max_examples=60)
 def test_as_a_list_of_different_rows_in_the_order_in_which_they_came(parts):
     states, known = States(parts[0].shape[1]), {}
     for number, rows in enumerate(parts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Action, Model, Property
@@ -149,7 +149,6 @@ def agree(everything, kinds, result):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
 @pytest.mark.parametrize("alike", [True, False])
 def test_a_plain_search_agrees(kernels, plain, models, kinds_of_states, alike, data):
     number, model = data.draw(rings(models.rotations, alike))
@@ -265,7 +264,6 @@ def test_a_cycle_of_one_is_unfair_to_the_others(plain, models):
 
 
 @given(st.integers(1, 60))
-@settings(deadline=None, max_examples=25)
 def test_a_history_is_real_after_ctrl_c(plain, models, runs):
     """Whatever was learnt last, and wherever fields were then."""
     ran = []

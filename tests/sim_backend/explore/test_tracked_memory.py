@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.fields import Fields
@@ -42,7 +42,6 @@ accesses = st.one_of(
 
 
 @given(st.lists(accesses, max_size=12))
-@settings(deadline=None, max_examples=80)
 def test_it_does_what_memory_does_and_leaves_the_base_alone(accesses):
     base, plain = base_memory(), base_memory()
     memory, view = shown_memory(base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.fields import Fields
@@ -128,7 +128,6 @@ def test_a_key_that_was_taken_for_constant_makes_what_was_learnt_stale():
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=40))
-@settings(deadline=None, max_examples=60)
 def test_rows_are_led_to_what_the_function_does(states):
     def act(view):
         if view["c"] == 3:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.layout.builder import DIRECT_MAP, VMAP
@@ -14,7 +14,6 @@ from sim_backend.memory.errors import SimError
 
 
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_page_tables_agree_with_the_arithmetic(built, data):
     root = built.symbol("idle_pg_table")
     physical = data.draw(st.one_of([st.integers(start, start + size - 1) for start, size in built.memory.ram()]))

@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.layout.config import profile_named
@@ -83,7 +83,6 @@ def saved(tmp_path_factory):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_an_error(tmp_path, saved, data):
     at = data.draw(st.integers(0, len(saved) - 1))
     damaged = data.draw(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sim_backend.layout.config import LayoutConfig
@@ -76,13 +76,13 @@ def any_order(machine, randomly):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BUNDLED)
 @given(seed=st.integers(0, 1 << 64))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_a_run_replayed_is_the_same_to_the_byte(name, version, seed):
     the_same(*recorded(load(name), VERSIONS[version], Random(seed)))
 
 
 @given(seed=st.integers(0, 1 << 64))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_with_store_buffers_too(seed):
     machine, history = recorded(load("oversubscribed"), CURRENT, Random(seed), store_buffers=True)
     assume(any((move.turn or "").startswith("store buffer") for move in history.moves))
@@ -313,7 +313,6 @@ HOSTILE = st.recursive(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_value_in_any_place_gives_one_line_or_a_history(history, data):
     whole = json.loads(history.text())
     place = whole

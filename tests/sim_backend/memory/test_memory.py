@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.memory.errors import SimError
@@ -75,7 +75,6 @@ class Plain:
 
 
 @given(before=ACTIONS, ours=ACTIONS, theirs=ACTIONS)
-@settings(max_examples=60, deadline=None)
 def test_behaves_as_plain_bytes_and_copies_go_their_own_way(before, ours, theirs):
     memory, plain = Memory(SIZE), Plain()
     for action, *operands in before:
@@ -92,7 +91,6 @@ def test_behaves_as_plain_bytes_and_copies_go_their_own_way(before, ours, theirs
 
 
 @given(actions=ACTIONS)
-@settings(max_examples=40, deadline=None)
 def test_the_digest_depends_on_the_bytes_alone(actions):
     memory, fresh = Memory(SIZE), Memory(SIZE)
     for action, *operands in actions:
@@ -103,7 +101,6 @@ def test_the_digest_depends_on_the_bytes_alone(actions):
 
 
 @given(actions=ACTIONS)
-@settings(max_examples=40, deadline=None)
 def test_the_observer_sees_every_store(actions):
     memory, replay, seen = Memory(SIZE), Memory(SIZE), []
     memory.observer = lambda *store: seen.append(store)

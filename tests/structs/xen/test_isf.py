@@ -7,7 +7,7 @@ from copy import deepcopy
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structs.xen import isf
@@ -112,7 +112,6 @@ def test_what_is_no_document_is_said(raw):
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just([]) | st.just({})
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.sampled_from(DOCUMENTS), st.data())
 def test_a_document_with_one_part_changed_is_refused_or_answers(original, data):
     document = deepcopy(original)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
@@ -82,7 +82,6 @@ def test_what_is_cut_is_told(scratch: Path) -> None:
         open_file(scratch)
 
 
-@settings(max_examples=150)
 @given(st.integers(0, 9000), st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=6))
 def test_damage_never_ends_in_a_traceback(
     scratch: Path, use_damaged: Callable[..., None], cut: int, flips: list[tuple[int, int]]

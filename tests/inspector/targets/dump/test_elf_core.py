@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
@@ -186,7 +186,6 @@ def test_an_absurd_size_is_answered_at_once(golden: Paths) -> None:
         target.read(0, 1 << 60)
 
 
-@settings(deadline=5000, max_examples=200)
 @given(st.integers(0, 25_000), st.lists(st.tuples(st.integers(0, 21_520), st.integers(0, 255)), max_size=6))
 def test_damage_never_ends_in_a_traceback(
     scratch: Path, golden: Paths, use_damaged: Callable[..., None], cut: int, flips: list[tuple[int, int]]
@@ -199,6 +198,7 @@ def test_damage_never_ends_in_a_traceback(
     use_damaged(ElfCore, scratch)
 
 
+@pytest.mark.thorough
 def test_random_damage_of_one_header_field_at_a_time(
     scratch: Path, unpacked: Paths, use_damaged: Callable[..., None]
 ) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
@@ -25,7 +25,6 @@ def path(tmp_path_factory):
 
 
 @given(st.integers(-10, 1400), st.integers(-10, 1400))
-@settings(max_examples=80, deadline=None)
 def test_as_the_slice_of_its_content(path, offset, size):
     file = File(path)
     try:

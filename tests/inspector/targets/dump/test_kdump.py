@@ -14,7 +14,7 @@ import cramjam
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lzallright import LZOCompressor
 
@@ -198,6 +198,7 @@ def test_headers_that_make_no_sense(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_huge_sparse_bitmap_costs_no_memory(scratch: Path) -> None:
     blocks = kdump({3: b"page" * 1024}, max_mapnr=1 << 30, bitmap_blocks=1 << 16)
     (_, head), (_, sub), _, (_, bitmap), (_, table), (_, data) = blocks
@@ -311,7 +312,6 @@ def test_pages_in_any_packing(scratch: Path, write: Callable[[list[Block]], byte
         assert target.read(9 * 4096, 4096) == pages[9]
 
 
-@settings(max_examples=50)
 @given(st.sampled_from([LZO, SNAPPY, ZSTD]), st.binary(min_size=1, max_size=200), st.integers(0, 8000), st.booleans())
 def test_a_page_that_does_not_unpack_says_so(scratch: Path, flag: int, garbage: bytes, size: int, longer: bool) -> None:
     """Garbage, and packed bytes of less or more than a page, as large as a descriptor may say."""
@@ -462,7 +462,6 @@ def test_later_blocks_win(scratch: Path, blocks: list[Block], at: int) -> None:
     file.close()
 
 
-@settings(deadline=5000, max_examples=200)
 @given(st.integers(0, 330_679), st.lists(st.tuples(st.integers(0, 7000), st.integers(0, 255)), max_size=6))
 def test_damage_never_ends_in_a_traceback(
     scratch: Path, unpacked: Paths, use_damaged: Callable[..., None], cut: int, flips: list[tuple[int, int]]
@@ -476,6 +475,7 @@ def test_damage_never_ends_in_a_traceback(
     use_damaged(Kdump, scratch)
 
 
+@pytest.mark.thorough
 def test_random_damage_of_one_header_field_at_a_time(
     scratch: Path, elf_note: Callable[..., bytes], use_damaged: Callable[..., None]
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import NotReadable, TargetError
@@ -52,7 +52,6 @@ def test_what_is_cut_or_damaged_is_told(scratch: Path) -> None:
         Lime(scratch)
 
 
-@settings(max_examples=100)
 @given(st.integers(0, 8256), st.lists(st.tuples(st.integers(0, 4200), st.integers(0, 255)), max_size=5))
 def test_damage_never_ends_in_a_traceback(
     scratch: Path, use_damaged: Callable[..., None], cut: int, flips: list[tuple[int, int]]

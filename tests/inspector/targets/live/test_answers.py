@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import TargetError
@@ -61,7 +61,6 @@ def test_a_long_complaint_is_cut():
         max_leaves=6,
     )
 )
-@settings(max_examples=80, deadline=None)
 def test_any_answer_is_typed_or_refused(answer):
     for kind in (Threads, Greeting, Status, Stopped):
         with suppress(TargetError):

@@ -42,7 +42,7 @@ def test_a_cell_for_several_tells_some_and_how_many_more():
 
 
 @given(st.sets(st.integers(0, 65535), max_size=40))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_every_entry_is_in_a_cell(indices):
     shown = titles(mapped(sorted(indices)))
     assert len(shown) <= CELLS

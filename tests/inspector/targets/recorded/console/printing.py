@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hypothesis import HealthCheck, settings
-
 from inspector.targets.recorded.console import boot, faults, key_domains, key_ioapic, key_irq, key_msi, key_pci, key_vtd
 from inspector.targets.recorded.console.lines import Line
 from structs.irte import IRTE
@@ -18,9 +16,6 @@ Version = tuple[int, int]
 
 RELEASES: tuple[Version, ...] = tuple((4, minor) for minor in range(2, 24))
 """4.2 to 4.23-dev."""
-
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For tests on a machine that has other things to do."""
 
 MARKED = "(XEN) "
 

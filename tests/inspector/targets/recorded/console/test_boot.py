@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import boot
 from inspector.targets.recorded.console.boot import Boot, IoApicFacts, ScopeFacts, StructureFacts
 
-from .printing import RELEASES, Version, numbered, patient, verbose
+from .printing import RELEASES, Version, numbered, verbose
 
 SBDF = st.integers(0, 0xFFFFFFFF)
 WORD = st.integers(0, (1 << 64) - 1)
@@ -43,7 +43,6 @@ def boots(draw: st.DrawFn) -> tuple[Version, Boot]:
     )
 
 
-@patient
 @given(boots())
 def test_what_is_printed_is_read(given_boot: tuple[Version, Boot]) -> None:
     version, put = given_boot

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console.cpus import cpus
 
 from .printing import cpus as printed
-from .printing import patient
 
 
-@patient
 @given(st.sets(st.integers(0, 4095), max_size=20))
 def test_both_forms_are_read(numbers: set[int]) -> None:
     expected = tuple(sorted(numbers))

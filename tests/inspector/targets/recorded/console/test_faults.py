@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import faults
 from inspector.targets.recorded.console.faults import FaultFacts
 
-from .printing import RELEASES, Version, fault, numbered, patient
+from .printing import RELEASES, Version, fault, numbered
 
 
 @st.composite
@@ -27,7 +27,6 @@ def found(draw: st.DrawFn) -> tuple[Version, FaultFacts]:
     return version, FaultFacts(1, "", sbdf, reason, None, draw(st.integers(0, (1 << 52) - 1)) << 12, way, unit)
 
 
-@patient
 @given(found())
 def test_what_is_printed_is_read(given_fault: tuple[Version, FaultFacts]) -> None:
     version, put = given_fault

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import key_domains
 from inspector.targets.recorded.console.key_domains import KEY, DomainFacts, Domains, VcpuFacts
 
-from .printing import RELEASES, Version, domains, numbered, patient
+from .printing import RELEASES, Version, domains, numbered
 
 CPUS = st.sets(st.integers(0, 15), max_size=4).map(lambda found: tuple(sorted(found)))
 
@@ -41,7 +41,6 @@ def answers(draw: st.DrawFn) -> tuple[Version, list[DomainFacts]]:
     return version, found
 
 
-@patient
 @given(answers())
 def test_what_is_printed_is_read(given_answer: tuple[Version, list[DomainFacts]]) -> None:
     version, put = given_answer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import key_ioapic
 from inspector.targets.recorded.console.key_ioapic import KEY, IoApicFacts, IoApics, PinFacts
 
-from .printing import RELEASES, Version, ioapic, numbered, patient
+from .printing import RELEASES, Version, ioapic, numbered
 
 BIT = st.integers(0, 1)
 
@@ -37,7 +37,6 @@ def answers(draw: st.DrawFn) -> tuple[Version, bool, list[IoApicFacts]]:
     return version, x2apic, draw(st.lists(one, min_size=1, max_size=3))
 
 
-@patient
 @given(answers())
 def test_what_is_printed_is_read(given_answer: tuple[Version, bool, list[IoApicFacts]]) -> None:
     version, x2apic, put = given_answer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import key_irq
 from inspector.targets.recorded.console.key_irq import KEY, GuestFacts, IrqFacts, Irqs, PinFacts
 
-from .printing import RELEASES, Version, irq, numbered, patient
+from .printing import RELEASES, Version, irq, numbered
 
 CPUS = st.sets(st.integers(0, 15), max_size=6).map(lambda found: tuple(sorted(found)))
 BIT = st.integers(0, 1)
@@ -65,7 +65,6 @@ def answers(draw: st.DrawFn) -> tuple[Version, Irqs]:
     return version, found
 
 
-@patient
 @given(answers())
 def test_what_is_printed_is_read(given_answer: tuple[Version, Irqs]) -> None:
     version, put = given_answer

@@ -11,7 +11,7 @@ from inspector.targets.recorded.console import key_msi
 from inspector.targets.recorded.console.key_msi import KEY, MsiFacts
 from inspector.targets.recorded.console.lines import Line
 
-from .printing import RELEASES, Version, msi, numbered, patient
+from .printing import RELEASES, Version, msi, numbered
 
 ROWS = st.lists(
     st.builds(
@@ -39,7 +39,6 @@ def as_told(version: Version, row: MsiFacts) -> MsiFacts:
     return replace(row, guest_masked=row.host_masked) if version < (4, 6) else row
 
 
-@patient
 @given(st.sampled_from(RELEASES), ROWS)
 def test_what_is_printed_is_read(version: Version, rows: list[MsiFacts]) -> None:
     lines = numbered(msi(version, rows))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inspector.targets.recorded.console import key_pci
 from inspector.targets.recorded.console.key_pci import KEY, DeviceFacts, Devices
 
-from .printing import RELEASES, Version, numbered, patient, pci
+from .printing import RELEASES, Version, numbered, pci
 
 
 @st.composite
@@ -26,7 +26,6 @@ def answers(draw: st.DrawFn) -> tuple[Version, list[DeviceFacts]]:
     return version, found
 
 
-@patient
 @given(answers())
 def test_what_is_printed_is_read(given_answer: tuple[Version, list[DeviceFacts]]) -> None:
     version, put = given_answer

@@ -10,7 +10,7 @@ from inspector.targets.recorded.console.key_vtd import KEY, PinFacts, Tables, Un
 from inspector.targets.recorded.console.lines import Line
 from structs.irte import IRTE, POSTED, REMAPPED
 
-from .printing import RELEASES, Version, numbered, patient, vtd
+from .printing import RELEASES, Version, numbered, vtd
 
 BIT, NIBBLE = st.integers(0, 1), st.integers(0, 15)
 
@@ -54,14 +54,12 @@ def tables(draw: st.DrawFn) -> tuple[Version, Tables]:
     return version, found
 
 
-@patient
 @given(tables())
 def test_what_is_printed_is_read(given_tables: tuple[Version, Tables]) -> None:
     version, put = given_tables
     assert key_vtd.read(numbered(vtd(version, put))) == put
 
 
-@patient
 @given(tables())
 def test_every_line_is_known_as_the_keys(given_tables: tuple[Version, Tables]) -> None:
     version, put = given_tables
