@@ -78,6 +78,7 @@ def test_a_full_or_closed_stderr_is_no_failure():
     assert vtdpi("sim", "nonsense", stderr=None, preexec_fn=lambda: os.close(2)).returncode == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", [["sim", "--steps", "2000", "irt", "--all"], ["sim", "audit"]])
 def test_a_reader_that_leaves_is_no_failure(words):
     process = subprocess.Popen([*VTDPI, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

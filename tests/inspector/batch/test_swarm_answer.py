@@ -21,6 +21,7 @@ def exhausted():
     return answer(made(2))
 
 
+@pytest.mark.thorough
 def test_what_was_exhausted_is_proved(exhausted):
     searches, broken, words = exhausted.blocks[:3]
     assert searches.rows[0][:3] == ("0", "at the beginning", "all")
@@ -33,6 +34,7 @@ def test_what_was_exhausted_is_proved(exhausted):
     assert exhausted.exit_status == 1
 
 
+@pytest.mark.thorough
 def test_what_was_not_is_not():
     answered = answer(made(1, states=100))
     assert answered.blocks[1].text.endswith("The scenario is NOT exhausted. Nothing is broken there; it is not proved.")

@@ -81,19 +81,19 @@ def test_processors():
     assert processors() == len(os.sched_getaffinity(0))
 
 
+@pytest.mark.thorough
 class TestDask:
     def test_as_here(self, dask):
         alone, together = (dict(Workers(double, 1, where).results(range(10, 20))) for where in (None, dask))
         assert together == alone
 
-    @pytest.mark.thorough
-    def test_a_worker_that_dies_loses_nothing(self, dask, tmp_path):
+    def test_a_worker_that_dies_loses_nothing(self, dask_that_dies, tmp_path):
         names = [str(tmp_path / name) for name in ("a", "b", "bad", "c", "d")]
-        results = dict(Workers(dies_once, 1, dask).results(names))
+        results = dict(Workers(dies_once, 1, dask_that_dies).results(names))
         assert results == {name: name.upper() for name in names}
 
-    def test_what_always_ends_its_worker(self, dask):
-        results = dict(Workers(dies, 1, dask).results(range(5)))
+    def test_what_always_ends_its_worker(self, dask_that_dies):
+        results = dict(Workers(dies, 1, dask_that_dies).results(range(5)))
         assert results.pop(3) == Failure("the workers that were at it died (out of memory?)")
         assert results == {0: 0, 1: 1, 2: 2, 4: 4}
 

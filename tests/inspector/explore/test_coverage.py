@@ -48,6 +48,7 @@ def test_the_stores_since_a_vcpu_was_last_preempted() -> None:
         coverage("\n".join([head, *lines[:40]]), TRACE.name, "current", "d1v77")
 
 
+@pytest.mark.thorough
 def test_changes_of_hooks_are_counted_apart() -> None:
     head, *lines = TRACE.read_text().splitlines()
     changes = {"pi_ops.vcpu_block": {"before": "vmx_vcpu_block", "after": None}}
@@ -62,6 +63,7 @@ def test_changes_of_hooks_are_counted_apart() -> None:
     assert coverage(TRACE.read_text(), TRACE.name, "current").document["hook_changes"] == 0
 
 
+@pytest.mark.thorough
 def test_what_another_logic_cannot_do_is_named() -> None:
     document = coverage(TRACE.read_text(), TRACE.name, "current with no-recheck").document
     assert document["version"] == "current with no-recheck"

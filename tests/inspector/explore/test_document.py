@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from inspector.explore.document import SCHEMA, document
 
 from ..conftest import check_schema
@@ -20,6 +22,7 @@ class TestJson:
         assert len(out["steps"]) == len(history.moves)
         assert out["start"].keys() == reading.start.keys()
 
+    @pytest.mark.thorough
     def test_every_key_is_documented(self, strandeds):
         from inspector.explore import document as module
         from inspector.explore import steps

@@ -21,6 +21,7 @@ H_A = ["explore", "h-a", "--blocks", "0"]
 """A post while a vCPU is preempted, and nothing else."""
 
 
+@pytest.mark.thorough
 def test_a_history_is_saved_read_and_replayed(tmp_path, capsys):
     history, page, trace = (tmp_path / name for name in ("h.json", "h.html", "h.trace"))
     assert main([*H_A, "--save", str(history), "--html", str(page), "--perfetto", str(trace)]) == 1

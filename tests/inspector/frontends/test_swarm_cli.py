@@ -16,6 +16,7 @@ def test_searches_a_verdict_and_a_history(run, tmp_path):
     assert (refused.status, "--show 'nonsense': not broken here" in refused.err) == (2, True)
 
 
+@pytest.mark.thorough
 def test_json_and_bounds(run):
     document = run("explore", "two-by-two", "--swarm", "1", "--states", "200", "--posts", "1", "--json").json
     assert (document["schema"], document["exhausted"]) == ("vtdpi/swarm/1", False)

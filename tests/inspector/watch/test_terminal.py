@@ -52,6 +52,7 @@ class Watched:
             time.sleep(0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", [WATCH, ("sim",)], ids=["watch", "prompt"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_the_terminal_is_left_as_found(words, number, tmp_path):

@@ -19,6 +19,7 @@ RESULT = 1
 """Of a CPU's state: what nobody reads any more is dropped earlier by the explorer than by the machine."""
 
 
+@pytest.mark.thorough
 def test_each_hook_and_each_situation_occurs():
     found = explore(load("situations")).result
     assert found.exhausted
@@ -27,6 +28,7 @@ def test_each_hook_and_each_situation_occurs():
     assert {verdict.name for verdict in some if verdict.verdict != SEEN} == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "change"),
     [("h-a", None), ("h-b", None), ("h-n", None), ("h-o", None), ("zoo-12", "ZOO-12"), ("upcall", "nv-not-restored")],
@@ -41,6 +43,7 @@ def test_steps_at_once_hide_nothing(name, change, monkeypatch):
     assert together.broken
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "bounds"),
     [
@@ -57,6 +60,7 @@ def test_a_device_that_interrupts_while_it_comes_and_goes_breaks_nothing(name, b
     assert not found.broken
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["h-a", "h-n", "upcall"])
 def test_the_machine_does_again_what_was_found(name):
     found = explore(load(name), symmetry=False, limits=Limits(states=10_000))

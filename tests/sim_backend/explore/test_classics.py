@@ -12,6 +12,7 @@ def verdicts(result):
     return {verdict.name: verdict.verdict for verdict in result.verdicts}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])
 def test_philosophers(models, count):
     result = Search(models.philosophers(count)).run()
@@ -32,6 +33,7 @@ def test_philosophers(models, count):
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])
 def test_one_is_left_handed(models, count):
     result = Search(models.philosophers(count, left_handed=True)).run()

@@ -21,6 +21,7 @@ def told(result):
     return result.states, result.transitions, result.depth, result.exhausted, verdicts
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "symmetry", "threads"), [("h-a", False, 1), ("h-a", False, 2), ("two-blocked", True, 2)]
 )
@@ -52,6 +53,7 @@ def counter(most, interrupt_at=None):
     return Model(lambda key: 0, [Action("count", count), Action("again", again)], [far])
 
 
+@pytest.mark.thorough
 def test_limits_and_interrupts(kernels):
     few = Search(counter(3000), Limits(states=500), compile_from=10).run()
     assert not few.exhausted
@@ -81,6 +83,7 @@ def test_a_compiler_that_fails_is_none(monkeypatch, tmp_path):
     compiler.close()
 
 
+@pytest.mark.thorough
 def test_another_process_makes_it_ready(kernels, monkeypatch):
     monkeypatch.delitem(sys.modules, "sim_backend.explore.kernels")
     compiler = Compiler()

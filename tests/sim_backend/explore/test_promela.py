@@ -24,6 +24,7 @@ def agree(search, spun):
     return result
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "make",
     [
@@ -40,6 +41,7 @@ def test_classics(models, spin, make):
     agree(Search(make(models)), spin)
 
 
+@pytest.mark.thorough
 def test_a_machine(spin):
     scenario = load("h-a")
     bounds = scenario.bounds.but(preemptions=1)
@@ -47,6 +49,7 @@ def test_a_machine(spin):
     assert agree(search, spin).states > 1000
 
 
+@pytest.mark.thorough
 def test_rows_of_several_words_and_no_action(spin):
     """100 bits that are set one after the other; then nothing can be done."""
 

@@ -103,6 +103,7 @@ def test_a_plain_search_agrees(plain, model):
     everything.agree(result)
 
 
+@pytest.mark.thorough
 @given(models_of_anything())
 def test_threads_agree_however_little_is_known_before(plain, model):
     with patch.multiple("sim_backend.explore.search", CHUNK=1, USELESS=0):
@@ -110,6 +111,7 @@ def test_threads_agree_however_little_is_known_before(plain, model):
     everything.agree(result)
 
 
+@pytest.mark.thorough
 @given(models_of_anything(), st.sampled_from((1, 2)))
 def test_compiled_code_agrees(kernels, plain, model, threads):
     with patch.multiple("sim_backend.explore.compiled", PART=2):
@@ -330,6 +332,7 @@ def test_equal_values_are_one(plain):
     plain(model).agree(result)
 
 
+@pytest.mark.thorough
 def test_far_more_than_a_word(plain):
     """Fields that come late, and grow, while thousands of states are known."""
     many = 70

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_names_of_the_whole_space():
     assert names.union(counted(first=(2, 2), most=3)).count == 4
 
 
+@pytest.mark.thorough
 def test_an_estimate_is_near_and_says_how_near():
     chance = np.random.default_rng(1)
     for size in (KEPT - 1, KEPT, 10 * KEPT, 100 * KEPT):

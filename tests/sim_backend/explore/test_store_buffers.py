@@ -59,6 +59,7 @@ def without_result(key, value):
     return (*value[:RESULT], *value[RESULT + 1 :]) if acts else value
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("logic", "buffers", "broken"),
     [(REPAIRED, False, []), (REPAIRED, True, []), (PLAIN_READ, False, []), (PLAIN_READ, True, [LOST])],
@@ -110,6 +111,7 @@ def test_a_migration_is_not_left_to_a_switch_that_is_over():
     assert "nobody waits for ever" not in [verdict.name for verdict in found.result.broken]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["h-l", "two-blocked"])
 def test_a_machine_gets_to_every_state_that_is_found(name):
     search, _ = searched(name, PLAIN_READ)
@@ -127,6 +129,7 @@ def test_a_machine_gets_to_every_state_that_is_found(name):
     assert waiting > 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "logic"), [("h-l", REPAIRED), ("h-l", PLAIN_READ), ("two-blocked", REPAIRED)])
 def test_steps_that_are_done_at_once_hide_nothing(monkeypatch, name, logic):
     search, result = searched(name, logic)

@@ -148,6 +148,7 @@ def agree(everything, kinds, result):
         assert found <= {BROKEN, SEEN, HOLDS, NOT_SEEN}
 
 
+@pytest.mark.thorough
 @given(st.data())
 @pytest.mark.parametrize("alike", [True, False])
 def test_a_plain_search_agrees(kernels, plain, models, kinds_of_states, alike, data):
@@ -263,6 +264,7 @@ def test_a_cycle_of_one_is_unfair_to_the_others(plain, models):
     plain(model).agree_on_verdicts(result)
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 60))
 def test_a_history_is_real_after_ctrl_c(plain, models, runs):
     """Whatever was learnt last, and wherever fields were then."""

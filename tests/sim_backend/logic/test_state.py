@@ -112,6 +112,7 @@ def test_a_search_has_it_and_is_the_same_each_time(noting):
     assert seen == set(machine.names)
 
 
+@pytest.mark.thorough
 def test_with_symmetry_as_many_kinds_of_states_as_without(noting):
     """Who was woken is renamed with the rest: each state has its likes among all that are found without symmetry."""
     scenario, machine = first_machine(Wider)

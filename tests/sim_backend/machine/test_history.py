@@ -76,7 +76,7 @@ def any_order(machine, randomly):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BUNDLED)
 @given(seed=st.integers(0, 1 << 64))
-@settings(max_examples=4)
+@settings(max_examples=2)
 def test_a_run_replayed_is_the_same_to_the_byte(name, version, seed):
     the_same(*recorded(load(name), VERSIONS[version], Random(seed)))
 

@@ -35,6 +35,7 @@ def test_replies_are_matched_to_their_commands(gdb: Gdb) -> None:
     assert [reply.output for reply in replies] == [f"{n}\n" for n in range(500)]
 
 
+@pytest.mark.thorough
 def test_a_batch_larger_than_the_pipes(gdb: Gdb) -> None:
     long = "x" * 3000
     assert [r.output for r in gdb.try_all([f'printf "{long}"'] * 200)] == [long] * 200
@@ -65,6 +66,7 @@ def ask_for_ever(gdb: Gdb, seconds: float, pid: int, number: signal.Signals) -> 
         gdb.try_all(['printf "' + "stale" * 500 + '"'] * 500)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seconds", [0.0, 0.002, 0.01, 0.05, 0.2])
 def test_an_interrupted_batch_leaves_nothing_to_the_next(gdb: Gdb, seconds: float) -> None:
     with pytest.raises(KeyboardInterrupt):

@@ -188,6 +188,7 @@ def test_every_command_is_tried_here():
     assert set(BUILT_IN) >= {"info", "irt", "irte", "dmar", "regs", "queue", "faults", "ioapic", "pi"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("version", ["seed", "current"])
 def test_a_machine_that_moves_is_read_at_every_stop(version):
     machine = Machine(load("oversubscribed"), version=version, seed=3)

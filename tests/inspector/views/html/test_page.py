@@ -32,6 +32,7 @@ def hostile_report():
     )
 
 
+@pytest.mark.thorough
 def test_a_page_holds_no_element_that_a_text_brought(browse, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(page(hostile_report()), encoding="utf-8")
