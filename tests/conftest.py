@@ -61,12 +61,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Where several processes share the tests, those that need the same Xen stay together: it takes long to start."""
+    """Where several processes share the tests, those that share a Xen stay together, for it takes long to start: those
+    that use the labs of the whole run, or else those of a file.
+    """
     for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if item.get_closest_marker("live"):
-            version = parameters.get("xen_version", parameters.get("bench", "4.20"))
-            item.add_marker(pytest.mark.xdist_group(f"Xen {version}"))
+        if item.get_closest_marker("live") and isinstance(item, pytest.Function):
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            version = next(
+                (parameters[name] for name in ("xen_version", "bench", "crash") if name in parameters), "4.20"
+            )
+            of = "lab" if "labs" in item.fixturenames else item.path.name
+            item.add_marker(pytest.mark.xdist_group(f"{of} {version}"))
 
 
 WATCHER = """
