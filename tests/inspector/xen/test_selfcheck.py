@@ -132,7 +132,7 @@ def shuffled_verdict(facts: Facts, oracle, rng: random.Random, struct: str) -> t
     return selfcheck.check(facts, known, "4.20.3")[struct], moved
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(st.randoms(use_true_random=False), st.sampled_from(TOLD))
 def test_of_shuffled_members_none_is_used(facts, oracle, rng, struct):
     """Whatever is moved, and where: hypothesis looks for what memory does not contradict."""
