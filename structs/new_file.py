@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +59,7 @@ def _found(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
 
 @contextmanager
 def _beside(place: Path, mode: int | None) -> Iterator[BinaryIO]:
-    beside = place.with_name(f"{PREFIX}{secrets.token_hex(8)}")
+    beside = place.with_name(f"{PREFIX}{os.urandom(8).hex()}")
     # What only its owner may read is not there for others meanwhile.
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:

@@ -18,7 +18,6 @@ from inspector.model import json_codec as records
 from inspector.model.absence import NOT_PRINTED, UNREADABLE, Absence, lines
 from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
-from inspector.model.notebook import html_table, html_text
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
 from structs.frozen import frozen
@@ -342,6 +341,8 @@ class Snapshot(Deferred):
 
     def _repr_html_(self) -> str:
         """What a notebook cell prints: the vCPUs, and the units."""
+        from inspector.model.notebook import html_table, html_text
+
         units = [(unit.name, f"{unit.register_base:#x}", str(len(unit.indices))) for unit in self.units]
         table = html_table(("unit", "registers", "present entries"), units, "VT-d units")
         return html_text(repr(self)) + self.vcpu_table()._repr_html_() + table

@@ -75,9 +75,9 @@ def _endless(edges: Any) -> Any:
         going_on[edges[0]] = True
         kept = going_on[edges[1]]
         if kept.all():
-            break
+            return np.flatnonzero(going_on)
         edges = edges[:, kept]
-    return np.unique(edges[0])
+    return edges[0]
 
 
 def _first_fair(search: Search, table: States) -> int | None:

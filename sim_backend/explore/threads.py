@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Found = TypeVar("Found")
@@ -14,6 +13,8 @@ def spread(work: Callable[[int, int], Found], start: int, end: int, size: int, t
 
     Slices that nobody has begun when the caller loses interest are dropped; what was begun is waited for.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(threads)
     try:
         slices = range(start, end, size)
