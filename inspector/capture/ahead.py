@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inspector.base.errors import UNREADABLE
+from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.targets.target import Target
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from structs.xen.profile import Profile
 
 
-@dataclass(frozen=True)
+@frozen
 class Ahead:
     """What a look at a running machine found. It is of no one moment, so that nothing of it is shown.
 
