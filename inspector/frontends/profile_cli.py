@@ -30,7 +30,7 @@ class BundleOptions:
         "a xen-syms with DWARF or a profile, and where it came from", metavar="BUILD=ORIGIN"
     )
     add: bool = flag("beside the builds that FILE holds already")
-    debug: bool = flag("the builds named are debug builds (CONFIG_DEBUG)")
+    own_options: bool = flag("the builds named have options that shift members (CONFIG_DEBUG, no LIVEPATCH)")
 
 
 @frozen
@@ -67,7 +67,7 @@ def _bundle(options: BundleOptions) -> int:
     for word in options.builds:
         name, _, origin = word.partition("=")
         profile = profiles.named(name) if name.endswith(".json") else dwarf.make(Path(name))
-        build = layouts.Build(profile.version, profile.build_id, origin, options.debug)
+        build = layouts.Build(profile.version, profile.build_id, origin, options.own_options)
         known = [other for other in known if other[0].build_id != build.build_id] + [(build, of_profile(profile))]
         print(visible(f"Xen {build.version}, build-id {build.build_id}: {origin}"))
     new_file.write(options.output, layouts.dumps(known))

@@ -23,18 +23,21 @@ VERSION = re.compile(r"(\d+)\.(\d+)")
 
 @frozen
 class Build:
-    """A build that a layout was read from. `debug`: built with Xen's CONFIG_DEBUG, whose locks shift members."""
+    """A build that a layout was read from.
+
+    `own_options`: built with options that shift members, such as CONFIG_DEBUG for its locks, or without LIVEPATCH.
+    """
 
     version: str
     build_id: str
     origin: str
-    debug: bool = False
+    own_options: bool = False
 
     @property
     def document(self) -> dict[str, Any]:
         """As a file of layouts has it."""
         told = {"version": self.version, "build_id": self.build_id, "origin": self.origin}
-        return told | ({"debug": True} if self.debug else {})
+        return told | ({"own_options": True} if self.own_options else {})
 
 
 @frozen
@@ -54,14 +57,14 @@ def bundled() -> dict[str, list[Candidate]]:
 def around(candidates: Sequence[Candidate], version: str | None) -> list[Candidate]:
     """The candidates of a release and of those beside it; none if there is none of both sides, nor of itself.
 
-    What a debug build has tells nothing of a release's members.
+    What one with options of its own has tells nothing of a release's members.
     """
     release = _release(version or "")
     if release is None:
         return []
 
     def distances(candidate: Candidate) -> set[int]:
-        known = [found for build in candidate.builds if not build.debug and (found := _release(build.version))]
+        known = [found for build in candidate.builds if not build.own_options and (found := _release(build.version))]
         return {minor - release[1] for major, minor in known if major == release[0]}
 
     near = [(candidate, distances(candidate)) for candidate in candidates]

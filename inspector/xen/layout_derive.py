@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate
-from inspector.xen.layout_code import ACCESSES, reached_at
+from inspector.xen.layout_code import ACCESSES, MAY_BE_MISSING, reached_at
 from structs.xen.layout import Place, StructLayout
 
 FEWEST = 3
@@ -29,17 +29,32 @@ def derive(image: Image | None, struct: str, beside: Sequence[Candidate]) -> Can
     """
     if image is None or not beside or struct not in ACCESSES:
         return None
-    told = {path: place for path in ACCESSES[struct] if (place := _told(image, struct, path, beside))}
+    paths = ACCESSES[struct].keys() - MAY_BE_MISSING
+    told = _apart({path: place for path in sorted(paths) if (place := _told(image, struct, path, beside))})
     known = [candidate.layout.members for candidate in beside]
     if len(told) < FEWEST or any(
         all(members.get(path, place) == place for path, place in told.items()) for members in known
     ):
         return None
     members = dict(told)
-    for path in frozenset.intersection(*(frozenset(known.layout.members) for known in beside)) - told.keys():
+    everywhere = frozenset.intersection(*(frozenset(known.layout.members) for known in beside))
+    for path in everywhere - told.keys() - MAY_BE_MISSING:
         if place := _kept(path, told, beside):
             members[path] = place
     return Candidate(StructLayout(struct, beside[0].layout.size, members), ())
+
+
+def _apart(told: Mapping[str, Place]) -> dict[str, Place]:
+    """Without those that would share a byte: of one of them the code means something else."""
+    return {
+        path: place
+        for path, place in told.items()
+        if not any(
+            place.offset < other.offset + other.size and other.offset < place.offset + place.size
+            for name, other in told.items()
+            if name != path
+        )
+    }
 
 
 def _told(image: Image, struct: str, path: str, beside: Sequence[Candidate]) -> Place | None:

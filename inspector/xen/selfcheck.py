@@ -26,6 +26,7 @@ from inspector.profiles.image import Image
 from inspector.profiles.layouts import Candidate, around
 from inspector.xen import layout_code
 from inspector.xen.layout_checks import CHECKS, Settled
+from inspector.xen.layout_code import MAY_BE_MISSING
 from inspector.xen.layout_derive import derive
 from inspector.xen.layout_facts import Facts
 from structs.frozen import frozen
@@ -39,9 +40,6 @@ TELLING = ("domain", "vcpu")
 """Large structures with locks and much that is optional in them: what fits these is built as known builds are."""
 ANCHORED_AT_ITS_END = frozenset({"cpu_info"})
 """It lies at the top of a stack, found from above."""
-
-NEVER_UNPROVED = frozenset({"in_mwait"})
-"""What stood in its place before it came, in the middle of stable branches, meant something else."""
 
 
 @frozen
@@ -153,7 +151,7 @@ def _state(path: str, fits: list[Fit], beside: Sequence[Candidate], known: Seque
         return UNKNOWN
     if all(path in fit.proved for fit in fits):
         return PROVED
-    if path in NEVER_UNPROVED:
+    if path in MAY_BE_MISSING:
         return UNKNOWN
     if not beside:
         # Of a release beyond the known ones: two changes that make up for each other are known to nobody.

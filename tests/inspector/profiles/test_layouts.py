@@ -88,6 +88,6 @@ def test_the_releases_beside_one():
     assert around([old, new, newest], "4.18.0") == [old, new]
     assert around([old, new, newest], "4.23-unstable") == [], "of what follows nothing is known"
     assert around([old, new], None) == []
-    debug = Candidate(StructLayout("vcpu", 16, {}), (Build("4.22.0", "00", "", debug=True),))
+    debug = Candidate(StructLayout("vcpu", 16, {}), (Build("4.22.0", "00", "", own_options=True),))
     assert around([new, newest, debug], "4.22.0") == [newest]
     assert around([new, debug], "4.22.0") == [], "what a debug build has tells nothing of a release's"

@@ -113,6 +113,15 @@ def test_too_little_code_or_a_known_layout_is_no_new_one(code):
     assert layout_derive.derive(image, "nobody knows", [known(8)]) is None
 
 
+def test_what_a_build_may_lack_and_what_shares_a_byte_is_not_told(code):
+    """As run states' sequence number, which in a build without one was found where the state is."""
+    image = code(a=[0x18], b=[0x28], c=[0x38], d=[0x1040], runstate_seq=[0x4C])
+    assert "runstate_seq" not in derived(image, known(runstate_seq=0x44))
+    image = code(a=[0x18], b=[0x28], c=[0x38], d=[0x1040], x=[0x1044])
+    assert derived(image, known(x=0x1010)).keys() == {"a", "b", "c"} | {"d", "x"}, "by their distance from c"
+    assert derived(image, known(x=0x1010))["d"] == 0x1008
+
+
 @pytest.mark.parametrize(("away", "told"), [(128, True), (129, False), (-128, True), (-129, False)])
 def test_a_member_is_looked_for_near_where_it_was(code, away, told):
     image = code(a=[0x818], b=[0x828], c=[0x838 + away], d=[0x850])

@@ -184,6 +184,15 @@ def test_between_two_proved_members_is_known_only_where_releases_around_are():
     assert selfcheck._state("pause_count", fits, around([newer], "4.12.0"), [newer]) == CONSISTENT
 
 
+@pytest.mark.parametrize(("proved", "state"), [({"runstate_seq"}, PROVED), (set(), UNKNOWN)])
+def test_what_came_in_the_middle_of_a_branch_is_known_only_if_it_is_proved(proved, state):
+    """As `runstate_seq`, which 4.19.6 has and 4.19.5 has not: there its place was padding."""
+    members = {"domain": Place(24, 8), "runstate_seq": Place(288, 4), "sched_unit": Place(304, 8)}
+    newer = Candidate(StructLayout("vcpu", 3072, members), (Build("4.19.6", "00", ""),))
+    fits = [Fit(newer, frozenset({"domain", "sched_unit", *proved}))]
+    assert selfcheck._state("runstate_seq", fits, around([newer], "4.19.5"), [newer]) == state
+
+
 def of_another_build(profile: Profile, types: Profile) -> Profile:
     """A profile with the symbols of one build and the layouts of another, as `profile make --types` once made."""
     document = {**types.document, "symbols": profile.document["symbols"], "metadata": profile.document["metadata"]}
