@@ -170,6 +170,7 @@ def test_without_acpi_xen_tells_the_same(simulation: Simulation) -> None:
     assert {source.kind for source in sources(whole).values()} >= {"ioapic"}
 
 
+@pytest.mark.thorough
 def test_every_command_names_the_same_source(run: Callable[..., Any], data: Path, tmp_path: Path) -> None:
     files = [data / FIELD / name for name in PIN_BY_FILE]
     with Simulation(Machine(load("idle"))) as target:

@@ -79,6 +79,7 @@ def test_a_list_that_loops_without_its_head(machine):
     assert told["blocked"]["lists"][1]["vcpus"] == ["d1v2", "d1v3"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", [0xFFFF830000000000 + (1 << 44), 0x1234, 0x8000_0000_0000_0000, (1 << 64) - 8])
 def test_a_list_that_leaves_memory(machine, where):
     machine.layout.put("list_head", machine.node(3), {"next": where})
@@ -142,6 +143,7 @@ def test_a_list_of_a_million_nodes(large):
     assert {"D11", "D12"} <= rules(told)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("head", ["pdev_list"])
 def test_a_million_devices(large, head):
     layout = large.layout

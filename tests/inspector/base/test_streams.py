@@ -16,6 +16,7 @@ def vtdpi(*words: object, **how) -> subprocess.CompletedProcess:
     return subprocess.run([*VTDPI, *map(str, words)], timeout=60, check=False, **how)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "words", [["sim", "info"], ["sim", "irt", "--json"], ["explore", "--list"], ["profile", "list"]]
 )
@@ -32,10 +33,12 @@ def test_a_closed_stdout_is_a_line_and_status_3():
     assert ended.stderr == b"vtdpi: the answer cannot be printed: stdout: it is closed\n"
 
 
+@pytest.mark.thorough
 def test_all_three_closed():
     assert vtdpi("sim", "info", stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3)).returncode == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", [["--help"], ["sim", "irt", "--help"], ["explore", "--help"], ["help", "irt"]])
 @pytest.mark.parametrize("buffering", ["", "1"])
 def test_help_that_cannot_be_printed(words, buffering):
@@ -64,6 +67,7 @@ def test_a_closed_stdin_or_stderr_is_no_failure(closed):
 WITHOUT_DEV = "import os, sys; os.devnull = '/no/such'; from inspector.frontends.entry import main; sys.exit(main())"
 
 
+@pytest.mark.thorough
 def test_where_no_dev_is():
     """As in a container without one."""
     words = [sys.executable, "-c", WITHOUT_DEV, "sim", "info"]

@@ -35,12 +35,14 @@ def test_a_bug_ends_it_and_the_file_shows_it_again(failed):
     assert again.steps == failure.step
 
 
+@pytest.mark.thorough
 def test_its_command_shows_it(failed, run):
     answer = run(*shlex.split(failed.failure.replay)[1:])
     assert answer.status == 1
     assert failed.failure.message in answer.out
 
 
+@pytest.mark.thorough
 def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
     first, second = (run_of_campaign(asked(tmp_path, "one-device", "current", 5, 15)) for _ in range(2))
     assert first == second
@@ -48,6 +50,7 @@ def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
     """Its file is of when it began."""
     monkeypatch.setattr(runs, "LASTS", 4)
@@ -69,6 +72,7 @@ def test_a_failure_that_cannot_be_kept_is_told_all_the_same(tmp_path):
     assert failure.unkept == f"{tmp_path / 'a file'}: File exists"
 
 
+@pytest.mark.thorough
 def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
     result = run_of_campaign(asked(tmp_path, "h-a", "current", 0, 5000))
     assert result.steps < 5000

@@ -41,6 +41,7 @@ def test_its_tables_and_status():
     assert [row["file"] for row in answered.document["rows"]] == ["a", "b", "c"]
 
 
+@pytest.mark.thorough
 def test_parquet_has_the_same(tmp_path):
     pytest.importorskip("pyarrow")
     from pyarrow import parquet

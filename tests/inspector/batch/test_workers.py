@@ -30,6 +30,7 @@ def test_what_a_worker_that_died_was_at_is_done_again(tmp_path):
     assert dict(Workers(dies_once, 2).results(names)) == {name: name.upper() for name in names}
 
 
+@pytest.mark.thorough
 def test_what_always_ends_its_worker_is_a_failure_and_the_rest_is_done():
     results = dict(Workers(dies, 2).results(range(7)))
     assert results == {number: number for number in range(7) if number != 3} | {
@@ -98,6 +99,7 @@ class TestDask:
         assert results == {0: 0, 1: 1, 2: 2, 4: 4}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
 def test_no_cluster_there(address, monkeypatch):
     pytest.importorskip("distributed")

@@ -32,6 +32,7 @@ def test_entries_are_decoded_to_the_bit(table, run):
     assert (last["index"], last["svt"], last["sid"]) == (65535, 2, 0x205)
 
 
+@pytest.mark.thorough
 def test_reserved_bits_and_stale_entries_are_reported(table, run):
     answer = run("dump", table.path, "irt", "--unit", "0")
     assert answer.status == 0

@@ -90,6 +90,7 @@ def places(value: object, path: str = "") -> list[tuple[str, object]]:
     return found
 
 
+@pytest.mark.thorough
 @given(values)
 def test_every_place_of_a_document_can_be_named(document: object) -> None:
     document = json.loads(json.dumps(document))

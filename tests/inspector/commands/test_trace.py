@@ -49,6 +49,7 @@ def test_a_pipe_gets_each_line_when_it_happens(started):
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.thorough
 def test_a_reader_who_has_seen_enough_ends_it(started):
     process = started(*STORM, "trace", "--count", "100000000", "--seconds", "600")
     process.stdout.readline()
@@ -57,6 +58,7 @@ def test_a_reader_who_has_seen_enough_ends_it(started):
     assert process.stderr.read() == ""
 
 
+@pytest.mark.thorough
 def test_a_shell_command_of_the_line_too(started):
     process = started(*STORM, "-c", "trace --count 100000000 --seconds 600 | head -2")
     out, err = process.communicate(timeout=60)

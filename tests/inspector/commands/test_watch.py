@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 STORM = ("sim", "--scenario", "wakeup-storm")
 
 
+@pytest.mark.thorough
 def test_a_pipe_gets_each_look_when_it_is_taken():
     process = subprocess.Popen(
         [sys.executable, "-m", "inspector.frontends.cli", *STORM, "watch", "--interval", "0.05"],

@@ -14,6 +14,7 @@ from inspector.model.answer import Text
 TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
 
 
+@pytest.mark.thorough
 def test_each_step_with_how_often_it_was_seen() -> None:
     document = coverage(TRACE.read_text(), TRACE.name, "current").document
     assert (document["changes"], document["accepted"], document["refused"]) == (700, 700, [])
@@ -22,6 +23,7 @@ def test_each_step_with_how_often_it_was_seen() -> None:
     assert seen["pi_wakeup_interrupt", "takes it off the list"] == 0
 
 
+@pytest.mark.thorough
 def test_the_situations_that_a_trace_tells_and_what_tells_none() -> None:
     older = coverage(TRACE.read_text(), TRACE.name, "current").document
     assert older["situations"] is None

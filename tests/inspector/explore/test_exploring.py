@@ -45,6 +45,7 @@ def test_the_repair_mends_it(capsys):
     assert "current with repair-linux-sn" in out
 
 
+@pytest.mark.thorough
 def test_json(capsys):
     assert main([*H_A, "--json"]) == 1
     document = printed(capsys)
@@ -57,6 +58,7 @@ def test_json(capsys):
     assert verdicts["restored before VM entry"]["moves"] is None
 
 
+@pytest.mark.thorough
 def test_a_bug_is_found_in_its_own_scenario_beside_the_same_without_it(capsys):
     assert main(["explore", "--bug", "zoo-12"]) == 1
     out = capsys.readouterr().out
@@ -119,6 +121,7 @@ def d1v0_is_off_its_cpu(m):
 """
 
 
+@pytest.mark.thorough
 def test_properties_of_a_users_own(tmp_path, capsys):
     own = tmp_path / "own.py"
     own.write_text(OWN)

@@ -51,6 +51,7 @@ def columns(source):
     return {name: [unescape(each) if isinstance(each, str) else each for each in of] for name, of in data.items()}
 
 
+@pytest.mark.thorough
 def test_every_state_tells_what_it_is(explored):
     source = page(explored, verdict(explored, "no lost wakeup"))
     data = columns(source)

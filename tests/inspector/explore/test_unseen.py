@@ -27,6 +27,7 @@ def test_what_waits_in_the_irr_of_a_blocked_vcpu_is_named(tmp_path, capsys, scen
     assert changes["running" if scenario == "h-o" else "pauses"]["after"] == 0
 
 
+@pytest.mark.thorough
 def test_with_the_repair_there_is_none(capsys):
     assert main(["explore", "h-o", "--repair", "repair-wake-all"]) == 0
     assert "broken" not in capsys.readouterr().out

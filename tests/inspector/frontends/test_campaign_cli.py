@@ -14,6 +14,7 @@ def test_a_campaign_and_its_failure(run, tmp_path):
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["hotplug-seed7-D17.machine"]
 
 
+@pytest.mark.thorough
 def test_json(run, tmp_path):
     words = ("--campaign", "idle", "--seeds", "1", "--steps", "3", "--processes", "1", "--keep", tmp_path / "out")
     document = run("sim", "--json", *words).json

@@ -44,6 +44,7 @@ def test_what_goes_wrong_is_said(words, status, message, run):
     assert answer.out == ""
 
 
+@pytest.mark.thorough
 def test_a_pipe_gets_no_colour_and_may_close_early(image):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "inspector.frontends.cli", "dump", str(image.path), "regs"]

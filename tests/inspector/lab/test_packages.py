@@ -24,6 +24,7 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         qemu.command("system", silent)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get here")
 def test_no_network_leaves_no_half_tree(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     for name in ("http_proxy", "https_proxy"):

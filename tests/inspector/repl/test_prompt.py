@@ -44,6 +44,7 @@ def test_live_objects_complete_with_their_state(lost):
     terminal.wait("PI descriptor", "27bdb680")
 
 
+@pytest.mark.thorough
 def test_entries_devices_registers_and_options_complete(image, terminal):
     image.entry(0x18, PRESENT | 0x31 << 16, 1 << 18 | 0x0018)
     opened = ready(terminal("dump", image.path))
@@ -73,6 +74,7 @@ def test_the_bar_and_the_prompt_tell_the_target(lost):
     assert re.match(r" stopped │ Xen 4\.20\.3\+127 │ 1 posted vector │ 1 bug.* │ ELF core /", screen[-1])
 
 
+@pytest.mark.thorough
 def test_history_search_and_suggestion(lost):
     first = lost()
     first.enter("explain D5 | head -1")
@@ -105,6 +107,7 @@ def test_ctrl_c_cancels_the_line_and_the_command(image, terminal):
     assert opened.leave() == 0
 
 
+@pytest.mark.thorough
 def test_ctrl_d_and_quit_leave(lost):
     assert lost().leave() == 0
     terminal = lost()
@@ -187,6 +190,7 @@ def test_aliases_and_settings(golden, terminal, tmp_path):
         assert opened.ended() == 2
 
 
+@pytest.mark.thorough
 def test_no_color_leaves_marks(lost):
     for environment, coloured in ({}, True), ({"NO_COLOR": "1"}, False):
         terminal = lost(**environment)
@@ -211,6 +215,7 @@ def test_a_dumb_terminal_gets_plain_lines(golden, terminal):
     assert opened.leave() == 0
 
 
+@pytest.mark.thorough
 def test_the_simulation_moves_and_is_looked_at_afresh(terminal, tmp_path):
     opened = ready(terminal())
     opened.wait("sim>")
@@ -235,6 +240,7 @@ def test_the_simulation_moves_and_is_looked_at_afresh(terminal, tmp_path):
     assert opened.leave() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", ["sim --scenario /nowhere.toml", "dump /nowhere.core", "live 127.0.0.1:1"])
 def test_a_target_that_cannot_be_opened_is_all_that_is_said(words, terminal):
     opened = terminal(*words.split(), width=200)

@@ -164,6 +164,7 @@ def piped(machine, lines, tmp_path, **environment):
     )
 
 
+@pytest.mark.thorough
 def test_a_pipe_brings_plain_lines(machine, tmp_path):
     answer = piped(machine, "irt --posted\nirtt\n\nregs irta | head -1\n", tmp_path)
     assert answer.returncode == 2

@@ -105,6 +105,7 @@ def test_nothing_that_others_wrote_commands_the_terminal(words):
     printed.encode("utf-8")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["table", "text"])
 def test_a_reader_that_leaves_is_the_callers_to_hear_of(kind):
     reader, writer = os.pipe()

@@ -37,6 +37,7 @@ def test_the_table_on_a_terminal(terminal):
     assert screen.ended() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["C-c", "C-d"])
 def test_it_is_left_as_one_expects(terminal, key):
     screen = terminal(*STORM)

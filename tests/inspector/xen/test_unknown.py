@@ -43,6 +43,7 @@ def test_variables_are_answered_with_no_profile(golden, run, no_profile):
 COMMANDS = ("vcpus", "blocked", "audit")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["lost-wakeup", "xapic-4-cpus", "hooks-not-installed", "cpu-offline-after-fixup"])
 def test_commands_answer_as_with_the_profile(golden, run, name, monkeypatch):
     with_profile = [run("dump", golden(name), command, "--json").json for command in COMMANDS]
@@ -97,6 +98,7 @@ def test_an_image_that_tells_functions_only_says_so_and_the_rest_answers(golden,
         assert recognise(located).memory.root == find(target, [profiles.by_build_id(BUILD_4_20)]).memory.root
 
 
+@pytest.mark.thorough
 def test_a_map_tells_what_such_an_image_does_not(golden, run, functions_only, tmp_path, monkeypatch):
     told = profiles.by_build_id(BUILD_4_20)
     with open_file(golden("lost-wakeup")) as target:

@@ -95,6 +95,7 @@ def test_random_layouts(
         ]
 
 
+@pytest.mark.thorough
 def test_more_segments_than_the_header_can_count(scratch: Path, elf_core: Core) -> None:
     scratch.write_bytes(elf_core([(0x1000 + 16 * i, 0, b"%08d" % i) for i in range(70_000)], many=True))
     with ElfCore(scratch) as target:

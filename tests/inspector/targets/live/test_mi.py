@@ -111,6 +111,7 @@ def test_no_gdb() -> None:
         Gdb("no-such-gdb")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("script", "expected"),
     [

@@ -69,6 +69,7 @@ def test_a_map_has_a_cell_for_each_entry_up_to_the_last_and_few_of_them():
     assert far.count("<title>") < 1100
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_real_capture_as_a_page(run, golden, browse, tmp_path, width):
     path = tmp_path / "lost.html"
@@ -91,6 +92,7 @@ def test_a_simulated_machine_as_a_page_and_a_picture(run, tmp_path):
         assert "d2v5" in source
 
 
+@pytest.mark.thorough
 def test_a_simulated_run_has_a_timeline(run, browse, tmp_path):
     path = tmp_path / "run.html"
     assert run("sim", "--scenario", "wakeup-storm", "report", path, "--run", 200).status == 0

@@ -77,6 +77,7 @@ def test_every_form_gives_the_same_interrupts(run: Run, form: str, tmp_path: Pat
     assert told.status == 0
 
 
+@pytest.mark.thorough
 def test_standard_input(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inspector.frontends.cli", "dump", "-", "irqs"]
     told = subprocess.run(command, input=gzip.compress(TEXT), capture_output=True, check=False)
