@@ -35,6 +35,7 @@ def test_as_a_list_of_different_rows(kernels, parts):
     assert moved.rows[:][:, :-1].tolist() == states.rows[:].tolist()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_many_states_grow_and_take_another_shape(kernels, tmp_path, on_disk):
     from sim_backend.explore.compressed import compressed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ def test_none_where_nothing_is_broken():
     assert around(search, "nonsense") is None
 
 
+@pytest.mark.thorough
 def test_of_a_machine():
     found = explore(load("h-a"))
     (verdict,) = (each for each in found.result.verdicts if each.name == "no lost wakeup")

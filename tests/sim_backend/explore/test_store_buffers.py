@@ -70,6 +70,7 @@ def test_a_plain_read_of_on_loses_a_wakeup_only_with_store_buffers(logic, buffer
     assert [verdict.name for verdict in found.result.broken] == broken
 
 
+@pytest.mark.thorough
 def test_a_machine_loses_that_wakeup_as_well():
     found = explore(load("h-l"), version(PLAIN_READ), store_buffers=True)
     (verdict,) = found.result.broken
@@ -104,6 +105,7 @@ prelude = ["migrate d1v0 1", "settle"]
 """
 
 
+@pytest.mark.thorough
 def test_a_migration_is_not_left_to_a_switch_that_is_over():
     """Clearing `is_running` has a barrier behind it. Without that the toolstack would wait for ever."""
     found = explore(parse(OFFLINE, "offline"), store_buffers=True)

@@ -335,6 +335,7 @@ def test_a_descriptor_with_unknown_flags_says_so(scratch: Path) -> None:
         target.read(0, 8)
 
 
+@pytest.mark.thorough
 @given(
     st.dictionaries(st.integers(0, 70), st.integers(0, 255), min_size=1, max_size=12),
     st.lists(st.integers(0, 72), max_size=4),
