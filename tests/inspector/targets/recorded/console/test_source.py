@@ -43,7 +43,7 @@ def test_compressed_files(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", PACK)
 def test_a_compressed_file_that_is_cut_tells_so(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "log"
-    whole = PACK[kind](os.urandom(400_000).hex().encode())
+    whole = PACK[kind](os.urandom(1_000_000).hex().encode())
     path.write_bytes(whole[: len(whole) // 2])
     for text in source.texts(str(path)):
         count = sum(map(len, text.chunks()))
