@@ -17,6 +17,7 @@ import zstandard
 from hypothesis import HealthCheck, settings
 
 from inspector.frontends.cli import main
+from inspector.model.hex_members import numbers
 
 from .fixtures.gdb import gdb, plugin, served, server
 from .fixtures.spin import spin
@@ -184,6 +185,6 @@ def cli(capsys):
     def run(*words):
         capsys.readouterr()
         main([*map(str, words), "--json"])
-        return json.loads(capsys.readouterr().out)
+        return numbers(json.loads(capsys.readouterr().out))
 
     return run

@@ -32,6 +32,7 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
     """A vCPU as the documents have it."""
     where = situation(snapshot, vcpu)
     return {
+        "name": vcpu.name,
         "domain": vcpu.domain,
         "vcpu": vcpu.vcpu,
         "processor": vcpu.processor,

@@ -92,7 +92,7 @@ def answer(made: Campaign) -> AnyAnswer:
     """A row for each scenario, and one for each failure."""
     failures = [(result, result.failure) for result in made.results if result.failure is not None]
     document: dict[str, Any] = {
-        "schema": "vtdpi/campaign/1",
+        "schema": "vtdpi/campaign/2",
         "runs": [msgspec.to_builtins(result) for result in made.results],
         "undone": [{"scenario": name, "seed": seed, "why": why} for name, seed, why in made.undone],
         "left": made.left,

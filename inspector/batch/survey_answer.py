@@ -22,7 +22,7 @@ NUMERIC = frozenset(("CHECKED", "FILES", "WITH BUGS", "SUBJECTS", "VCPUS", "BLOC
 def answer(survey: Survey) -> AnyAnswer:
     """A row for each file; then the builds, and the findings that files have in common."""
     document = {
-        "schema": "vtdpi/survey/1",
+        "schema": "vtdpi/survey/2",
         "rows": [msgspec.to_builtins(row) for row in survey.rows],
         "builds": [msgspec.to_builtins(build) for build in survey.builds],
         "findings": [msgspec.to_builtins(each) for each in survey.common],

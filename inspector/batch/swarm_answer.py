@@ -17,7 +17,7 @@ def answer(made: Swarm) -> AnyAnswer:
     """A row for each search, then what is broken, and what all of them visited together."""
     states, unseen = made.states, [name for name in LOOKED_FOR if name not in made.seen]
     document: dict[str, Any] = {
-        "schema": "vtdpi/swarm/1",
+        "schema": "vtdpi/swarm/2",
         "scenario": made.scenario.name,
         "version": made.version.name,
         "exhausted": made.exhausted,

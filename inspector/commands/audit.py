@@ -61,7 +61,7 @@ def audit(inspection: Inspection, arguments: Arguments) -> Answer[documents.Audi
     absent = inspection.snapshot.absences
     if not rests_on.checked:
         return Answer(document, [], [f"nothing could be checked: {rests_on}"], absent=absent)
-    return Answer(document, _blocks(findings, rests_on, snapshots, only), bug=bug, absent=absent)
+    return Answer(document, _blocks(findings, rests_on, snapshots, only, document["findings"]), bug=bug, absent=absent)
 
 
 def _again(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
@@ -88,13 +88,19 @@ def _later(inspection: Inspection, arguments: Arguments) -> list[Snapshot]:
     return [inspection.of_file(path).snapshot for path in arguments.later]
 
 
-def _blocks(findings: list[Finding], rests_on: Coverage, snapshots: list[Snapshot], only: Rule | None) -> list[Block]:
+def _blocks(
+    findings: list[Finding],
+    rests_on: Coverage,
+    snapshots: list[Snapshot],
+    only: Rule | None,
+    described: list[documents.Finding],
+) -> list[Block]:
     if not findings:
         what = f"{only.id}: nothing found" if only else "nothing wrong found"
         what += f" in {len(snapshots)} snapshots" if len(snapshots) > 1 else ""
         return [Text(what if only else f"{what}\n{rests_on}")]
     rows = [(finding.severity, finding.rule, finding.subject, finding.message) for finding in findings]
-    blocks: list[Block] = [Table(COLUMNS, rows)]
+    blocks: list[Block] = [Table(COLUMNS, rows, records=described)]
     if any(finding.suspicion for finding in findings):
         blocks.append(Text("A suspicion may be a legal transient: look again (--again 1, or --with a later dump)."))
     return blocks if only else [*blocks, Text(str(rests_on))]

@@ -60,7 +60,7 @@ def _document(snapshot: Snapshot, of_cpu: BlockingList) -> documents.BlockingLis
     return {
         "cpu": of_cpu.cpu,
         "online": cpu.online if cpu else None,
-        "head": of_cpu.head,
+        "head_address": of_cpu.head,
         "locked": of_cpu.locked,
         "vcpus": [node.vcpu for node in of_cpu.nodes],
         "nodes": [node.address for node in of_cpu.nodes],

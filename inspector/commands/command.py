@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from inspector.base.arguments import JSON_HELP, add_arguments, arguments_of, given
 from inspector.base.parser import Parser
 from inspector.commands import load
+from inspector.commands.choosing import NOTHING, WITHOUT, Choosing
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ D = TypeVar("D", bound=Mapping[str, object])
 
 Stream: TypeAlias = Generator["Block", None, "Answer[D]"]
 """An answer that comes in parts: each is shown when it happens; what is returned is the whole document and the end."""
+
+FORM = 2
+"""The version of all documents, unless a command says another: 2 has hexadecimal strings and says who answered."""
 
 Run = Callable[["Inspection", Any], "AnyAnswer | Stream[Any]"]
 
@@ -95,12 +99,17 @@ class Command:
     examples: tuple[Example, ...] = ()
     while_running: bool = False
     instead_in_gdb: str = ""
-    version: int = 1
+    version: int = FORM
 
     @property
     def schema(self) -> str:
         """The name of the schema of its documents, which each of them has as its first member."""
         return f"vtdpi/{self.name}/{self.version}"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it takes the options that choose rows and columns."""
+        return self.name not in WITHOUT
 
     def answer(self, inspection: Inspection, arguments: object = None) -> AnyAnswer:
         """The whole answer; without arguments, that of the command alone. Raises VtdpiError."""
@@ -122,8 +131,11 @@ class Command:
             formatter_class=RawDescriptionHelpFormatter,
         )
         add_arguments(made, self.arguments)
-        if not any(each.name == "json" for each in arguments_of(self.arguments)):
+        own = {each.name for each in arguments_of(self.arguments)}
+        if "json" not in own:
             made.add_argument("--json", action="store_true", help=JSON_HELP)
+        if self.chooses:
+            add_arguments(made.add_argument_group("rows and columns"), Choosing)
         return made
 
 
@@ -133,7 +145,7 @@ def command(
     name: str = "",
     while_running: bool = False,
     instead_in_gdb: str = "",
-    version: int = 1,
+    version: int = FORM,
 ) -> Callable[[Callable[[Inspection, A], Answer[D] | Stream[D]]], Command]:
     """Make a command of a function, whose docstring is its help; see Command for the arguments."""
 
@@ -186,6 +198,7 @@ class Request:
     command: Command
     arguments: Any
     json: bool
+    choosing: Choosing = NOTHING
 
     def answer(self, inspection: Inspection) -> AnyAnswer:
         """The whole answer. Raises VtdpiError if nothing could be read."""
@@ -209,4 +222,5 @@ def parse(words: Sequence[str], prefix: str = "", json: bool = False) -> Request
     made = chosen.parser(prefix)
     made.set_defaults(json=json)
     options: Namespace = made.parse_args(rest)
-    return Request(chosen, given(chosen.arguments, options), options.json)
+    choosing = given(Choosing, options) if chosen.chooses else NOTHING
+    return Request(chosen, given(chosen.arguments, options), options.json or choosing.format == "json", choosing)

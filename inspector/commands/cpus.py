@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from inspector.analysis import vcpu_words as words
 from inspector.base.arguments import argument
@@ -47,10 +47,13 @@ def cpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Cpus]
         known = ", ".join(str(cpu.cpu) for cpu in snapshot.cpus) or "none"
         raise UsageError(f"there is no CPU {arguments.cpu}; those that were found: {known}")
     rows = [_row(snapshot, cpu) for cpu in chosen]
-    blocks: list[Block] = [Table(COLUMNS, rows, numeric=frozenset({"CPU"}), spare=("APIC", "IRR", "ISR", "SOFTIRQS"))]
+    described = [_document(snapshot, cpu) for cpu in chosen]
+    blocks: list[Block] = [
+        Table(COLUMNS, rows, numeric=frozenset({"CPU"}), spare=("APIC", "IRR", "ISR", "SOFTIRQS"), records=described)
+    ]
     if arguments.cpu is not None:
         blocks.append(_details(chosen[0]))
-    return Answer({"cpus": [_document(snapshot, cpu) for cpu in chosen]}, blocks, snapshot.problems)
+    return Answer({"cpus": described}, blocks, snapshot.problems)
 
 
 def softirqs(snapshot: Snapshot, pending: int | None) -> list[str] | None:
@@ -96,6 +99,11 @@ def _details(cpu: Cpu) -> Facts:
     return Facts(facts)
 
 
+def _registers(cpu: Cpu) -> documents.CpuRegisters:
+    known = {name: getattr(cpu, name) for name in ("rip", "rsp", "eflags", "cs", "cr3")}
+    return cast("documents.CpuRegisters", {name: value for name, value in known.items() if value is not None})
+
+
 def _document(snapshot: Snapshot, cpu: Cpu) -> documents.PhysicalCpu:
     return {
         "cpu": cpu.cpu,
@@ -109,9 +117,7 @@ def _document(snapshot: Snapshot, cpu: Cpu) -> documents.PhysicalCpu:
         "between_steps": cpu.between_steps,
         "in_mwait": cpu.in_mwait,
         "softirqs": softirqs(snapshot, cpu.softirqs),
-        "registers": {
-            name: value for name in ("rip", "rsp", "eflags", "cs", "cr3") if (value := getattr(cpu, name)) is not None
-        },
+        "registers": _registers(cpu),
         "irr": None if cpu.irr is None else list(cpu.irr),
         "isr": None if cpu.isr is None else list(cpu.isr),
     }

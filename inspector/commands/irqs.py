@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from inspector.analysis.interrupt import Interrupt
 from inspector.analysis.irqs import interrupts
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from inspector.model import documents
 
 COLUMNS = ("IRQ", "TYPE", "SOURCE", "OWNER", "ENTRY", "VECTOR", "CPUS", "TAKEN BY", "PIRQ", "MASKED BY", "PENDING")
-Column = Literal["irq", "type", "source", "owner", "entry", "vector", "cpus", "taken", "masked", "pending"]
 
 
 @frozen
 class Arguments:
     """What it takes."""
 
-    sort: Column = option("by which column (default: irq)", "irq")
     unit: UnitNumber | None = option("only through this VT-d unit")
     device: Device | None = option("only of this device")
     domain: DomainNumber | None = option("only those that this domain has, or is bound to")
@@ -58,13 +56,13 @@ def irqs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irqs]
     every = interrupts(snapshot)
     if not every:
         raise NotHere(f"{inspection.target.description} tells of no interrupt{_keys(snapshot)}")
-    chosen = sorted((each for each in every if _wanted(each, arguments)), key=_KEYS[arguments.sort])
+    chosen = sorted((each for each in every if _wanted(each, arguments)), key=_by_irq)
     document: documents.Irqs = {"irqs": [document_of(each) for each in chosen]}
 
     def blocks() -> Sequence[Block]:
         if not chosen:
             return [Text(f"none of {len(every)} interrupts is like that")]
-        return [_table([_row(each) for each in chosen])]
+        return [_table([_row(each) for each in chosen], document["irqs"])]
 
     return Answer(document, Later(blocks), snapshot.problems, _notes(snapshot), absent=snapshot.absences)
 
@@ -139,7 +137,7 @@ def vector_words(interrupt: Interrupt) -> str:
     return f"{host} ({interrupt.guest_vector:#04x} in guest)" if interrupt.guest_vector is not None else host
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+def _table(rows: Sequence[tuple[str, ...]], described: list[documents.Irq]) -> Table:
     short = {
         "TYPE": [row[1].replace("IO-APIC", "pin") for row in rows],
         "SOURCE": [row[2].partition(" irq ")[0].replace("IO-APIC ", "").replace(" pin ", ":") for row in rows],
@@ -147,7 +145,12 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Table:
         "ENTRY": [row[4].replace(" posted", " p") for row in rows],
     }
     return Table(
-        COLUMNS, rows, numeric=frozenset({"IRQ"}), short=short, spare=("TYPE", "OWNER", "CPUS", "PIRQ", "SOURCE")
+        COLUMNS,
+        rows,
+        numeric=frozenset({"IRQ"}),
+        short=short,
+        spare=("TYPE", "OWNER", "CPUS", "PIRQ", "SOURCE"),
+        records=described,
     )
 
 
@@ -172,18 +175,8 @@ def _last(value: int | None) -> tuple[bool, int]:
     return value is None, value or 0
 
 
-_KEYS: dict[str, Callable[[Interrupt], Any]] = {
-    "irq": lambda each: (_last(each.irq), _last(each.unit), _last(each.index)),
-    "type": lambda each: each.type,
-    "source": lambda each: str(each.source or "~"),
-    "owner": lambda each: each.owner or "~",
-    "entry": lambda each: (_last(each.unit), _last(each.index)),
-    "vector": lambda each: _last(each.vector),
-    "cpus": lambda each: (each.cpus is None, each.cpus or ()),
-    "taken": lambda each: each.taker,
-    "masked": lambda each: (not each.masks, each.masks),
-    "pending": lambda each: (not each.pending, each.pending),
-}
+def _by_irq(interrupt: Interrupt) -> tuple[tuple[bool, int], ...]:
+    return _last(interrupt.irq), _last(interrupt.unit), _last(interrupt.index)
 
 
 def _wanted(interrupt: Interrupt, arguments: Arguments) -> bool:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("INDEX", "FORMAT", "VECTOR", "DESTINATION", "DLM", "TM", "FLAGS", "ALLOWED", "SOURCE")
 Row = Mapping[str, Any]
-Shown = tuple[VtdUnit, Sequence[Row], Sequence[Source]]
-"""A unit, the entries of it that are shown, and who uses each."""
+Shown = tuple[VtdUnit, Sequence[Row], Sequence[Source], "list[documents.Entry]"]
+"""A unit, the entries of it that are shown, who uses each, and the document's entries."""
 FLAGS = ("fpd", "rh", "urg", "avail")
 
 
@@ -72,7 +72,7 @@ def irt(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irt]:
                 "entries": _entries(rows, users),
             }
         )
-        shown.append((unit, rows, users))
+        shown.append((unit, rows, users, units[-1]["entries"]))
         if stale := len(unit.stale_indices):
             notes.append(f"{unit.name}: {stale} entries are not present (P=0) and yet not zero; see irt --all")
     return Answer({"units": units}, Later(partial(_blocks, shown)), problems, notes, absent=snapshot.absences)
@@ -86,13 +86,13 @@ def _entries(rows: Sequence[Row], users: Sequence[Source]) -> list[documents.Ent
 
 def _blocks(shown: Sequence[Shown]) -> Sequence[Block]:
     blocks: list[Block] = []
-    for unit, rows, users in shown:
+    for unit, rows, users, entries in shown:
         table = [_row(row, unit.eime, str(source)) for row, source in zip(rows, users, strict=True)]
-        blocks += [Text(_head(unit)), _table(table)]
+        blocks += [Text(_head(unit)), _table(table, entries)]
     return blocks
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+def _table(rows: Sequence[tuple[str, ...]], entries: list[documents.Entry]) -> Table:
     short = {
         "FORMAT": ["post" if row[1] == POSTED.title else "remap" for row in rows],
         "DESTINATION": [
@@ -103,7 +103,14 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Table:
             for row in rows
         ],
     }
-    return Table(COLUMNS, rows, numeric=frozenset({"INDEX"}), short=short, spare=("TM", "DLM", "ALLOWED", "FLAGS"))
+    return Table(
+        COLUMNS,
+        rows,
+        numeric=frozenset({"INDEX"}),
+        short=short,
+        spare=("TM", "DLM", "ALLOWED", "FLAGS"),
+        records=entries,
+    )
 
 
 def _chosen(entries: Entries, arguments: Arguments) -> Array:

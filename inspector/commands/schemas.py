@@ -9,32 +9,53 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from inspector.base.errors import UsageError
+from inspector.model.hex_members import MEMBERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+HEX = "^-?0x[0-9a-f]+$"
 FOLDER = "json_schemas"
 
 
-def made(name: str, version: int = 1) -> dict[str, Any]:
+def made(name: str, version: int = 2) -> dict[str, Any]:
     """The schema of a command's document, made of its type."""
     import msgspec
 
-    from inspector.model.documents import DOCUMENTS, Absent
+    from inspector.model.documents import DOCUMENTS, About, Absent
 
-    (document, absent), definitions = msgspec.json.schema_components(
-        (DOCUMENTS[name], Absent), ref_template="#/$defs/{name}"
+    (document, absent, about), definitions = msgspec.json.schema_components(
+        (DOCUMENTS[name], Absent, About), ref_template="#/$defs/{name}"
     )
     body = dict(definitions.pop(document["$ref"].rpartition("/")[2]))
     named = f"vtdpi/{name}/{version}"
     body["properties"] = {
         "schema": {"const": named},
+        "vtdpi": about,
         **body["properties"],
         "absent": {"type": "array", "items": absent, "description": "What is not in the answer, and why."},
     }
-    body["required"] = ["schema", *body.get("required", [])]
-    return {"$schema": DIALECT, "$id": f"urn:{named.replace('/', ':')}", **body, "$defs": definitions}
+    body["required"] = ["schema", "vtdpi", *body.get("required", [])]
+    whole = {"$schema": DIALECT, "$id": f"urn:{named.replace('/', ':')}", **body, "$defs": definitions}
+    return cast("dict[str, Any]", _with_hex(whole))
+
+
+def _with_hex(schema: Any, name: str = "") -> Any:
+    """The schema with the members that are hexadecimal strings as such."""
+    if isinstance(schema, list):
+        return [_with_hex(part, name) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if name in MEMBERS and schema.get("type") == "integer":
+        return {**{key: part for key, part in schema.items() if key != "type"}, "type": "string", "pattern": HEX}
+    made = {}
+    for key, part in schema.items():
+        if key in ("properties", "$defs"):
+            made[key] = {each: _with_hex(of, each if key == "properties" else "") for each, of in part.items()}
+        else:
+            made[key] = _with_hex(part, name)
+    return made
 
 
 def text(schema: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
     def blocks() -> Sequence[Block]:
         pairs = zip(chosen, entries, strict=True)
         rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in pairs]
-        table = _table(rows)
+        table = _table(rows, entries)
         if not arguments.vcpu:
             return [table]
         return [table, _details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ()))]
@@ -60,13 +60,15 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
     return Answer({"vcpus": entries}, Later(blocks), absent=snapshot.absences)
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+def _table(rows: Sequence[tuple[str, ...]], entries: list[documents.VcpuState]) -> Table:
     short = {
         "SITUATION": [short_situation(row[10]) for row in rows],
         "NV": [row[7].partition(" ")[0] for row in rows],
         "STATE": [row[1].removesuffix(" in guest") for row in rows],
     }
-    return Table(COLUMNS, rows, numeric=frozenset({"CPU"}), short=short, spare=("DESCRIPTOR", "NDST", "NV"))
+    return Table(
+        COLUMNS, rows, numeric=frozenset({"CPU"}), short=short, spare=("DESCRIPTOR", "NDST", "NV"), records=entries
+    )
 
 
 def _row(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> tuple[str, ...]:

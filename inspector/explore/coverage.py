@@ -20,7 +20,7 @@ from sim_backend.scenario.bugs import version as version_of
 if TYPE_CHECKING:
     from inspector.model.documents import Coverages
 
-SCHEMA = "vtdpi/coverage/1"
+SCHEMA = "vtdpi/coverage/2"
 SHOWN = 10
 
 

@@ -26,7 +26,7 @@ from inspector.explore.steps import Reading, Step, Value
 if TYPE_CHECKING:
     from inspector.model.documents import FieldValue, History, HistoryStep, VcpuAtStart
 
-SCHEMA = "vtdpi/history/1"
+SCHEMA = "vtdpi/history/2"
 KIND: Final = "vtdpi reading"
 
 

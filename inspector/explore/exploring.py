@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from inspector.model.documents import ChangeOfLogic, ExploreList
 
 Kind = Literal["bug", "repair", "variant"]
-LIST_SCHEMA = "vtdpi/explore-list/1"
+LIST_SCHEMA = "vtdpi/explore-list/2"
 DEFAULT = "h-a"
 
 

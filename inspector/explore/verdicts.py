@@ -18,7 +18,7 @@ from structs.frozen import frozen
 if TYPE_CHECKING:
     from inspector.model.documents import Explore, HistoryMove
 
-SCHEMA = "vtdpi/explore/1"
+SCHEMA = "vtdpi/explore/2"
 SITUATION = "situation "
 
 

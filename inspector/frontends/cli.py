@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from inspector import __version__
@@ -49,9 +49,15 @@ GROUPS: Mapping[str, tuple[str, str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit status (0 fine, 2 usage, 3 unreadable target, 130 interrupted)."""
+    words = list(sys.argv[1:] if argv is None else argv) or ["sim"]
     try:
-        return streams.finish(_run(list(sys.argv[1:] if argv is None else argv) or ["sim"]))
+        return streams.finish(_run(words))
     except VtdpiError as error:
+        if "--json" in words:
+            from inspector.views import json
+
+            with suppress(OSError):
+                json.show_error(error, sys.stdout)
         return streams.complain(str(error), error.exit_status)
     except KeyboardInterrupt:
         return streams.complain(INTERRUPTED, 130)

@@ -146,23 +146,22 @@ def _refuse(options: UpOptions | HvmOptions, names: Sequence[str], why: str) -> 
 
 
 def _tell_up(options: UpOptions, lab: AnyLab) -> None:
-    import json
+    from inspector.views import json
 
     if options.json:
-        print(json.dumps({"schema": "vtdpi/lab/1", **lab.record()}))
+        json.write({"schema": "vtdpi/lab/2", **lab.record()}, sys.stdout, None)
     else:
         print(f"{lab.name} is up, its console in {lab.console}")
         print(attach_line(lab))
 
 
 def _list(options: ListOptions) -> int:
-    import json
-
     from inspector.lab import labs as all_labs
+    from inspector.views import json
 
     labs = all_labs.running()
     if options.json:
-        print(json.dumps({"schema": "vtdpi/lab-list/1", "labs": [lab.record() for lab in labs]}))
+        json.write({"schema": "vtdpi/lab-list/2", "labs": [lab.record() for lab in labs]}, sys.stdout, None)
         return 0
     for lab in labs:
         print(f"{lab.name:20} process {lab.pid:<8} {attach_line(lab)}")

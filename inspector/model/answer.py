@@ -18,6 +18,7 @@ class Table:
     Attributes:
         numeric: the columns that are aligned to the right.
         short: short forms of columns' cells, where there is not room for all; the first one named is taken first.
+        records: the list of the document that has these rows, in their order, if one has.
         spare: the columns that can be left out where there is not room for all, the first one named first.
     """
 
@@ -27,6 +28,7 @@ class Table:
     numeric: frozenset[str] = frozenset()
     short: Mapping[str, Sequence[str]] = field(default_factory=dict)
     spare: Sequence[str] = ()
+    records: list[Any] | None = None
 
 
 @frozen

@@ -28,6 +28,31 @@ Value = int | str | bool | None | list[int | str | bool | None]
 """A member of a snapshot, as far as it is compared."""
 
 
+class About(TypedDict):
+    """Who answered, when (UTC, ISO 8601), and of which target, in words; null for what needs no target."""
+
+    version: str
+    time: str
+    target: str | None
+
+
+class Failure(TypedDict):
+    """What went wrong: the line that stderr has, the exit status, and what the line is made of, where that is known."""
+
+    message: str
+    status: int
+    expected: NotRequired[str | list[str]]
+    found: NotRequired[str]
+    advice: NotRequired[str]
+    address: NotRequired[int]
+
+
+class Error(TypedDict):
+    """Printed instead of an answer by whatever is asked for JSON."""
+
+    error: Failure
+
+
 class Absent(TypedDict):
     """Something that is not in the answer, and why."""
 
@@ -100,6 +125,7 @@ class Descriptor(TypedDict):
 class VcpuState(TypedDict):
     """A vCPU."""
 
+    name: str
     domain: int
     vcpu: int
     processor: int | None
@@ -162,7 +188,7 @@ class BlockingList(TypedDict):
 
     cpu: int
     online: bool | None
-    head: int
+    head_address: int
     locked: bool
     vcpus: list[str | None]
     nodes: list[int]
@@ -381,6 +407,16 @@ class Faults(TypedDict):
     messages: list[Trouble]
 
 
+class CpuRegisters(TypedDict, total=False):
+    """What is known of a CPU's registers."""
+
+    rip: int
+    rsp: int
+    eflags: int
+    cs: int
+    cr3: int
+
+
 class PhysicalCpu(TypedDict):
     """What a CPU does."""
 
@@ -395,7 +431,7 @@ class PhysicalCpu(TypedDict):
     between_steps: NotRequired[bool | None]
     in_mwait: NotRequired[bool | None]
     softirqs: list[str] | None
-    registers: dict[str, int] | None
+    registers: CpuRegisters | None
     irr: list[int] | None
     isr: list[int] | None
 
@@ -1056,6 +1092,7 @@ DOCUMENTS: dict[str, Any] = {
     "cpus": Cpus,
     "diff": Diff,
     "dmar": Dmar,
+    "error": Error,
     "expect": Expect,
     "explain": Explain,
     "explore": Explore,

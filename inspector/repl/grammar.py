@@ -9,6 +9,8 @@ from dataclasses import field
 from inspector import commands
 from inspector.base.arguments import COMMAND, FILE, JSON_HELP, Argument, Form, arguments_of, meant
 from inspector.base.errors import UsageError
+from inspector.commands.choosing import Choosing
+from inspector.commands.command import Command
 from inspector.shell.help import OF_THE_SHELL
 from structs.frozen import frozen
 
@@ -73,7 +75,7 @@ class Grammar:
         self.commands: dict[str, Syntax] = {"help": Syntax({}, [Value((COMMAND,))]), "quit": Syntax({}, [])}
         for name in commands.names():
             with suppress(UsageError):
-                self.commands[name] = _syntax(commands.load(name).arguments)
+                self.commands[name] = _syntax(commands.load(name))
 
     def at(self, words: Sequence[str]) -> tuple[Syntax, Value | None] | None:
         """The command that the words before the cursor begin with, and what the next may stand for beside an option.
@@ -100,11 +102,12 @@ class Grammar:
         return syntax, pending or syntax.word(number)
 
 
-def _syntax(declared: type) -> Syntax:
+def _syntax(command: Command) -> Syntax:
+    also = arguments_of(Choosing) if command.chooses else ()
     options: dict[str, Option] = {}
     words: list[Value] = []
     more = nested = False
-    for each in arguments_of(declared):
+    for each in (*arguments_of(command.arguments), *also):
         if each.flags:
             value = _value(each) if each.takes_value else None
             options |= {name: Option(each.help, value) for name in each.flags}

@@ -12,7 +12,7 @@ from inspector.model.answer import Answer, AnyAnswer, Block, Facts, Text
 if TYPE_CHECKING:
     from inspector.model.documents import Help
 
-SCHEMA = "vtdpi/help/1"
+SCHEMA = "vtdpi/help/2"
 
 OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",

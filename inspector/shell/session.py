@@ -12,6 +12,7 @@ from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.base.foreign_text import one_line
 from inspector.base.wrapping import wrapped
+from inspector.commands.choosing import chosen
 from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
 from inspector.model.answer import Answer, AnyAnswer
@@ -56,6 +57,8 @@ class Answered:
         json: whether it is shown as JSON.
         besides: what there is to say besides the answer, once it is whole.
         asked: what is around the making of the parts.
+        target: what was asked, in words.
+        format: how tables are shown; None for as they fit.
     """
 
     def __init__(
@@ -64,11 +67,15 @@ class Answered:
         json: bool,
         besides: Callable[[AnyAnswer], Besides] | None = None,
         asked: Callable[[], AbstractContextManager[None]] = nullcontext,
+        format: str | None = None,
+        target: str | None = None,
     ) -> None:
         self.json = json
         self._answer = answer
         self._besides = besides or Besides.of
         self._asked = asked
+        self._format = format
+        self._target = target
 
     @property
     def in_parts(self) -> bool:
@@ -93,7 +100,12 @@ class Answered:
         if self.json:
             from inspector.views import json
 
-            json.show(self.answer, out)
+            json.show(self.answer, out, self._target)
+            return
+        if self._format not in (None, "table"):
+            from inspector.views import formats
+
+            formats.show(self.answer, out, self._format or "", on)
             return
         from inspector.views import text
 
@@ -201,6 +213,8 @@ class Session(Closing):
             asked = self._asked(inspection.target, wanted.command.while_running)
             with asked():
                 answer = wanted.command.run(inspection, wanted.arguments)
+                if not isinstance(answer, Generator):
+                    answer = chosen(answer, wanted.choosing)
 
         def besides(whole: AnyAnswer) -> Besides:
             every = Besides.of(whole, (*inspection.target.warnings, *inspection.notes))
@@ -209,7 +223,7 @@ class Session(Closing):
             self._lacking.update(set(lines(inspection.lacking)) & set(new.problems))
             return new
 
-        return Answered(answer, wanted.json, besides, asked)
+        return Answered(answer, wanted.json, besides, asked, wanted.choosing.format, inspection.target.description)
 
     def _asked(self, target: Target, while_running: bool) -> Callable[[], AbstractContextManager[None]]:
         """What is around each part of a command that asks the target."""

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import json
-from typing import IO
+import time
+from collections.abc import Mapping
+from typing import IO, Any
 
+from inspector import __version__
+from inspector.base.errors import VtdpiError
 from inspector.model.answer import AnyAnswer
+from inspector.model.hex_members import hexed
 from inspector.model.json_codec import plain
 
+ERROR = "vtdpi/error/2"
 
-def show(answer: AnyAnswer, out: IO[str]) -> None:
-    """Print the document, and nothing else: on one line, but for a person at a terminal indented."""
+
+def show(answer: AnyAnswer, out: IO[str], target: str | None = None) -> None:
+    """Print the document, and nothing else: on one line, but for a person at a terminal indented.
+
+    Args:
+        answer: whose document it is.
+        out: where it goes.
+        target: what was asked, in words; None for what needs no target.
+    """
     document = answer.document
     if answer.absent:
         document = {**document, "absent": [plain(absence) for absence in answer.absent]}
-    out.write(json.dumps(document, indent=1 if out.isatty() else None) + "\n")
+    write(document, out, target)
+
+
+def show_error(error: VtdpiError, out: IO[str], target: str | None = None) -> None:
+    """Print why there is no answer, as a document."""
+    told: dict[str, Any] = {"message": str(error), "status": error.exit_status}
+    for name in ("expected", "found", "advice", "address"):
+        if (value := getattr(error, name)) is not None:
+            told[name] = list(value) if isinstance(value, tuple | list) else value if name == "address" else str(value)
+    write({"schema": ERROR, "error": told}, out, target)
+
+
+def write(document: Mapping[str, Any], out: IO[str], target: str | None) -> None:
+    """Print a document, with who answered, when, and of what."""
+    schema, *members = document.items()
+    about = {
+        "version": __version__,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "target": target,
+    }
+    whole = hexed(dict([schema, ("vtdpi", about), *members]))
+    out.write(json.dumps(whole, indent=1 if out.isatty() else None) + "\n")

@@ -23,12 +23,14 @@ class Screen:
         styled: whether heads are bold.
         coloured: whether severities are coloured.
         sideways: whether its reader can scroll to what does not fit.
+        records: whether a table's rows are records of lines, however wide it is.
     """
 
     width: int | None = None
     styled: bool = False
     coloured: bool = False
     sideways: bool = False
+    records: bool = False
 
     def bold(self, text: str) -> str:
         """The text, bold."""

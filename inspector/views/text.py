@@ -37,7 +37,9 @@ def _show(block: Block, out: IO[str], where: Screen) -> None:
         case Table():
             _title(block.title, out, where)
             fitted = fit(block, where.width, where.sideways)
-            lines = _records(fitted, where) if fitted.records else _beside(fitted, where)
+            if where.records:
+                fitted = fit(block, None)
+            lines = _records(fitted, where) if fitted.records or where.records else _beside(fitted, where)
             out.write("".join(f"{line}\n" for line in lines))
         case Facts():
             _title(block.title, out, where)

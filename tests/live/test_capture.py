@@ -13,6 +13,7 @@ from inspector.frontends.cli import main
 from inspector.lab import LabError
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
+from inspector.model.hex_members import numbers
 from inspector.targets.live.gdb_mi import GdbMi
 from inspector.targets.live.qmp import Qmp
 from inspector.xen.find import find
@@ -102,7 +103,7 @@ def test_route_from_a_posted_entry_to_the_vcpu_and_back(
             status = main(["live", lab.gdb, *words, "--json"])
             printed = capsys.readouterr()
             assert status == 0, printed.err
-            return json.loads(printed.out)
+            return numbers(json.loads(printed.out))
 
         for index, vcpu in enumerate(expected["vcpus"]):
             name = f"d{vcpu['domain']}v{vcpu['vcpu']}"

@@ -20,6 +20,7 @@ import pytest
 from inspector.lab import LabError, process, xen
 from inspector.lab.lab import Lab
 from inspector.lab.machine import Recipe
+from inspector.model.hex_members import numbers
 from inspector.profiles import store as profiles
 from inspector.targets.live.qmp import Qmp
 from tests.inspector.conftest import check_schema
@@ -33,7 +34,7 @@ def checked(output):
     """The document that was printed, which is as its schema says."""
     document = json.loads(output)
     check_schema(document)
-    return document
+    return numbers(document)
 
 
 class Cli:

@@ -13,6 +13,7 @@ import pytest
 
 from inspector.frontends.cli import main
 from inspector.lab.lab import Lab
+from inspector.model.hex_members import numbers
 from inspector.targets.live.qmp import Qmp
 
 pytestmark = pytest.mark.live
@@ -39,7 +40,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
     def run(*words: object, status: int = 0) -> Any:
         capsys.readouterr()
         assert main([*map(str, words), "--json"]) == status, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
+        return numbers(json.loads(capsys.readouterr().out))
 
     return run
 

@@ -13,6 +13,7 @@ import pytest
 from inspector.base.errors import NotReadable, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import parse
+from inspector.model.hex_members import numbers
 from inspector.model.snapshot import dumps, loads
 from inspector.targets.target import Target
 from inspector.views import json as json_view
@@ -55,7 +56,7 @@ def answers(target, commands=COMMANDS):
             text_view.show(answer, io.StringIO())
             shown = io.StringIO()
             json_view.show(answer, shown)
-            told[words] = json.loads(shown.getvalue())
+            told[words] = numbers(json.loads(shown.getvalue()))
         except VtdpiError as error:
             told[words] = str(error)
         assert time.process_time() - started < SECOND, f"{words} took {time.process_time() - started:.1f} s"

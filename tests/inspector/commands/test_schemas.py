@@ -11,7 +11,19 @@ from inspector.base.errors import UsageError
 from inspector.commands import BUILT_IN, load, schemas
 from inspector.model.documents import DOCUMENTS
 
-OTHERS = ("campaign", "coverage", "explore", "explore-list", "help", "history", "lab", "lab-list", "survey", "swarm")
+OTHERS = (
+    "campaign",
+    "coverage",
+    "error",
+    "explore",
+    "explore-list",
+    "help",
+    "history",
+    "lab",
+    "lab-list",
+    "survey",
+    "swarm",
+)
 
 
 @pytest.mark.parametrize("name", [*BUILT_IN, *OTHERS])
@@ -44,11 +56,11 @@ def test_it_is_printed(run):
         (lambda d: d["units"][0].pop("size"), ["units", 0]),
         (lambda d: d["units"][0]["entries"][0].update(vector="30"), ["units", 0, "entries", 0, "vector"]),
         (lambda d: d["units"][0]["entries"][0].update(format="other"), ["units", 0, "entries", 0, "format"]),
-        (lambda d: d.update(schema="vtdpi/irt/2"), ["schema"]),
+        (lambda d: d.update(schema="vtdpi/irt/1"), ["schema"]),
     ],
 )
 def test_a_wrong_document_is_found(run, change, path):
-    document = run("sim", "--scenario", "idle", "irt", "--json").json
+    document = json.loads(run("sim", "--scenario", "idle", "irt", "--json").out)
     validator = jsonschema_rs.validator_for(json.loads(schemas.shipped("irt")))
     assert validator.is_valid(document)
     change(document)

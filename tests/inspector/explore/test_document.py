@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from inspector.explore.document import SCHEMA, document
+from inspector.model.hex_members import numbers
 
 from ..conftest import check_schema
 
 
 class TestJson:
     def test_it_is_all_there(self, history, reading, told):
-        out = json.loads(told(reading, json=True))
+        printed = json.loads(told(reading, json=True))
+        check_schema(printed)
+        out = numbers({name: member for name, member in printed.items() if name != "vtdpi"})
         assert out == json.loads(json.dumps({"schema": SCHEMA, **document(reading)}))
-        check_schema(out)
         assert out["kind"] == "vtdpi reading"
         assert len(out["steps"]) == len(history.moves)
         assert out["start"].keys() == reading.start.keys()

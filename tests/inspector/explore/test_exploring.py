@@ -7,6 +7,7 @@ import json
 import pytest
 
 from inspector.frontends.cli import main
+from inspector.model.hex_members import numbers
 from sim_backend.explore.threads import spread
 
 from ..conftest import check_schema
@@ -19,7 +20,7 @@ def printed(capsys):
     """The document that was printed, which is as its schema says."""
     document = json.loads(capsys.readouterr().out)
     check_schema(document)
-    return document
+    return numbers(document)
 
 
 def test_a_property_is_broken_and_its_shortest_history_shown(capsys):

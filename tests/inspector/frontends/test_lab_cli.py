@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,7 +131,7 @@ def test_how_to_attach_can_be_pasted_into_a_shell(run):
     assert attach_line(HVM) == "vtdpi live bochs:two"
     told = run("lab", "up")
     assert told.out == f"one is up, its console in {PLACE}/console.log\n{line}\n"
-    assert json.loads(run("lab", "up", "--json").out) == {"schema": "vtdpi/lab/1", **QEMU.record()}
+    assert run("lab", "up", "--json").json == {"schema": "vtdpi/lab/2", **QEMU.record()}
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (signals.Ended(15), 143)])
@@ -153,11 +152,11 @@ def test_a_start_that_is_ended(run, monkeypatch, words, error, status):
 def test_the_labs_that_run(run, monkeypatch):
     lines = run("lab", "list").out.splitlines()
     assert [line.split()[:3] for line in lines] == [["one", "process", "71"], ["two", "process", "72"]]
-    document = json.loads(run("lab", "list", "--json").out)
-    assert document == {"schema": "vtdpi/lab-list/1", "labs": [QEMU.record(), HVM.record()]}
+    document = run("lab", "list", "--json").json
+    assert document == {"schema": "vtdpi/lab-list/2", "labs": [QEMU.record(), HVM.record()]}
     monkeypatch.setattr(labs, "running", list)
     assert run("lab", "list").err == "vtdpi lab: no lab is running\n"
-    assert json.loads(run("lab", "list", "--json").out)["labs"] == []
+    assert run("lab", "list", "--json").json["labs"] == []
 
 
 def test_each_key_is_pressed_in_turn(run, asked):

@@ -1,13 +1,26 @@
-"""One document and nothing else."""
+"""One document and nothing else, which no reader rounds."""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import NoReturn
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspector import __version__
+from inspector.base.errors import UsageError
 from inspector.model.absence import UNREADABLE, Absence
 from inspector.model.answer import Answer, Text
-from inspector.views.json import show
+from inspector.model.hex_members import EXACT
+from inspector.views.json import show, show_error, write
+
+from ..conftest import check_schema
 
 
 class Terminal(io.StringIO):
@@ -16,30 +29,110 @@ class Terminal(io.StringIO):
 
 
 def shown(answer: Answer, out: io.StringIO) -> str:
-    show(answer, out)
+    show(answer, out, "a machine")
     return out.getvalue()
 
 
-ANSWER = Answer({"schema": "vtdpi/irt/1", "text": 'a\n"b"\u202e'}, [Text("for people")])
+def without_about(text: str) -> dict[str, object]:
+    document: dict[str, object] = json.loads(text)
+    assert list(document)[:2] == ["schema", "vtdpi"]
+    about = document.pop("vtdpi")
+    assert isinstance(about, dict)
+    assert (about["version"], about["target"]) == (__version__, "a machine")
+    assert about["time"].endswith("Z")
+    return document
+
+
+ANSWER = Answer({"schema": "vtdpi/irt/2", "text": 'a\n"b"\u202e'}, [Text("for people")])
 
 
 def test_on_one_line_for_programs() -> None:
     text = shown(ANSWER, io.StringIO())
     assert text.count("\n") == 1
     assert text.endswith("\n")
-    assert json.loads(text) == ANSWER.document
+    assert without_about(text) == ANSWER.document
     assert text.isascii()
 
 
 def test_indented_for_people() -> None:
     text = shown(ANSWER, Terminal())
     assert text.count("\n") > 2
-    assert json.loads(text) == ANSWER.document
+    assert without_about(text) == ANSWER.document
 
 
 def test_what_is_absent_is_in_it_and_the_document_stays_as_it_was() -> None:
     answer = Answer({"schema": "x"}, [], absent=(Absence(UNREADABLE, "unit 0", "a hole", address=0x1000),))
     document = json.loads(shown(answer, io.StringIO()))
     assert document["absent"][0]["why"] == "a hole"
-    assert document["absent"][0]["address"] == 0x1000
+    assert document["absent"][0]["address"] == "0x1000"
     assert answer.document == {"schema": "x"}
+
+
+def test_an_error_is_a_document_too(run) -> None:
+    out = io.StringIO()
+    show_error(UsageError("no command 'irtt'", expected=("irt",), found="irtt", advice="did you mean irt?"), out)
+    document = json.loads(out.getvalue())
+    check_schema(document)
+    assert document["error"] == {
+        "message": "no command 'irtt'",
+        "status": 2,
+        "expected": ["irt"],
+        "found": "irtt",
+        "advice": "did you mean irt?",
+    }
+    ran = run("sim", "irtt", "--json")
+    assert ran.status == ran.json["error"]["status"] == 2
+    assert ran.err.startswith("vtdpi: ")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 1 << 64) | st.text("abc", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["address", "vector", "nodes"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def largest(value: object) -> int:
+    if isinstance(value, dict):
+        return max(map(largest, value.values()), default=0)
+    if isinstance(value, list):
+        return max(map(largest, value), default=0)
+    return value if isinstance(value, int) else 0
+
+
+@given(values)
+def test_no_number_is_larger_than_every_reader_keeps(value: object) -> None:
+    out = io.StringIO()
+    write({"schema": "x", "value": value}, out, None)
+    assert largest(json.loads(out.getvalue())) <= EXACT
+
+
+@pytest.mark.parametrize(
+    "program",
+    [("jq", "-c", "."), ("node", "-e", "console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0))))")],
+    ids=["jq", "node"],
+)
+def test_other_programs_change_nothing(
+    program: tuple[str, ...], run, golden, data, unavailable: Callable[[object], NoReturn]
+) -> None:
+    if not shutil.which(program[0]):
+        unavailable(f"{program[0]} is missing: install the package {'nodejs' if program[0] == 'node' else program[0]}")
+    texts = []
+    core, log = golden("lost-wakeup"), data / "field" / "logs" / "c15_faults.log"
+    for command in ("info", "vcpus", "irt", "irqs", "cpus", "regs", "queue", "faults", "dmar", "ioapic", "audit"):
+        texts += [run(*target, command, "--json").out for target in (("sim",), ("dump", core), ("dump", log))]
+    texts += [
+        run("sim", *words, "--json").out for words in (("pi", "d1v0", "--bytes"), ("route", "d1v0"), ("blocked",))
+    ]
+    text = "".join(texts)
+    assert text.count("\n") > 25
+    for line in text.splitlines():
+        check_schema(json.loads(line))
+    lines = text.splitlines() if program[0] == "node" else [text]
+    read = [
+        subprocess.run(program, input=line, capture_output=True, text=True, check=True).stdout for line in lines[:40]
+    ]
+    assert [json.loads(line) for line in "".join(read).splitlines()] == [json.loads(line) for line in text.splitlines()]

@@ -11,6 +11,7 @@ from inspector.base.errors import NotReadable
 from inspector.capture.inspection import Inspection
 from inspector.commands import BUILT_IN
 from inspector.commands.command import parse
+from inspector.model.hex_members import numbers
 from inspector.targets.dump.elf_core import ElfCore
 from inspector.targets.sim.simulation import Simulation
 from inspector.views import json as json_view
@@ -69,7 +70,7 @@ def ask(target):
         text_view.show(result, io.StringIO())
         shown = io.StringIO()
         json_view.show(result, shown)
-        return json.loads(shown.getvalue())
+        return numbers(json.loads(shown.getvalue()))
 
     return answer
 
