@@ -49,6 +49,7 @@ BUILT_IN: Mapping[str, str] = {
     "offline": "(sim) a CPU goes offline, or comes back",
     "assign": "(sim) give a device to a domain",
     "deassign": "(sim) take a device away from its domain",
+    "checkpoint": "(sim) the whole machine to a file, for `sim --load`",
     "core": "(sim) its memory as an ELF core",
     "stop": "stop the machine, so that it can be read",
     "cont": "let the machine run",
@@ -59,7 +60,7 @@ BUILT_IN: Mapping[str, str] = {
 """Our own commands, and what each is for, in a few words. They are loaded when they are needed."""
 
 HOMES: Mapping[str, str] = {
-    **dict.fromkeys(("step", "run", "core", "post", "block", "wake", "sleep", "preempt"), "simulation"),
+    **dict.fromkeys(("step", "run", "core", "checkpoint", "post", "block", "wake", "sleep", "preempt"), "simulation"),
     **dict.fromkeys(("migrate", "offline", "assign", "deassign"), "simulation"),
     **dict.fromkeys(("stop", "cont"), "control"),
 }
@@ -108,10 +109,8 @@ def load(name: str) -> Command:
     known = tuple(names())
     near = get_close_matches(name, known, n=1)
     advice = f"did you mean {near[0]}?" if near else None
-    hint = f"; {advice}" if advice else ""
-    raise UsageError(
-        f"no command {name!r}; there are {', '.join(known)}{hint}", expected=known, found=name, advice=advice
-    )
+    said = f"{advice} No command is called {name!r}" if advice else f"no command {name!r}"
+    raise UsageError(f"{said}; `help` lists them", expected=known, found=name, advice=advice)
 
 
 def _loaded(entry: EntryPoint) -> Command:

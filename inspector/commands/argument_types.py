@@ -87,6 +87,16 @@ def _number(name: str, kind: str, noun: str = "number", example: str = "24 or 0x
 
 
 Device = Annotated[SourceId, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
+
+
+def read_vcpus(word: str) -> str:
+    """A vCPU's name, or a domain's for all of its: `d1v2`, `d1`. Raises BadWord."""
+    if word[:1] in ("d", "D") and word[1:].isdigit():
+        return f"d{int(word[1:])}"
+    return read_vcpu(word)
+
+
+VcpusName = Annotated[str, Word("dXvY|dX", read_vcpus, "dXvY", "vCPU or domain", "d1v0 or d1")]
 VcpuName = Annotated[str, Word("dXvY", read_vcpu, "dXvY", "vCPU", "d1v0")]
 CpuNumber = Annotated[int, _number("CPU", "CPU")]
 Vector = Annotated[int, _number("VECTOR", "", "vector", "0x62")]

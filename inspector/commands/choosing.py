@@ -20,7 +20,20 @@ from structs.frozen import frozen
 FORMATS = ("table", "vertical", "json", "jsonl", "csv", "markdown")
 WITHOUT = frozenset(
     (
-        *("step", "run", "core", "post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign"),
+        *(
+            "step",
+            "run",
+            "core",
+            "checkpoint",
+            "post",
+            "block",
+            "wake",
+            "sleep",
+            "preempt",
+            "migrate",
+            "offline",
+            "assign",
+        ),
         *("deassign", "stop", "cont", "watch", "trace", "expect", "save", "report"),
     )
 )

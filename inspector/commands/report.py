@@ -33,7 +33,7 @@ RUN_SECONDS = 60.0
 class Arguments:
     """What it takes."""
 
-    file: FileName = argument("where to; HTML, or SVG with --svg")
+    file: FileName = argument("where to; HTML, or SVG with --svg; - is stdout")
     svg: bool = flag("a picture instead of a page")
     trace: FileName | None = option("also a timeline of this trace (JSON lines)", group="times")
     run: int = option("let it run first, with a timeline of so many transitions", 0, group="times")
@@ -62,6 +62,9 @@ def report(inspection: Inspection, arguments: Arguments) -> Answer[documents.Fil
 
         source = page(made)
     read = [arguments.trace] if arguments.trace else []
+    if arguments.file == "-":
+        whole: documents.File = {"file": "-", "bytes": len(source.encode("utf-8", "replace"))}
+        return Answer(whole, [Text(source.rstrip("\n"))], made.problems)
     new_file.write(arguments.file, source, keep=(*inspection.target.files, *read))
     document: documents.File = {
         "file": arguments.file,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from inspector.targets.sim.simulation import Simulation
 
 
+CHUNK = 20_000
+"""Steps between two looks at whether somebody wants to know how far it is."""
 AT_ONCE = 10_000
 """Steps that an order may take on a machine that does nothing of itself."""
 
@@ -104,11 +106,45 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     target = simulation(inspection)
     if arguments.events:
         return happened(target, target.step(arguments.count))
-    done = cast(int, target.drive("run", arguments.count))
+    done = _run(target, arguments.count)
     if target.crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {target.crashed}")
     line = f"{done} steps" if done == arguments.count else f"{done} steps, then nothing more could happen"
     return Answer({"steps": done, "events": []}, [Text(line)])
+
+
+def _run(target: Simulation, count: int) -> int:
+    """Run; how many steps there were. A person at a terminal sees how far it is."""
+    from inspector.views.progress import StepsLine
+
+    line = StepsLine(count)
+    done = 0
+    try:
+        while done < count:
+            now = cast(int, target.drive("run", min(CHUNK, count - done)))
+            done += now
+            if now < min(CHUNK, count - done + now):
+                break
+            line.tell(done)
+    finally:
+        line.clear()
+    return done
+
+
+@frozen
+class Checkpoint:
+    """Where a machine goes."""
+
+    file: FilePath = argument("where to write it")
+
+
+@command(Checkpoint, Example("sim", "run 1000\ncheckpoint FILE", "sim --load FILE goes on with it"))
+def checkpoint(inspection: Inspection, arguments: Checkpoint) -> Answer[documents.File]:
+    """Write the whole simulated machine to a file, with which `sim --load FILE` goes on."""
+    target = simulation(inspection)
+    new_file.refuse_to_lose(arguments.file, inspection.target.files)
+    target.drive("save", arguments.file)
+    return Answer({"file": str(arguments.file)}, [Text(f"wrote {arguments.file}; `vtdpi sim --load` goes on with it")])
 
 
 @frozen

@@ -10,8 +10,9 @@ from inspector.analysis.posting import effect
 from inspector.analysis.situation import label, short_situation
 from inspector.audit import INFO, Finding, audit
 from inspector.base.arguments import argument
+from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
-from inspector.commands.argument_types import VcpuName
+from inspector.commands.argument_types import VcpusName
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Facts, Later, Table
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
@@ -27,18 +28,19 @@ COLUMNS = ("VCPU", "STATE", "CPU", "DESCRIPTOR", "PIR", "ON", "SN", "NV", "NDST"
 class Arguments:
     """What it takes."""
 
-    vcpu: VcpuName | None = argument("only this one, in detail", None)
+    vcpu: VcpusName | None = argument("only this one, in detail; or those of a domain", None)
 
 
 @command(
     Arguments,
     Example("live", "vcpus"),
     Example("dump FILE", "vcpus d1v2", "one, with the evidence"),
+    Example("dump FILE", "vcpus d1 --where situation=~blocked", "those of a domain that are blocked"),
 )
 def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpus]:
     """Every vCPU: run state, descriptor, blocking list, where it stands, and what the audit says of it."""
     snapshot = inspection.machine()
-    chosen = [words.choose(snapshot, arguments.vcpu)] if arguments.vcpu else list(snapshot.vcpus)
+    chosen = _chosen(snapshot, arguments.vcpu)
     said: dict[str, list[Finding]] = {}
     for finding in audit(snapshot):
         if finding.severity != INFO:
@@ -53,11 +55,24 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
         pairs = zip(chosen, entries, strict=True)
         rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in pairs]
         table = _table(rows, entries)
-        if not arguments.vcpu:
+        if not arguments.vcpu or arguments.vcpu not in snapshot.by_name:
             return [table]
         return [table, _details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ()))]
 
     return Answer({"vcpus": entries}, Later(blocks), absent=snapshot.absences)
+
+
+def _chosen(snapshot: Snapshot, name: str | None) -> list[Vcpu]:
+    """The vCPU of that name, those of that domain, or all. Raises UsageError if there is none."""
+    if name is None:
+        return list(snapshot.vcpus)
+    if "v" in name:
+        return [words.choose(snapshot, name)]
+    found = [vcpu for vcpu in snapshot.vcpus if vcpu.domain == int(name[1:])]
+    if not found:
+        known = ", ".join(dict.fromkeys(f"d{vcpu.domain}" for vcpu in snapshot.vcpus)) or "none"
+        raise UsageError(f"no vCPU of a domain {name}; those that were found are of {known}")
+    return found
 
 
 def _table(rows: Sequence[tuple[str, ...]], entries: list[documents.VcpuState]) -> Table:

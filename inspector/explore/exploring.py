@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.explore import show, verdicts
 from inspector.explore.options import BoundOptions, ExploreOptions
+from inspector.explore.scenarios import to_explore
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
 from inspector.model.answer import Answer, AnyAnswer, Block, Table
@@ -22,7 +23,7 @@ from inspector.views.progress import Progress
 from sim_backend.explore import Exploration, Limits, explore
 from sim_backend.explore.properties import PROPERTIES, Asked, read
 from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, base_of, change, version, with_bugs
-from sim_backend.scenario.scenario import Scenario, load
+from sim_backend.scenario.scenario import BUNDLED, Scenario, load
 
 if TYPE_CHECKING:
     from inspector.model.documents import ChangeOfLogic, ExploreList
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 Kind = Literal["bug", "repair", "variant"]
 LIST_SCHEMA = "vtdpi/explore-list/2"
 DEFAULT = "h-a"
+STOPPED = 4
+"""The exit status of a search that found nothing broken, but did not visit all states: nothing is proved."""
 
 
 def listed(options: ExploreOptions) -> int:
     """Print what there is to explore."""
     kinds: Sequence[tuple[Kind, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
     changes = [(kind, each) for kind, table in kinds for each in table.values()]
-    folder = files("sim_backend").joinpath("scenario", "bundled", "explore")
-    names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    scenarios = [(name, load(name).title) for name in names]
+    scenarios = [(name, load(name).title) for name in to_explore()]
     blocks: list[Block] = [
         Table(("", "name", "what"), [(kind, each.name, each.title) for kind, each in changes], "--bug, --repair"),
         Table(("scenario", "what happens"), scenarios),
@@ -98,7 +99,8 @@ def explored(options: ExploreOptions) -> int:
             show.tell(reading, sys.stdout, every_step=wanted.every_step)
     elif options.save or wanted.html or wanted.graph or wanted.perfetto:
         print("vtdpi: nothing is broken: there is no history to write", file=sys.stderr)
-    return 1 if found.exploration.result.broken else 0
+    result = found.exploration.result
+    return 1 if result.broken else 0 if result.exhausted else STOPPED
 
 
 def _found(options: ExploreOptions) -> Found:
@@ -125,9 +127,25 @@ def _found(options: ExploreOptions) -> Found:
     return Found(found, without, changes, tuple(hidden_by))
 
 
+def _scenario(name: str) -> Scenario:
+    """Raises UsageError if there is none, and SimError if its file is wrong."""
+    known = (*to_explore(), *BUNDLED)
+    if name not in known and not Path(name).exists():
+        near = get_close_matches(name, known, n=1)
+        advice = f"did you mean {near[0]}?" if near else None
+        raise UsageError(
+            f"{f'{advice} ' if advice else ''}{name!r} is neither a file nor a scenario; `vtdpi explore --list` tells "
+            f"those to explore: {', '.join(to_explore())}",
+            expected=known,
+            found=name,
+            advice=advice,
+        )
+    return load(name)
+
+
 def _explored(options: ExploreOptions, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
     search = options.search
-    scenario = bounded(load(name), options.bounds)
+    scenario = bounded(_scenario(name), options.bounds)
     asked: tuple[Asked, ...] = PROPERTIES
     if options.property:
         asked += read(Path(options.property))

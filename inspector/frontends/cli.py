@@ -10,6 +10,7 @@ from importlib import import_module
 from inspector import __version__
 from inspector.base import streams
 from inspector.base.errors import UsageError, VtdpiError
+from inspector.commands import is_command, names
 from inspector.frontends.entry import INTERRUPTED
 
 TYPE_CHECKING = False
@@ -78,6 +79,18 @@ def _run(argv: Sequence[str]) -> int:
     if first == "--version":
         print(f"vtdpi {__version__}")
         return 0
+    if is_command(first):
+        line = " ".join(argv)
+        raise UsageError(
+            f"{first}: of which target? `vtdpi sim {line}` asks the built-in machine, `vtdpi live HOST:PORT {line}` "
+            f"a Xen under QEMU, `vtdpi dump FILE {line}` a memory dump, a snapshot or a log"
+        )
+    if not first.startswith("-"):
+        from difflib import get_close_matches
+
+        near = get_close_matches(first, [*TARGETS, *GROUPS, *names()], n=1)
+        advice = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{advice}{first!r} is no target; expected {', '.join(TARGETS)}, or see `vtdpi --help`")
     _parser().parse_args(argv)
     raise UsageError("expected a TARGET")
 
@@ -89,6 +102,10 @@ def _target(asked: Asked) -> int:
         from inspector.targets.sim.simulation import serve
 
         return serve(asked.target)
+    if isinstance(asked.target, SimOptions) and asked.target.scenarios:
+        from inspector.explore.scenarios import tell
+
+        return tell(asked.json)
     if isinstance(asked.target, SimOptions) and asked.target.campaign is not None:
         from inspector.frontends.campaign_cli import run
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from argparse import Action
+from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from inspector.base.arguments import FILE, FileName, Word, add_arguments, given, json_flag, meant, option
 from inspector.base.parser import Parser
-from inspector.commands import is_command
+from inspector.commands import BUILT_IN, is_command
 from inspector.shell.script import CommandLine, ScriptFile
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
@@ -99,11 +99,17 @@ def parse(kind: str, words: Sequence[str], description: str = "") -> Asked:
 
 
 def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
-    parser = Parser(f"vtdpi {kind}", description=description, epilog=EPILOG)
+    listed = "\n".join(f"  {name:9} {summary}" for name, summary in BUILT_IN.items())
+    parser = Parser(
+        f"vtdpi {kind}",
+        description=description,
+        epilog=f"{EPILOG}\n{listed}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     return parser, add_arguments(parser, KINDS[kind].options) + add_arguments(parser, Asking)
 
 
-EPILOG = "Then a COMMAND with its options, or none for a prompt: `vtdpi help` lists them."
+EPILOG = "Then a COMMAND with its options, or none for a prompt:"
 
 
 def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> int:

@@ -67,6 +67,11 @@ def run(words: list[str]) -> None:
 def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     out, err = io.StringIO(), io.StringIO()
     packages.need()
+    if "|" in words or ">" in words:
+        at = next(at for at, word in enumerate(words) if word in ("|", ">"))
+        ours, theirs = " ".join(words[:at]), " ".join(words[at + 1 :])
+        theirs = theirs if words[at] == "|" else f"cat > {theirs}"
+        raise UsageError(f"gdb itself pipes: `pipe vtdpi {ours} | {theirs}`")
     if "-h" in words[1:] or "--help" in words[1:]:
         return commands.load(words[0]).parser("vtdpi ", in_gdb).format_help(), "", 0, False
     if instead := parse(words, "vtdpi ").command.instead_in_gdb:

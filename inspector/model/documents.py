@@ -849,6 +849,13 @@ class NamedProperty(TypedDict):
     words: str
 
 
+class Scenarios(TypedDict):
+    """`sim --scenarios`: those to run, and those that `explore` is for."""
+
+    run: list[NamedTitle]
+    explored: list[NamedTitle]
+
+
 class ExploreList(TypedDict):
     """`explore --list`."""
 
@@ -1088,6 +1095,7 @@ DOCUMENTS: dict[str, Any] = {
     "campaign": Campaign,
     "cont": Running,
     "coverage": Coverages,
+    "checkpoint": File,
     "core": File,
     "cpus": Cpus,
     "diff": Diff,
@@ -1113,6 +1121,7 @@ DOCUMENTS: dict[str, Any] = {
     "report": File,
     "route": Route,
     "save": File,
+    "scenarios": Scenarios,
     "stop": Running,
     "survey": Survey,
     "swarm": Swarm,

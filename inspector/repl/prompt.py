@@ -53,6 +53,7 @@ class Prompt:
 
     def __init__(self, session: Session, config: Config, guide: Guide = NOBODY) -> None:
         self._session = session
+        session.resumes = True
         self._guide = guide
         self._config = config
         self._ready = False
@@ -103,9 +104,15 @@ class Prompt:
             return self._terminal.prompt(placeholder=hint)
 
     def _line(self, text: str) -> None:
+        """Run a line, or several that were pasted, one after the other."""
+        for one in text.splitlines():
+            self._one(one)
+
+    def _one(self, text: str) -> None:
         with self._knowledge.held():
             if self._guide.takes(text):
                 return
+            before = self._session.steps
             try:
                 run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
             except VtdpiError as error:
@@ -113,7 +120,7 @@ class Prompt:
                     raise
                 print(f"vtdpi: {visible(str(error))}", file=sys.stderr)
             except KeyboardInterrupt:
-                print("vtdpi: interrupted; nothing of the target was changed", file=sys.stderr)
+                print(f"vtdpi: interrupted; {self._session.left(before)}", file=sys.stderr)
             self._guide.after(text)
 
     def _shown(self, app: Application[Any]) -> None:

@@ -16,12 +16,16 @@ SCHEMA = "vtdpi/help/2"
 
 OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",
+    "source": "run the commands of a file",
+    "repeat": "run a line several times: repeat 3 step",
     "quit": "leave, with the target as it was found (or Ctrl-D)",
 }
 
 LINES = (
     ("COMMAND --json", "one JSON document"),
     ("COMMAND | less", "the answer to a shell command: `| grep posted`, `| head`"),
+    ("COMMAND; COMMAND", "one after the other; so are several lines that are pasted"),
+    ("!COMMAND", "a shell command"),
     ("COMMAND > FILE", "the answer to a file; >> appends"),
     ("Tab, Ctrl-R, Right", "complete; search the history; take the suggestion"),
     ("Ctrl-C, Ctrl-D", "cancel the command; leave"),

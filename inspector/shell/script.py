@@ -24,6 +24,10 @@ LARGEST = 16 * reading.MIB
 """Bytes of a script."""
 
 
+DEEPEST = 16
+"""Files of commands that source one another."""
+
+
 class Leave(Exception):
     """A line asks to leave."""
 
@@ -128,9 +132,51 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
     """
     from inspector.shell import line
 
+    if text.lstrip().startswith("!"):
+        return _shell(text.lstrip()[1:])
     status = 0
     for statement in line.statements(text):
         ended = _run(session, _expanded(statement, aliases or {}), pager, aliases)
+        status = status or ended
+    return status
+
+
+def _shell(command: str) -> int:
+    """Run a shell command; its exit status. Ctrl-C is the command's."""
+    import subprocess
+    from contextlib import suppress
+
+    if not command.strip():
+        raise UsageError("expected a shell command after '!', such as `!ls`")
+    sys.stdout.flush()
+    process = subprocess.Popen(command, shell=True)
+    while process.returncode is None:
+        with suppress(KeyboardInterrupt):
+            process.wait()
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _source(session: Session, words: Sequence[str]) -> int:
+    """`source FILE`; its exit status, as of a script."""
+    if len(words) != 1:
+        raise UsageError("expected one file of commands: source FILE")
+    if len(session.sourced) >= DEEPEST:
+        raise UsageError(f"{words[0]} is not read: {DEEPEST} files source one another already")
+    session.sourced.append(words[0])
+    try:
+        return run(session, [ScriptFile(words[0])])
+    finally:
+        session.sourced.pop()
+
+
+def _repeat(session: Session, text: str, pager: str, aliases: Mapping[str, str] | None) -> int:
+    """`repeat N LINE`; the exit status of the first that is not 0."""
+    words = text.split(None, 2)
+    if len(words) < 3 or not words[1].isdigit():
+        raise UsageError("expected how often, and what: repeat 3 step")
+    status = 0
+    for _ in range(int(words[1])):
+        ended = run_line(session, words[2], pager, aliases)
         status = status or ended
     return status
 
@@ -139,9 +185,15 @@ def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | N
     from inspector.shell import help, line
     from inspector.shell.session import Answered
 
+    if text.lstrip().startswith("!"):
+        return _shell(text.lstrip()[1:])
+    if text.split(None, 1)[:1] == ["repeat"]:
+        return _repeat(session, text, pager, aliases)
     parsed = line.parse(text)
     if not parsed.words:
         return 0
+    if parsed.words[0] == "source":
+        return _source(session, parsed.words[1:])
     if parsed.words[0] in ("quit", "exit"):
         raise Leave
     try:

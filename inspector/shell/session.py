@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from inspector.base import streams
@@ -16,7 +17,7 @@ from inspector.commands.choosing import chosen
 from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
 from inspector.model.answer import Answer, AnyAnswer
-from inspector.targets.target import Held, Target, is_running
+from inspector.targets.target import Control, Held, Target, is_running
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Besides:
             [line for line in self.notes if line not in notes],
             [line for line in self.problems if line not in problems],
         )
+
+
+STOOD = "the machine runs: it was stopped for this, and goes on"
 
 
 class Answered:
@@ -133,6 +137,8 @@ class Session(Closing):
     Attributes:
         name: of the target, short, for a prompt.
         prefix: what stands before a command's name in its help.
+        resumes: whether a live machine that runs is stopped for each command, and then goes on; else it is refused.
+        sourced: the files of commands that are being run, one within the other.
         lock: held while the target is asked; take it to read the look from another thread.
 
     Args:
@@ -162,6 +168,8 @@ class Session(Closing):
         self._target: Target | None = None
         self._inspection: Inspection | None = None
         self._generation = 0
+        self.resumes = False
+        self.sourced: list[str] = []
         self._noted: set[str] = set()
         self._lacking: set[str] = set()
 
@@ -207,7 +215,7 @@ class Session(Closing):
             SystemExit: help was asked for and printed.
         """
         wanted = parse(words, self.prefix, self.json)
-        with self.lock:
+        with self.lock, self._standing(wanted.command.while_running) as stood:
             inspection = self.inspection
             inspection.begin_answer()
             asked = self._asked(inspection.target, wanted.command.while_running)
@@ -215,6 +223,9 @@ class Session(Closing):
                 answer = wanted.command.run(inspection, wanted.arguments)
                 if not isinstance(answer, Generator):
                     answer = chosen(answer, wanted.choosing)
+                    if stood:
+                        # All of it is read now: afterwards the machine runs on.
+                        answer = replace(answer, blocks=list(answer.blocks), notes=(*answer.notes, STOOD))
 
         def besides(whole: AnyAnswer) -> Besides:
             every = Besides.of(whole, (*inspection.target.warnings, *inspection.notes))
@@ -224,6 +235,19 @@ class Session(Closing):
             return new
 
         return Answered(answer, wanted.json, besides, asked, wanted.choosing.format, inspection.target.description)
+
+    @contextmanager
+    def _standing(self, while_running: bool) -> Iterator[bool]:
+        """Have a live machine stand still meanwhile, if that is wanted and it runs; whether it was stopped for it."""
+        target: object = self._target
+        if while_running or not self.resumes or not isinstance(target, Control) or not target.running:
+            yield False
+            return
+        target.stop()
+        try:
+            yield True
+        finally:
+            target.cont()
 
     def _asked(self, target: Target, while_running: bool) -> Callable[[], AbstractContextManager[None]]:
         """What is around each part of a command that asks the target."""
@@ -246,6 +270,16 @@ class Session(Closing):
         if isinstance(target, Held):
             return target.held()
         raise TargetError(f"{target.description} is running: `stop` it to read it")
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps the target has done; None if it is no machine that is driven, or not open."""
+        return getattr(self._target, "steps", None)
+
+    def left(self, before: int | None) -> str:
+        """What became of the target since its steps were `before`, in words for whoever interrupted a command."""
+        done = (self.steps or 0) - (before or 0)
+        return f"the simulated machine did {done:,} steps" if done else "nothing of the target was changed"
 
     def close(self) -> None:
         """Leave the target as it was found. Safe to call twice."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspector.base.arguments import FileName, Integer, argument, option
+from inspector.base.arguments import FileName, Integer, argument, flag, option
 from structs.frozen import frozen
 
 
@@ -28,6 +28,7 @@ class SimOptions:
     keep: FileName = option("of a campaign: where failures go (default: campaign)", "campaign", metavar="DIR")
     processes: int | None = option("of a campaign: work in so many (default: one each processor)")
     dask: str | None = option("of a campaign: have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
+    scenarios: bool = flag("list the bundled scenarios")
 
 
 @frozen(kw_only=True)

@@ -39,6 +39,29 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+class StepsLine:
+    """How many of a machine's steps are done, on stderr, if a person is there and waits."""
+
+    AFTER = 0.5
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._last = time.monotonic()
+        self._told = False
+
+    def tell(self, done: int) -> None:
+        """Say it, now and then."""
+        now = time.monotonic()
+        if now - self._last >= self.AFTER and sys.stderr.isatty():
+            self._last, self._told = now, True
+            print(f"\r{done:,} of {self._total:,} steps\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._told:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 class WorkBar:
     """A bar on stderr for work that takes longer than a second: a `progress.Listener`. Leaving it takes it away."""
 

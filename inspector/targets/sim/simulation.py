@@ -66,6 +66,11 @@ class Simulation(Target):
         return context is not None and any(other.stack for other in (context.toolstack, context.outside))
 
     @property
+    def steps(self) -> int:
+        """How many it has done."""
+        return int(getattr(self.machine, "steps", 0))
+
+    @property
     def crashed(self) -> str | None:
         """Why the simulated Xen cannot go on; None if it can."""
         return getattr(self.machine, "crashed", None)

@@ -119,3 +119,11 @@ def test_a_machine_that_crashed_says_why(run):
     assert (
         "the simulated machine cannot go on: CPU 0: pi_wakeup_interrupt: virtual address 0x100100100100100" in ran.err
     )
+
+
+def test_a_machine_goes_on_where_it_was_saved(run, tmp_path):
+    saved = tmp_path / "machine"
+    assert run("sim", "-c", "run 500", "-c", f"checkpoint '{saved}'").status == 0
+    ahead = run("sim", "--steps", "500", "step", "20").out
+    assert run("sim", "--load", saved, "step", "20").out == ahead
+    assert run("sim", "--load", saved, "checkpoint", saved).status == 2

@@ -68,4 +68,4 @@ def test_a_shell_command_of_the_line_too(started):
 def test_json_is_one_document_at_the_end(run):
     ran = run(*STORM, "trace", "--count", "3", "--json")
     assert [hit["kind"] for hit in ran.json["hits"]] == ["write"] * 3
-    assert ran.out == json.dumps(ran.json) + "\n"
+    assert ran.out == json.dumps(json.loads(ran.out)) + "\n"

@@ -167,7 +167,7 @@ def test_help_and_mistakes(lost):
     screen = terminal.wait("irt --device 00:03.0")
     assert "vtdpi live" not in screen
     terminal.enter("irtt --posted")
-    terminal.wait("vtdpi: no command 'irtt'", "did you mean irt?")
+    terminal.wait("vtdpi: did you mean irt? No command is called 'irtt'")
     terminal.enter("irt 'open")
     terminal.wait("no closing quotation")
 

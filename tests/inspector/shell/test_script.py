@@ -72,7 +72,7 @@ def test_lines_run_in_order_and_what_is_not_expected_is_told(machine, run, tmp_p
         ("expect irt", 2, "expected COMMAND [OPTIONS] PATH SIGN VALUE"),
         ("expect irt .units[0].size < many", 2, '< is for numbers, and "many" is none'),
         ("expect irt .units[0].size =~ (", 2, "is no regular expression"),
-        ("expect irtt .x == 1", 2, "no command 'irtt'"),
+        ("expect irtt .x == 1", 2, "No command is called 'irtt'"),
         ("expect irt --nix .x == 1", 2, "unrecognized arguments: --nix"),
         ("irtt", 2, "did you mean irt?"),
         ("pi 0x7000000000", 3, "0x7000000000"),
@@ -172,7 +172,7 @@ def test_a_pipe_brings_plain_lines(machine, tmp_path):
     assert answer.stdout.splitlines()[-1].startswith("unit 0 at 0xfed90000: IRTA at offset 0xb8 is 0x40000f")
     assert ">" not in answer.stdout
     assert "\x1b" not in answer.stdout + answer.stderr
-    assert "vtdpi: no command 'irtt'" in answer.stderr
+    assert "vtdpi: did you mean irt? No command is called 'irtt'" in answer.stderr
     assert not (tmp_path / "vtdpi/history").exists()
     assert piped(machine, "", tmp_path).returncode == 0
     assert "\x1b[1m" in piped(machine, "regs irta\n", tmp_path, FORCE_COLOR="1").stdout
@@ -239,3 +239,43 @@ def test_a_session_looks_afresh_only_when_the_machine_has_moved(machine):
         assert session.inspection is first
         session.target.generation += 1
         assert session.inspection is not first
+
+
+def test_several_commands_of_a_line_and_of_a_file(run, tmp_path):
+    script = tmp_path / "lines"
+    script.write_text("step\nrun 5\n")
+    ran = run("sim", "-c", f"repeat 2 run 3; source '{script}'; vcpus | head -1")
+    assert ran.status == 0
+    assert ran.out.count("3 steps") == 2
+    assert ran.out.count("5 steps") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("info | false", 1), ("info | exit 7", 7), ("!exit 5", 5), ("!true", 0), ("info | head -1; !exit 3", 3)],
+)
+def test_a_shell_command_gives_its_status(line, status, run):
+    assert run("sim", "-c", line).status == status
+
+
+@pytest.mark.parametrize(
+    "line", ["source", "source a b", "source /nowhere", "repeat", "repeat x step", "repeat 2", "!"]
+)
+def test_what_the_shell_does_not_take(line, run):
+    ran = run("sim", "-c", line)
+    assert ran.status == 2
+    assert ran.err.count("\n") == 1
+
+
+def test_files_that_source_one_another_end(run, tmp_path):
+    script = tmp_path / "lines"
+    script.write_text(f"source {script}\n")
+    assert "source one another" in run("sim", "--script", script).err
+
+
+def test_a_command_without_a_target_is_told_where_targets_stand(run):
+    ran = run("vcpus", "d1v0")
+    assert ran.status == 2
+    assert "`vtdpi sim vcpus d1v0`" in ran.err
+    assert run("vcpuss").err.startswith("vtdpi: did you mean vcpus? ")
+    assert "every vCPU" in run("sim", "--help").out
