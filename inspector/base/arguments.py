@@ -336,11 +336,17 @@ def given(declared: type[A], options: Namespace) -> A:
 def meant(word: str, flags: Collection[str]) -> list[str]:
     """Which of these options a word of a line names: itself, or all that begin with it, for it may be shortened.
 
+    Of several it is the one that all others begin with, if there is one.
+
     >>> meant("--po", ["--posted", "--unit"]), meant("--unit=0", ["--posted", "--unit"])
     (['--posted'], ['--unit'])
     """
     name = word.partition("=")[0]
-    return [name] if name in flags else [each for each in flags if each.startswith(name) and len(name) > len("--")]
+    if name in flags:
+        return [name]
+    found = [each for each in flags if each.startswith(name) and len(name) > len("--")]
+    shortest = min(found, key=len, default="")
+    return [shortest] if found and all(each.startswith(shortest) for each in found) else found
 
 
 def _value(each: Argument | _Section, options: Namespace) -> object:

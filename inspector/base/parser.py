@@ -9,8 +9,6 @@ from inspector.base.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from _typeshed import SupportsWrite
 
 
@@ -20,6 +18,14 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """As ArgumentParser.error. Raises UsageError."""
         raise UsageError(f"{message} (`{self.prog} --help` tells the options)")
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        # What is short for several is short for the one that all others begin with: --scen, for --scenario.
+        found: list[Any] = super()._get_option_tuples(option_string)
+        shortest = min((each[1] for each in found), key=len, default="")
+        return (
+            [each for each in found if each[1] == shortest] if all(e[1].startswith(shortest) for e in found) else found
+        )
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         # argparse's own passes over a stdout that takes nothing.

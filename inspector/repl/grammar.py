@@ -72,7 +72,12 @@ class Grammar:
 
     def __init__(self) -> None:
         self.summaries = {**commands.summaries(), **OF_THE_SHELL}
-        self.commands: dict[str, Syntax] = {"help": Syntax({}, [Value((COMMAND,))]), "quit": Syntax({}, [])}
+        self.commands: dict[str, Syntax] = {
+            "help": Syntax({}, [Value((COMMAND,))]),
+            "source": Syntax({}, [Value((FILE,))]),
+            "repeat": Syntax({}, [Value(), Value((COMMAND,))]),
+            "quit": Syntax({}, []),
+        }
         for name in commands.names():
             with suppress(UsageError):
                 self.commands[name] = _syntax(commands.load(name))

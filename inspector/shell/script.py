@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inspector.base import reading
-from inspector.base.errors import ExpectationFailed, VtdpiError
+from inspector.base.errors import ExpectationFailed, UsageError, VtdpiError
 from inspector.base.foreign_text import visible
 from structs.frozen import frozen
 

@@ -34,7 +34,7 @@ def test_every_command_has_help_with_an_example(name, run, image):
         (["profile", "show", "none"], 3, "no profile file and no known profile"),
         (["profile", "make", "/bin/true"], 3, "/bin/true"),
         (["dump"], 2, "FILE"),
-        (["frobnicate"], 2, "invalid choice"),
+        (["frobnicate"], 2, "'frobnicate' is no target"),
     ],
 )
 def test_what_goes_wrong_is_said(words, status, message, run):

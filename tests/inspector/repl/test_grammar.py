@@ -6,6 +6,7 @@ import pytest
 
 from inspector import commands
 from inspector.repl.grammar import COMMAND, FILE, SUMMARIES, Grammar, Option, Syntax, Value
+from inspector.shell.help import OF_THE_SHELL
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def grammar():
 
 
 def test_it_knows_every_command_and_every_word_has_a_summary(grammar):
-    assert set(grammar.commands) == set(commands.names()) | {"help", "quit"}
+    assert set(grammar.commands) == set(commands.names()) | set(OF_THE_SHELL)
     assert set(grammar.summaries) == set(grammar.commands)
     assert set(SUMMARIES) <= set(grammar.summaries)
 
