@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         if item.get_closest_marker("live") and isinstance(item, pytest.Function):
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
             version = next(
-                (parameters[name] for name in ("xen_version", "bench", "crash") if name in parameters), "4.20"
+                (parameters[name] for name in ("xen_version", "bench", "crash", "linux") if name in parameters), "4.20"
             )
             of = "lab" if "labs" in item.fixturenames else item.path.name
             item.add_marker(pytest.mark.xdist_group(f"{of} {version}"))

@@ -18,7 +18,7 @@ from structs.irte import IRTE
 Flat = dict[tuple[str, str], Any]
 
 PARTS = {"target", "cpus", "lists", "domains", "vcpus", "units", "msis", "pins", "ioapics", "dmar", "absent"} | {
-    *("irqs", "redirections", "devices", "faults", "messages", "described"),
+    *("irqs", "redirections", "devices", "faults", "messages", "described", "kernel"),
 }
 PARTS_OF_UNIT = {
     *("index", "indices", "raw", "stale_indices", "stale_raw", "gaps", "irta", "cap", "ecap"),

@@ -16,7 +16,7 @@ IN_PROGRESS, DISABLED, PENDING, GUEST, MOVE_PENDING, EOI_PENDING = 1 << 0, 1 << 
 """`irq_desc.status` (xen/include/xen/irq.h), the same since 4.2."""
 
 IOAPIC_TYPE = "IO-APIC"
-OWN_TYPES = ("DMA_MSI", "IOMMU")
+OWN_TYPES = ("DMA_MSI", "IOMMU", "DMAR-MSI")
 """Of a VT-d unit's own fault interrupt, which is never remapped."""
 
 
@@ -38,15 +38,18 @@ class Interrupt:
     """One interrupt, end to end.
 
     Attributes:
-        irq: Xen's number for it.
+        irq: the host's number for it.
         source: what raises it, None if that is not known; `device` of it: seg << 16 | bus << 8 | devfn.
         unit, index, entry: the remapping entry that it goes through, with its fields by mnemonic.
         eime: whether the entry's destination is in x2APIC form.
         vector: the host's; of a posted one it is Xen's for the irq, and `guest_vector` the guest's.
         vcpu: the vCPU that it is posted to.
-        state: the irq as Xen has it.
-        msi, pin: what Xen knows of the source.
+        state: the irq as the host has it.
+        msi, pin: what the host knows of the source.
         owner: who has the device: `d1`, `d[IO]`.
+        host: what owns the machine's interrupts: `Xen`, `Linux`.
+        own_cpu: the CPU to whose own descriptor it is posted (Linux's posted MSI).
+        actions: who handles it in domain 0's Linux, above a Xen.
     """
 
     irq: int | None
@@ -62,6 +65,9 @@ class Interrupt:
     msi: Msi | None = None
     pin: PinState | None = None
     owner: str | None = None
+    host: str = "Xen"
+    own_cpu: int | None = None
+    actions: str = ""
 
     @property
     def posted(self) -> bool:
@@ -99,22 +105,32 @@ class Interrupt:
 
     @property
     def taker(self) -> str:
-        """Who takes it: a vCPU that it is posted to, the domains that it is bound to, Xen, or nobody."""
+        """Who takes it: a vCPU that it is posted to, the domains that it is bound to, the host, or nobody."""
         if self.vcpu:
             return f"posted to {self.vcpu}"
+        if self.own_cpu is not None:
+            action = self.state.action if self.state else None
+            return f"posted to CPU {self.own_cpu}, {self.host}: {action or 'nobody'}"
         if self.posted:
             return "posted"
         if self.guests:
-            return ", ".join(dict.fromkeys(f"d{guest.domain}" for guest in self.guests))
+            names = dict.fromkeys(f"d{guest.domain}" for guest in self.guests)
+            return ", ".join(f"{name}: {self.actions}" if name == "d0" and self.actions else name for name in names)
         if self.state is None:
             return "not known"
         if self.state.action:
-            return f"Xen: {self.state.action}"
+            return f"{self.host}: {self.state.action}"
         if self.state.status is None:
             return "not known"
         if self.state.status & GUEST:
             return "a guest"
-        return "nobody" if self.state.status & DISABLED and not self.type.startswith(OWN_TYPES) else "Xen"
+        return "nobody" if self.state.status & DISABLED and not self.type.startswith(OWN_TYPES) else self.host
+
+    @property
+    def action_names(self) -> list[str]:
+        """Who handles it, by the names in Linux's /proc/interrupts: the machine's own Linux, or domain 0's."""
+        names = self.actions or ((self.state.action or "") if self.state and self.host == "Linux" else "")
+        return names.split(", ") if names else []
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -128,7 +144,7 @@ class Interrupt:
             if self.msi.masked:
                 yield "device"
             if self.msi.host_masked:
-                yield "Xen"
+                yield self.host
             if self.msi.guest_masked:
                 yield "guest"
         if self.state and self.state.status is not None and self.state.status & DISABLED:

@@ -70,6 +70,9 @@ class _Join:
         self.indices = {(pin.ioapic, pin.pin): pin.index for pin in snapshot.pins}
         self.rewritten = {(pin.ioapic, pin.pin) for pin in snapshot.pins if pin.rewritten}
         self.owners = owners(snapshot)
+        self.host = snapshot.host
+        self.own_cpus = {cpu.posted_msi.address: cpu.cpu for cpu in snapshot.cpus if cpu.posted_msi}
+        self.actions = _actions(snapshot)
         self.devices = {irq: device.sbdf for device in snapshot.devices for irq in device.irqs}
         self.tables = [_Table(unit) for unit in snapshot.units]
         self.taken: set[tuple[int, int]] = set()
@@ -168,7 +171,15 @@ class _Join:
             msi=msi,
             pin=pin,
             owner=self.owners.get(device) if device is not None else None,
+            host=self.host,
+            own_cpu=self.own_cpus.get(entry["pda"]) if entry and entry["im"] else None,
+            actions=self._actions_of(state),
         )
+
+    def _actions_of(self, state: Irq | None) -> str:
+        """Who handles it in domain 0, where that is known."""
+        pirqs = [guest.pirq for guest in state.guests if not guest.domain] if state and self.actions else []
+        return next((self.actions[pirq] for pirq in pirqs if pirq in self.actions), "")
 
     def _irq_pins(self) -> dict[int, tuple[int, int]]:
         """The pin of each IO-APIC irq: as it is told, or else the only one with its vector."""
@@ -281,6 +292,12 @@ def _is_destination(dst: int, logical: int, apic: int, cpu: int, x2apic: bool) -
         return dst >> 16 == apic >> 4 and bool(dst >> (apic & 0xF) & 1)
     # Flat model: Xen's LDR of a CPU is the bit of its number.
     return cpu < 8 and bool(dst >> cpu & 1)
+
+
+def _actions(snapshot: Snapshot) -> dict[int, str]:
+    """Who handles each pirq in domain 0's Linux, if somebody has asked for that Linux."""
+    kernel = snapshot.kernel if snapshot.has_read("kernel") else None
+    return {pirq.pirq: pirq.action for pirq in kernel.pirqs if pirq.action} if kernel else {}
 
 
 def _told(pin: Redirection) -> PinState:

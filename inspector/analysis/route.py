@@ -104,6 +104,12 @@ def fires(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
     start = []
     if unit.cap_pi == 0:
         start = ["the unit cannot post (CAP.PI=0): real hardware faults on the entry (0x24). With one that could:"]
+    if own := next((cpu for cpu in snapshot.cpus if cpu.posted_msi and cpu.posted_msi.address == entry["pda"]), None):
+        vector = f"vector {entry['vector']:#x}"
+        return [
+            *start,
+            f"{vector} is posted to CPU {own.cpu}'s own descriptor; {snapshot.host}'s handler there takes it",
+        ]
     vcpu = snapshot.by_descriptor.get(entry["pda"])
     if vcpu is None and is_log(snapshot):
         return [*start, f"the unit posts to {entry['pda']:#x}; whose descriptor that is, no debug key prints"]
@@ -138,7 +144,7 @@ def _remapped(snapshot: Snapshot, unit: VtdUnit, entry: Entry) -> list[str]:
                 f"{remapping.LOWEST_VECTOR:#x} are illegal; the interrupt is lost"
             )
         case _:
-            whose = "Xen's handler" if snapshot.version or snapshot.cpus else "the handler"
+            whose = f"{snapshot.host}'s handler" if snapshot.version or snapshot.cpus else "the handler"
             sent = f"{vector} ({mode}) is sent to {where}; {whose} there takes it"
     if _nobody(snapshot, destination):
         return [f"{sent.partition(';')[0]}: no online CPU has that APIC ID, and the interrupt is lost"]

@@ -135,6 +135,8 @@ class InterruptSources:
         return found
 
     def _is_of(self, msi: Msi, unit: VtdUnit, entry: Mapping[str, Any]) -> bool:
+        if msi.unit is not None:
+            return msi.unit == unit.index
         if msi.device is None:
             return self._is_timers(unit, entry)
         if not source_matches(entry, msi.device & 0xFFFF) or msi.device >> 16 != unit.segment:
@@ -185,8 +187,8 @@ class InterruptSources:
             for at in unit.platform
             if at.kind == IOAPIC and pins[0].id is not None and at.enumeration_id == pins[0].id
         ]
-        if named:
-            return named
+        if told := [place for place in named if pins[0].unit in (None, place[0])]:
+            return told
         places = {place: self._vectors_agree(place[0], pins) for place in self._by_entries(pins)}
         return [place for place, agrees in places.items() if agrees] if any(places.values()) else list(places)
 

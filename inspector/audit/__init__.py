@@ -92,6 +92,7 @@ def coverage(snapshot: Snapshot, only: Rule | None = None) -> Coverage:
         tuple(rule.id for rule in held if rule.id not in lacking),
         missing,
         tuple(rule.id for rule in chosen if rule not in held),
+        "Xen, and this machine runs Linux" if snapshot.is_linux else "other versions of Xen",
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.analysis.sources import InterruptSources
 from inspector.audit.evidence import quiet, why
-from inspector.audit.rule import CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS, WARNING, Found, rule
+from inspector.audit.rule import ANY, CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS, WARNING, Found, rule
 from inspector.model.interrupts import Msi
 from inspector.model.snapshot import Binding, Domain, Snapshot
 from inspector.model.vtd import VtdUnit
@@ -86,11 +86,19 @@ def stray_entry(snapshot: Snapshot) -> Iterator[Found]:
                 yield Found(place, f"{message} (a suspicion: lists of devices may be changing)", False, (pda, sid))
 
 
-@rule("D18", "entry-differs", "an entry and Xen's record of it differ", since=(4, 9), needs=(ENTRIES, RECORDS))
+@rule(
+    "D18",
+    "entry-differs",
+    "an entry and the record of it differ",
+    since=(4, 9),
+    needs=(ENTRIES, RECORDS),
+    linux=ANY,
+)
 def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
-    """Since 4.9 `struct msi_desc` records what was asked for: a descriptor and a guest vector for a posted entry,
+    """Since Xen 4.9 `struct msi_desc` records what was asked for: a descriptor and a guest vector for a posted entry,
     none for a remapped one, which has the vector of its irq; `gmsi.posted` records whether the guest's MSI is posted at
-    all. The table must agree.
+    all. Linux keeps what it wrote in `struct intel_ir_data`, and the vector in `struct apic_chip_data`. The table must
+    agree.
 
     How it comes about: an update that failed was taken for done (commit cb587f620a, 4.21, in 4.18 to 4.20); a guest
     gave its MSI several destinations and the entry stayed posted to the old one (Xen 4.7 and 4.8; commit 220e0b033d,
@@ -113,7 +121,8 @@ def entry_differs(snapshot: Snapshot) -> Iterator[Found]:
                 continue
             entry = _row(post, places[index]) if index in places else None
             binding = bindings.get(msi.irq)
-            wrong = _posted_wrongly(entry, msi) if entry else _remapped_wrongly(remapped, msi)
+            host = snapshot.host
+            wrong = _posted_wrongly(entry, msi, host) if entry else _remapped_wrongly(remapped, msi, host)
             if not wrong and entry and binding and not binding.posted:
                 wrong = f"is posted, but Xen has bound irq {msi.irq} of the guest as not posted"
             elif not wrong and entry and binding and binding.gvec != entry["vector"]:
@@ -150,7 +159,7 @@ def overwritten_message(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(f"irq {msi.irq}", f"has the message {msi.address:#x} of {device} on record, which names no CPU")
 
 
-@rule("D19", "malformed-entry", "a present entry has reserved bits or values", needs=(ENTRIES,))
+@rule("D19", "malformed-entry", "a present entry has reserved bits or values", needs=(ENTRIES,), linux=ANY)
 def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
     """An interrupt through an entry with a reserved bit set, or with a field whose value is reserved in this mode, is a
     fault (0x24) and is lost: DLM 3 and 6, SVT 3, in xAPIC mode all of DST but bits 15:8, a PDA beyond what physical
@@ -175,7 +184,7 @@ def malformed_entry(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(subject(unit, unit.indices[at]), f"is {title} with reserved bits or values: {what}{hint}")
 
 
-@rule("D20", "unchecked-source", "a present entry may be used by anyone", needs=(ENTRIES,))
+@rule("D20", "unchecked-source", "a present entry may be used by anyone", needs=(ENTRIES,), linux=ANY)
 def unchecked_source(snapshot: Snapshot) -> Iterator[Found]:
     """With SVT=0 the source-id is not checked: any device that can write an MSI can raise this interrupt. Xen sets
     SVT in every entry.
@@ -191,7 +200,13 @@ def unchecked_source(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(subject(unit, row["index"]), "has SVT=0: any device may raise this interrupt")
 
 
-@rule("D21", "posting-unsupported", "a posted entry in a unit that cannot post", needs=(ENTRIES, CAPABILITIES))
+@rule(
+    "D21",
+    "posting-unsupported",
+    "a posted entry in a unit that cannot post",
+    needs=(ENTRIES, CAPABILITIES),
+    linux=ANY,
+)
 def posting_unsupported(snapshot: Snapshot) -> Iterator[Found]:
     """With CAP.PI=0, IM is a reserved bit: an interrupt through the entry is a fault (0x24). (QEMU's unit, which
     never has CAP.PI, takes the entry for a remapped one.)
@@ -239,11 +254,11 @@ def _row(table: dict[str, Array], at: int) -> dict[str, int]:
     return {name: int(column[at]) for name, column in table.items()}
 
 
-def _remapped_wrongly(remapped: dict[str, int], msi: Msi) -> str | None:
+def _remapped_wrongly(remapped: dict[str, int], msi: Msi, host: str) -> str | None:
     if msi.pi_desc:
-        return f"is remapped, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}"
+        return f"is remapped, but {host} has irq {msi.irq} as posted to {msi.pi_desc:#x}"
     if msi.vector not in (None, remapped["vector"]):
-        return f"is remapped to vector {remapped['vector']:#x}, but Xen has irq {msi.irq} as vector {msi.vector:#x}"
+        return f"is remapped to vector {remapped['vector']:#x}, but {host} has irq {msi.irq} as vector {msi.vector:#x}"
     return None
 
 
@@ -260,11 +275,11 @@ def _bound_otherwise(snapshot: Snapshot, entry: dict[str, int], msi: Msi, bindin
     return f"is posted to {vcpu.name}, but irq {msi.irq} is bound to vCPU {binding.vcpu} of its domain"
 
 
-def _posted_wrongly(entry: dict[str, int], msi: Msi) -> str | None:
+def _posted_wrongly(entry: dict[str, int], msi: Msi, host: str) -> str | None:
     if not msi.pi_desc:
-        return f"is posted to {entry['pda']:#x}, but Xen has irq {msi.irq} as not posted"
+        return f"is posted to {entry['pda']:#x}, but {host} has irq {msi.irq} as not posted"
     if entry["pda"] != msi.pi_desc:
-        return f"is posted to {entry['pda']:#x}, but Xen has irq {msi.irq} as posted to {msi.pi_desc:#x}"
+        return f"is posted to {entry['pda']:#x}, but {host} has irq {msi.irq} as posted to {msi.pi_desc:#x}"
     if entry["vector"] != msi.gvec:
-        return f"posts vector {entry['vector']:#x}, but Xen has irq {msi.irq} as guest vector {msi.gvec:#x}"
+        return f"posts vector {entry['vector']:#x}, but {host} has irq {msi.irq} as guest vector {msi.gvec:#x}"
     return None

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 
 from inspector.analysis.interrupt import IN_PROGRESS, PENDING, Interrupt
 from inspector.analysis.irqs import destination_cpus, entry_at, interrupts_of_sources
-from inspector.audit.rule import CAPABILITIES, CPUS, ENTRIES, EVENTS, FAULTS, INFO, IRQS, SCOPES, WARNING, Found, rule
+from inspector.audit.rule import (
+    ANY,
+    CAPABILITIES,
+    CPUS,
+    ENTRIES,
+    EVENTS,
+    FAULTS,
+    INFO,
+    IRQS,
+    SCOPES,
+    WARNING,
+    Found,
+    rule,
+)
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import IOAPIC
 from inspector.vtd.remapping import bdf
@@ -47,6 +60,7 @@ def held_back(snapshot: Snapshot) -> Iterator[Found]:
     "lost-destination",
     "an entry sends to a CPU that is not online, or with a vector that nobody takes",
     needs=(ENTRIES,),
+    linux=ANY,
 )
 def lost_destination(snapshot: Snapshot) -> Iterator[Found]:
     """A remapped entry names its vector and its CPU. A vector below 0x10 is an error at the local APIC that gets it; a
@@ -78,6 +92,7 @@ def lost_destination(snapshot: Snapshot) -> Iterator[Found]:
     "a pin sends messages in compatibility format to a unit in x2APIC mode",
     WARNING,
     needs=(ENTRIES,),
+    linux=ANY,
 )
 def blocked_format(snapshot: Snapshot) -> Iterator[Found]:
     """With EIME=1 a unit blocks interrupts in compatibility format and records fault 0x25. An IO-APIC's pin that is not
@@ -98,7 +113,13 @@ def blocked_format(snapshot: Snapshot) -> Iterator[Found]:
                 )
 
 
-@rule("D36", "foreign-source", "an entry allows another source than the DMAR table says", needs=(ENTRIES, SCOPES))
+@rule(
+    "D36",
+    "foreign-source",
+    "an entry allows another source than the DMAR table says",
+    needs=(ENTRIES, SCOPES),
+    linux=ANY,
+)
 def foreign_source(snapshot: Snapshot) -> Iterator[Found]:
     """The DMAR table's device scopes say as whom an IO-APIC's messages arrive. If the entries of its pins allow another
     source-id, each of its interrupts is a fault (0x26).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.audit.evidence import described
-from inspector.audit.rule import ANYTHING, DESCRIPTORS, IRTA, REGISTERS, WARNING, Found, rule
+from inspector.audit.rule import ANY, ANYTHING, DESCRIPTORS, IRTA, REGISTERS, WARNING, Found, rule
 from inspector.model.snapshot import BLOCK, MARKER, Snapshot
 from inspector.vtd.remapping import bdf
 from structs.bits import Field
@@ -73,7 +73,7 @@ def vmcs_differs(snapshot: Snapshot) -> Iterator[Found]:
             yield Found(vcpu.name, message)
 
 
-@rule("D28", "not-readable", "a part of the state could not be read", severity=WARNING, needs=(ANYTHING,))
+@rule("D28", "not-readable", "a part of the state could not be read", severity=WARNING, needs=(ANYTHING,), linux=ANY)
 def not_readable(snapshot: Snapshot) -> Iterator[Found]:
     """What cannot be read cannot be judged: other rules may be silent for that reason. Either the dump lacks it
     (dumps of a running machine, filtered or cut ones), or Xen's memory is corrupt and a pointer leads nowhere.
@@ -87,20 +87,20 @@ def _set(reserved: int) -> Iterator[str]:
     return (f"{f.name}={f.extract(reserved):#x}" for f in fields)
 
 
-@rule("D22", "apic-mode", "the unit and Xen disagree about x2APIC", needs=(IRTA,))
+@rule("D22", "apic-mode", "the unit and the kernel disagree about x2APIC", needs=(IRTA,), linux=ANY)
 def apic_mode(snapshot: Snapshot) -> Iterator[Found]:
-    """IRTA.EIME decides how hardware reads destinations (NDST, DST); Xen writes them by `x2apic_enabled`. If the two
-    differ, interrupts go to wrong APIC IDs, or fault on reserved bits.
+    """IRTA.EIME decides how hardware reads destinations (NDST, DST); Xen writes them by `x2apic_enabled`, Linux by
+    `eim_mode`. If the two differ, interrupts go to wrong APIC IDs, or fault on reserved bits.
 
     Look next at: `regs`, `info`.
     """
     for unit in snapshot.units:
         if unit.origin == "IRTA" and snapshot.x2apic is not None and bool(unit.eime) != snapshot.x2apic:
-            xen = "x2APIC" if snapshot.x2apic else "xAPIC"
-            yield Found(unit.name, f"has EIME={unit.eime}, but Xen is in {xen} mode")
+            mode = "x2APIC" if snapshot.x2apic else "xAPIC"
+            yield Found(unit.name, f"has EIME={unit.eime}, but {snapshot.host} is in {mode} mode")
 
 
-@rule("D25", "hardware-trouble", "a unit reports trouble", severity=WARNING, needs=(REGISTERS,))
+@rule("D25", "hardware-trouble", "a unit reports trouble", severity=WARNING, needs=(REGISTERS,), linux=ANY)
 def hardware_trouble(snapshot: Snapshot) -> Iterator[Found]:
     """The fault status is not clear, a fault record is pending, or the invalidation queue has not been worked off. An
     error of the queue stops it: stale entries may stay cached. A queue that is not empty is legal for an instant.

@@ -22,6 +22,9 @@ SEVERITIES = (BUG, WARNING, INFO)
 Severity = Literal["bug", "warning", "info"]
 
 Version = tuple[int, int]
+Range = tuple[Version | None, Version | None]
+"""Versions from the first on, up to and without the second; None where there is no such bound."""
+ANY: Range = (None, None)
 
 
 @frozen
@@ -69,6 +72,8 @@ class Rule:
         title: what is wrong, in a few words.
         severity: of a finding that is certain.
         since, before: the Xen versions it holds for: from `since` on, up to and without `before`.
+        linux: the Linux versions it holds for, likewise; None if it says nothing about a Linux.
+        xen: whether it says anything about a Xen.
         needs: what it must know of a machine; it is not asked about one where that is not known.
         explanation: what it means, how it comes about, known bugs of the kind, what to look at next.
     """
@@ -82,13 +87,14 @@ class Rule:
     needs: tuple[Need, ...]
     explanation: str
     check: Callable[[Snapshot], Iterator[Found]]
+    linux: Range | None = None
+    xen: bool = True
 
     def holds_for(self, snapshot: Snapshot) -> bool:
-        """Whether the rule says anything about this Xen; it does if the version is not known."""
-        release = snapshot.release
-        if release is None:
-            return True
-        return (self.since is None or release >= self.since) and (self.before is None or release < self.before)
+        """Whether the rule says anything about this Xen, or Linux; it does if the version is not known."""
+        if snapshot.is_linux:
+            return self.linux is not None and _within(snapshot.linux_release, *self.linux)
+        return self.xen and _within(snapshot.release, self.since, self.before)
 
     def missing(self, snapshot: Snapshot) -> str | None:
         """What it needs to know, and why that is not known; None if it can be asked."""
@@ -106,10 +112,22 @@ class Rule:
     @property
     def versions(self) -> str:
         """The versions it holds for, in words."""
-        start = "Xen " + (".".join(map(str, self.since)) if self.since else "4.7")
-        return (
-            f"{start} and later" if self.before is None else f"{start} up to before {'.'.join(map(str, self.before))}"
-        )
+        xen = _in_words("Xen", self.since or (4, 7), self.before)
+        if self.linux is None:
+            return xen
+        linux = _in_words("Linux", *self.linux)
+        return f"{xen}; {linux}" if self.xen else linux
+
+
+def _within(release: Version | None, since: Version | None, before: Version | None) -> bool:
+    return release is None or ((since is None or release >= since) and (before is None or release < before))
+
+
+def _in_words(name: str, since: Version | None, before: Version | None) -> str:
+    start = f"{name} {'.'.join(map(str, since))}" if since else name
+    if before is not None:
+        return f"{start} up to before {'.'.join(map(str, before))}"
+    return f"{start} and later" if since else start
 
 
 RULES: dict[str, Rule] = {}
@@ -124,12 +142,15 @@ def rule(
     since: Version | None = None,
     before: Version | None = None,
     needs: tuple[Need, ...] = (),
+    linux: Range | None = None,
+    xen: bool = True,
 ) -> Callable[[Callable[[Snapshot], Iterator[Found]]], Callable[[Snapshot], Iterator[Found]]]:
-    """Register a check; its docstring is the rule's explanation."""
+    """Register a check; its docstring is the rule's explanation. See Rule for the arguments."""
 
     def register(check: Callable[[Snapshot], Iterator[Found]]) -> Callable[[Snapshot], Iterator[Found]]:
         assert id not in RULES
-        RULES[id] = Rule(id, name, title, severity, since, before, needs, cleandoc(check.__doc__ or ""), check)
+        explanation = cleandoc(check.__doc__ or "")
+        RULES[id] = Rule(id, name, title, severity, since, before, needs, explanation, check, linux, xen)
         return check
 
     return register
@@ -185,17 +206,22 @@ REGISTERS = _lacking(
     "VT-d registers, or fault messages",
     lambda s: s.faults or s.messages or any(unit.fsts is not None for unit in s.units),
 )
-IRTA = _lacking("IRTA and Xen's APIC mode", lambda s: s.x2apic is not None and any(u.origin == "IRTA" for u in s.units))
+IRTA = _lacking(
+    "IRTA and the APIC mode in use", lambda s: s.x2apic is not None and any(u.origin == "IRTA" for u in s.units)
+)
 CAPABILITIES = _lacking("capabilities", lambda s: any(unit.cap_pi is not None for unit in s.units))
-IN_USE = _lacking("Xen's count of entries", lambda s: any(unit.in_use is not None for unit in s.units))
+IN_USE = _lacking("a count of given-away entries", lambda s: any(unit.in_use is not None for unit in s.units))
 RECORDS = _lacking(
-    "Xen's records of MSIs", lambda s: any(m.address is not None for m in s.msis) or (s.build_id and not is_log(s))
+    "records of MSIs",
+    lambda s: s.is_linux or any(m.address is not None for m in s.msis) or (s.build_id and not is_log(s)),
 )
 FAULTS = _lacking("fault messages", lambda s: s.faults)
 SCOPES = _lacking("the DMAR table's scopes", lambda s: any(unit.platform for unit in s.units))
 IRQS = _lacking("irqs", lambda s: s.irqs, "irqs")
 EVENTS = _lacking("pending events", lambda s: any(v.event_pending is not None for v in s.vcpus), "vcpus")
-ANYTHING = _lacking("a Xen, a VT-d unit or a message", lambda s: s.vcpus or s.units or s.irqs or s.faults or s.messages)
+ANYTHING = _lacking(
+    "a Xen, a Linux, a VT-d unit or a message", lambda s: s.vcpus or s.units or s.irqs or s.faults or s.messages
+)
 
 
 @frozen
@@ -205,12 +231,14 @@ class Coverage:
     Attributes:
         checked: the rules that were asked, by id.
         missing: those that could not be, with what they need and why that is not known.
-        other: those that say nothing about this version of Xen.
+        other: those that say nothing about this version of Xen, or about a Linux.
+        about: what those are about.
     """
 
     checked: tuple[str, ...]
     missing: tuple[tuple[str, str], ...]
     other: tuple[str, ...]
+    about: str = "other versions of Xen"
 
     def __str__(self) -> str:
         total = len(self.checked) + len(self.missing) + len(self.other)
@@ -220,7 +248,7 @@ class Coverage:
         for why in sorted(reasons, key=lambda why: -counts[why]):
             parts.append(f"{counts[why]} need{'s' if counts[why] == 1 else ''} {why}")
         if self.other:
-            parts.append(f"{len(self.other)} {'is' if len(self.other) == 1 else 'are'} about other versions of Xen")
+            parts.append(f"{len(self.other)} {'is' if len(self.other) == 1 else 'are'} about {self.about}")
         return f"{total} rule{'' if total == 1 else 's'}: {', '.join(parts)}"
 
     def document(self) -> CoverageDocument:

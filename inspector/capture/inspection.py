@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -57,6 +57,8 @@ class Inspection:
         self._absent: dict[str, list[Absence]] = {}
         """By the member of the snapshot that lacks it; under the empty name what is of all."""
         self._asked: Snapshot | None = None
+        self._no_xen = ""
+        """The note that no Xen was found, of which a Linux that is there is the reason."""
 
     def again(self) -> Inspection:
         """A look at the same target, which has run since."""
@@ -156,8 +158,32 @@ class Inspection:
 
     @cached_property
     def linux(self) -> Host | None:
-        """The Linux in memory: the machine's own, or domain 0's above a Xen; None if there is none."""
-        return None
+        """The Linux in memory: the machine's own, or domain 0's above a Xen; None if there is none.
+
+        What is wrong with one that is there is a note.
+        """
+        if isinstance(self.target, RecordedTarget):
+            return None
+        from inspector.linux.find import find
+        from inspector.linux.host import LinuxHost
+
+        above = self.xen is not None
+        try:
+            found = find(self.target, self._domains_tables() if above else ())
+        except UNREADABLE as error:
+            self.notes.append(f"{self.target.description} holds {error}")
+            return None
+        if found is None:
+            return None
+        if not above and self._no_xen in self.notes:
+            self.notes.remove(self._no_xen)
+        return LinuxHost(found, above)
+
+    def _domains_tables(self) -> Iterator[int]:
+        """Page tables that may be a paravirtualised domain's: Xen has each map itself."""
+        from inspector.xen.locate import roots_by_scan
+
+        yield from roots_by_scan(self.target)
 
     def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find
@@ -232,7 +258,10 @@ class Inspection:
             else:
                 self._say_how_well_known(xen)
                 return xen
-        self.notes += [] if named else [str(error)]
+        if not named:
+            if error.located is None:
+                self._no_xen = str(error)
+            self.notes.append(str(error))
         return None
 
     @property

@@ -27,7 +27,7 @@ UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNO
     Example("dump FILE", "info"),
 )
 def info(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Info]:
-    """What this target is: Xen's version and build-id, its CPUs, its VT-d units, which interrupt features are on."""
+    """What this target is: which Xen or Linux, or both, its CPUs, its VT-d units, which interrupt features are on."""
     snapshot = inspection.deferred
     facts = [("target", snapshot.target)]
     if snapshot.memory:
@@ -35,12 +35,19 @@ def info(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Inf
     # How well a build without a profile is known is no state of the machine, and stands in no snapshot.
     knowledge = inspection.xen.knowledge if inspection.xen else None
     xen = _xen(snapshot, facts, knowledge) if snapshot.version or snapshot.build_id else None
+    linux = _linux(snapshot, facts) if snapshot.kernel else None
     units = [_unit(unit) for unit in snapshot.units]
     notes = [] if units else [why(snapshot, "units", f"{snapshot.target} tells of no VT-d unit")]
     blocks: list[Block] = [Facts(facts)]
     if units:
         blocks.append(Table(UNIT_COLUMNS, [_row(unit) for unit in units]))
-    document: documents.Info = {"target": snapshot.target, "memory": snapshot.memory, "xen": xen, "units": units}
+    document: documents.Info = {
+        "target": snapshot.target,
+        "memory": snapshot.memory,
+        "xen": xen,
+        "linux": linux,
+        "units": units,
+    }
     return Answer(document, blocks, notes=notes, absent=snapshot.absences)
 
 
@@ -73,6 +80,42 @@ def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge 
         "x2apic_enabled": _number(snapshot.x2apic),
         "posted_intr_vector": snapshot.posted_intr_vector,
         "pi_wakeup_vector": snapshot.pi_wakeup_vector,
+    }
+
+
+def _linux(snapshot: Snapshot, facts: list[tuple[str, str]]) -> documents.Linux:
+    kernel, own = snapshot.kernel, snapshot.is_linux
+    assert kernel
+    build = f", build-id {kernel.build_id}" if kernel.build_id else ""
+    facts.append(("linux", f"{kernel.release}{build}{'' if own else ', domain 0 of this Xen'}"))
+    if kernel.version:
+        facts.append(("built", kernel.version))
+    where = "" if kernel.phys_start is None else f"at physical {kernel.phys_start:#x}, "
+    facts.append(("image", f"{where}virtual {kernel.text:#x}, page tables at {kernel.page_table:#x}"))
+    facts.append(("known by", f"{kernel.found_by}: {kernel.symbols} symbols of its own, {kernel.types} types"))
+    if own:
+        if snapshot.online:
+            facts.append(("cpus", ", ".join(f"{cpu.cpu} (APIC {cpu.apic_id:#x})" for cpu in snapshot.online)))
+        facts += [
+            ("interrupt remapping", _on(snapshot.intremap)),
+            ("interrupt posting", _on(snapshot.intpost)),
+            ("x2APIC destinations", _on(snapshot.x2apic)),
+        ]
+    return {
+        "release": kernel.release,
+        "version": kernel.version,
+        "build_id": kernel.build_id,
+        "text": kernel.text,
+        "phys_start": kernel.phys_start,
+        "page_table": kernel.page_table,
+        "found_by": kernel.found_by,
+        "symbols": kernel.symbols,
+        "types": kernel.types,
+        "above_xen": not own,
+        "cpus": [{"cpu": cpu.cpu, "apic_id": cpu.apic_id} for cpu in snapshot.online] if own else [],
+        "intremap": _number(snapshot.intremap) if own else None,
+        "intpost": _number(snapshot.intpost) if own else None,
+        "x2apic": _number(snapshot.x2apic) if own else None,
     }
 
 

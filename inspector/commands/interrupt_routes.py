@@ -69,9 +69,9 @@ def _no_mask(interrupt: Interrupt) -> str:
     if interrupt.state is None and interrupt.msi is None and (interrupt.pin is None or interrupt.pin.mask is None):
         return "not known"
     if interrupt.pin and interrupt.pin.mask is None:
-        return "nobody in Xen; the pin's own mask is not known"
+        return f"nobody in {interrupt.host}; the pin's own mask is not known"
     if interrupt.msi and interrupt.msi.masked is None:
-        return "nobody in Xen; the device's own mask is not known"
+        return f"nobody in {interrupt.host}; the device's own mask is not known"
     return "nobody"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
 SPARE = ("POL", "STATUS", "IRR", "TM")
 PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
+_ORIGINS = {"Xen": "from Xen's apic_pin_2_ir_idx", "Linux": "from Linux's struct mp_chip_data and intel_ir_data"}
 
 
 @command(
@@ -31,11 +32,11 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer[documents.I
     """The IO-APICs' redirection tables, and which interrupt-remapping entry each pin uses.
 
     The registers lie behind an index register that would have to be written, so they are read through QEMU's monitor.
-    A dump has no registers: there, Xen's own table tells which entry each pin uses.
+    A dump has no registers: there, Xen's or Linux's own table tells which entry each pin uses.
     """
     snapshot = inspection.deferred
     if not any(ioapic.redirection for ioapic in snapshot.ioapics):
-        return _from_xen(snapshot)
+        return _from_host(snapshot)
     described: list[documents.IoApic] = []
     blocks = []
     sources = InterruptSources(snapshot)
@@ -88,8 +89,8 @@ def _row(pin: int, value: int) -> tuple[str, ...]:
     )
 
 
-def _from_xen(snapshot: Snapshot) -> Answer[documents.Ioapic]:
-    """Which entry each pin uses, where only Xen tells. Raises NotHere if it does not either."""
+def _from_host(snapshot: Snapshot) -> Answer[documents.Ioapic]:
+    """Which entry each pin uses, where only its kernel tells. Raises NotHere if it does not either."""
     reason = why(snapshot, "ioapics", f"{snapshot.target} tells of no IO-APIC")
     if not snapshot.pins:
         raise NotHere(reason)
@@ -106,6 +107,6 @@ def _from_xen(snapshot: Snapshot) -> Answer[documents.Ioapic]:
         for number in sorted({pin.ioapic for pin in pins})
     ]
     rows = [(str(pin.ioapic), str(pin.pin), f"{pin.index:#x}") for pin in pins]
-    table = Table(PIN_COLUMNS, rows, "from Xen's apic_pin_2_ir_idx", frozenset(PIN_COLUMNS[:2]))
-    notes = [f"{reason}; shown is what Xen remembers"]
+    table = Table(PIN_COLUMNS, rows, _ORIGINS[snapshot.host], frozenset(PIN_COLUMNS[:2]))
+    notes = [f"{reason}; shown is what {snapshot.host} remembers"]
     return Answer({"ioapics": described}, [table], notes=notes, absent=snapshot.absences)

@@ -31,7 +31,7 @@ class Arguments:
     device: Device | None = option("only of this device")
     domain: DomainNumber | None = option("only those that this domain has, or is bound to")
     cpu: CpuNumber | None = option("only those that go to this CPU")
-    vector: Vector | None = option("only with this vector, Xen's or the guest's")
+    vector: Vector | None = option("only with this vector, the host's or the guest's")
     masked: bool = flag("only those that something holds back")
     pending: bool = flag("only those of which something waits")
     posted: bool = flag("only those that are posted")
@@ -53,6 +53,7 @@ def irqs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irqs]
     is empty.
     """
     snapshot = inspection.snapshot
+    snapshot.kernel  # noqa: B018 - who handles it in domain 0, which joined interrupts tell if it is known
     every = interrupts(snapshot)
     if not every:
         raise NotHere(f"{inspection.target.description} tells of no interrupt{_keys(snapshot)}")
@@ -85,6 +86,7 @@ def document_of(interrupt: Interrupt) -> documents.Irq:
         "affinity": _list(state.affinity if state else None),
         "status": state.status if state else None,
         "taken_by": interrupt.taker,
+        "actions": interrupt.action_names,
         "guests": [
             {
                 "domain": guest.domain,

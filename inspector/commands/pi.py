@@ -13,9 +13,9 @@ from inspector.capture.inspection import Inspection
 from inspector.commands import record_fields as fields
 from inspector.commands.argument_types import PhysicalAddress, VcpuName
 from inspector.commands.command import Example, command
+from inspector.kernels.descriptors import decode_descriptors
 from inspector.model.answer import Answer, Block, Facts, Table, Text
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
-from inspector.xen.vmx import decode_descriptors
 from structs.frozen import frozen
 from structs.pi_desc import PI_DESC, ndst_apic_id, ndst_reserved_bits, pir_of
 

@@ -83,6 +83,8 @@ def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = 
     if snapshot.vcpus:
         shown = next(block for block in vcpus.answer(inspection).blocks if isinstance(block, Table))
     version = f"Xen {snapshot.version.partition('+')[0]}" if snapshot.version else "A machine without a known Xen"
+    if snapshot.is_linux and snapshot.kernel:
+        version = f"Linux {snapshot.kernel.release}"
     return Report(
         f"{version}: interrupt remapping and posting",
         _facts(snapshot),
@@ -118,14 +120,19 @@ def _run(inspection: Inspection, count: int) -> tuple[Sequence[TraceEvent], str]
     return found.hits, found.unit
 
 
+def _kernel(snapshot: Snapshot) -> list[tuple[str, str]]:
+    if snapshot.is_linux and snapshot.kernel:
+        return [("Linux", snapshot.kernel.release), ("build-id", snapshot.kernel.build_id or "not known")]
+    return [("Xen", snapshot.version or "not known"), ("build-id", snapshot.build_id or "not known")]
+
+
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     online = f"{len(snapshot.online)} online"
     offline = len(snapshot.cpus) - len(snapshot.online)
     vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
     return [
         ("target", snapshot.target),
-        ("Xen", snapshot.version or "not known"),
-        ("build-id", snapshot.build_id or "not known"),
+        *_kernel(snapshot),
         ("CPUs", f"{online}, {offline} offline" if offline else online),
         ("interrupt remapping", _on(snapshot.intremap)),
         ("interrupt posting", _on(snapshot.intpost)),

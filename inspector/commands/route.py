@@ -68,6 +68,7 @@ def route(inspection: Inspection, arguments: Arguments) -> Answer[documents.Rout
     Who raises it, the remapping entry, the descriptor, the vCPU, its list, and what happens if it fires now.
     """
     snapshot = inspection.snapshot
+    snapshot.kernel  # noqa: B018 - who handles it in domain 0, which joined interrupts tell if it is known
     what = _as_typed(arguments.what)
     if joined := interrupt_routes.answer(snapshot, what):
         return joined
@@ -180,7 +181,7 @@ def _index(snapshot: Snapshot, word: str) -> int:
         return known[apic, pin]
     if not any(each.redirection for each in snapshot.ioapics):
         reason = why(snapshot, "ioapics", f"{snapshot.target} tells of no redirection table")
-        raise NotHere(f"IO-APIC {apic} pin {pin}: Xen has no remapping index for it, and {reason}")
+        raise NotHere(f"IO-APIC {apic} pin {pin}: {snapshot.host} has no remapping index for it, and {reason}")
     value = _rte(snapshot, apic, pin)
     if value is None:
         raise UsageError(f"there is no pin {pin} of an IO-APIC {apic}")

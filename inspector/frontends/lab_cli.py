@@ -13,6 +13,7 @@ from inspector.base.foreign_text import visible
 from inspector.frontends.front_end import front_end, group
 from inspector.frontends.lab_options import (
     BOTH_KINDS,
+    ONLY_XEN,
     CaptureOptions,
     CrashOptions,
     DownOptions,
@@ -76,6 +77,8 @@ def _up(options: UpOptions) -> int:
     if options.bochs.hvm:
         return _up_hvm(options)
     _refuse(options.bochs, [each.name for each in fields(HvmOptions)], "is for HVM labs: add --hvm")
+    if options.linux:
+        _refuse(options, ONLY_XEN, "is for a lab with a Xen, and --linux starts none")
     recipe = Recipe(
         xen=options.xen,
         image=options.xen_image,
@@ -83,6 +86,7 @@ def _up(options: UpOptions) -> int:
         capture=options.capture,
         dom0=options.dom0 or options.crash,
         crash=options.crash,
+        linux=options.linux,
         name=options.name,
         memory=options.memory,
         append=options.append,

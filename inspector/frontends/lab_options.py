@@ -40,10 +40,13 @@ class UpOptions:
     symbols: Path | None = option("the xen-syms of --xen-image")
     capture: Path | None = option("a dump as the RAM of a stopped machine, no Xen started", metavar="DUMP")
     dom0: bool = flag("with a Debian Linux dom0 and devices with MSI-X (10 s)")
+    linux: str = option(
+        "no Xen but Debian's Linux of this version, as a KVM host has it (15 s)", "", metavar="6.1|6.12"
+    )
     crash: bool = flag("with --dom0 and a crash kernel, for `lab crash`")
     name: str = option("the lab's name (default: made of what it runs)", "", metavar="NAME")
-    memory: int = option("RAM (default: 64, with --dom0 512)", 0, metavar="MIB")
-    append: str = option("more options for Xen's command line", "", metavar="OPTIONS")
+    memory: int = option("RAM (default: 64, with --dom0 or --linux 512)", 0, metavar="MIB")
+    append: str = option("more options for the command line of Xen, or Linux", "", metavar="OPTIONS")
     stopped: bool = flag("leave the machine stopped: before its first instruction, an HVM lab's before its vCPUs begin")
     uefi: bool = flag("UEFI firmware (OVMF) instead of a BIOS, and a xen.efi")
     grub: bool = flag("with --uefi: GRUB, which starts a xen.gz, as Debian has it")
@@ -57,6 +60,10 @@ class UpOptions:
 
 BOTH_KINDS = ("name", "append", "stopped", "bochs", "json")
 """The options of `lab up` that both kinds of lab have."""
+
+
+ONLY_XEN = ("xen", "xen_image", "symbols", "capture", "dom0", "crash", "uefi", "grub", "eim")
+"""Those that a lab with a Linux in place of a Xen has not."""
 
 
 @frozen

@@ -14,6 +14,8 @@ ADDRESS = 0x000F_FFFF_FFFF_F000
 PRESENT = 1
 LARGE = 1 << 7
 LEVELS = (39, 30, 21, 12)
+FIVE_LEVELS = (48, *LEVELS)
+"""Of a CPU whose CR4.LA57 is set."""
 
 
 class NotMapped(VtdpiError):
@@ -25,13 +27,14 @@ class NotMapped(VtdpiError):
 
 
 class PageTables:
-    """The address space that the level-4 table at physical address `root` describes.
+    """The address space that the table at physical address `root` describes, of level 4, or 5 with FIVE_LEVELS.
 
     Table pages that were read are kept: make a new object when the machine has run.
     """
 
-    def __init__(self, target: Target, root: int) -> None:
+    def __init__(self, target: Target, root: int, levels: Sequence[int] = LEVELS) -> None:
         self.target = target
+        self.levels = levels
         self.root = root & ADDRESS
         self._tables: dict[int, np.ndarray] = {}
 
@@ -92,7 +95,7 @@ class PageTables:
         above it has none. Raises NotMapped if a table cannot be read.
         """
         table = self.root
-        for shift in LEVELS:
+        for shift in self.levels:
             entry = int(self.table(table, address)[address >> shift & 0x1FF])
             if shift == level or not entry & PRESENT or entry & LARGE:
                 return entry if shift == level else 0
@@ -101,10 +104,11 @@ class PageTables:
 
     def _walk(self, address: int) -> tuple[int, int]:
         """The physical address, and how many bytes from there lie in the same page."""
-        if not 0 <= address < 1 << 64 or (address >> 47) not in (0, 0x1FFFF):
+        top = self.levels[0] + 8
+        if not 0 <= address < 1 << 64 or (address >> top) not in (0, (1 << 64 - top) - 1):
             raise NotMapped(address, "it is not canonical")
         table = self.root
-        for shift in LEVELS:
+        for shift in self.levels:
             entry = int(self.table(table, address)[address >> shift & 0x1FF])
             if not entry & PRESENT:
                 raise NotMapped(address, f"its entry {entry:#x} in the table at {table:#x} is not present")

@@ -16,6 +16,10 @@ from inspector.targets.live.qmp import Qmp
 
 DOM0_READY = "vtdpi lab: dom0 is ready"
 """What the dom0's init prints when its devices are in use."""
+LINUX_READY = "vtdpi lab: linux is ready"
+"""What a Linux that is the host itself prints, after what it says of its interrupts."""
+UP_LINUX = re.compile(re.escape(LINUX_READY).encode())
+LINUX_PANIC = re.compile(rb"Kernel panic - not syncing: ([^\r\n]*)")
 UP_WITH_DOM0 = re.compile(re.escape(DOM0_READY).encode())
 UP_ALONE = re.compile(
     rb"Could not (construct|set up|create) (domain 0|dom0|d0)\b.*?Manual reset required", re.DOTALL | re.IGNORECASE
@@ -75,7 +79,21 @@ def wait_until_up(pid: int, console: Path, dom0: bool, deadline: float, say: Say
     Raises:
         LabError: QEMU ended, Xen panicked, or the deadline passed.
     """
-    up = UP_WITH_DOM0 if dom0 else UP_ALONE
+    _wait(pid, console, UP_WITH_DOM0 if dom0 else UP_ALONE, PANIC, "Xen", deadline, say)
+
+
+def wait_until_linux_is_up(pid: int, console: Path, deadline: float, say: Say) -> None:
+    """Return when the console's file shows that a Linux, which is the host itself, has its devices in use.
+
+    Raises:
+        LabError: QEMU ended, Linux panicked, or the deadline passed.
+    """
+    _wait(pid, console, UP_LINUX, LINUX_PANIC, "Linux", deadline, say)
+
+
+def _wait(
+    pid: int, console: Path, up: re.Pattern[bytes], panicked: re.Pattern[bytes], what: str, deadline: float, say: Say
+) -> None:
     began = said = time.monotonic()
     text = b""
     with console.open("rb") as growing:
@@ -83,12 +101,12 @@ def wait_until_up(pid: int, console: Path, dom0: bool, deadline: float, say: Say
             text += growing.read()
             if up.search(text):
                 return
-            if panic := PANIC.search(text):
-                raise LabError(f"Xen panicked: {panic[1].decode(errors='replace')}")
+            if panic := panicked.search(text):
+                raise LabError(f"{what} panicked: {panic[1].decode(errors='replace')}")
             _still_there(pid, console)
             now = time.monotonic()
             if now > deadline:
-                raise LabError(f"Xen is not up after {now - began:.0f} s; its last lines: {last_lines(console)}")
+                raise LabError(f"{what} is not up after {now - began:.0f} s; its last lines: {last_lines(console)}")
             if now - said > SIGN_OF_LIFE:
                 said = now
                 say(f"still starting, {now - began:.0f} s: {last_lines(console, 1)}")

@@ -1,4 +1,5 @@
-"""Debian's Linux as a dom0 kernel: the kernel proper out of its bzImage, and the modules for the lab's devices."""
+"""Debian's Linux: as a dom0 kernel, the kernel proper out of its bzImage, or as the host itself; and the modules for
+the lab's devices."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ from inspector.lab import LabError, Say
 from inspector.lab.packages import Apt, tree
 
 RELEASE = "bookworm"
+LINUX = {"6.1": "bookworm", "6.12": "trixie"}
+"""The Linux of each Debian release that can be a lab's host."""
+VMCOREINFO = "qemu_fw_cfg"
+"""The driver that tells QEMU where vmcoreinfo is, so that a dump has it as a note."""
 MODULES = ("e1000e", "virtio_pci", "virtio_blk")
 """Drivers of the devices that have MSI-X."""
 
@@ -34,6 +39,22 @@ def kernel(say: Say, more: Sequence[str] = ()) -> Path:
     return tree(f"dom0-linux-{'-'.join(modules)}", RELEASE, [_newest, "busybox-static"], say, finish)
 
 
+def linux(version: str, say: Say) -> Path:
+    """A directory as `kernel`'s, of the Linux (a key of LINUX) that is to be the host: `vmlinuz`, its bzImage, in place
+    of `vmlinux`.
+
+    Raises:
+        LabError: there is none of that version, it cannot be downloaded, or the packages are not as expected.
+    """
+    if version not in LINUX:
+        raise LabError(f"no Linux {version}: the lab knows {' and '.join(LINUX)}")
+
+    def finish(root: Path) -> None:
+        _finish(root, (*MODULES, VMCOREINFO), with_image=True, with_vmlinux=False)
+
+    return tree(f"linux-{version}", LINUX[version], [_newest, "busybox-static"], say, finish)
+
+
 def _newest(apt: Apt) -> str:
     """The package that Debian's linux-image-amd64 stands for: the one that holds the kernel."""
     found = [name for name in apt.depends("linux-image-amd64") if name.startswith("linux-image-")]
@@ -42,20 +63,42 @@ def _newest(apt: Apt) -> str:
     return found[0]
 
 
-def _finish(root: Path, modules: Sequence[str], with_image: bool) -> None:
+def _finish(root: Path, modules: Sequence[str], with_image: bool, with_vmlinux: bool = True) -> None:
     images = list(root.glob("boot/vmlinuz-*"))
     busybox = next((path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.is_file()), None)
     if len(images) != 1 or not busybox:
         raise LabError("Debian's kernel and busybox packages do not hold one boot/vmlinuz-* and a bin/busybox")
-    (root / "vmlinux").write_bytes(vmlinux(images[0].read_bytes()))
+    if with_vmlinux:
+        (root / "vmlinux").write_bytes(vmlinux(images[0].read_bytes()))
+    builtin = _builtin(root)
     if with_image:
         images[0].rename(root / "vmlinuz")
     busybox.rename(root / "busybox")
     (root / "modules").mkdir()
-    for number, path in enumerate(in_loading_order(modules, root.glob("**/kernel/**/*.ko"))):
+    wanted = [module for module in modules if _name(module) not in builtin]
+    files = [_unpacked(path) for path in sorted(root.glob("**/kernel/**/*.ko*")) if path.suffix in (".ko", ".xz")]
+    for number, path in enumerate(in_loading_order(wanted, files)):
         path.rename(root / "modules" / f"{number:02}-{path.name}")
     for rest in ("boot", "bin", "lib", "usr"):
         shutil.rmtree(root / rest, ignore_errors=True)
+
+
+def _builtin(root: Path) -> set[str]:
+    """The names of what other kernels have as modules and this one in itself."""
+    lists = root.glob("**/modules.builtin")
+    return {_name(Path(line).stem) for path in lists for line in path.read_text().splitlines()}
+
+
+def _unpacked(path: Path) -> Path:
+    """A module's file, unpacked in place if it is compressed. Raises LabError."""
+    if path.suffix != ".xz":
+        return path
+    plain = path.with_suffix("")
+    try:
+        plain.write_bytes(lzma.decompress(path.read_bytes()))
+    except lzma.LZMAError as error:
+        raise LabError(f"{path.name} cannot be decompressed: {error}") from error
+    return plain
 
 
 def vmlinux(image: bytes) -> bytes:

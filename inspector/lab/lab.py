@@ -19,6 +19,7 @@ from inspector.lab import (
     console,
     crash,
     initrd,
+    kernel,
     machine,
     process,
     qemu,
@@ -50,6 +51,7 @@ class Lab:
         serial: the pipe (a FIFO) that Xen's console takes keys from. All that Xen printed is in the file `console`.
         image, symbols: the Xen that runs, and its xen-syms if there is one; for a capture, its file and none.
         dom0: whether it has one.
+        linux: the version of the Linux that runs in place of a Xen; `image` is its bzImage. Empty if a Xen does.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Lab:
     image: Path
     symbols: Path | None
     dom0: bool
+    linux: str = ""
 
     @classmethod
     def up(cls, recipe: Recipe, say: Say = silent, timeout: float = 0.0) -> Self:
@@ -75,7 +78,7 @@ class Lab:
             LabError: something is missing, or Xen did not come up; the message ends with the console's last lines.
         """
         program = qemu.command(recipe.qemu, say)
-        build = xen.chosen(recipe, say)
+        build = _chosen(recipe, say)
         # What a lab of that name has left, whose QEMU died, is in nobody's way.
         cls.all()
         with state.claimed(recipe.name, build.name + ("-dom0" if recipe.dom0 else "")) as directory:
@@ -129,7 +132,13 @@ class Lab:
         Raises:
             LabError: Xen did not come up.
         """
-        boot.wait_until_up(self.pid, self.console, self.dom0, self._deadline(timeout), say)
+        self._wait(self._deadline(timeout), say)
+
+    def _wait(self, deadline: float, say: Say) -> None:
+        if self.linux:
+            boot.wait_until_linux_is_up(self.pid, self.console, deadline, say)
+        else:
+            boot.wait_until_up(self.pid, self.console, self.dom0, deadline, say)
 
     def keys(self, key: str, timeout: float = 10.0) -> str:
         """What Xen prints for a debug key (`V`: interrupt remapping), as whole console lines.
@@ -200,13 +209,20 @@ class Lab:
             control=sockets / "control",
             serial=console.create(directory / CONSOLE),
             console=directory / CONSOLE,
-            image=build.image if recipe.capture or recipe.uefi else xen.loadable(build.image, directory),
+            image=build.image
+            if recipe.capture or recipe.uefi or recipe.linux
+            else xen.loadable(build.image, directory),
             symbols=build.symbols,
             dom0=recipe.dom0,
+            linux=recipe.linux,
         )
         if recipe.capture:
             memory = capture.expand(recipe.capture, directory)
             words = machine.capture_line(recipe, lab, directory / capture.RAM, memory)
+        elif recipe.linux:
+            words = machine.command_line(
+                recipe, lab, machine.direct(recipe, initrd.write_linux(directory, recipe, say))
+            )
         else:
             modules = initrd.write(directory, recipe, say)
             start = machine.multiboot(recipe, lab, modules)
@@ -220,7 +236,7 @@ class Lab:
         lab = replace(lab, pid=pid)
         lab._save()
         if not (recipe.stopped or recipe.capture):
-            boot.wait_until_up(pid, lab.console, lab.dom0, deadline, say)
+            lab._wait(deadline, say)
         return lab
 
     @classmethod
@@ -235,13 +251,14 @@ class Lab:
                 gdb=str(record["gdb"]),
                 symbols=symbols,
                 dom0=bool(record["dom0"]),
+                linux=str(record.get("linux", "")),
                 **paths,
             )
         except (KeyError, TypeError, ValueError):
             return None
 
     def _deadline(self, timeout: float) -> float:
-        slow = self.dom0 or (self.console.parent / uefi.PARTITION).is_dir()
+        slow = self.dom0 or self.linux or (self.console.parent / uefi.PARTITION).is_dir()
         return time.monotonic() + (timeout or (DOM0_LIMIT if slow else ALONE_LIMIT))
 
     def _save(self) -> None:
@@ -249,6 +266,8 @@ class Lab:
 
     def _why_silent(self) -> str:
         """Why Xen can answer no key, if one can tell."""
+        if self.linux:
+            return f"a Linux {self.linux} runs here and no Xen"
         if not self.is_running():
             return "its QEMU has ended"
         with Qmp(self.control) as qmp:
@@ -260,6 +279,13 @@ class Lab:
                 "" if self.dom0 else " for want of a dom0; use `vtdpi lab up --dom0`"
             )
         return ""
+
+
+def _chosen(recipe: Recipe, say: Say) -> xen.Build:
+    """What a recipe starts. Raises LabError if it cannot be had."""
+    if not recipe.linux:
+        return xen.chosen(recipe, say)
+    return xen.Build(f"linux-{recipe.linux}", kernel.linux(recipe.linux, say) / "vmlinuz", None)
 
 
 def _clear(directory: Path) -> None:

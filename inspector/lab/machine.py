@@ -16,7 +16,7 @@ DOM0_MIB = 512
 DOM0_OWN_MIB = 256
 """Of which the dom0 gets so much, at most half of all."""
 CRASH_CPUS = 2
-"""Of a machine that is to crash: one that crashes and one that is stopped by it."""
+"""Of a machine that is to crash: one that crashes and one that is stopped by it; and of a Linux."""
 DOM0_LEAST_MIB = 384
 """With less, the dom0 kernel does not fit."""
 
@@ -38,6 +38,7 @@ class Recipe:
         crash: with a dom0 that loads a crash kernel, so that `lab crash` can make a dump.
         uefi: UEFI firmware in place of a BIOS; the Xen is a xen.efi then, unless an own one is given.
         grub: with UEFI firmware, Debian's xen.gz, started by GRUB, as Debian itself does.
+        linux: no Xen is started, but Debian's Linux of that version, with the same devices as a dom0 has.
         qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, `sid`, or a path.
     """
 
@@ -54,6 +55,7 @@ class Recipe:
     crash: bool = False
     uefi: bool = False
     grub: bool = False
+    linux: str = ""
     qemu: str = "system"
 
 
@@ -75,8 +77,9 @@ def xen_options(recipe: Recipe) -> str:
 def _memory(recipe: Recipe) -> int:
     reserved = crash.RESERVED_MIB if recipe.crash else 0
     alone, one = (uefi.MIB, uefi.MIB) if recipe.uefi else (ALONE_MIB, 1)
-    memory = recipe.memory or (DOM0_MIB if recipe.dom0 else alone) + reserved
-    least = (DOM0_LEAST_MIB if recipe.dom0 else one) + reserved
+    whole = recipe.dom0 or recipe.linux
+    memory = recipe.memory or (DOM0_MIB if whole else alone) + reserved
+    least = (DOM0_LEAST_MIB if whole else one) + reserved
     if memory < least:
         raise LabError(f"{memory} MiB of memory are too little: this lab needs {least}")
     return memory
@@ -98,7 +101,7 @@ def command_line(recipe: Recipe, lab: Lab, boot: list[str]) -> list[str]:
         *("-cpu", cpu, "-m", f"{memory}M"),
         *boot,
     ]
-    if recipe.dom0:
+    if recipe.dom0 or recipe.linux:
         words += ["-netdev", "user,id=net,restrict=on", "-device", "e1000e,netdev=net"]
         words += ["-drive", "if=none,id=disk,file=disk,format=raw", "-device", "virtio-blk-pci,drive=disk"]
     if recipe.crash:
@@ -114,6 +117,12 @@ def multiboot(recipe: Recipe, lab: Lab, modules: str) -> list[str]:
     return ["-kernel", str(lab.image), "-append", xen_options(recipe), "-initrd", modules]
 
 
+def direct(recipe: Recipe, initrd: str) -> list[str]:
+    """QEMU's options to start a Linux itself. `no_timer_check`: an emulated timer may seem dead on a busy machine."""
+    options = f"console=ttyS0 quiet panic=0 no_timer_check {recipe.append}".strip()
+    return ["-kernel", "vmlinuz", "-append", options, "-initrd", initrd, "-device", "vmcoreinfo"]
+
+
 def capture_line(recipe: Recipe, lab: Lab, ram: Path, memory: int) -> list[str]:
     """QEMU's options for a machine whose RAM, `memory` MiB of it, is a file, and which stays stopped."""
     backend = f"memory-backend-file,id=ram,size={memory}M,mem-path={_value(ram)},share=off"
@@ -122,7 +131,14 @@ def capture_line(recipe: Recipe, lab: Lab, ram: Path, memory: int) -> list[str]:
 
 def _any_machine(recipe: Recipe, lab: Lab) -> list[str]:
     return [
-        *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-smp", str(CRASH_CPUS if recipe.crash else 1)),
+        *(
+            "-machine",
+            "q35,kernel-irqchip=split",
+            "-accel",
+            "tcg",
+            "-smp",
+            str(CRASH_CPUS if recipe.crash or recipe.linux else 1),
+        ),
         *("-nodefaults", "-display", "none", "-no-reboot"),
         *("-device", "intel-iommu,intremap=on" + (",eim=on" if recipe.eim else "")),
         *("-chardev", f"pipe,id=console,path={_value(lab.console)}"),

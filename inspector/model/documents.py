@@ -334,6 +334,29 @@ class Xen(TypedDict):
     pi_wakeup_vector: int | None
 
 
+class Linux(TypedDict):
+    """The Linux that was found: the machine's own, or domain 0's above a Xen.
+
+    `text` is virtual, `phys_start` and `page_table` physical; `symbols` and `types` are how many its kallsyms and its
+    BTF have. Of one above a Xen the switches are null, and `cpus` are Xen's to tell.
+    """
+
+    release: str
+    version: str
+    build_id: str | None
+    text: int
+    phys_start: int | None
+    page_table: int
+    found_by: str
+    symbols: int
+    types: int
+    above_xen: bool
+    cpus: list[Cpu]
+    intremap: int | None
+    intpost: int | None
+    x2apic: int | None
+
+
 class UnitInfo(TypedDict):
     """A VT-d unit."""
 
@@ -353,6 +376,7 @@ class Info(TypedDict):
     target: str
     memory: int | None
     xen: Xen | None
+    linux: Linux | None
     units: list[UnitInfo]
 
 
@@ -486,6 +510,7 @@ class Irq(TypedDict):
     affinity: list[int] | None
     status: int | None
     taken_by: str
+    actions: list[str]
     guests: list[GuestPirq]
     in_flight: int | None
     masked_by: list[str]
@@ -519,6 +544,7 @@ class RouteStep(TypedDict):
     affinity: NotRequired[list[int] | None]
     status: NotRequired[int | None]
     taken_by: NotRequired[str]
+    actions: NotRequired[list[str]]
     guests: NotRequired[list[GuestPirq]]
     in_flight: NotRequired[int | None]
     masked_by: NotRequired[list[str]]
@@ -811,6 +837,7 @@ class Lab(TypedDict):
     control: NotRequired[str]
     serial: NotRequired[str]
     dom0: NotRequired[bool]
+    linux: NotRequired[str]
     kind: NotRequired[Literal["hvm"]]
     guest: NotRequired[str]
     posting: NotRequired[bool]

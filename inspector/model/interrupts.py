@@ -16,6 +16,7 @@ class Msi:
     are set while Xen posts it to a guest; `pi_desc` is a physical address, all ones if Xen's pointer leads nowhere.
     `vector` is the host's, and `address` the lower half of the host's own message; None if that is not known.
     `host_masked`, `guest_masked`: who has it masked, as Xen remembers; `masked` is what the device itself says.
+    `unit` is the index of the VT-d unit that it goes through, where the host keeps that.
     """
 
     irq: int
@@ -29,6 +30,7 @@ class Msi:
     host_masked: bool | None = None
     guest_masked: bool | None = None
     masked: bool | None = None
+    unit: int | None = None
 
 
 @frozen
@@ -110,7 +112,8 @@ class Pin:
     """An IO-APIC's pin, both counted from 0 as Xen counts them, and the remapping index that Xen gave it.
 
     `id` is the IO-APIC's APIC id, by which the DMAR table names it, `vector` the one in the pin's redirection entry,
-    `irq` Xen's for it; None where they are not known. `rewritten` if a crash has overwritten its remapping entry.
+    `irq` the host's for it; None where they are not known. `rewritten` if a crash has overwritten its remapping entry.
+    `unit` is the index of the VT-d unit that it goes through, where the host keeps that.
     """
 
     ioapic: int
@@ -120,6 +123,7 @@ class Pin:
     vector: int | None = None
     irq: int | None = None
     rewritten: bool = False
+    unit: int | None = None
 
 
 @frozen

@@ -149,6 +149,7 @@ class Cpu:
         in_mwait: whether it waits in MWAIT, by `irq_stat[].in_mwait`; None if this build does not keep that.
         irr, isr: vectors in its local APIC.
         interruptible: RFLAGS.IF of the vCPU whose state it holds, when that last left the guest.
+        posted_msi: a Linux's own descriptor of this CPU, to which entries of devices' MSIs post (`posted_msi_pi_desc`).
     """
 
     cpu: CpuNumber
@@ -171,6 +172,7 @@ class Cpu:
     irr: tuple[Byte, ...] | None = None
     isr: tuple[Byte, ...] | None = None
     interruptible: bool | None = None
+    posted_msi: Descriptor | None = None
 
     @property
     def in_guest(self) -> bool | None:
@@ -395,6 +397,12 @@ class Snapshot(Deferred):
     def online(self) -> tuple[Cpu, ...]:
         """The CPUs that are online."""
         return tuple(cpu for cpu in self.cpus if cpu.online)
+
+    @cached_property
+    def linux_release(self) -> tuple[int, int] | None:
+        """The Linux's version as (major, minor)."""
+        parts = (self.kernel.release if self.kernel else "").split(".")
+        return (int(parts[0]), int(parts[1])) if len(parts) > 1 and all(map(str.isdecimal, parts[:2])) else None
 
     @cached_property
     def release(self) -> tuple[int, int] | None:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 
 def version(inspection: Inspection) -> str:
-    """Which Xen it is."""
-    return f"Xen {inspection.xen.profile.version.partition('-')[0]}" if inspection.xen else "no Xen known"
+    """Which Xen it is, or which Linux where there is none."""
+    if inspection.xen:
+        return f"Xen {inspection.xen.profile.version.partition('-')[0]}"
+    kernel = inspection.deferred.kernel
+    return f"Linux {kernel.release.partition('-')[0]}" if kernel else "no Xen known"
 
 
 def posted(inspection: Inspection) -> str:

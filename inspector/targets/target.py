@@ -59,6 +59,9 @@ class Target(Closing):
     crash: Crash | None = None
     """Set if this is what a crashed Xen left: then some of the evidence was changed by the crash itself."""
 
+    vmcoreinfo: bytes = b""
+    """What a Linux said of itself to whoever made this dump, as text; empty if it said nothing."""
+
     @property
     def lost(self) -> str | None:
         """Why nothing more can be read of it, if it was lost since it was opened: a line."""

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from inspector.base.errors import UNREADABLE, TargetError
+from inspector.kernels.descriptors import decode_descriptors
 from inspector.model.snapshot import Descriptor, Snapshot, Vcpu
 from inspector.targets.watchpoint import StopEvent, WatchesLists, Watchpoint, Write
 from inspector.trace.functions import Functions
@@ -16,7 +17,6 @@ from inspector.trace.pi_ops import PiOps
 from inspector.trace.situations import Situate, Situations
 from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
 from inspector.xen.percpu import STACK_SIZE
-from inspector.xen.vmx import decode_descriptors
 from inspector.xen.xen import Xen
 from structs.frozen import frozen
 from structs.pi_desc import PI_DESC

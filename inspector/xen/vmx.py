@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.descriptors import read_descriptors
 from inspector.model.absence import Absence, unreadable
-from inspector.model.snapshot import Descriptor, Vcpu
+from inspector.model.snapshot import Vcpu
 from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
-from structs.columns import Array, columns
-from structs.pi_desc import PI_DESC, vectors
+from structs.columns import Array
+from structs.pi_desc import vectors
 from structs.xen import variants
 
 # A local APIC's registers; of IRR and ISR 8, of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
@@ -47,7 +48,9 @@ def _with_descriptors(xen: Xen, vmx: str, vcpus: list[Vcpu], absent: list[Absenc
             places[vcpu.name] = xen.memory.translate(vcpu.address + offset)
         except UNREADABLE:
             continue
-    found = {descriptor.address: descriptor for descriptor in read_descriptors(xen, list(places.values()))}
+    found = {
+        descriptor.address: descriptor for descriptor in read_descriptors(xen.memory.target, list(places.values()))
+    }
     made = []
     for vcpu in vcpus:
         descriptor = found.get(places.get(vcpu.name, -1))
@@ -71,26 +74,6 @@ def _with_nodes(xen: Xen, vmx: str, vcpus: list[Vcpu], absent: list[Absence]) ->
         following, preceding, lock = (row[path] for path in paths) if row else (0, 0, 0)
         node = vcpu.address + offset
         made.append(replace(vcpu, node=node if row else 0, following=following, preceding=preceding, lock=lock))
-    return made
-
-
-def read_descriptors(xen: Xen, places: Sequence[int]) -> list[Descriptor]:
-    """The descriptors at physical addresses; those that cannot be read are left out."""
-    parts = xen.memory.target.read_parts([(place, PI_DESC.size) for place in places])
-    return decode_descriptors([(place, part) for place, part in zip(places, parts, strict=True) if part is not None])
-
-
-def decode_descriptors(read: Sequence[tuple[int, bytes]]) -> list[Descriptor]:
-    """Descriptors from their physical addresses and 64 bytes each."""
-    table = columns(PI_DESC, b"".join(raw for _, raw in read), ["on", "sn", "nv", "ndst"])
-    fields = zip(*(column.tolist() for column in table.values()), strict=True)
-    reserved = sum(f.mask for f in PI_DESC.fields if f.reserved)
-    made = []
-    for (place, raw), (on, sn, nv, ndst) in zip(read, fields, strict=True):
-        whole = int.from_bytes(raw, "little")
-        made.append(
-            Descriptor(place, tuple(vectors(PI_DESC["pir"].extract(whole))), on, sn, nv, ndst, whole & reserved)
-        )
     return made
 
 

@@ -47,10 +47,10 @@ class Selection:
 
 
 class Profile:
-    """Symbols and structure layouts of one Xen build.
+    """Symbols and structure layouts of one build of Xen, or of another kernel.
 
     Args:
-        document: an ISF document with `metadata.xen` naming `build_id` (hex) and `version`.
+        document: an ISF document with `metadata.xen` naming `build_id` (hex) and `version`, or `metadata.linux`.
 
     Raises:
         ProfileError: the document lacks one of these parts.
@@ -59,8 +59,10 @@ class Profile:
     def __init__(self, document: Mapping[str, Any]) -> None:
         try:
             self.document = document
-            self.build_id: str = document["metadata"]["xen"]["build_id"]
-            self.version: str = document["metadata"]["xen"]["version"]
+            kernel = "linux" if "linux" in document["metadata"] else "xen"
+            self.build_id: str = document["metadata"][kernel]["build_id"]
+            self.version: str = document["metadata"][kernel]["version"]
+            self.name = f"{kernel.capitalize()} {self.version}"
             self._symbols: Mapping[str, Any] = document["symbols"]
             self._types: Mapping[str, Any] = document["user_types"]
             self._base: Mapping[str, Any] = document["base_types"]
@@ -76,13 +78,13 @@ class Profile:
         try:
             return int(self._symbols[name]["address"])
         except KeyError:
-            raise ProfileError(f"Xen {self.version} has no symbol {name}, as far as its profile tells") from None
+            raise ProfileError(f"{self.name} has no symbol {name}, as far as its profile tells") from None
 
     def count(self, name: str) -> int:
         """How many elements the array variable has. Raises ProfileError if its type is not known or no array."""
         kind = self._symbols.get(name, {}).get("type", {})
         if kind.get("kind") != "array":
-            raise ProfileError(f"the profile of Xen {self.version} does not tell the length of {name}")
+            raise ProfileError(f"the profile of {self.name} does not tell the length of {name}")
         return int(kind["count"])
 
     def has(self, struct: str, path: str) -> bool:
@@ -116,9 +118,7 @@ class Profile:
                 raise ProfileError(f"struct {struct}: {path} leads into a {current['kind']} before {step}")
             found = self._find(current["name"], step)
             if found is None:
-                raise ProfileError(
-                    f"struct {struct} of Xen {self.version} has no member {path}, as far as its profile tells"
-                )
+                raise ProfileError(f"struct {struct} of {self.name} has no member {path}, as far as its profile tells")
             offset += found[0]
             current = found[1]
         return Member(offset, self._sizeof(current), current)
@@ -135,9 +135,9 @@ class Profile:
         last = max(member.offset + member.size for member in members.values())
         fields = (_field(path, member, first) for path, member in members.items())
         try:
-            record = BitRecord(f"struct {struct}", last - first, *fields, source=f"Xen {self.version}")
+            record = BitRecord(f"struct {struct}", last - first, *fields, source=self.name)
         except ValueError as error:
-            raise ProfileError(f"struct {struct} of Xen {self.version}, by its profile: {error}") from None
+            raise ProfileError(f"struct {struct} of {self.name}, by its profile: {error}") from None
         return Selection(first, record)
 
     def _find(self, struct: str, name: str) -> tuple[int, Mapping[str, Any]] | None:
@@ -153,7 +153,7 @@ class Profile:
         try:
             known: Mapping[str, Any] = self._types[name]
         except KeyError:
-            raise ProfileError(f"the profile of Xen {self.version} does not describe struct {name}") from None
+            raise ProfileError(f"the profile of {self.name} does not describe struct {name}") from None
         return known
 
     def _sizeof(self, kind: Mapping[str, Any]) -> int:

@@ -143,6 +143,7 @@ class FileTarget(Target):
             self._source, self.warnings = source_of(self._file)
             self._open()
             self.crash = self._crash()
+            self.vmcoreinfo = self._vmcoreinfo()
         except BaseException:
             self.close()
             raise
@@ -165,6 +166,9 @@ class FileTarget(Target):
         from inspector.targets.dump.notes import crash_of
 
         return crash_of(self.notes)
+
+    def _vmcoreinfo(self) -> bytes:
+        return next((note.data for note in self.notes if note.owner == "VMCOREINFO"), b"")
 
     def _warn(self, line: str) -> None:
         self.warnings = [*self.warnings, f"{self._file.path}: {line}"]

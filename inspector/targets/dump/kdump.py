@@ -159,6 +159,9 @@ class Kdump(FileTarget):
         file.close()
         return None
 
+    def _vmcoreinfo(self) -> bytes:
+        return super()._vmcoreinfo() or self._parts[0].vmcoreinfo()
+
     def _unpack(self, number: int, offset: int, size: int, flags: int) -> bytes:
         """A page's 4096 bytes. Raises ValueError: why not."""
         return unpacked(self._parts[number].packed(offset, size), flags)

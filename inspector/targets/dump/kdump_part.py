@@ -30,6 +30,7 @@ _PAGE = layout("offset:u8 size:u4 flags:u4 page_flags:u8")
 _INCOMPLETE = 0x8
 _MAX_PAGES = 1 << 32  # 16 TiB, the most that Xen supports
 _NOTES_LIMIT = 16 << 20
+_VMCOREINFO_LIMIT = 1 << 20
 _WIDE_NUMBERS_SINCE = 6
 """The header version from which on page numbers have 64 bits."""
 
@@ -140,6 +141,13 @@ class KdumpPart:
         if not whole or len(raw) < size:
             self.problems.append("its notes are cut short or damaged: CPUs may be missing")
         return notes
+
+    def vmcoreinfo(self) -> bytes:
+        """What its maker took from a Linux and stored apart from the notes, as text; empty if that is nothing."""
+        if self._header["header_version"] < 3:
+            return b""
+        size = min(int(self._sub_header["size_vmcoreinfo"]), _VMCOREINFO_LIMIT)
+        return self._source.read(int(self._sub_header["offset_vmcoreinfo"]), size) if size else b""
 
     def _check_end(self, due: int) -> None:
         """Say so if the last pages' bytes are not there: a file that was cut."""

@@ -74,6 +74,7 @@ def test_every_option_is_in_the_recipe(run, asked):
         ("--crash", Recipe(crash=True, dom0=True)),
         ("--uefi", Recipe(uefi=True)),
         ("--grub", Recipe(uefi=True, grub=True)),
+        ("--linux=6.12", Recipe(linux="6.12")),
     ],
 )
 def test_what_needs_more_than_it_says(run, asked, word, recipe):
@@ -98,6 +99,9 @@ def test_an_hvm_lab(run, asked):
         (("--guest", "ipi"), "--guest is for HVM labs: add --hvm"),
         (("--no-posting",), "--no-posting is for HVM labs: add --hvm"),
         (("--cpus", "1"), "--cpus is for HVM labs: add --hvm"),
+        (("--hvm", "--linux", "6.1"), "--linux is not for HVM labs"),
+        (("--linux", "6.1", "--dom0"), "--dom0 is for a lab with a Xen, and --linux starts none"),
+        (("--linux", "6.1", "--xen-image", "x"), "--xen-image is for a lab with a Xen"),
     ],
 )
 def test_an_option_of_the_other_kind_is_refused(run, asked, words, said):
@@ -119,6 +123,7 @@ def test_every_option_of_up_is_of_one_kind_or_of_both():
         "grub": False,
         "qemu": "system",
         "crash": False,
+        "linux": "",
     }
     assert {each.name for each in fields(UpOptions)} == qemu_only.keys() | set(BOTH_KINDS)
     assert {name: getattr(UpOptions(), name) for name in qemu_only} == qemu_only

@@ -120,6 +120,15 @@ class TestUp:
         with pytest.raises(LabError, match="Xen panicked: Could not construct domain 0"):
             boot.wait_until_up(stand_in(console).pid, console, True, time.monotonic() + 30, silent)
 
+    def test_a_linux_is_up_when_it_says_so(self, console: Path, stand_in) -> None:
+        console.write_bytes(b"[    3.2] x\r\nvtdpi lab: linux is ready\r\n")
+        boot.wait_until_linux_is_up(stand_in(console).pid, console, time.monotonic() + 30, silent)
+
+    def test_a_linux_that_panicked_is_told_at_once(self, console: Path, stand_in) -> None:
+        console.write_bytes(b"[    0.1] Kernel panic - not syncing: timer doesn't work\r\n[    0.2] ---\r\n")
+        with pytest.raises(LabError, match=r"Linux panicked: timer doesn't work$"):
+            boot.wait_until_linux_is_up(stand_in(console).pid, console, time.monotonic() + 30, silent)
+
     def test_a_deadline(self, console: Path, stand_in, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(boot, "SIGN_OF_LIFE", SOON / 4)
         console.write_text("(XEN) Brought up 1 CPUs\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inspector.lab import LabError, cpio, crash, initrd, silent
-from inspector.lab.boot import DOM0_READY
+from inspector.lab.boot import DOM0_READY, LINUX_READY
 from inspector.lab.machine import Recipe
 
 
@@ -103,3 +103,20 @@ def test_a_kernel_that_cannot_be_had(lab: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(LabError, match="no network"):
         initrd.write(lab, Recipe(dom0=True), silent)
     assert list(lab.iterdir()) == []
+
+
+def test_a_linux_of_its_own_says_all_of_its_interrupts(
+    lab: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(initrd, "linux", lambda version, say: asked.append(version) or parts)
+    assert initrd.write_linux(lab, Recipe(linux="6.12"), silent) == "initrd"
+    assert asked == ["6.12"]
+    assert (lab / "vmlinuz").resolve() == parts / "vmlinuz"
+    assert (lab / "disk").stat().st_size == 1 << 20
+    script = unpacked(lab / "initrd", tmp_path / "root") / "init"
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+    lines = script.read_text().splitlines()
+    assert lines[-2] == f'echo "{LINUX_READY}"'
+    assert "/busybox cat /proc/interrupts" in lines
+    assert 'smp_affinity_list)," \\' in script.read_text()

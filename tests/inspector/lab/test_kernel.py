@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.lab import LabError
+from inspector.lab import LabError, kernel, silent
 from inspector.lab.kernel import in_loading_order, vmlinux
 
 KERNEL = b"\x7fELF" + bytes(range(256)) * 40
@@ -89,3 +89,46 @@ def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     files = write_modules(tmp_path, {"virtio_blk": ["virtio_ring"]})
     with pytest.raises(LabError, match="no module virtio_ring"):
         in_loading_order(["virtio_blk"], files)
+
+
+def test_only_the_linuxes_that_a_debian_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(kernel, "tree", lambda name, release, *rest: asked.append((name, release)))
+    kernel.linux("6.1", silent)
+    kernel.linux("6.12", silent)
+    assert asked == [("linux-6.1", "bookworm"), ("linux-6.12", "trixie")]
+    with pytest.raises(LabError, match=r"no Linux 7: the lab knows 6\.1 and 6\.12"):
+        kernel.linux("7", silent)
+
+
+def test_a_package_with_packed_modules_and_one_that_is_built_in(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/vmlinuz-6").write_bytes(bytes(image(xz(KERNEL))))
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/busybox").write_bytes(b"busybox")
+    folder = tmp_path / "usr/lib/modules/6/kernel/drivers"
+    folder.mkdir(parents=True)
+    for path in write_modules(folder, {"virtio_blk": [], "e1000e": ["ptp"], "ptp": []}):
+        path.with_name(path.name + ".xz").write_bytes(lzma.compress(path.read_bytes()))
+        path.unlink()
+    (folder.parents[1] / "modules.builtin").write_text("kernel/drivers/virtio/virtio_pci.ko\n")
+    kernel._finish(tmp_path, ("e1000e", "virtio_pci", "virtio_blk"), with_image=True)
+    names = sorted(path.name for path in (tmp_path / "modules").iterdir())
+    assert names == ["00-ptp.ko", "01-e1000e.ko", "02-virtio-blk.ko"]
+    assert (tmp_path / "vmlinux").read_bytes() == KERNEL
+    assert (tmp_path / "vmlinuz").is_file()
+
+
+def test_a_kernel_that_is_only_started_is_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/vmlinuz-6").write_bytes(bytes(image(b"packed in a new way")))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/busybox").write_bytes(b"busybox")
+    kernel._finish(tmp_path, (), with_image=True, with_vmlinux=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["busybox", "modules", "vmlinuz"]
+
+
+def test_a_packed_module_that_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.ko.xz").write_bytes(b"no xz")
+    with pytest.raises(LabError, match=r"a.ko.xz cannot be decompressed"):
+        kernel._unpacked(tmp_path / "a.ko.xz")

@@ -20,6 +20,7 @@ from inspector.lab.machine import (
     Recipe,
     capture_line,
     command_line,
+    direct,
     multiboot,
     xen_options,
 )
@@ -157,3 +158,15 @@ def test_commas_in_paths_are_doubled() -> None:
     )
     line = command_line(Recipe(), lab, [])
     assert [word.count("/home/a,,b/") for word in line if "/home" in word] == [1, 1, 1, 1]
+
+
+def test_a_linux_in_place_of_a_xen_has_the_devices_of_a_dom0() -> None:
+    recipe = Recipe(linux="6.12", append="intremap=off")
+    given = options(command_line(recipe, LAB, direct(recipe, "initrd")))
+    assert given["-kernel"] == ["vmlinuz"]
+    assert given["-append"] == ["console=ttyS0 quiet panic=0 no_timer_check intremap=off"]
+    assert given["-smp"] == [str(CRASH_CPUS)]
+    assert given["-m"] == [f"{DOM0_MIB}M"]
+    assert {"e1000e,netdev=net", "virtio-blk-pci,drive=disk", "vmcoreinfo"} <= {*given["-device"]}
+    with pytest.raises(LabError, match=f"needs {DOM0_LEAST_MIB}"):
+        command_line(replace(recipe, memory=64), LAB, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.xen.vmx import decode_descriptors
+from inspector.kernels.descriptors import decode_descriptors
 
 FIELDS = ("pir", "on", "sn", "nv", "ndst")
 
