@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.repl import config, plain, prompt, start
+from inspector.shell.guide import NOBODY
 
 
 class Terminal(io.StringIO):
@@ -23,14 +24,14 @@ def chosen(monkeypatch, tmp_path):
     started = []
 
     class Full:
-        def __init__(self, session, settings):
-            started.append(("prompt", session, settings))
+        def __init__(self, session, settings, guide):
+            started.append(("prompt", session, settings, guide))
 
         def run(self):
             return 7
 
-    def lines(session, settings):
-        started.append(("plain", session, settings))
+    def lines(session, settings, guide):
+        started.append(("plain", session, settings, guide))
         return 8
 
     monkeypatch.setattr(prompt, "Prompt", Full)
@@ -43,8 +44,8 @@ def chosen(monkeypatch, tmp_path):
         if term is not None:
             monkeypatch.setenv("TERM", term)
         status = start.start("the session")
-        ((kind, session, settings),) = started
-        assert (session, settings) == ("the session", config.load())
+        ((kind, session, settings, guide),) = started
+        assert (session, settings, guide) == ("the session", config.load(), NOBODY)
         return kind, status
 
     return begin
@@ -70,5 +71,5 @@ def test_all_else_gets_plain_lines(chosen, stdin, stdout, term):
 def test_a_configuration_that_makes_no_sense_is_told_first(chosen, tmp_path):
     (tmp_path / "vtdpi").mkdir()
     (tmp_path / "vtdpi/config.toml").write_text("nonsense = [")
-    with pytest.raises(UsageError, match=r"config\.toml"):
+    with pytest.raises(TargetError, match=r"config\.toml"):
         chosen(Terminal, Terminal, "xterm")
