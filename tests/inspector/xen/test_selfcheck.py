@@ -84,6 +84,7 @@ def test_with_all_of_its_build_hidden_none_is_wrong_and_few_are_unknown(facts, o
     assert score[PROVED] > 30
 
 
+@pytest.mark.thorough
 def test_without_any_release_near_it_less_is_known_and_none_is_wrong(facts, oracle):
     far = {
         struct: [one for one in known if all(build.version.startswith("4.17") for build in one.builds)]

@@ -19,6 +19,7 @@ def arrays(width):
     )
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 7).flatmap(lambda width: st.lists(arrays(width), min_size=1, max_size=4)))
 def test_as_a_list_of_different_rows(kernels, parts):
     from sim_backend.explore.compressed import compressed
