@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import seconds
 from inspector.commands.command import Example, Stream, command
-from inspector.model.answer import Answer, Text
+from inspector.model.answer import Answer, Text, Told
 from inspector.watch.lines import lines
-from inspector.watch.looks import Looks, Seen
+from inspector.watch.looks import COLUMNS, Looks, Seen
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inspector.audit import Finding
     from inspector.model import documents
 
 INTERVAL, STEPS = 0.5, 500
@@ -30,7 +33,7 @@ class Arguments:
         f"seconds between looks (default {INTERVAL:g})", INTERVAL
     )
     count: int = option("leave after so many looks (default: go on)", 0)
-    json: bool = flag("one JSON document at the end, and nothing else")
+    json: bool = flag("one JSON document a look, each on a line, and nothing else")
     steps: int = option(f"(sim) steps between two looks (default {STEPS})", STEPS)
 
 
@@ -66,7 +69,7 @@ def _lines(inspection: Inspection, arguments: Arguments) -> Stream[documents.Wat
         try:
             while not arguments.count or not last or last.number < arguments.count:
                 last = looks.take((lambda: time.sleep(arguments.interval)) if last else lambda: None)
-                yield Text("\n".join(lines(last)))
+                yield Told("\n".join(lines(last)), {"schema": watch.schema, **_document(last)})
         except KeyboardInterrupt:
             pass
     return _answer(last)
@@ -76,10 +79,32 @@ def _answer(last: Seen | None) -> Answer[documents.Watch]:
     """What the last look saw."""
     if last is None:
         return Answer({"looks": 0, "findings": []}, [Text("no look")])
-    found: list[documents.WatchFinding] = [
-        {"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in last.findings
+    return Answer(_document(last), [Text(f"{last.number} looks")], last.problems)
+
+
+def _document(seen: Seen) -> documents.Watch:
+    names = [head.lower() for head in COLUMNS]
+    rows = [
+        {
+            **dict(zip(names, row.cells, strict=True)),
+            "changed": [name for name, is_new in zip(names, row.changed, strict=True) if is_new],
+            "findings": list(row.findings),
+        }
+        for row in seen.rows
     ]
-    return Answer({"looks": last.number, "findings": found}, [Text(f"{last.number} looks")], last.problems)
+    return {
+        "looks": seen.number,
+        "findings": _findings(seen.findings),
+        "fresh": _findings(seen.fresh),
+        "suspicions": seen.suspicions,
+        "stopped_seconds": seen.stopped,
+        "vcpus": cast("list[documents.WatchRow]", rows),
+        "lists": [text for text, _ in seen.lists],
+    }
+
+
+def _findings(found: Sequence[Finding]) -> list[documents.WatchFinding]:
+    return [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in found]
 
 
 def _is_terminal() -> bool:

@@ -46,7 +46,15 @@ class Text:
     text: str
 
 
-Block = Table | Facts | Text
+@frozen
+class Told:
+    """A part of an answer that comes in parts: for a reader, and as a document of its own, a line of JSON."""
+
+    text: str
+    document: Mapping[str, object]
+
+
+Block = Table | Facts | Text | Told
 
 
 class Later(Sequence[Block]):

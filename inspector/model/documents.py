@@ -703,11 +703,37 @@ class WatchFinding(TypedDict):
     subject: str
 
 
+class WatchRow(TypedDict):
+    """A vCPU at a look, in words, and which of these are not as at the look before."""
+
+    vcpu: str
+    state: str
+    cpu: str
+    pir: str
+    on: str
+    sn: str
+    nv: str
+    ndst: str
+    list: str
+    situation: str
+    changed: list[str]
+    findings: list[str]
+
+
 class Watch(TypedDict):
-    """`watch`."""
+    """`watch`: a document a look. `looks`: the number of this one, from 1; 0 if none was taken.
+
+    `stopped_seconds`: for how long a live machine stood still for it. `fresh`: the findings that the look before did
+    not have. `suspicions`: how many there are besides that no second look has confirmed.
+    """
 
     looks: int
     findings: list[WatchFinding]
+    fresh: NotRequired[list[WatchFinding]]
+    suspicions: NotRequired[int]
+    stopped_seconds: NotRequired[float | None]
+    vcpus: NotRequired[list[WatchRow]]
+    lists: NotRequired[list[str]]
 
 
 class Running(TypedDict):

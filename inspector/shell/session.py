@@ -16,7 +16,7 @@ from inspector.base.wrapping import wrapped
 from inspector.commands.choosing import chosen
 from inspector.commands.command import Stream, finish, parse
 from inspector.model.absence import lines
-from inspector.model.answer import Answer, AnyAnswer
+from inspector.model.answer import Answer, AnyAnswer, Block, Told
 from inspector.targets.target import Control, Held, Target, is_running
 from structs.frozen import frozen
 
@@ -48,6 +48,8 @@ class Besides:
         )
 
 
+NOTHING: AnyAnswer = Answer({}, ())
+"""What is left of an answer in parts if nobody reads on: what was shown is all."""
 STOOD = "the machine runs: it was stopped for this, and goes on"
 
 
@@ -104,7 +106,21 @@ class Answered:
         if self.json:
             from inspector.views import json
 
-            json.show(self.answer, out, self._target)
+            told = 0
+
+            def tell(block: Block) -> None:
+                nonlocal told
+                if isinstance(block, Told):
+                    json.write(block.document, out, self._target)
+                    out.flush()
+                    told += 1
+
+            if isinstance(self._answer, Generator):
+                parts, self._answer = self._answer, NOTHING
+                with self._asked():
+                    self._answer = finish(parts, tell)
+            if not told:
+                json.show(self.answer, out, self._target)
             return
         if self._format not in (None, "table"):
             from inspector.views import formats
@@ -114,9 +130,7 @@ class Answered:
         from inspector.views import text
 
         if isinstance(self._answer, Generator):
-            # If nobody reads on, what was shown is all.
-            nothing: AnyAnswer = Answer({}, ())
-            parts, self._answer = self._answer, nothing
+            parts, self._answer = self._answer, NOTHING
             with self._asked():
                 self._answer = finish(parts, lambda block: text.part(block, out))
         text.show(self.answer, out, on)

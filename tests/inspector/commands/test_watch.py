@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from ..conftest import check_schema
 
 ROOT = Path(__file__).parents[3]
 STORM = ("sim", "--scenario", "wakeup-storm")
@@ -43,5 +46,12 @@ def test_a_shell_command_of_the_line_gets_them(run, tmp_path):
     assert [line.partition(":")[0] for line in looks.read_text().splitlines()] == ["look 1", "look 2"]
 
 
-def test_json_is_one_document_at_the_end(run):
-    assert run(*STORM, "watch", "--count", "2", "--interval", "0.05", "--json").json["looks"] == 2
+def test_json_is_a_document_a_look(run):
+    ran = run(*STORM, "watch", "--count", "3", "--interval", "0.05", "--json")
+    looks = [json.loads(line) for line in ran.out.splitlines()]
+    for look in looks:
+        check_schema(look)
+    assert [look["looks"] for look in looks] == [1, 2, 3]
+    assert all(len(look["vcpus"]) == 13 for look in looks)
+    assert not any(row["changed"] for row in looks[0]["vcpus"])
+    assert any("pir" in row["changed"] for look in looks[1:] for row in look["vcpus"])

@@ -50,3 +50,21 @@ def test_activity_counts_the_vectors_that_came_or_went(machine):
     for name in pirs[0]:
         wanted = [len(a[name] ^ b[name]) for a, b in pairwise(pirs)]
         assert list(rows[name].activity[-5:]) == wanted
+
+
+def test_a_suspicion_is_shown_once_a_second_look_has_confirmed_it(machine, monkeypatch):
+    from inspector.audit import rule as rules
+    from inspector.watch import looks as module
+
+    def found(snapshots, only=None):
+        confirmed = len(snapshots) > 1
+        return [rules.Finding("D5", "bug" if confirmed else "warning", "d1v0", "x", suspicion=not confirmed)]
+
+    monkeypatch.setattr(module, "confirm", found)
+    looks = Looks(Inspection(Simulation(machine)), 1)
+    first = looks.take()
+    assert (first.findings, first.suspicions) == ((), 1)
+    assert not any(row.findings for row in first.rows)
+    second = looks.take()
+    assert [each.severity for each in second.findings] == [each.severity for each in second.fresh] == ["bug"]
+    assert second.suspicions == 0
