@@ -1,7 +1,8 @@
 """Where distributions put the symbols of their Xen: files that may be of a build, on this machine.
 
-Debian: xen-hypervisor-*-dbg; Fedora, Qubes, XCP-ng: xen-syms in /boot or their debuginfo packages, and maps, of symbols
-only; anyone: by build-id.
+Debian: xen-hypervisor-*-dbg; Fedora, Qubes: xen-syms and maps, of symbols only, in /usr/lib/debug, before in /boot;
+XCP-ng: a map in /boot, xen-syms there (xen-hypervisor-debuginfo) and in /usr/src (xen-lp-devel); anyone: by build-id.
+Sources: the packages' spec files.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ PATTERNS = (
     "usr/lib64/efi/xen*notstripped.efi",
     "usr/lib/debug/xen-syms*",
     "usr/lib/xen/boot/xen-syms*",
+    "usr/src/xen-*/xen-syms*",
 )
 MAPS = ("boot/xen*.map", "usr/lib/debug/boot/xen*.map", "usr/lib/debug/xen*.map", "usr/lib/xen/boot/xen*.map")
 

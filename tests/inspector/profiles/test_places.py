@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
-from inspector.profiles import dwarf, places
+from inspector.profiles import dwarf, places, symbol_map
 from inspector.profiles import store as profiles
+from inspector.profiles.image import Image
 
 
 @pytest.fixture
@@ -49,3 +51,52 @@ def test_an_installed_xen_syms_makes_the_profile(root, debian_xen):
     assert profile.offset("vcpu", "arch.hvm.vmx.pi_desc") % 64 == 0
     assert build_id in profiles._cached_ids()
     assert places.installed("00" * 20) is None
+
+
+XEN_SYMS = {
+    "Debian": "usr/lib/debug/boot/xen-syms-4.20-amd64",
+    "Fedora": "boot/xen-syms-4.21.0-1.fc43",
+    "Qubes OS": "usr/lib/debug/xen-syms-4.19.5",
+    "Qubes OS, debug": "usr/lib/debug/xen-syms-4.19.5~debug",
+    "XCP-ng, debuginfo": "boot/xen-syms-4.17.6-2",
+    "XCP-ng, lp-devel": "usr/src/xen-4.17.6-2.1.xcpng8.3/xen-syms",
+    "XCP-ng, lp-devel, debug": "usr/src/xen-4.17.6-2.1.xcpng8.3/xen-syms-d",
+}
+"""By distribution, where its packages put it."""
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", XEN_SYMS.values(), ids=XEN_SYMS)
+def test_where_distributions_put_it(root, debian_xen, name):
+    symbols = debian_xen("4.20").symbols
+    build_id = dwarf.build_id_of(symbols)
+    put(root, f"{name}.old", b"no ELF")
+    path = root / name
+    path.symlink_to(symbols)
+    assert path in places.files(build_id)
+    found = places.installed(build_id)
+    assert found is not None
+    assert found.build_id == build_id
+
+
+MAPS = {
+    "XCP-ng": ("boot/xen-4.17.6-2.map", "{:016x} {} {}"),
+    "Qubes OS": ("usr/lib/debug/xen-syms-4.19.5.map", "0x{:016x} {} {}"),
+    "Debian": ("usr/lib/debug/boot/xen-syms-4.20-amd64.map", "0x{:016x} {} {}"),
+}
+"""XCP-ng's is Xen's System.map, as nm writes it; the others are of Xen's tools/symbols --map."""
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("name", "line"), MAPS.values(), ids=MAPS)
+def test_a_map_beside_another_builds(root, debian_xen, name, line):
+    with debian_xen("4.20").symbols.open("rb") as file:
+        elf = ELFFile(file)
+        segment = next(part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD")
+        image = Image(0xFFFF82D040000000, ((segment["p_vaddr"], segment.data()),))
+        symbols = [(each["st_value"], each.name) for each in elf.get_section_by_name(".symtab").iter_symbols()]
+    kept = [(address, name) for address, name in symbols if address >> 47 == 0x1FFFF and name]
+    put(root, "boot/xen-4.0.map", b"ffff82d040200000 T start\n")
+    path = put(root, name, "\n".join(line.format(address, "T", name) for address, name in kept).encode())
+    assert places.map_of(image) == path
+    assert symbol_map.of_image(path, image)["irq_desc"] == {name: at for at, name in kept}["irq_desc"]
