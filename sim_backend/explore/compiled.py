@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sim_backend.explore.fields import WORD as WORD_BITS
 from sim_backend.explore.model import Action
 from sim_backend.explore.symmetry import Symmetry
 from sim_backend.explore.threads import spread
@@ -79,15 +80,15 @@ class Compiled:
         """Add what comes after these states: returns the states without progress, those from which not all is known
         (they are left out), and the number of transitions."""
         learnt, renamings = self._learnt(), self._renamings()
-        actions = len(learnt.progress)
-        room = self._search.threads * (actions * int(learnt.leaf_count.max()) + self._kernels.BATCH)
+        room = self._search.threads * int(self._kernels.together(learnt))
         resting, unknown, transitions = [], [], 0
         left = [(start, end)]
 
         def work(first: int, last: int) -> tuple[int, int, Any, Any, int]:
             of_unknown, of_resting = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
             sets = self.states.sets
-            done = self._kernels.expand(sets, learnt, renamings, first, last, room, of_unknown, of_resting)
+            rows = self._kernels.room_for_rows(sets, learnt)
+            done = self._kernels.expand(sets, learnt, renamings, first, last, room, rows, of_unknown, of_resting)
             reached, unknowns, rests, taken = done
             return reached, last, of_unknown[:unknowns], of_resting[:rests], taken
 
@@ -111,7 +112,9 @@ class Compiled:
 
         def work(first: int, last: int) -> tuple[Any, Any]:
             found, unknown = np.full(len(asked), -1), np.empty(last - first, np.int64)
-            unknowns = self._kernels.test(self.states.sets, learnt, numbers, first, last, found, unknown)
+            sets = self.states.sets
+            rows = self._kernels.room_for_rows(sets, learnt)
+            unknowns = self._kernels.test(sets, learnt, numbers, first, last, rows, found, unknown)
             return found, unknown[:unknowns]
 
         firsts, unknown = zip(*self._spread(work, start, end), strict=True)
@@ -124,10 +127,11 @@ class Compiled:
         flags = np.zeros(int(wanted.max()) - first + 1, bool)
         flags[wanted - first] = True
         parent = np.full(len(flags), -1)
-        learnt, renamings = self._learnt(), self._renamings()
+        learnt, renamings, sets = self._learnt(), self._renamings(), self.states.sets
+        rows = self._kernels.room_for_rows(sets, learnt)
         for at in range(start, end, PART):
             last = min(at + PART, end)
-            self._kernels.predecessors(self.states.sets, learnt, renamings, at, last, first, flags, parent)
+            self._kernels.predecessors(sets, learnt, renamings, at, last, rows, first, flags, parent)
             if (parent[flags] >= 0).all():
                 break
         return {int(state): int(parent[state - first]) for state in wanted if parent[state - first] >= 0}
@@ -151,20 +155,37 @@ class Compiled:
 
 def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
     """What was learnt, for the walk; it may be read while more is learnt."""
-    from sim_backend.explore.kernels import Learnt
+    from sim_backend.explore.kernels import CHILDREN, COUNT, LEAF, LEFT, RIGHT, UNKNOWN, WORD, Learnt
 
     trees, fields = learnt.trees, learnt.fields
     # Number 0 is no node's, and there may be no field at all.
-    places = [np.append(each.astype(np.int64), 0)[trees.field] for each in (fields.word, fields.shift, fields.mask)]
+    word, shift, width = (
+        np.append(each.astype(np.uint64), np.uint64(0))[trees.field]
+        for each in (fields.word, fields.shift, np.bitwise_count(fields.mask))
+    )
+    size = np.left_shift(1, width.astype(np.int64))
+    size[0] = 0
+    first = np.cumsum(size) - size
+    nodes = first.astype(np.uint64) << CHILDREN | np.uint64(WORD_BITS) - width << RIGHT
+    nodes |= np.uint64(WORD_BITS) - shift - width << LEFT | word << WORD
+    leaves = LEAF | trees.leaf_count.astype(np.uint64) << COUNT | trees.leaf_start.astype(np.uint64)
+    nodes[0] = leaves[0] = UNKNOWN
+
+    def named(places: Any) -> Any:
+        return np.where(places < 0, leaves[np.maximum(-places, 0)], nodes[np.maximum(places, 0)])
+
+    # Numbers that a node has not met are told apart too, as far as its field is wide.
+    of = np.repeat(np.arange(len(size)), size)
+    number = np.arange(len(of)) - first[of]
+    met = number < trees.size[of]
+    child = np.where(met, trees.child[np.where(met, trees.base[of] + number, 0)], 0)
     return Learnt(
-        np.array(trees.root, np.int64),
-        np.stack((*places, trees.base, trees.size), axis=1),
-        trees.child,
-        trees.leaf_start,
-        trees.leaf_count,
+        named(np.array(trees.root, np.int64)),
+        named(child),
         trees.clear,
         trees.bits,
         np.array([action.progress for action in actions], bool),
+        len(actions) * int(trees.leaf_count.max()),
     )
 
 

@@ -6,7 +6,7 @@ is the first value, so rows that were packed before stay right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,11 @@ Rows = Any
 WORD = 64
 NARROW, WIDE = 3, 10
 GROW = 2
+
+
+def needed(count: int) -> int:
+    """How many bits a field should have that has had so many values: a quarter more may come."""
+    return max((count - 1 + count // 4).bit_length(), 1)
 
 
 class Fields:
@@ -44,6 +49,7 @@ class Fields:
         self.layout = 0
         self._numbers: list[dict[Value, int]] = []
         self._widths: list[int] = []
+        self._groups: list[list[int]] = []
         self._place()
 
     def add(self, key: Key) -> int:
@@ -57,6 +63,8 @@ class Fields:
             self.values.append([first])
             self._numbers.append({first: 0})
             self._widths.append(WIDE if isinstance(first, tuple) else NARROW)
+            if self._groups:
+                min(self._groups, key=self._width).append(number)
             self._place()
         return number
 
@@ -79,17 +87,31 @@ class Fields:
         ]
         self._place()
 
+    @property
+    def arranged(self) -> bool:
+        """Whether they lie in groups, each in one word."""
+        return len(self._groups) == self.words
+
+    def arrange(self, groups: Sequence[Sequence[int]]) -> None:
+        """Put the fields of each group into a word of their own, as far as they fit, and let them have few bits more
+        than they need."""
+        self._groups = [list(group) for group in groups]
+        self._widths = [needed(len(values)) for values in self.values]
+        self._place()
+
     def extract(self, rows: Rows, field: int) -> Any:
         """A field of rows, as numbers."""
         return rows[..., self.word[field]] >> self.shift[field] & self.mask[field]
 
-    def pack(self, numbers: dict[int, int]) -> tuple[Rows, Rows]:
-        """What a change of fields to these numbers does to a row: the bits that it clears, and those that it sets."""
-        clear, bits = np.zeros(self.words, np.uint64), np.zeros(self.words, np.uint64)
-        for field, number in numbers.items():
-            word, shift = self.word[field], self.shift[field]
-            clear[word] |= self.mask[field] << shift
-            bits[word] |= np.uint64(number) << shift
+    def pack(self, changes: Sequence[dict[int, int]]) -> tuple[Rows, Rows]:
+        """What changes of fields to these numbers do to rows: the bits that each clears, and those that it sets."""
+        clear, bits = (np.zeros((len(changes), self.words), np.uint64) for _ in range(2))
+        which = np.repeat(np.arange(len(changes)), [len(numbers) for numbers in changes])
+        field = np.array([field for numbers in changes for field in numbers], np.intp)
+        number = np.array([number for numbers in changes for number in numbers.values()], np.uint64)
+        place = which, self.word[field]
+        np.bitwise_or.at(clear, place, self.mask[field] << self.shift[field])
+        np.bitwise_or.at(bits, place, number << self.shift[field])
         return clear, bits
 
     def placement(self) -> tuple[Any, Any, Any, int]:
@@ -105,20 +127,25 @@ class Fields:
             new[:, self.word[field]] |= numbers << self.shift[field]
         return new
 
+    def _width(self, group: Sequence[int]) -> int:
+        return sum(self._widths[field] for field in group)
+
     def _place(self) -> None:
         # Wide ones first: what is left of a word is filled by narrow ones.
-        order = sorted(range(len(self._widths)), key=lambda field: -self._widths[field])
-        room = [WORD]
-        places = [(0, 0)] * len(order)
-        for field in order:
-            width = self._widths[field]
-            chosen = next((n for n, left in enumerate(room) if left >= width), None)
-            if chosen is None:
-                chosen = len(room)
-                room.append(WORD)
-            places[field] = chosen, WORD - room[chosen]
-            room[chosen] -= width
-        self.words = len(room)
+        groups = self._groups or [list(range(len(self._widths)))]
+        room: list[int] = []
+        places = [(0, 0)] * len(self._widths)
+        for group in groups:
+            own = len(room)
+            for field in sorted(group, key=lambda field: -self._widths[field]):
+                width = self._widths[field]
+                chosen = next((n for n in range(own, len(room)) if room[n] >= width), None)
+                if chosen is None:
+                    chosen = len(room)
+                    room.append(WORD)
+                places[field] = chosen, WORD - room[chosen]
+                room[chosen] -= width
+        self.words = max(len(room), 1)
         self.word = np.array([word for word, _ in places], np.intp)
         self.shift = np.array([shift for _, shift in places], np.uint64)
         self.mask = np.array([(1 << width) - 1 for width in self._widths], np.uint64)

@@ -1,10 +1,6 @@
-"""What the compiled search does without Python: walk the decision trees, and keep states in numbered sets.
+"""What the compiled search does without Python: it walks the decision trees, applies outcomes, and keeps what is new.
 
-A set gives each 64-bit value in it a number, in the order in which they came. A state's row is kept as a tree of sets:
-one for each word, and one for each pair of numbers of two others, up to the root, whose numbers are the states'. States
-that have most words in common share most of it (LTSmin's tree compression); nothing is ever told by its hash alone.
-
-Several threads may work on the same sets. All functions here release the interpreter's lock.
+Several threads may work on the same states. All functions here release the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -14,49 +10,38 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from sim_backend.explore.atomics import acquire, claim, count_up, load, prefetch, publish, store
+from sim_backend.explore.atomics import load, store
+from sim_backend.explore.numbered import Sets, enter, find_row, is_full, open_state
 
-SLOTS, SIZE, VALUES, LIMIT, NUMBERS = ABOUT = range(5)
-"""Of a set: the address and number of its slots, the address of its values, how many there may be before it has to
-grow, and which of a slot's 32 bits hold a value's number and 1: the others hold as many of its hash, so that other
-values need seldom be looked at."""
-LINE = 8
-"""So many numbers lie between two counts: each has a cache line for itself."""
-TAKEN = np.uint32(0xFFFFFFFF)
-"""A slot that a thread is about to fill."""
-BATCH = 64
-"""So many states are looked for together, so that memory is fetched for all of them at once."""
-LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+BATCH, TOGETHER = 64, 256
+"""So many states, at most, are expanded together, as long as so many come after them: memory is fetched for all."""
 MEMO_BITS = 10
 MEMO_SHIFT = np.uint64(64 - MEMO_BITS)
 """So many words of each place in a row are remembered with what renamings make of them."""
 MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
-WORD, SHIFT, MASK, BASE, TOP = range(5)
-"""Of a node: where its field lies, where its children begin, and how many there are, less one (see `Trees`)."""
-
-
-class Sets(NamedTuple):
-    """The sets of a tree: `about[set]` as above, `counts[set, 0]` values in each; the first `words` are of words, the
-    others of pairs of the numbers of `left` and `right`."""
-
-    about: Any
-    counts: Any
-    left: Any
-    right: Any
-    words: int
+LEAF, UNKNOWN = np.uint64(1 << 63), np.uint64((1 << 64) - 1)
+COUNT, FIRST, BYTE = np.uint64(32), np.uint64(0x7FFFFFFF), np.uint64(0xFF)
+WORD, LEFT, RIGHT, CHILDREN = (np.uint64(bit) for bit in (0, 8, 16, 32))
 
 
 class Learnt(NamedTuple):
-    """What was learnt (see `transitions.Trees`), packed for the walk."""
+    """What was learnt (see `transitions.Trees`), packed for the walk. `roots` and `child` have 64 bits each:
+
+    - a node: its row's word, how far that is to be shifted to the left and then to the right to have the field (8 bits
+      each from WORD, LEFT, RIGHT on), and where in `child` what follows it begins (from CHILDREN on);
+    - or a leaf (LEAF is set): its first outcome (in the bits FIRST), and how many it has (from COUNT on);
+    - or UNKNOWN.
+
+    An outcome makes `row & ~clear[outcome] | bits[outcome]` of a row. All leaves of a state have no more than
+    `most_of_all` outcomes together.
+    """
 
     roots: Any
-    nodes: Any
     child: Any
-    leaf_start: Any
-    leaf_count: Any
     clear: Any
     bits: Any
     progress: Any
+    most_of_all: int
 
 
 class Renamings(NamedTuple):
@@ -87,145 +72,19 @@ class Memo(NamedTuple):
 
 
 @njit(inline="always")
-def _hashed(value: Any) -> Any:
-    mixed = np.uint64(value)
-    mixed ^= mixed >> HALF
-    mixed *= MULTIPLIER
-    mixed ^= mixed >> HALF
-    mixed *= MULTIPLIER
-    return mixed
+def _leaf(children: int, node: Any, row: int) -> Any:
+    """The leaf that a row (at an address) leads to from a node, UNKNOWN if it is not known."""
+    while node < LEAF:
+        value = load(row + 8 * np.int64(node & BYTE)) << (node >> LEFT & BYTE) >> (node >> RIGHT & BYTE)
+        node = load(children + 8 * np.int64((node >> CHILDREN) + value))
+    return node
 
 
 @njit(inline="always")
-def _place(hashed: Any, size: Any) -> Any:
-    """The first slot where a value may be."""
-    return np.int64((hashed >> HALF) * np.uint64(size) >> HALF)
-
-
-@njit(inline="always")
-def _tag(hashed: Any, numbers: Any) -> Any:
-    """What its slot has beside its number."""
-    return hashed & LOW & ~np.uint64(numbers)
-
-
-@njit
-def _number(about: Any, counts: Any, which: int, value: Any, hashed: Any) -> Any:
-    """The number of a value in a set, in which it is then."""
-    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
-    place, tag = _place(hashed, size), _tag(hashed, numbers)
-    while True:
-        found = acquire(slots + 4 * place)
-        if found == 0:
-            if claim(slots + 4 * place, TAKEN):
-                number = count_up(counts.ctypes.data + 8 * LINE * which)
-                store(values + 8 * number, value)
-                publish(slots + 4 * place, np.uint32(tag | np.uint64(number + 1)))
-                return number
-        elif found != TAKEN:
-            number = np.int64(found & numbers) - 1
-            if _tag(found, numbers) == tag and load(values + 8 * number) == value:
-                return number
-            place = place + 1 if place + 1 < size else 0
-
-
-@njit
-def _look_up(about: Any, which: int, value: Any) -> Any:
-    """The number of a value in a set, -1 if it is not in it."""
-    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
-    hashed = _hashed(value)
-    place, tag = _place(hashed, size), _tag(hashed, numbers)
-    while True:
-        found = acquire(slots + 4 * place)
-        if found == 0:
-            return np.int64(-1)
-        number = np.int64(found & numbers) - 1
-        if _tag(found, numbers) == tag and load(values + 8 * number) == value:
-            return number
-        place = place + 1 if place + 1 < size else 0
-
-
-@njit(nogil=True, cache=True)
-def refill(about: Any, which: int, count: int) -> None:
-    """Enter the first values of a set into its slots, which are empty."""
-    slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
-    for start in range(0, count, BATCH):
-        end = min(start + BATCH, count)
-        for number in range(start, end):
-            prefetch(slots + 4 * _place(_hashed(load(values + 8 * number)), size))
-        for number in range(start, end):
-            hashed = _hashed(load(values + 8 * number))
-            place = _place(hashed, size)
-            while acquire(slots + 4 * place) != 0:
-                place = place + 1 if place + 1 < size else 0
-            publish(slots + 4 * place, np.uint32(_tag(hashed, numbers) | np.uint64(number + 1)))
-
-
-@njit
-def _open(sets: Sets, state: Any, codes: Any, row: Any) -> None:
-    """A state's row, and the numbers of its parts."""
-    top = len(sets.left) - 1
-    codes[top] = state
-    for which in range(top, sets.words - 1, -1):
-        pair = load(sets.about[which, VALUES] + 8 * codes[which])
-        codes[sets.left[which]] = np.int64(pair >> HALF)
-        codes[sets.right[which]] = np.int64(pair & LOW)
-    for word in range(sets.words):
-        row[word] = load(sets.about[word, VALUES] + 8 * codes[word])
-
-
-@njit(nogil=True, cache=True)
-def rows(sets: Sets, states: Any, found: Any) -> None:
-    """The rows of states, into `found`."""
-    codes = np.empty(len(sets.left), np.int64)
-    for at in range(len(states)):
-        _open(sets, states[at], codes, found[at])
-
-
-@njit(nogil=True, cache=True)
-def add(sets: Sets, new: Any, start: int) -> Any:
-    """Add rows from one on, until a set has to grow; returns how far it came."""
-    codes = np.empty(len(sets.left), np.int64)
-    for at in range(start, len(new)):
-        for which in range(len(sets.left)):
-            if sets.counts[which, 0] >= sets.about[which, LIMIT]:
-                return at
-        for which in range(len(sets.left)):
-            value = (
-                new[at, which]
-                if which < sets.words
-                else np.uint64(codes[sets.left[which]]) << HALF | np.uint64(codes[sets.right[which]])
-            )
-            codes[which] = _number(sets.about, sets.counts, which, value, _hashed(value))
-    return len(new)
-
-
-@njit(nogil=True, cache=True)
-def find(sets: Sets, looked_for: Any, found: Any) -> None:
-    """The states that rows are, into `found`, -1 for what is none."""
-    codes = np.empty(len(sets.left), np.int64)
-    for at in range(len(looked_for)):
-        found[at] = -1
-        for which in range(len(sets.left)):
-            if which < sets.words:
-                code = _look_up(sets.about, which, looked_for[at, which])
-            else:
-                pair = np.uint64(codes[sets.left[which]]) << HALF | np.uint64(codes[sets.right[which]])
-                code = _look_up(sets.about, which, pair)
-            if code < 0:
-                break
-            codes[which] = code
-        else:
-            found[at] = code
-
-
-@njit
-def _leaf(learnt: Learnt, number: int, row: Any) -> Any:
-    """The leaf that a row leads to, 0 if it is not known."""
-    at = learnt.roots[number]
-    while at > 0:
-        value = np.int64(row[learnt.nodes[at, WORD]] >> np.uint64(learnt.nodes[at, SHIFT])) & learnt.nodes[at, MASK]
-        at = np.int64(learnt.child[learnt.nodes[at, BASE] + min(value, learnt.nodes[at, TOP])])
-    return -at
+def _outcomes(leaf: Any) -> Any:
+    """The first outcome of a leaf, and the one after its last one; of what is not known, none."""
+    first = np.int64(leaf & FIRST)
+    return first, first + (np.int64((leaf ^ LEAF) >> COUNT) if leaf != UNKNOWN else 0)
 
 
 @njit
@@ -253,25 +112,26 @@ def _renamed_word(renamings: Renamings, word: int, value: Any, memo: Memo) -> An
 
 
 @njit
-def _is_smaller(renamings: Renamings, renamed: Any, which: int, best: Any) -> Any:
+def _is_smaller(renamings: Renamings, renamed: Any, which: int, best: int) -> Any:
     """Whether a renamed row is that of a smaller state: compared field by field, as they were numbered."""
     for field in range(len(renamings.word)):
         word, shift, mask = renamings.word[field], np.uint64(renamings.shift[field]), np.uint64(renamings.mask[field])
-        differ = (renamed[which, word] ^ best[word]) >> shift & mask
-        if differ:
-            return (renamed[which, word] >> shift & mask) < (best[word] >> shift & mask)
+        other = load(best + 8 * word)
+        if (renamed[which, word] ^ other) >> shift & mask:
+            return (renamed[which, word] >> shift & mask) < (other >> shift & mask)
     return False
 
 
 @njit
-def _smallest(renamings: Renamings, row: Any, memo: Memo) -> Any:
-    """Put in a row's place the smallest of it and what renamings make of it; False if that is not known."""
-    words, count, renamed = len(row), len(renamings.known), memo.renamed
+def _smallest(renamings: Renamings, row: int, words: int, memo: Memo) -> Any:
+    """Put in place of a row the smallest of it and what renamings make of it; False if that is not known. The row is at
+    an address."""
+    count, renamed = len(renamings.known), memo.renamed
     for which in range(count):
         for word in range(words):
             renamed[which, word] = 0
     for word in range(words):
-        at = _renamed_word(renamings, word, row[word], memo)
+        at = _renamed_word(renamings, word, load(row + 8 * word), memo)
         if at < 0:
             return False
         for which in range(count):
@@ -280,7 +140,7 @@ def _smallest(renamings: Renamings, row: Any, memo: Memo) -> Any:
     for which in range(count):
         if _is_smaller(renamings, renamed, which, row):
             for word in range(words):
-                row[word] = renamed[which, word]
+                store(row + 8 * word, renamed[which, word])
     return True
 
 
@@ -297,104 +157,113 @@ def _memo(renamings: Renamings, words: int) -> Memo:
 
 
 @njit
-def _enter(about: Any, counts: Any, top: int, pairs: Any, hashes: Any, count: int) -> None:
-    """Put states into the topmost set, whose slots were fetched."""
-    slots, size, values, numbers = about[top, SLOTS], about[top, SIZE], about[top, VALUES], about[top, NUMBERS]
-    for at in range(count):
-        found = acquire(slots + 4 * _place(hashes[at], size))
-        if found != 0 and found != TAKEN:
-            prefetch(values + 8 * (np.int64(found & numbers) - 1))
-    for at in range(count):
-        _number(about, counts, top, pairs[at], hashes[at])
+def _follow(learnt: Learnt, renamings: Renamings, memo: Memo, sets: Sets, state: int, after: int) -> Any:
+    """Put what comes after a state to an address: the same parts, with the row after it. Returns how many there are,
+    whether all is known, and whether there was progress. The state is an address too."""
+    words, count = sets.words, len(sets.up)
+    children, clear, bits = learnt.child.ctypes.data, learnt.clear.ctypes.data, learnt.bits.ctypes.data
+    made, moving = 0, False
+    for action in range(len(learnt.progress)):
+        leaf = _leaf(children, learnt.roots[action], state)
+        if leaf == UNKNOWN:
+            return made, False, False
+        first, last = _outcomes(leaf)
+        moving |= learnt.progress[action] and first < last
+        for outcome in range(8 * words * first, 8 * words * last, 8 * words):
+            for part in range(0, 8 * words, 8):
+                store(after + part, load(state + part) & ~load(clear + outcome + part) | load(bits + outcome + part))
+            for part in range(8 * words, 8 * count, 8):
+                store(after + part, load(state + part))
+            if len(renamings.known) and not _smallest(renamings, after, words, memo):
+                return made, False, False
+            after += 8 * count
+            made += 1
+    return made, True, moving
 
 
 @njit(nogil=True, cache=True)
 def expand(
-    sets: Sets, learnt: Learnt, renamings: Renamings, start: int, end: int, room: int, unknown: Any, resting: Any
+    sets: Sets,
+    learnt: Learnt,
+    renamings: Renamings,
+    start: int,
+    end: int,
+    room: int,
+    rows: Any,
+    unknown: Any,
+    resting: Any,
 ) -> Any:
     """Add what comes after the states from `start` to `end`, until a set has no more room.
 
     `unknown` gets the states from which not all is known (left out), `resting` those without progress. Returns how far
-    it came, how many of each there are, and how many transitions there were.
+    it came, how many of each there are, and how many transitions there were. `rows` is `room_for_rows`.
     """
-    about, counts, left, right, words = sets
-    top, actions = len(left) - 1, len(learnt.progress)
-    codes, new = np.empty(top + 1, np.int64), np.empty(top + 1, np.int64)
-    row, after = np.empty(words, np.uint64), np.empty(words, np.uint64)
-    memo = _memo(renamings, words)
-    leaves = np.empty(actions, np.int64)
-    pairs, hashes, waiting = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64), 0
+    count, most = len(sets.up), together(learnt)
+    size = 8 * count
+    before, after = rows.ctypes.data, rows.ctypes.data + size * BATCH
+    of, these, hashes = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.uint64)
+    memo = _memo(renamings, sets.words)
     unknowns = rests = transitions = 0
     state = start
-    while state < end:
-        full = False
-        for which in range(top + 1):
-            full |= counts[which, 0] + room >= about[which, LIMIT]
-        if full:
-            break
-        _open(sets, state, codes, row)
-        known, moving, before = True, False, transitions
-        for action in range(actions):
-            leaf = _leaf(learnt, action, row)
-            leaves[action] = leaf
-            known &= leaf != 0
-            moving |= learnt.progress[action] and learnt.leaf_count[leaf] > 0
-        for action in range(actions if known else 0):
-            first = learnt.leaf_start[leaves[action]]
-            for outcome in range(first, first + learnt.leaf_count[leaves[action]]):
-                transitions += 1
-                for word in range(words):
-                    after[word] = row[word] & ~learnt.clear[outcome, word] | learnt.bits[outcome, word]
-                if len(renamings.known):
-                    known &= _smallest(renamings, after, memo)
-                if not known:
-                    break
-                for word in range(words):
-                    if after[word] == row[word]:
-                        new[word] = codes[word]
-                    else:
-                        new[word] = _number(about, counts, word, after[word], _hashed(after[word]))
-                for which in range(words, top):
-                    same = new[left[which]] == codes[left[which]] and new[right[which]] == codes[right[which]]
-                    pair = np.uint64(new[left[which]]) << HALF | np.uint64(new[right[which]])
-                    new[which] = codes[which] if same else _number(about, counts, which, pair, _hashed(pair))
-                if top < words:
-                    continue
-                pairs[waiting] = np.uint64(new[left[top]]) << HALF | np.uint64(new[right[top]])
-                hashes[waiting] = _hashed(pairs[waiting])
-                prefetch(about[top, SLOTS] + 4 * _place(hashes[waiting], about[top, SIZE]))
-                waiting += 1
-                if waiting == BATCH:
-                    _enter(about, counts, top, pairs, hashes, waiting)
-                    waiting = 0
-        if not known:
-            transitions = before
-            unknown[unknowns] = state
-            unknowns += 1
-        elif not moving:
-            resting[rests] = state
-            rests += 1
-        state += 1
-    _enter(about, counts, top, pairs, hashes, waiting)
+    while state < end and not is_full(sets, room):
+        opened = min(BATCH, end - state)
+        for at in range(opened):
+            open_state(sets, state + at, before + size * at)
+        done = made = 0
+        while done < opened and made + learnt.most_of_all <= most:
+            here = before + size * done
+            new, known, moving = _follow(learnt, renamings, memo, sets, here, after + size * made)
+            if not known:
+                unknown[unknowns] = state + done
+                unknowns += 1
+            else:
+                for at in range(made, made + new):
+                    of[at] = here
+                made += new
+                if not moving:
+                    resting[rests] = state + done
+                    rests += 1
+            done += 1
+        for which in range(count):
+            changed = 0
+            for at in range(made):
+                row = after + size * at
+                these[changed] = row
+                changed += load(row + 8 * which) != load(of[at] + 8 * which)
+            enter(sets, which, these, changed, hashes)
+        transitions += made
+        state += done
     return state, unknowns, rests, transitions
 
 
+@njit
+def together(learnt: Learnt) -> Any:
+    """How many states, at most, are added together."""
+    return max(TOGETHER, learnt.most_of_all)
+
+
+def room_for_rows(sets: Sets, learnt: Learnt) -> Any:
+    """Memory that a kernel works in. It is its caller's, for numba frees an array of which only the address is used."""
+    return np.empty((BATCH + int(together(learnt))) * len(sets.up), np.uint64)
+
+
 @njit(nogil=True, cache=True)
-def test(sets: Sets, learnt: Learnt, asked: Any, start: int, end: int, first: Any, unknown: Any) -> Any:
+def test(sets: Sets, learnt: Learnt, asked: Any, start: int, end: int, rows: Any, first: Any, unknown: Any) -> Any:
     """Test properties of states. `asked` has a row for each: the number of its tree, and whether what is true of a
     state is looked for. `first` gets the first such state of each (it has -1 before), `unknown` the states of which not
     all is known; returns how many those are."""
-    codes, row = np.empty(len(sets.left), np.int64), np.empty(sets.words, np.uint64)
+    row, children = rows.ctypes.data, learnt.child.ctypes.data
     unknowns = 0
     for state in range(start, end):
-        _open(sets, state, codes, row)
+        open_state(sets, state, row)
         known = True
         for at in range(len(asked)):
             if first[at] < 0:
-                leaf = _leaf(learnt, asked[at, 0], row)
-                if leaf == 0:
+                leaf = _leaf(children, learnt.roots[asked[at, 0]], row)
+                begin, last = _outcomes(leaf)
+                if leaf == UNKNOWN:
                     known = False
-                elif (learnt.leaf_count[leaf] > 0) == (asked[at, 1] != 0):
+                elif (begin < last) == (asked[at, 1] != 0):
                     first[at] = state
         if not known:
             unknown[unknowns] = state
@@ -404,26 +273,25 @@ def test(sets: Sets, learnt: Learnt, asked: Any, start: int, end: int, first: An
 
 @njit(nogil=True, cache=True)
 def predecessors(
-    sets: Sets, learnt: Learnt, renamings: Renamings, start: int, end: int, first: int, wanted: Any, parent: Any
+    sets: Sets,
+    learnt: Learnt,
+    renamings: Renamings,
+    start: int,
+    end: int,
+    rows: Any,
+    first: int,
+    wanted: Any,
+    parent: Any,
 ) -> None:
     """For the states from `first` on that are `wanted` and have no `parent` yet (-1): the first of the states from
     `start` to `end` that they come after."""
-    words = sets.words
-    codes = np.empty(len(sets.left), np.int64)
-    row, after = np.empty(words, np.uint64), np.empty(words, np.uint64)
-    memo = _memo(renamings, words)
-    rows_after, number = np.empty((1, words), np.uint64), np.empty(1, np.int64)
+    size = 8 * len(sets.up)
+    before, after = rows.ctypes.data, rows.ctypes.data + size
+    memo = _memo(renamings, sets.words)
     for state in range(start, end):
-        _open(sets, state, codes, row)
-        for action in range(len(learnt.progress)):
-            leaf = _leaf(learnt, action, row)
-            for outcome in range(learnt.leaf_start[leaf], learnt.leaf_start[leaf] + learnt.leaf_count[leaf]):
-                for word in range(words):
-                    after[word] = row[word] & ~learnt.clear[outcome, word] | learnt.bits[outcome, word]
-                if len(renamings.known):
-                    _smallest(renamings, after, memo)
-                rows_after[0] = after
-                find(sets, rows_after, number)
-                at = number[0] - first
-                if 0 <= at < len(wanted) and wanted[at] and parent[at] < 0:
-                    parent[at] = state
+        open_state(sets, state, before)
+        made, _, _ = _follow(learnt, renamings, memo, sets, before, after)
+        for row in range(after, after + size * made, size):
+            number = find_row(sets, row) - first
+            if 0 <= number < len(wanted) and wanted[number] and parent[number] < 0:
+                parent[number] = state

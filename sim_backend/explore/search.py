@@ -15,6 +15,7 @@ import numpy as np
 
 from sim_backend.explore.compiled import Compiled, Compiler
 from sim_backend.explore.fields import Fields, Rows
+from sim_backend.explore.grouping import SAMPLE, grouped
 from sim_backend.explore.liveness import fair_cycle
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Model
 from sim_backend.explore.paths import moves_along, paths_to
@@ -232,7 +233,8 @@ class Search:
             resting, unknown, transitions = self.compiled.expand(start, end)
             self.transitions += transitions
             self._check_at_rest(resting)
-            self._expand_these(unknown)
+            if unknown.size:
+                self._expand_these(unknown)
             return
         if not self._is_shared(start, end):
             self._expand_these(np.arange(start, end))
@@ -252,7 +254,19 @@ class Search:
         if large and self.compiled is None and self.compiler.ready:
             from sim_backend.explore.compressed import compressed
 
+            if not self.fields.arranged:
+                self._arrange()
             self._keep(compressed(self.states.rows[: self.states.count], self.states.parent, self.folder))
+        elif isinstance(self.states, States):
+            return
+        elif self.states.sprawling:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Let fields lie where states take little room."""
+        step = max(1, self.states.count // SAMPLE)
+        self.fields.arrange(grouped(self.fields, self.states.rows[: self.states.count : step]))
+        self.move()
 
     def _keep(self, states: States | CompressedStates) -> None:
         self.states = states
@@ -403,12 +417,16 @@ class Search:
         return true if self.model.properties[number].kind == SOMETIMES else ~true
 
     def _check_these(self, states: Any) -> None:
+        if not states.size:
+            return
         for number, true in self._tested(list(self._asked(ALWAYS, SOMETIMES)), states):
             at = np.flatnonzero(self._tells(number, true))
             if at.size:
                 self.found[number] = Finding(int(states[at[0]]))
 
     def _check_at_rest(self, states: Any) -> None:
+        if not states.size:
+            return
         for number, true in self._tested(list(self._asked(AT_REST, EVENTUALLY)), states):
             if not true.all():
                 self.found[number] = Finding(int(states[~true][0]), "there, nothing more happens of itself")

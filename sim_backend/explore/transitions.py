@@ -133,13 +133,13 @@ class Transitions:
         """Pack the outcomes again, for fields have moved."""
         self._layout = self.fields.layout
         self._clear, self._bits = (Growing(self.fields.words, dtype=np.uint64) for _ in range(2))
-        for outcome in self.outcomes:
-            self._pack(outcome)
+        self._pack(self.outcomes)
 
-    def _pack(self, outcome: Outcome) -> None:
-        clear, bits = self.fields.pack(outcome.numbers)
-        self._clear.append(clear)
-        self._bits.append(bits)
+    def _pack(self, outcomes: list[Outcome]) -> None:
+        clear, bits = self.fields.pack([outcome.numbers for outcome in outcomes])
+        for packed, new in ((self._clear, clear), (self._bits, bits)):
+            start = packed.extend(len(outcomes))
+            packed.array[start:] = new
 
     def leaves(self, action: int, rows: Rows) -> Any:
         """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
@@ -223,8 +223,7 @@ class Transitions:
         self._insert(action, list(reads.items()), leaf)
         if fields.layout != self._layout:
             return False
-        for outcome in self.outcomes[start:]:
-            self._pack(outcome)
+        self._pack(self.outcomes[start:])
         return True
 
     def _insert(self, action: int, reads: list[tuple[int, int]], leaf: int) -> None:

@@ -19,7 +19,7 @@ def test_a_row_holds_what_was_stored_however_fields_move(stores):
         number = fields.intern(field, value)
         if fields.layout != layout:
             row = fields.moved(row, before)
-        clear, bits = fields.pack({field: number})
+        clear, bits = fields.pack([{field: number}])
         row = row & ~clear | bits
         state[key] = value
         for known, held in state.items():

@@ -1,4 +1,4 @@
-"""The compiled kernels against the same in Python: sets by number, walks down the trees, steps back."""
+"""The compiled kernels against the same in Python: walks down the trees, steps back, renamings."""
 
 from __future__ import annotations
 
@@ -29,55 +29,6 @@ def cube(most=5, keys="xyz"):
     actions = [step(key, key, most) for key in keys]
     corner = Property("corner", lambda view: sum(view[key] for key in keys) < len(keys) * most)
     return Model(lambda key: 0, actions, [corner])
-
-
-def sets_with(rows):
-    from sim_backend.explore.compressed import compressed
-
-    return compressed(rows, np.zeros(len(rows), np.int32))
-
-
-def test_values_that_meet_in_a_slot_have_numbers_of_their_own(kernels):
-    """More values than there are slots for without any meeting, then all found again."""
-    chance = np.random.default_rng(1)
-    first = np.zeros((1, 3), np.uint64)
-    rows = np.unique(chance.integers(0, 1 << 63, (3000, 3), np.uint64), axis=0)
-    states = sets_with(first)
-    states.add(np.concatenate((rows, rows[::-1])))
-    numbers = states.find(rows)
-    assert np.array_equal(numbers, np.arange(1, len(rows) + 1))
-    assert states.find(rows ^ np.uint64(1)).tolist() == [-1] * len(rows)
-    found = np.empty((len(rows), 3), np.uint64)
-    kernels.rows(states.sets, numbers, found)
-    assert np.array_equal(found, rows)
-
-
-@pytest.mark.parametrize("bits", [12, 32])
-def test_what_a_slot_has_of_a_hash_decides_nothing(kernels, bits):
-    """With much of each value's hash beside its number, and with nothing of it, the same numbers."""
-    states = sets_with(np.zeros((1, 2), np.uint64))
-    for which in range(len(states.sets.about)):
-        states._slots[which] = states._give_slots(which, 3000)
-        states.sets.about[which, kernels.NUMBERS] = (1 << bits) - 1
-        kernels.refill(states.sets.about, which, 1)
-    chance = np.random.default_rng(2)
-    rows = np.unique(chance.integers(1, 1 << 63, (2000, 2), np.uint64), axis=0)
-    assert kernels.add(states.sets, np.concatenate((rows, rows)), 0) == 2 * len(rows)
-    assert np.array_equal(states.find(rows), np.arange(1, len(rows) + 1))
-    assert (states.find(rows ^ np.uint64(1)) == -1).all()
-
-
-def test_add_stops_before_a_set_is_full(kernels):
-    """Nothing that was added before it stopped is lost, and it goes on from there."""
-    states = sets_with(np.zeros((1, 2), np.uint64))
-    limit = int(states.sets.about[:, kernels.LIMIT].min())
-    rows = np.arange(2, 2 * limit, dtype=np.uint64)[:, None] * np.array([1, 1], np.uint64)
-    done = kernels.add(states.sets, rows, 0)
-    assert 0 < done < len(rows)
-    assert kernels.add(states.sets, rows, done) == done
-    states.make_room(0)
-    assert kernels.add(states.sets, rows, done) > done
-    assert np.array_equal(states.find(rows[:done]), np.arange(1, done + 1))
 
 
 def test_the_whole_space_and_its_edges(kernels):

@@ -21,11 +21,10 @@ def rows_of(fields, *states):
     for state in states:
         for key, value in state.items():
             fields.intern(fields.add(key), value)
-    packed = [
-        fields.pack({fields.number[key]: fields.intern(fields.number[key], value) for key, value in state.items()})
-        for state in states
+    changes = [
+        {fields.number[key]: fields.intern(fields.number[key], v) for key, v in state.items()} for state in states
     ]
-    return np.stack([bits for _, bits in packed])
+    return fields.pack(changes)[1]
 
 
 def values(fields, row):
