@@ -42,7 +42,6 @@ def test_as_a_list_of_different_rows(kernels, parts):
 
 
 @given(st.lists(st.integers(1, 1 << 20), min_size=1, max_size=24), st.integers(0, 1 << 14))
-@settings(deadline=None, max_examples=60)
 def test_numbers_have_places_of_their_own_in_the_set_above(kernels, counts, room):
     from sim_backend.explore.compressed import shape_for
 

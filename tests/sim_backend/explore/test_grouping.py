@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_backend.explore.fields import Fields
@@ -30,7 +30,6 @@ def test_fields_that_change_together_are_together():
 
 
 @given(st.integers(0, 30), st.integers(1, 300))
-@settings(deadline=None, max_examples=30)
 def test_each_field_is_in_one_group_and_the_groups_fit_into_words(count, most):
     chance = np.random.default_rng(count)
     fields, rows = fields_with([chance.integers(0, most, 50) for _ in range(count)] or [[0]])
