@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tests interrupt this process and others: what a shell starts in the background begins with that ignored."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Many processes are started: compiled anew in each, our modules are a third of its start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     quick = "not thorough" in config.getoption("-m")
     settings.load_profile(config.getoption("--hypothesis-profile") or ("quick" if quick else "whole"))
 
