@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Where several processes share the tests, those that share a Xen stay together, for it takes long to start: those
-    that use the labs of the whole run, or else those of a file.
+    that use the labs of the whole run, or else those of a file. So do those that share a cluster.
     """
     for item in items:
         if item.get_closest_marker("live") and isinstance(item, pytest.Function):
@@ -75,6 +75,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
             )
             of = "lab" if "labs" in item.fixturenames else item.path.name
             item.add_marker(pytest.mark.xdist_group(f"{of} {version}"))
+        elif isinstance(item, pytest.Function) and "dask" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("Dask"))
 
 
 WATCHER = """
