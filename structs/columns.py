@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from structs.arrays import np
 from structs.bits import BitRecord, Field, Piece
 
-Array = npt.NDArray[Any]
-Buffer = bytes | bytearray | memoryview | mmap | Array
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Array: TypeAlias = "npt.NDArray[Any]"
+Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap | Array"
 _WORD = 64
 
 

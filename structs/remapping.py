@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from structs.apic import DELIVERY_MODES, XAPIC_DESTINATION, apic_id
+from structs.arrays import np
 from structs.bits import BitRecord
 from structs.columns import Array
 from structs.frozen import frozen

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from inspector.model.snapshot import Descriptor, Snapshot, Vcpu, dumps
+
 TOP = Path(__file__).parents[1]
 LOADED = """
 import json, sys
@@ -65,6 +67,16 @@ def test_a_dump(words: tuple[str, ...], unpacked: Callable[[str], Path]) -> None
 def test_a_log_parses_no_record(data: Path) -> None:
     modules = loaded("dump", data / "live" / "xen-4.20.3_qemu-7.2_dom0" / "debug-keys.txt", "irqs", "--json")
     assert packages(modules) <= NUMPY
+    assert not modules & SLOW
+
+
+def test_a_snapshot_without_tables_needs_no_numpy(tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(
+        dumps(Snapshot("a machine", vcpus=(Vcpu(1, 0, hvm=True, pi=Descriptor(0x1000, (), 0, 0, 0xF4, 0)),)))
+    )
+    modules = loaded("dump", path, "vcpus", "--json")
+    assert not packages(modules)
     assert not modules & SLOW
 
 

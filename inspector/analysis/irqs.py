@@ -9,14 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from inspector.analysis.interrupt import IOAPIC_TYPE, OWN_TYPES, Entry, Interrupt, PinState
 from inspector.analysis.sources import InterruptSources, Source
 from inspector.model.interrupts import Irq, Msi, Redirection
 from inspector.model.snapshot import Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
+from structs.arrays import np
 from structs.columns import Array, columns, records, rows
 from structs.ioapic import RTE
 from structs.irte import IRTE, POSTED, REMAPPED, dst_apic_id

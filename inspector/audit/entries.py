@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-import numpy as np
-
 from inspector.analysis.sources import InterruptSources
 from inspector.audit.evidence import quiet, why
 from inspector.audit.rule import ANY, CAPABILITIES, DESCRIPTORS, ENTRIES, IN_USE, RECORDS, WARNING, Found, rule
@@ -14,6 +12,7 @@ from inspector.model.interrupts import Msi
 from inspector.model.snapshot import Binding, Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.vtd.remapping import bdf
+from structs.arrays import np
 from structs.columns import Array, columns, records
 from structs.irte import IRTE, POSTED, REMAPPED
 from structs.msi import is_remappable

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from inspector.base.errors import NotHere, NotReadable
 from inspector.model.vtd import Gap, VtdUnit
 from inspector.targets.target import Target
+from structs.arrays import np
 from structs.columns import Array, columns, records, rows
 from structs.frozen import frozen
 from structs.irte import IRTE, REMAPPED

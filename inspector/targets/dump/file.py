@@ -9,14 +9,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from inspector.base.errors import NotReadable, TargetError
 from inspector.targets.ranges import Ranges
 from inspector.targets.target import Cpu, Crash, Target
+from structs.arrays import np
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from inspector.targets.dump.notes import Note
 
 
