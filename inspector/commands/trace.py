@@ -48,6 +48,7 @@ class Arguments:
     vcpus: tuple[VcpuName, ...] = argument("only these (default: all)", ())
     hooks: bool = flag("stop at the functions of the posted-interrupt logic")
     hook: tuple[str, ...] = option("stop there; may be repeated", (), metavar="FUNCTION")
+    callers: bool = flag("of functions that are entered, also who called them")
     count: int = option(f"at most so many (default {COUNT})", COUNT)
     seconds: Annotated[float, Word("S", seconds(1e-9, LONGEST))] = option(
         f"and so long (default {LIMIT_SECONDS:g})", LIMIT_SECONDS
@@ -62,7 +63,7 @@ class Arguments:
     Example("sim --scenario wakeup-storm", "trace"),
     Example("live", "trace d1v0 d1v2 --count 1000 --seconds 30"),
     Example("live", "trace --hooks", "the functions of the posted-interrupt logic"),
-    Example("live", "trace --hook vcpu_wake", "one function"),
+    Example("live", "trace --hook vcpu_wake --callers", "one function: which vCPU is woken, and by whom"),
     Example("sim", "trace --output t.jsonl --perfetto t.json", "for scripts; for ui.perfetto.dev"),
     while_running=True,
     instead_in_gdb="a trace needs the stub for itself: `detach`, then outside of gdb `vtdpi live HOST:PORT trace`",
@@ -93,6 +94,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trac
             tracer.trace(
                 *(inspection, target, vcpus, hooks, arguments.count, arguments.seconds, _situation),
                 arguments.still or math.inf,
+                arguments.callers,
             ),
             target.unit,
         )
@@ -131,6 +133,8 @@ def _lines(hits: Generator[TraceEvent, None, Trace], unit: str) -> Generator[Blo
             hit = go_on()
             time = f"{hit.time:.6f}" if unit == SECONDS else f"{hit.time:g}"
             words = (hit.words() or "-") + (f"  ({hit.line})" if hit.line else "")
+            words = f"with {hit.argument}: {words}" if hit.argument else words
+            words += f"  from {' < '.join(hit.callers)}" if hit.callers else ""
             line = LINE.format(time, hit.where, hit.function or "-", hit.whose or "-", words)
             try:
                 yield Text(head + line)

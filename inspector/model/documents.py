@@ -673,7 +673,10 @@ class BeforeAfter(TypedDict):
 
 
 class Hit(TypedDict):
-    """A transition. `domain`, `d1`, where it is the domain's posting hooks that changed."""
+    """A transition. `domain`, `d1`, where it is the domain's posting hooks that changed.
+
+    Of a function that was entered, `argument` is what it is called with, first, and `callers` are those asked for.
+    """
 
     time: float
     kind: Literal["write", "hook"]
@@ -684,6 +687,8 @@ class Hit(TypedDict):
     line: NotRequired[str]
     situation: NotRequired[str]
     domain: NotRequired[str]
+    argument: NotRequired[str]
+    callers: NotRequired[list[str]]
 
 
 class Trace(TypedDict):

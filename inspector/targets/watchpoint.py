@@ -29,7 +29,7 @@ class StopEvent:
         time: since it was armed, in the target's unit.
         kind: `write` or `hook`.
         cpu: the CPU, in the target's order; None if no CPU did it.
-        registers: that CPU's `rip` and `rsp`, as far as known.
+        registers: that CPU's `rip`, `rsp` and `rdi`, as far as known.
         function: the function that it executes, if the target knows better than `rip` tells.
         line: of the source, likewise.
         address: the physical address that was stored to, if the target knows.

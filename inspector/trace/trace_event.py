@@ -63,6 +63,8 @@ class TraceEvent:
         situation: where that vCPU stands right after, `S8`, where the trace looked (`inspector.analysis.situation`).
         actor: who did it, where that is known to be neither a CPU nor a device.
         domain: whose posting hooks changed, `d1`.
+        argument: what a function that was entered is called with, first: a vCPU, `d1v0`, a domain, `d1`, or a number.
+        callers: the functions that led there, the innermost first, if they were asked for.
     """
 
     time: float
@@ -75,6 +77,8 @@ class TraceEvent:
     line: str | None = None
     situation: str | None = None
     domain: str | None = None
+    argument: str | None = None
+    callers: tuple[str, ...] = ()
 
     @property
     def whose(self) -> str | None:
@@ -110,6 +114,10 @@ def document(hit: TraceEvent) -> Hit:
         made["situation"] = hit.situation
     if hit.domain:
         made["domain"] = hit.domain
+    if hit.argument:
+        made["argument"] = hit.argument
+    if hit.callers:
+        made["callers"] = list(hit.callers)
     return made
 
 

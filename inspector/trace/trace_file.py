@@ -104,6 +104,8 @@ class _Hit(Struct):
     line: str | None = None
     situation: str | None = None
     domain: str | None = None
+    argument: str | None = None
+    callers: tuple[str, ...] = ()
 
 
 def read(path: str) -> str:
@@ -145,7 +147,8 @@ def loads(text: str, source: str) -> tuple[list[TraceEvent], str]:
 
 def _event(hit: _Hit) -> TraceEvent:
     changes = {name: (change.before, change.after) for name, change in _told(hit.changes).items()}
-    where = {"line": hit.line, "situation": hit.situation, "domain": hit.domain}
+    where: dict[str, Any] = {"line": hit.line, "situation": hit.situation, "domain": hit.domain}
+    where |= {"argument": hit.argument, "callers": hit.callers}
     return TraceEvent(hit.time, hit.kind, hit.cpu, hit.function, hit.vcpu, changes, **where)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from inspector.base.errors import UNREADABLE, TargetError
 from inspector.kernels.descriptors import decode_descriptors
@@ -16,6 +17,7 @@ from inspector.trace.lists import Lists, Membership, with_word
 from inspector.trace.pi_ops import PiOps
 from inspector.trace.situations import Situate, Situations
 from inspector.trace.trace_event import FIELDS, HOOK, LIST_FIELDS, WRITE, Beginning, TraceEvent, Value
+from inspector.xen.functions import whereabouts
 from inspector.xen.percpu import STACK_SIZE
 from inspector.xen.xen import Xen
 from structs.frozen import frozen
@@ -51,6 +53,7 @@ def trace(
     seconds: float,
     situate: Situate | None = None,
     still: float = math.inf,
+    callers: bool = False,
 ) -> Generator[TraceEvent, None, Trace]:
     """Follow the descriptors of `vcpus`, or the functions `hooks` (name -> address) if there are any.
 
@@ -61,13 +64,17 @@ def trace(
         inspection: of the machine as it stands.
         target: the machine.
         count, seconds, still: after how many hits, after how long, and after how long without one, to end.
+        callers: tell who called the functions that are entered.
         situate: tells where the vCPU of a store stands; asked where the lists are followed.
 
     Raises:
         TargetError: the machine was lost, or stopped for another reason than a tripwire.
     """
     assert inspection.xen
-    tracer = _Tracer(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus})
+    named = {each.address: f"d{each.domain}" for each in inspection.snapshot.domains if each.address}
+    tracer = _Tracer(
+        *(inspection.xen, vcpus, {vcpu.address: vcpu.name for vcpu in inspection.snapshot.vcpus}), named, callers
+    )
     if isinstance(target, WatchesLists) and not hooks:
         tracer.follow(inspection.snapshot, target.most_writes - len(vcpus), situate)
     beginning = tracer.beginning(inspection.snapshot)
@@ -114,7 +121,16 @@ def traced(hits: Generator[TraceEvent, None, Trace]) -> Trace:
 class _Tracer:
     """What is known of the machine between two hits."""
 
-    def __init__(self, xen: Xen, vcpus: Sequence[Vcpu], names: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        xen: Xen,
+        vcpus: Sequence[Vcpu],
+        names: Mapping[int, str],
+        domains: Mapping[int, str] | None = None,
+        callers: bool = False,
+    ) -> None:
+        self._callers = callers
+        self._domains = domains or {}
         self._xen = xen
         self._functions = Functions(xen.profile)
         self._names = names
@@ -177,7 +193,7 @@ class _Tracer:
             domain = self.pi_ops.owner(stop_event.address)
             if domain:
                 now = self.pi_ops.changed(domain, stop_event.address, stop_event.word)
-                common = {"line": stop_event.line, "domain": domain}
+                common: dict[str, Any] = {"line": stop_event.line, "domain": domain}
                 return [TraceEvent(stop_event.time, WRITE, cpu, function, None, now, **common)] if now else []
         if stop_event.kind == WRITE:
             found = self._stored(stop_event)
@@ -186,7 +202,16 @@ class _Tracer:
                 found.setdefault(name, {}).update({field: (a, b) for field, a, b in pairs if a != b})
             return [self._write(stop_event, cpu, function, name, changes) for name, changes in found.items()]
         changes = self._changed([current]).get(current, {}) if current in self._known else {}
-        return [TraceEvent(stop_event.time, HOOK, cpu, function, current, changes, line=stop_event.line)]
+        way = whereabouts(self._xen, stop_event.registers).backtrace if self._callers else ()
+        hit = TraceEvent(stop_event.time, HOOK, cpu, function, current, changes, line=stop_event.line)
+        return [replace(hit, argument=self._argument(stop_event), callers=way)]
+
+    def _argument(self, stop_event: StopEvent) -> str | None:
+        """What the function that was entered is called with first (x86-64 ABI: rdi), by its name if it has one."""
+        value = stop_event.registers.get("rdi")
+        if value is None:
+            return None
+        return self._names.get(value) or self._domains.get(value) or f"{value:#x}"
 
     def _write(
         self, stop_event: StopEvent, cpu: int | None, function: str | None, name: str, changes: Changes

@@ -31,6 +31,7 @@ def test_a_function_of_a_real_xen_is_traced_and_the_machine_left_as_found(labs):
     hits = json.loads(done.stdout)["hits"]
     assert [(hit["function"], hit["cpu"]) for hit in hits] == [("do_softirq", 0)] * 5
     assert {hit["vcpu"] for hit in hits} <= {"d0v0", None}
+    assert all(hit["argument"] for hit in hits)
     assert [hit["time"] for hit in hits] == sorted(hit["time"] for hit in hits)
     assert status(lab) == "running"
     # Ctrl-C in the middle; on a slow machine the first ones come before it has begun.

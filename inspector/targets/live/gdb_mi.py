@@ -268,7 +268,7 @@ class GdbMi(QemuStub):
             why = stopped.signal or stopped.reason or "gdb does not say why"
             raise TargetError(f"{self.description} stopped by itself: {why}")
         thread = int(stopped.thread)
-        return StopEvent(now, kind, thread - 1, self._registers([thread], ("rip", "rsp"))[0])
+        return StopEvent(now, kind, thread - 1, self._registers([thread], ("rip", "rsp", "rdi"))[0])
 
     def disarm(self) -> None:
         """As Tripwire.disarm."""

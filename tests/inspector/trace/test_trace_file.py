@@ -132,3 +132,9 @@ def test_a_domains_hooks_go_into_a_file_and_come_back():
     older = json.loads(text.splitlines()[0])
     del older["beginning"]["domains"]
     assert beginning_of(json.dumps(older), "a file").domains == {}
+
+
+def test_the_argument_and_the_callers_of_a_function_are_kept():
+    hit = TraceEvent(1, HOOK, 0, "vcpu_wake", "d0v0", argument="d1v0", callers=("vcpu_kick+0x11", "idle_loop+0xc6"))
+    hits, unit = loads(dumps([hit], STEPS), "it")
+    assert (hits, unit) == ([hit], STEPS)
