@@ -21,3 +21,24 @@ def test_no_log_has_blocking_lists(run: Callable[..., Any]) -> None:
     told = run("dump", LOG, "blocked")
     assert (told.status, told.out) == (3, "")
     assert "no debug key prints one" in told.err
+
+
+def test_what_stands_still_for_good_has_no_next_transitions(
+    run: Callable[..., Any], golden: Callable[[str], Path], tmp_path: Path
+) -> None:
+    told = run("dump", golden("lost-wakeup"), "report", tmp_path / "page.html", "--run", "10")
+    assert told.status == 3
+    assert "stands still for good; --trace FILE takes a trace made before" in told.err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_simulated_machine_runs_first_and_its_transitions_are_a_timeline(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    pages = {}
+    for name, words in (("without", ()), ("with", ("--run", "10"))):
+        path = tmp_path / f"{name}.html"
+        assert run("sim", "report", path, *words).status == 0
+        pages[name] = path.read_text()
+    assert "transitions" not in pages["without"].lower()
+    assert "transitions" in pages["with"].lower()

@@ -8,6 +8,8 @@ from elftools.elf.elffile import ELFFile
 from inspector.profiles import dwarf, places, symbol_map
 from inspector.profiles import store as profiles
 from inspector.profiles.image import Image
+from inspector.targets.open_file import open_file
+from inspector.xen.locate import locate
 
 
 @pytest.fixture
@@ -100,3 +102,25 @@ def test_a_map_beside_another_builds(root, debian_xen, name, line):
     path = put(root, name, "\n".join(line.format(address, "T", name) for address, name in kept).encode())
     assert places.map_of(image) == path
     assert symbol_map.of_image(path, image)["irq_desc"] == {name: at for at, name in kept}["irq_desc"]
+
+
+@pytest.fixture
+def image(golden):
+    """A real image."""
+    with open_file(golden("lost-wakeup")) as target:
+        yield locate(target).image
+
+
+def test_a_map_that_is_installed_is_found_by_what_the_image_tells(root, image):
+    symbols = [symbol for symbol in image.symbols.symbols if symbol.name]
+    put(root, "boot/xen-4.19.map", b"0xffff82d040200000 T _start\n")
+    put(root, "boot/xen-damaged.map", b"\xff" * 100)
+    assert places.map_of(image) is None
+    own = "".join(f"{symbol.address:#x} {symbol.kind} {symbol.name}\n" for symbol in symbols)
+    found = put(root, "usr/lib/debug/boot/xen-syms-4.20-amd64.map", own.encode())
+    assert places.map_of(image) == found
+
+
+def test_without_any_file_nothing_is_found(root, image):
+    assert places.map_of(image) is None
+    assert places.installed("ab" * 20) is None
