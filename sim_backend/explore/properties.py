@@ -184,14 +184,17 @@ def _as_recorded(m: Any) -> list[Test]:
 
 
 def _is_as_recorded(m: Any, msi: Any) -> bool:
-    if m.context.toolstack.stack or any(_writes_entries(cpu) for cpu in m.cpus):
-        return True
+    # Memory first: where it agrees, what the CPUs do is not looked at, and so is no part of what a search learns.
+    return _agrees(m, msi) or bool(m.context.toolstack.stack) or any(_writes_entries(cpu) for cpu in m.cpus)
+
+
+def _agrees(m: Any, msi: Any) -> bool:
     entry = int.from_bytes(m.memory.read(m.layout.irte(msi.unit, msi.index), 16), "little")
     recorded = m.memory.u64(msi.msi_desc + m.o.msi_pi_desc)
     if not recorded or not entry & IM:
         return not recorded and not entry & IM
     wanted = m.context.physical(recorded), m.memory.u8(msi.msi_desc + m.o.msi_gvec)
-    return (posted_pda(entry), posted_vector(entry)) == wanted
+    return bool((posted_pda(entry), posted_vector(entry)) == wanted)
 
 
 def _writes_entries(cpu: Any) -> bool:
