@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sim_backend.explore.fields import Rows
 from sim_backend.explore.numbered import ABOUT, LIMIT, LINE, NUMBERS, SIZE, SLOTS, VALUES, Sets
 from sim_backend.explore.pages import Pages
 from sim_backend.explore.states import AT_ONCE
+from structs.frozen import frozen
 
 FULL = 0.8
 """A set grows before more of its slots are taken,"""
@@ -29,7 +29,7 @@ ROOM = 512
 """Of each set so many numbers more, at least, are to fit into the values of the set above."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """Which sets there are: those of words first, then the others, the root last. By set but the root: the one above,
     where in its values numbers stand, and how many bits they have."""
