@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
-from inspector.model.absence import Absence, unreadable
+from inspector.model.absence import NOT_PRINTED, Absence, unreadable
 from inspector.profiles import symbol_map
 from inspector.targets.recorded.recorded import RecordedTarget
 from inspector.targets.target import Target
@@ -78,9 +78,16 @@ class Inspection:
         """All that commands read: what the target recorded, or else what it holds, read at once and of one moment."""
         return self.deferred.complete()
 
-    def machine(self) -> Snapshot:
-        """The snapshot, where CPUs or vCPUs are known. Raises VtdpiError, with the reason, where none are."""
+    def machine(self, member: str = "vcpus") -> Snapshot:
+        """The snapshot, where CPUs or vCPUs are known. Raises VtdpiError, with the reason, where none are.
+
+        Args:
+            member: what of them is asked for; it may be known that this source never tells it.
+        """
         snapshot = self.snapshot
+        for each in snapshot.absences:
+            if each.kind == NOT_PRINTED and each.member == member != "vcpus":
+                raise NotHere(f"{snapshot.target} tells of no {each.subject}: {each.why}")
         if snapshot.vcpus or snapshot.cpus:
             return snapshot
         if snapshot.page_table is None and not self.notes and not self.absent:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from inspector.audit import audit
 from inspector.base.arguments import argument
-from inspector.base.errors import NotHere, UsageError
+from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import CpuNumber
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
-from inspector.model.snapshot import BlockingList, Snapshot, is_log
+from inspector.model.snapshot import BlockingList, Snapshot
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ class Arguments:
 )
 def blocked(inspection: Inspection, arguments: Arguments) -> Answer[documents.Blocked]:
     """The per-CPU lists of blocked vCPUs, in list order, and whether they are whole."""
-    snapshot = inspection.machine()
-    if is_log(snapshot):
-        raise NotHere(f"{snapshot.target} tells of no blocking list: no debug key prints one")
+    snapshot = inspection.machine("lists")
     lists = [of_cpu for of_cpu in snapshot.lists if arguments.cpu in (None, of_cpu.cpu)]
     if arguments.cpu is not None and not lists:
         known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"

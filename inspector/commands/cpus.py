@@ -41,7 +41,7 @@ class Arguments:
 )
 def cpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Cpus]:
     """What each physical CPU does: idle, a guest, or a function of Xen; its vCPU, pending softirqs, its local APIC."""
-    snapshot = inspection.machine()
+    snapshot = inspection.machine("cpus")
     chosen = [cpu for cpu in snapshot.cpus if arguments.cpu in (None, cpu.cpu)]
     if arguments.cpu is not None and not chosen:
         known = ", ".join(str(cpu.cpu) for cpu in snapshot.cpus) or "none"

@@ -47,15 +47,18 @@ def irte(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irte]
     for unit, entries in tables(snapshot, chosen, problems):
         if arguments.number >= unit.size:
             raise UsageError(f"{unit.name}'s table has {unit.size} entries; there is no index {arguments.number:#x}")
-        address = (unit.base or 0) + arguments.number * IRTE.size
+        address = unit.base + arguments.number * IRTE.size if unit.base else None
         if not entries.has_read(arguments.number):
-            problems.append(str(NotReadable(address, IRTE.size, "this part of the table is not in memory")))
+            why = "this part of the table is not in memory"
+            where = f"{unit.name} entry {arguments.number:#x} cannot be read: {why}"
+            problems.append(where if address is None else str(NotReadable(address, IRTE.size, why)))
             continue
         entry = entries.decode(np.array([arguments.number]))[0]
         source = sources.of(unit, entry)
         raw = entries.raw[arguments.number].tobytes()
         record = IRTE.record_of(raw)
-        title = f"{unit.name} entry {arguments.number:#x} at {address:#x}, {record.title}"
+        place = "" if address is None else f" at {address:#x}"
+        title = f"{unit.name} entry {arguments.number:#x}{place}, {record.title}"
         words = f"may be used by {allowed(entry)}; is used by {source}"
         if not entry["p"]:
             words = "not present (P=0): an interrupt that selects it is a fault (0x22)"

@@ -164,7 +164,7 @@ class Irt(TypedDict):
 
 
 class OneEntry(TypedDict):
-    """An entry of a unit, and its physical address; 0 where that is not known."""
+    """An entry of a unit, and its physical address; null where that is not known."""
 
     index: int | None
     address: int | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inspector.commands.cpus import softirqs
 from inspector.model.snapshot import Snapshot
 
@@ -36,3 +38,10 @@ def test_softirqs_have_names_where_their_order_is_known():
     ]
     assert softirqs(Snapshot("x", version="4.12.1"), 0b101) == ["0", "2"]
     assert softirqs(Snapshot("x"), None) is None
+
+
+@pytest.mark.parametrize("words", [("cpus",), ("cpus", "0"), ("cpus", "--json")])
+def test_a_log_tells_of_no_cpu(run, data, words):
+    told = run("dump", data / "field/logs/p_crlf.log", *words)
+    assert (told.status, told.out, told.err.count("\n")) == (3, "", 1)
+    assert "tells of no CPUs: no debug key prints them" in told.err

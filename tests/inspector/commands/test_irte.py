@@ -66,3 +66,10 @@ def test_a_row_that_a_log_has_not(run, data):
     (log,) = (data / "field/logs").glob("c03*")
     told = run("dump", log, "irte", "0x1fff", "--unit", "9")
     assert "key V prints present entries only" in told.out
+
+
+def test_where_a_table_of_a_log_is_nobody_knows(run, data):
+    log = data / "field/logs/p_crlf.log"
+    told = run("dump", log, "irte", "0x18")
+    assert told.out.startswith("unit 0 entry 0x18, remapped\n")
+    assert run("dump", log, "irte", "0x18", "--json").json["units"][0]["address"] is None
