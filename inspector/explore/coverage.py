@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "vtdpi/coverage/2"
 SHOWN = 10
+LIST = "blocking_list"
+"""The field that says on which CPU's list a vCPU is."""
 
 
 def coverage(text: str, source: str, version: str, stores_of: str | None = None) -> AnyAnswer:
@@ -42,6 +44,8 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
     seen = _seen(hits, source)
     with refusals():
         logic = version_of(version)
+    _refuse_strangers(beginning, seen, source)
+    with refusals(source):
         verdict = _acceptor(beginning, logic).see(seen)
     answer = _answer(verdict, len(seen), version, _situations(hits, source), len(all_hits) - len(hits))
     return (_with_stores(answer, hits, source, stores_of) if stores_of else answer).named(SCHEMA)
@@ -64,6 +68,19 @@ def _seen(hits: Sequence[TraceEvent], source: str) -> list[Seen]:
             raise TargetError(f"{source} does not tell who stored: make it on an HVM lab (`lab up --hvm`)")
         seen.append(Seen(hit.cpu, hit.function, _number(hit.vcpu, source), hit.changes))
     return seen
+
+
+def _refuse_strangers(beginning: Beginning, seen: Sequence[Seen], source: str) -> None:
+    """Raises TargetError if a store is to a vCPU, or by or to a list of a CPU, that the beginning does not tell of."""
+    known = {_number(name, source) for name in beginning.fields}
+    lists = [fields.get(LIST) for fields in beginning.fields.values()]
+    for each in seen:
+        if each.vcpu not in known:
+            raise TargetError(f"{source} tells of a store to d1v{each.vcpu}, which was not there when it began")
+        lists += [each.cpu, *each.changes.get(LIST, ())]
+    for cpu in lists:
+        if isinstance(cpu, int) and cpu >= beginning.cpus:
+            raise TargetError(f"{source} tells of CPU {cpu}; it began with {beginning.cpus}")
 
 
 def _acceptor(beginning: Beginning, version: Version) -> Acceptor:

@@ -99,3 +99,29 @@ def test_a_trace_that_names_other_vcpus_or_no_lists_is_one_line() -> None:
         coverage("\n".join([json.dumps(begun), *lines[:3]]), "t.jsonl", "current")
     with pytest.raises(UsageError, match="no version"):
         coverage(TRACE.read_text(), "t.jsonl", "9.9")
+
+
+def changed(line: str, **members: object) -> str:
+    return json.dumps(json.loads(line) | members)
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"vcpu": "d1v9"}, "a store to d1v9, which was not there when it began"),
+        ({"cpu": 77}, "tells of CPU 77; it began with"),
+        ({"changes": {"blocking_list": {"before": None, "after": 99}}}, "tells of CPU 99; it began with"),
+    ],
+)
+def test_a_trace_of_what_its_beginning_does_not_tell_is_one_line(members: dict[str, object], said: str) -> None:
+    head, *lines = TRACE.read_text().splitlines()
+    with pytest.raises(TargetError, match=said):
+        coverage("\n".join([head, *lines[:3], changed(lines[3], **members)]), "t.jsonl", "current")
+
+
+def test_a_beginning_of_no_machine_is_the_traces_fault() -> None:
+    head, *lines = TRACE.read_text().splitlines()
+    begun = json.loads(head)
+    begun["beginning"]["cpus"] = 60000
+    with pytest.raises(TargetError, match="60000 CPUs: Xen takes 1 to 256"):
+        coverage("\n".join([json.dumps(begun), *lines[:3]]), "t.jsonl", "current")
