@@ -42,6 +42,8 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "help": ("the commands, or what one does", "inspector.frontends.help_cli"),
     "explain": ("what a rule, situation, hazard, mended bug or field means", "inspector.frontends.explain_cli"),
     "schema": ("print the JSON Schema of a command's answers", "inspector.frontends.schema_cli"),
+    "completion": ("print what bash, zsh or fish completes", "inspector.frontends.completion_cli"),
+    "man": ("print the manual page", "inspector.frontends.man_cli"),
     "config": ("print the default configuration of the prompt", "inspector.frontends.config_cli"),
     "gdb-plugin": ("print the path of the plugin for gdb to `source`", "inspector.frontends.gdb_plugin_cli"),
 }
