@@ -35,12 +35,12 @@ def knows(session):
 
 def test_asking_never_waits_for_a_slow_target(knows, eventually):
     slow = threading.Event()
-    knowledge = knows({"slow": lambda: slow.wait(10)})
+    knowledge = knows({"slow": lambda: slow.wait(60)})
     began = time.monotonic()
     assert knowledge.get("slow") is None
     assert knowledge.is_reading("slow")
     assert knowledge.is_reading()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     slow.set()
     eventually(lambda: knowledge.get("slow"))
     assert not knowledge.is_reading()

@@ -131,9 +131,9 @@ def test_nobody_or_something_else_listens(unavailable):
         hangs_up = threading.Thread(target=lambda: listener.accept()[0].close())
         hangs_up.start()
         with pytest.raises(TargetError) as caught:
-            GdbMi(f"127.0.0.1:{port}", timeout=5)
+            GdbMi(f"127.0.0.1:{port}", timeout=60)
         hangs_up.join()
         assert "\n" not in str(caught.value)
         assert str(port) in str(caught.value)
     with pytest.raises(TargetError, match="nobody listens at"):
-        GdbMi(f"127.0.0.1:{port}", timeout=5)
+        GdbMi(f"127.0.0.1:{port}", timeout=60)

@@ -96,14 +96,14 @@ def test_a_hung_gdb_is_given_up(gdb: Gdb) -> None:
     began = time.monotonic()
     with pytest.raises(TargetError, match=r"silent for 0\.3 seconds"):
         gdb.ask("echo", timeout=0.3)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_gdb_follows_its_maker(gdb: Gdb) -> None:
     """Closing its input, as the death of this process does, ends gdb."""
     assert gdb._process.stdin
     gdb._process.stdin.close()
-    assert gdb._process.wait(5) == 0
+    assert gdb._process.wait(60) == 0
 
 
 def test_no_gdb() -> None:
@@ -128,7 +128,7 @@ def test_what_is_no_gdb(tmp_path: Path, script: str, expected: str) -> None:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     with pytest.raises(TargetError, match=expected):
-        Gdb(str(program), timeout=2)
+        Gdb(str(program), timeout=2 if "silent" in expected else 60)
 
 
 AT_FORK = """

@@ -67,7 +67,7 @@ def test_a_peer_that_is_not_qmp(serve: Serve, text: bytes, said: str) -> None:
     began = time.monotonic()
     with pytest.raises(TargetError, match=said):
         Qmp(serve(text), timeout=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_an_event_may_come_before_the_greeting(serve: Serve) -> None:

@@ -41,7 +41,7 @@ def complaint(address: Address, timeout: float = 2.0) -> str:
     began = time.monotonic()
     with pytest.raises(TargetError) as caught:
         rsp.probe(address, timeout)
-    assert time.monotonic() - began < timeout + 8
+    assert time.monotonic() - began < timeout + 30
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
