@@ -11,7 +11,7 @@ from inspector.base.errors import UNREADABLE, NotHere, VtdpiError
 from inspector.model.absence import NOT_PRINTED, Absence, unreadable
 from inspector.profiles import symbol_map
 from inspector.targets.recorded.recorded import RecordedTarget
-from inspector.targets.target import Target
+from inspector.targets.target import Control, Target
 from structs.xen.named import is_file_name
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Inspection:
         self._symbols = symbols
         self._profile = profile
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else expected
+        self._linux_before: Host | None = before.__dict__.get("linux") if before else None
         self.notes: list[str] = []
         self._absent: dict[str, list[Absence]] = {}
         """By the member of the snapshot that lacks it; under the empty name what is of all."""
@@ -175,8 +176,11 @@ class Inspection:
         from inspector.linux.host import LinuxHost
 
         above = self.xen is not None
+        before = self._linux_before.linux if isinstance(self._linux_before, LinuxHost) else None
+        # A machine that stands still for it is not searched: there its CPUs have page tables.
+        search = not above and not isinstance(self.target, Control)
         try:
-            found = find(self.target, self._domains_tables() if above else ())
+            found = find(self.target, self._domains_tables() if above else (), search, before)
         except UNREADABLE as error:
             self.notes.append(f"{self.target.description} holds {error}")
             return None
@@ -187,10 +191,11 @@ class Inspection:
         return LinuxHost(found, above)
 
     def _domains_tables(self) -> Iterator[int]:
-        """Page tables that may be a paravirtualised domain's: Xen has each map itself."""
+        """Page tables that may be domain 0's, if there is one: Xen has each map itself."""
         from inspector.xen.locate import roots_by_scan
 
-        yield from roots_by_scan(self.target)
+        if not isinstance(self.target, Control) and any(not domain.domain for domain in self.deferred.domains):
+            yield from roots_by_scan(self.target)
 
     def _found(self) -> Xen | None:
         from inspector.xen.find import XenNotFound, find

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from inspector.base.errors import UNREADABLE, VtdpiError
 from inspector.kernels.paging import ADDRESS, FIVE_LEVELS, LEVELS, PAGE, PageTables
@@ -26,7 +27,9 @@ BANNER_BYTES = 512
 LA57 = 1 << 12
 """Of CR4: five levels of page tables."""
 TABLES_LIMIT = 64
-"""Page tables that are looked at, of those that map something where a Linux would be."""
+"""Page tables that are looked at."""
+IMAGES_LIMIT = 4
+"""Of those, such as map as much as a kernel has."""
 
 
 @frozen
@@ -39,36 +42,52 @@ class Candidate:
     told: Vmcoreinfo | None = None
 
 
-def find(target: Target, more: Iterable[int] = ()) -> Linux | None:
+def find(target: Target, more: Iterable[int] = (), search: bool = True, before: Linux | None = None) -> Linux | None:
     """The Linux in a target's memory; None if there is none.
 
     Args:
         target: where to look.
         more: other tables of level 4 that may map one, such as those of a paravirtualised domain.
+        search: whether to look through memory for what it says of itself, if nothing else leads to it.
+        before: the one that was there at the last look; it is tried first.
 
     Raises:
         VtdpiError: there is one, but its kallsyms or its BTF cannot be read.
     """
+    if before and (same := _same(target, before)):
+        return same
     problem: VtdpiError | None = None
     seen: set[tuple[int, int]] = set()
-    for candidate in _candidates(target, more):
+    images: set[int] = set()
+    for candidate in _candidates(target, more, search):
         if (candidate.root, candidate.levels) in seen:
             continue
         seen.add((candidate.root, candidate.levels))
         try:
             image = Image(PageTables(target, candidate.root, FIVE_LEVELS if candidate.levels == 5 else LEVELS))
-            if image.is_whole:
+            # Each process's page tables map the one kernel.
+            if image.is_whole and (place := image.tables.translate(image.text)) not in images:
+                images.add(place)
                 return _linux(image, candidate)
         except UNREADABLE as error:
             problem = problem or VtdpiError(f"a Linux whose symbols or types cannot be read: {error}")
-        if len(seen) == TABLES_LIMIT:
+        if len(seen) == TABLES_LIMIT or len(images) == IMAGES_LIMIT:
             break
     if problem:
         raise problem
     return None
 
 
-def _candidates(target: Target, more: Iterable[int]) -> Iterator[Candidate]:
+def _same(target: Target, before: Linux) -> Linux | None:
+    """The Linux of the last look, if it is there still."""
+    tables = PageTables(target, before.memory.root, before.memory.levels)
+    (banner,) = tables.read_parts([(before.profile.symbol("linux_banner"), BANNER_BYTES)])
+    if banner is None or not (found := BANNER.match(banner)) or found[1].decode("ascii", "replace") != before.release:
+        return None
+    return replace(before, memory=tables, image=Image(tables))
+
+
+def _candidates(target: Target, more: Iterable[int], search: bool) -> Iterator[Candidate]:
     if (told := vmcoreinfo.told(target)) and told.root is not None:
         yield Candidate(told.root, told.levels, "the vmcoreinfo note", told)
     for cpu in target.cpus():
@@ -79,7 +98,7 @@ def _candidates(target: Target, more: Iterable[int]) -> Iterator[Candidate]:
                 yield Candidate(root, levels, f"CR3 of CPU {cpu.index}")
     for root in more:
         yield Candidate(root, 4, "a paravirtualised domain's page table")
-    for told in vmcoreinfo.in_memory(target):
+    for told in vmcoreinfo.in_memory(target) if search else ():
         if told.root is not None:
             yield Candidate(told.root, told.levels, "the vmcoreinfo in its memory", told)
 

@@ -16,7 +16,7 @@ START, END = 0xFFFFFFFF80000000, 0xFFFFFFFFC0000000
 """__START_KERNEL_map and the end of what KERNEL_IMAGE_SIZE leaves for the image, wherever KASLR puts it."""
 LARGE_PAGE = 2 << 20
 WRITABLE, NOT_EXECUTABLE = 1 << 1, 1 << 63
-SMALLEST, LARGEST = 1 << 20, 512 << 20
+SMALLEST, LARGEST = 1 << 20, 256 << 20
 """Bytes that an image has."""
 
 

@@ -71,3 +71,30 @@ def test_one_of_which_parts_are_left_out_is_told(made, pages, why):
 
 def test_memory_without_one_holds_none():
     assert find(Memory(bytearray(1 << 20), [Cpu(0, {"cr3": 0x3000})])) is None
+
+
+def test_the_one_of_the_last_look_is_known_again_as_long_as_it_is_there(made):
+    target = made.target()
+    first = find(target)
+    again = find(target, before=first)
+    assert again is not first
+    assert again.kallsyms is first.kallsyms
+    assert again.memory is not first.memory
+    target.raw[made.at(made.symbols["linux_banner"])] ^= 0xFF
+    with pytest.raises(VtdpiError, match="no banner"):
+        find(target, before=first)
+
+
+def test_memory_is_searched_only_if_that_is_wanted():
+    made = MadeLinux(vmcoreinfo=True)
+    assert find(without_registers(made), search=False) is None
+
+
+def test_five_levels_of_page_tables(made):
+    target = made.target()
+    top = 0x1F00000
+    target.raw[top + 8 * 511 : top + 8 * 512] = (ROOT | 3).to_bytes(8, "little")
+    five = Memory(target.raw, [Cpu(0, {"cr3": top, "cr4": 0x1020})])
+    found = find(five)
+    assert (found.release, found.memory.root) == (RELEASE, top)
+    assert find(Memory(target.raw, [Cpu(0, {"cr3": top, "cr4": 0x20})])) is None
