@@ -105,7 +105,7 @@ def _linux(snapshot: Snapshot, facts: list[tuple[str, str]]) -> documents.Linux:
         "release": kernel.release,
         "version": kernel.version,
         "build_id": kernel.build_id,
-        "text": kernel.text,
+        "address": kernel.text,
         "phys_start": kernel.phys_start,
         "page_table": kernel.page_table,
         "found_by": kernel.found_by,

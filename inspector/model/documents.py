@@ -337,14 +337,14 @@ class Xen(TypedDict):
 class Linux(TypedDict):
     """The Linux that was found: the machine's own, or domain 0's above a Xen.
 
-    `text` is virtual, `phys_start` and `page_table` physical; `symbols` and `types` are how many its kallsyms and its
-    BTF have. Of one above a Xen the switches are null, and `cpus` are Xen's to tell.
+    `address` is where its image is, virtual; `phys_start` and `page_table` are physical; `symbols` and `types` are how
+    many its kallsyms and its BTF have. Of one above a Xen the switches are null, and `cpus` are Xen's to tell.
     """
 
     release: str
     version: str
     build_id: str | None
-    text: int
+    address: int
     phys_start: int | None
     page_table: int
     found_by: str

@@ -13,8 +13,8 @@ from inspector.kernels.host import Host
 from inspector.linux.host import LinuxHost
 from inspector.model.snapshot import dumps, loads
 from tests.inspector.linux.conftest import found
-from tests.inspector.linux.made_interrupts import MSIX, NIC
-from tests.inspector.linux.made_linux import RELEASE, ROOT, TEXT, TEXT_AT
+from tests.inspector.linux.made_interrupts import MSIX, NIC, MadeInterrupts
+from tests.inspector.linux.made_linux import RELEASE, ROOT, TEXT, TEXT_AT, MadeLinux
 
 
 @pytest.fixture
@@ -109,3 +109,26 @@ def test_what_cannot_be_read_of_it_is_told_and_the_rest_is_shown(made, interrupt
     assert snapshot.cpus == ()
     assert any("no symbol __cpu_possible_mask" in line for line in snapshot.problems)
     assert [msi.device for msi in snapshot.msis] == [NIC]
+
+
+@pytest.mark.parametrize("line", ["info", "irqs", "irt", "ioapic", "route irq 30", "route irte 0x41", "audit", "regs"])
+def test_documents_are_as_their_schemas_say(run, tmp_path, line):
+    made = MadeLinux(vmcoreinfo=True)
+    interrupts = MadeInterrupts(made)
+    interrupts.usual()
+    interrupts.posted(41, 0x41, made.at(made.percpu[1] + made.symbols["posted_msi_pi_desc"]), own=True)
+    interrupts.tree()
+    image = tmp_path / "raw"
+    image.write_bytes(made.target().raw)
+    told = run("dump", image, *line.split(), "--json")
+    if line == "regs":
+        assert told.status == 3
+        return
+    assert told.status == 0, told.err
+    document = told.json
+    if line == "info":
+        assert document["linux"]["address"] == TEXT
+        assert document["linux"]["found_by"] == "the vmcoreinfo in its memory"
+        assert document["xen"] is None
+    if line == "irqs":
+        assert [row["actions"] for row in document["irqs"] if row["irq"] == 30] == [["eth0-rx-0"]]
