@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -82,12 +83,22 @@ def _is_url(word: str) -> bool:
 
 
 def _local(word: str) -> Iterator[Evidence]:
-    names = sorted(glob.glob(word, recursive=True)) if WILD & set(word) and not os.path.lexists(word) else [word]
-    for name in names:
-        if os.path.isdir(name):
+    by_name = not WILD & set(word) or os.path.lexists(word)
+    for name in [word] if by_name else sorted(glob.glob(word, recursive=True)):
+        # `**` goes through links to folders, which nobody has named.
+        root = None if by_name or "**" not in word else os.path.realpath(_begins(word))
+        if root and os.path.commonpath([root, os.path.realpath(os.path.dirname(name))]) != root:
+            continue
+        if os.path.isdir(name) and not (root and _leads_out(name, root)):
             yield from filter(None, map(_of_file, _within(name)))
         elif named := _of_file(name):
             yield named
+
+
+def _begins(pattern: str) -> str:
+    """The folder in which a glob begins."""
+    parts = itertools.takewhile(lambda part: not WILD & set(part), pattern.split(os.sep))
+    return os.path.join(os.sep if pattern.startswith(os.sep) else ".", *parts)
 
 
 def _within(folder: str) -> Iterator[str]:

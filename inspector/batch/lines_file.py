@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from inspector.base import new_file
-from inspector.base.errors import TargetError
+from inspector.base.errors import TargetError, UsageError
 from inspector.batch.survey_row import Row
 
 
@@ -26,7 +27,10 @@ def read(path: str) -> Kept:
 
     Raises:
         TargetError: it cannot be read, or it has lines and no row.
+        UsageError: it is a named pipe.
     """
+    if _is_named_pipe(path):
+        raise UsageError(f"{path} is a named pipe, whose reader would end after the first row; expected a file")
     if _only_takes(path):
         return Kept([], [])
     try:
@@ -53,6 +57,14 @@ def append(path: str, rows: Sequence[Row]) -> None:
     # Not by msgspec: a file's name need not be UTF-8.
     text = "".join(json.dumps(msgspec.to_builtins(row)) + "\n" for row in rows)
     new_file.append(path, text if _ends_well(path) else f"\n{text}")
+
+
+def _is_named_pipe(path: str) -> bool:
+    """Whether rows that are added one after another would each be all that is read from it: nobody else has it open."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode) and not path.startswith(("/dev/", "/proc/"))
+    except (OSError, ValueError):
+        return False
 
 
 def _only_takes(path: str) -> bool:

@@ -101,3 +101,16 @@ def test_a_file_that_is_left_out(folder):
         str(folder / "a.core"),
         str(folder / "sub" / "c.log"),
     ]
+
+
+def test_a_glob_of_all_below_does_not_go_through_links(tmp_path):
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    for folder in (elsewhere / "deep", here / "sub"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    (here / "link").symlink_to(elsewhere)
+    (here / "alias").symlink_to(elsewhere / "deep" / "file")
+    names = [os.path.relpath(each.path, here) for each in found([f"{here}/**"])]
+    assert sorted(names) == ["alias", "link", "sub/file"]
+    by_name = found([f"{here}/*/deep/*"])
+    assert [os.path.relpath(each.path, here) for each in by_name] == ["link/deep/file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.audit.rule import SEVERITIES
-from inspector.base.errors import TargetError
+from inspector.base.errors import TargetError, UsageError
 from inspector.base.new_file import NotWritten
 from inspector.batch.lines_file import Kept, append, read
 from inspector.batch.survey_row import Row, SurveyFinding
@@ -72,3 +73,9 @@ def test_a_device_takes_rows_and_is_not_read(device):
     append("/dev/null", [Row("a", 1, "1", "0")])
     with pytest.raises(NotWritten, match="/dev/full cannot be written: No space left on device"):
         append("/dev/full", [Row("a", 1, "1", "0")])
+
+
+def test_a_named_pipe_is_refused_before_it_blocks(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is a named pipe"):
+        read(str(tmp_path / "pipe"))
