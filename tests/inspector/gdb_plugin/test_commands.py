@@ -27,3 +27,19 @@ def test_help_is_the_commands_own(gdb):
     assert "\nvtdpi irt --posted " in out
     assert "--device BDF" in out
     assert "\nvtdpi audit -- What is wrong with it.\n" in out
+
+
+def test_a_table_fits_gdbs_width_and_a_pipe_has_all_of_it(gdb, golden):
+    core = f"core-file {golden('lost-wakeup')}"
+    out, _ = gdb(core, "set width 70", "vtdpi vcpus")
+    rows = [line for line in out.splitlines() if line.startswith(("VCPU", "d1v"))]
+    assert len(rows) == 7
+    assert all(len(row) <= 70 for row in rows)
+    assert "not shown for want of width: DESCRIPTOR" in out
+    piped, _ = gdb(core, "set width 70", "pipe vtdpi vcpus | head -1")
+    assert "DESCRIPTOR" in piped
+
+
+def test_a_pipe_of_the_shells_is_told_gdbs(gdb, golden):
+    _, err = gdb(f"core-file {golden('lost-wakeup')}", "vtdpi vcpus | head -1")
+    assert "gdb itself pipes: `pipe vtdpi vcpus | head -1`" in err

@@ -115,3 +115,13 @@ def test_whatever_is_in_it_all_words_are_there(rows):
     shown = fit(Table(heads, rows), 60)
     for column, before in zip(shown.columns, zip(*rows, strict=True), strict=True):
         assert [cell.split() for cell in column.cells] == [cell.split() for cell in before]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_real_terminal_folds_nothing(terminal, golden, width):
+    shown = terminal("dump", golden("xapic-4-cpus"), "vcpus", width=width, height=40)
+    screen = shown.until(lambda text: "ended with status 0" in text, "it has not ended")
+    rows = [line for line in screen.splitlines() if line.startswith(("VCPU", "d0v", "d1v"))]
+    assert len(rows) == 8
+    assert {len(row.split()) for row in rows[3:4]} != {1}
+    assert all(row.split()[-1] in ("VERDICT", "ok", "-") for row in rows)
