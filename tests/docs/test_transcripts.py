@@ -83,6 +83,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, golden: Callable[[str], Path
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", RUN_HERE)
 def test_what_is_shown_is_what_is_printed(page: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(files / "bin"), prepend=":")

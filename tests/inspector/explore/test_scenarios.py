@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inspector.explore.scenarios import to_explore
 from sim_backend.scenario.scenario import BUNDLED, load
 
@@ -23,5 +25,6 @@ def test_one_that_is_none_is_told_those_of_explore(run):
     assert run("explore", "h-aa").err.startswith("vtdpi: did you mean h-a? ")
 
 
+@pytest.mark.thorough
 def test_a_search_that_stopped_early_has_a_status_of_its_own(run):
     assert run("explore", "two-by-two", "--states", "50").status == 4

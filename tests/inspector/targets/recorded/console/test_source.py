@@ -40,6 +40,7 @@ def test_compressed_files(tmp_path: Path, kind: str) -> None:
     assert read(path) == [("log", TEXT)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", PACK)
 def test_a_compressed_file_that_is_cut_tells_so(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "log"
