@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Kind = Literal["bug", "repair", "variant"]
 LIST_SCHEMA = "vtdpi/explore-list/2"
 DEFAULT = "h-a"
+BARE = re.compile(r"[\w-]+")
+"""A name that is no file's."""
 STOPPED = 4
 """The exit status of a search that found nothing broken, but did not visit all states: nothing is proved."""
 
@@ -130,7 +133,7 @@ def _found(options: ExploreOptions) -> Found:
 def _scenario(name: str) -> Scenario:
     """Raises UsageError if there is none, and SimError if its file is wrong."""
     known = (*to_explore(), *BUNDLED)
-    if name not in known and not Path(name).exists():
+    if BARE.fullmatch(name) and name not in known and not Path(name).exists():
         near = get_close_matches(name, known, n=1)
         advice = f"did you mean {near[0]}?" if near else None
         raise UsageError(

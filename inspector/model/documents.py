@@ -872,7 +872,7 @@ class Lab(TypedDict):
     kind: NotRequired[Literal["hvm"]]
     guest: NotRequired[str]
     posting: NotRequired[bool]
-    places: NotRequired[dict[str, int]]
+    places: NotRequired[dict[str, int | str]]
 
 
 class LabList(TypedDict):

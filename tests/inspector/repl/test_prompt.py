@@ -187,7 +187,7 @@ def test_aliases_and_settings(golden, terminal, tmp_path):
         settings.write_text(text)
         opened = terminal("dump", golden("lost-wakeup"), width=200)
         opened.wait(f"config.toml: {message}")
-        assert opened.ended() == 2
+        assert opened.ended() == 3
 
 
 @pytest.mark.thorough

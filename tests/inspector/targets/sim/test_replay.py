@@ -79,7 +79,7 @@ def test_run_and_trace_go_along_it_too(vtdpi, path):
     assert out.endswith("0 steps, then nothing more could happen\n")
     traces = {tuple(vtdpi("sim", "--replay", path, "--at", 0, "trace", "--count", 20)) for _ in range(2)}
     ((_, out, _),) = traces
-    assert "pir none -> 30, on 0 -> 1" in out
+    assert "pir none -> 0x30, on 0 -> 1" in out
 
 
 def test_an_order_leaves_it(vtdpi, path):
