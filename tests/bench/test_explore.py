@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import time
 
+from sim_backend.explore import explore
 from sim_backend.explore.bounded import BoundedMachine
 from sim_backend.explore.search import Search
 from sim_backend.logic.versions import CURRENT
 from sim_backend.machine.history import started
-from sim_backend.scenario.scenario import parse
+from sim_backend.scenario.scenario import load, parse
 
 SCENARIO = """
 [machine]
@@ -96,3 +97,14 @@ def test_a_million_states_beside_spin(spin):
         print(line(what, found.states, found.seconds, found.memory), ratio)
         assert (found.states, found.transitions - 1) == (states, result.transitions)
     assert states > 1_000_000
+
+
+def test_three_vcpus_on_two_cpus():
+    """What holds and what breaks in the model, all states visited."""
+    begun = time.process_time()
+    result = explore(load("three-on-two")).result
+    seconds = time.process_time() - begun
+    print(f"\n{HEAD}\n{line('three-on-two', result.states, seconds, result.bytes_per_state * result.states)}")
+    assert result.exhausted
+    assert {verdict.name for verdict in result.broken} == {"no lost wakeup", "no stranded interrupt"}
+    assert result.states > 700_000
