@@ -34,6 +34,9 @@ def decoded(value: object, kind: type[T], where: str = "") -> T:
     """A value of a file as one of a type. Raises SimError; `where` it stands begins the message."""
     try:
         return msgspec.convert(value, kind)
+    except UnicodeEncodeError as error:
+        # JSON can say half of a character (`\ud800`), which is none.
+        raise SimError(f"{where.rstrip('.')} {_shown(error.object)}: expected Unicode".lstrip()) from None
     except msgspec.ValidationError as error:
         found = _PLACE.match(str(error))
         what, path = (found["what"], found["path"]) if found else (str(error), "")

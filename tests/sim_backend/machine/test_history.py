@@ -257,6 +257,7 @@ def changed(history, **members):
     [
         ({"kind": "x"}, 'it is no history: expected a JSON object with "kind": "vtdpi history"'),
         ({"format": 2}, "it is a history of format 2; this vtdpi reads format 1"),
+        ({"scenario": "\ud800"}, r"history it: '\\ud800': expected Unicode"),
         ({"moves": {}}, "history it: moves = {}: expected a list"),
         ({"extra": 1}, "history it: extra: no such key"),
         ({"store_buffers": 1}, "store_buffers = 1: expected true or false"),

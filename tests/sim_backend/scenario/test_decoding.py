@@ -40,6 +40,7 @@ def test_what_fits():
         ({"power": 1, "names": {"a": 1 << 20_000}}, "engine.names = a dict: expected a list"),
         ({"power": 1, "names": ["abcd"]}, "engine.names[0] = 'abcd': expected a text of length <= 3"),
         ({"power": 1, "loud": 1}, "engine.loud = 1: expected true or false"),
+        ({"power": "\ud800"}, "engine '\\ud800': expected Unicode"),
         ({"power": 1, "b": 1, "a\n": 1}, "engine.'a\\n': no such key; there are power, names, loud"),
     ],
 )
