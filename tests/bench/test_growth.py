@@ -5,14 +5,12 @@ An eighth of the entries, vCPUs and CPUs, but with `--full-size`.
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import resource
 import struct
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +18,9 @@ import pytest
 
 from inspector.model.snapshot import FORMAT
 from structs.acpi import EMPTY_HEADER, RSDT, with_checksum
+from tests.bench.conftest import BEFORE
 from tests.inspector.conftest import DMAR_AT, DRHD, QUEUE, RSDP_AT, RSDT_AT, TABLE, Image, dmar, with_rsdp
 
-BEFORE = "9e7fa84"
 ROOT = Path(__file__).parents[2]
 ENTRIES, VCPUS, CPUS = 65536, 4096, 4095
 LONGEST = 60
@@ -32,18 +30,6 @@ LONGEST = 60
 def share(full_size: bool) -> int:
     """What the sizes are divided by."""
     return 1 if full_size else 8
-
-
-@pytest.fixture(scope="module")
-def before(tmp_path_factory) -> Path | None:
-    """The tree of that commit; None where the clone does not have it."""
-    done = subprocess.run(["git", "-C", str(ROOT), "archive", BEFORE], capture_output=True, check=False)
-    if done.returncode:
-        return None
-    directory = tmp_path_factory.mktemp("before")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(directory, filter="data")
-    return directory
 
 
 @pytest.fixture

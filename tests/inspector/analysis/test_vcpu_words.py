@@ -57,7 +57,7 @@ def test_vectors_and_what_they_are_for():
     assert vectors(()) == "-"
     assert [vector_name(MACHINE, nv) for nv in (0xF1, 0xF2, 0x30, 0)] == ["0xf1 notify", "0xf2 wakeup", "0x30", "0x00"]
     # A Xen whose vectors are not known has vector 0 for neither.
-    assert vector_name(Snapshot("old", posted_intr_vector=0, pi_wakeup_vector=0), 0) == "00"
+    assert vector_name(Snapshot("old", posted_intr_vector=0, pi_wakeup_vector=0), 0) == "0x00"
 
 
 def test_a_document_has_the_same_keys_for_every_vcpu():
