@@ -15,6 +15,7 @@ from typing import Any
 
 import structs.xen
 from structs.frozen import frozen
+from structs.xen import variants
 from structs.xen.layout import Place, StructLayout
 
 FORMAT = "vtdpi layouts"
@@ -50,8 +51,17 @@ class Candidate:
 
 @lru_cache(maxsize=1)
 def bundled() -> dict[str, list[Candidate]]:
-    """Every known layout, by structure."""
-    return loads(Path(structs.xen.__file__).with_name("layouts.json").read_text())
+    """Every known layout, by structure; a member has the same name in all of them."""
+    text = Path(structs.xen.__file__).with_name("layouts.json").read_text()
+    return {
+        struct: [Candidate(_renamed(one.layout), one.builds) for one in known] for struct, known in loads(text).items()
+    }
+
+
+def _renamed(layout: StructLayout) -> StructLayout:
+    """With the newest version's names, so that old builds' layouts are candidates for the same members."""
+    members = {variants.newest(path): place for path, place in layout.members.items()}
+    return StructLayout(layout.name, layout.size, members)
 
 
 def around(candidates: Sequence[Candidate], version: str | None) -> list[Candidate]:

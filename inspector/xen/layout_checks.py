@@ -23,6 +23,8 @@ DOMIDS = {"dom_xen": 0x7FF2, "dom_io": 0x7FF1, "dom_cow": 0x7FF3}
 DOMID_IDLE = 0x7FFF
 DOMAINS_LIMIT = 4096
 FEW = 3
+WORDS = 64
+"""Of a structure whose layout is not known: more than it has."""
 CDF_HVM = 1
 PAGE = 0x1000
 LAPIC_VERSION, LAPIC_VERSION_VALUE = 0x30, 0x50014
@@ -418,8 +420,11 @@ def cpu_info(known: Settled, layout: StructLayout) -> Said:
     yield from holds("processor_id", [facts.member(layout, at, "processor_id") for at in infos.values()], list(infos))
     offsets = [facts.per_cpu_offsets.get(cpu, 0) for cpu in infos]
     yield from holds("per_cpu_offset", [facts.member(layout, at, "per_cpu_offset") for at in infos.values()], offsets)
+    # Where an idle vCPU runs, no guest has left any.
+    idle = set(facts.idle_vcpus.values())
+    guests = [at for at, one in zip(infos.values(), current, strict=True) if one not in idle]
     path = "guest_cpu_user_regs.rflags"
-    yield from _flags(path, [facts.member(layout, at, path) for at in infos.values()])
+    yield from _flags(path, [facts.member(layout, at, path) for at in guests])
 
 
 def sched_resource(known: Settled, layout: StructLayout) -> Said:
@@ -476,14 +481,23 @@ def acpi_drhd_unit(known: Settled, layout: StructLayout) -> Said:
         base, segment, iommu = (facts.member(layout, at, path) for path in ("address", "segment", "iommu"))
         if base is not None:
             yield "address", bool(base) and not base % PAGE and not base >> 52
-        backs = known.any_member("vtd_iommu", iommu, "drhd") if iommu and facts.readable(iommu) else set()
+        there = bool(iommu and facts.readable(iommu))
+        backs = known.any_member("vtd_iommu", iommu or 0, "drhd") if there else set()
+        leads_back = at in backs or (there and _holds_through(facts, iommu or 0, at))
         for path in ("iommu", "list"):
-            yield path, at in backs
+            yield path, leads_back
         for head in ("ioapic_list", "hpet_list"):
             if place := layout.members.get(head):
                 yield head, facts.list_nodes(at + place.offset) is not None
         if segment:
             yield "segment", segment < 256
+
+
+def _holds_through(facts: Facts, start: int, address: int) -> bool:
+    """Whether a structure that one of the first pointers in another leads to holds an address: before 4.13
+    `struct iommu` leads back to its unit through `struct intel_iommu`."""
+    pointers = [word for word in facts.words(start, WORDS) if word >> 47 == 0x1FFFF and word != address]
+    return any(address in facts.words(pointer, WORDS) for pointer in pointers)
 
 
 def vtd_iommu(known: Settled, layout: StructLayout) -> Said:

@@ -134,7 +134,12 @@ def _agreeing(fits: list[Fit]) -> list[Fit]:
             if place := _place(fit.candidate.layout, path):
                 proved.setdefault(path, set()).add(place)
     certain = {path: next(iter(places)) for path, places in proved.items() if len(places) == 1}
-    return [fit for fit in fits if all(_place(fit.candidate.layout, path) == place for path, place in certain.items())]
+    held = [(fit, {path: _place(fit.candidate.layout, path) for path in certain}) for fit in fits]
+    agreeing = [fit for fit, places in held if places == certain]
+    # Where each lacks what another proves, one that has it nowhere else is left.
+    return agreeing or [
+        fit for fit, places in held if all(place in (None, certain[path]) for path, place in places.items())
+    ]
 
 
 def _place(layout: StructLayout, path: str) -> Place | None:

@@ -78,6 +78,19 @@ DESCRIPTORS_BELOW_4G = (4, 11)
 """The last version in which every struct vcpu, and with it every descriptor, lies below 4 GiB (alloc_vcpu_struct)."""
 
 
+def newest(path: str) -> str:
+    """The path of a vCPU's member as the newest versions have it, from what any of them calls it.
+
+    >>> newest("arch.hvm_vcpu.u.vmx.pi_desc"), newest("arch.hvm.vlapic.regs"), newest("processor")
+    ('arch.hvm.vmx.pi_desc', 'arch.hvm.vlapic.regs', 'processor')
+    """
+    for new, *older in (VMX, VLAPIC):
+        for old in older:
+            if path.startswith(f"{old}."):
+                return new + path.removeprefix(old)
+    return path
+
+
 def vmx(profile: Profile) -> str | None:
     """The path to a vCPU's VMX part, where the profile tells its descriptor."""
     return _first(profile, "vcpu", VMX, "pi_desc")

@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     # Known where this directory is named: pytest tests/conformance --conformance-states 10000
     help_ = f"random states for each function of Xen that is run ({STATES})"
     parser.addoption("--conformance-states", type=int, default=STATES, help=help_)
+    parser.addoption("--conformance-xen", type=Path, help="the xen-syms, with DWARF, of a Xen 4.21 or later")
 
 
 @pytest.fixture(scope="session", params=sorted(DEBIAN))

@@ -91,3 +91,10 @@ def test_the_releases_beside_one():
     debug = Candidate(StructLayout("vcpu", 16, {}), (Build("4.22.0", "00", "", own_options=True),))
     assert around([new, newest, debug], "4.22.0") == [newest]
     assert around([new, debug], "4.22.0") == [], "what a debug build has tells nothing of a release's"
+
+
+def test_what_is_the_same_has_one_name_in_all_versions():
+    """So that an old build's vCPU and a newer one's are candidates for the same members."""
+    old = next(one for one in layouts.bundled()["vcpu"] if "4.11.4" in {build.version for build in one.builds})
+    assert old.layout.members["arch.hvm.vmx.pi_desc"] == Place(1664, 64)
+    assert not any("hvm_vcpu" in path for one in layouts.bundled()["vcpu"] for path in one.layout.members)

@@ -194,6 +194,17 @@ def test_what_came_in_the_middle_of_a_branch_is_known_only_if_it_is_proved(prove
     assert selfcheck._state("runstate_seq", fits, around([newer], "4.19.5"), [newer]) == state
 
 
+def test_a_layout_that_lacks_a_member_has_it_nowhere_else():
+    """As 4.11's domain, whose hooks have other names than 4.12's, and 4.12's, whose pause count is elsewhere."""
+    older = StructLayout("domain", 3072, {"domain_id": Place(0, 2), "pause_count": Place(460, 4)})
+    newer = StructLayout(
+        "domain", 3072, {"domain_id": Place(0, 2), "pause_count": Place(468, 4), "hook": Place(1584, 8)}
+    )
+    right = Fit(Candidate(older, ()), frozenset({"domain_id", "pause_count"}))
+    wrong = Fit(Candidate(newer, ()), frozenset({"domain_id", "hook"}))
+    assert selfcheck._agreeing([wrong, right]) == [right]
+
+
 def of_another_build(profile: Profile, types: Profile) -> Profile:
     """A profile with the symbols of one build and the layouts of another, as `profile make --types` once made."""
     document = {**types.document, "symbols": profile.document["symbols"], "metadata": profile.document["metadata"]}
