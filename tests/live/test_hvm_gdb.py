@@ -99,5 +99,5 @@ def test_the_plugin_inside_gdb_reads_the_same(
     posted = [vcpu for vcpu in json.loads(said)["vcpus"] if vcpu["pi"]]
     with Bochs(lab.machine()) as bochs:
         addresses = [vcpu.pi.address for vcpu in Inspection(bochs).snapshot.vcpus if vcpu.pi]
-    assert [vcpu["pi"]["address"] for vcpu in posted] == addresses
+    assert [int(vcpu["pi"]["address"], 16) for vcpu in posted] == addresses
     assert {vcpu["pi"]["nv"] for vcpu in posted} <= {0xF2, 0xF3}

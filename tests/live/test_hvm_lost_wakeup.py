@@ -75,7 +75,7 @@ def test_the_page_has_the_finding_its_stores_the_model_and_the_control(
     assert f"bug       D5    {SLEEPER}     is blocked with vector {WAKER:#x} posted in PIR with ON=0 and SN=0" in page
     # The stores in their order: preempted, posted while SN is set, which sets no ON, run again, blocked.
     stores = page.partition(f"the stores to {SLEEPER} from the preemption on that led to this")[2].partition("$ ")[0]
-    led = ["sn 0 -> 1", f"pir none -> {WAKER:x}", "sn 1 -> 0", "vmx_vcpu_block", "nv 0xf2 -> 0xf3"]
+    led = ["sn 0 -> 1", f"pir none -> {WAKER:#x}", "sn 1 -> 0", "vmx_vcpu_block", "nv 0xf2 -> 0xf3"]
     places = [stores.index(words) for words in led]
     assert places == sorted(places)
     assert "on 0" not in stores

@@ -47,8 +47,8 @@ def test_it_stays_stopped_until_cont_and_is_left_running(one_lab: Lab, terminal:
     opened.wait("(running)>", " running │")
     opened.until(lambda _: is_running(one_lab), "it does not run")
     opened.enter("irt")
-    opened.wait("is running: `stop`")
-    assert is_running(one_lab)
+    opened.wait("note: the machine runs: it was stopped for this, and goes on")
+    opened.until(lambda _: is_running(one_lab), "it does not go on")
     opened.enter("stop")
     opened.wait("is stopped")
     ready(opened)
@@ -88,7 +88,10 @@ def test_ctrl_c_during_a_long_read(
     assert opened.leave() == 0
     assert is_running(one_lab)
     main(["live", one_lab.gdb, "irt", "--json"])
-    assert json.loads(one_lab.console.with_name("irt.json").read_text()) == json.loads(capsys.readouterr().out)
+    documents = [json.loads(one_lab.console.with_name("irt.json").read_text()), json.loads(capsys.readouterr().out)]
+    for document in documents:
+        del document["vtdpi"]["time"]
+    assert documents[0] == documents[1]
 
 
 @pytest.fixture
