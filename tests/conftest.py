@@ -30,10 +30,6 @@ __all__ = ["debian_xen", "gdb", "laid_out", "plugin", "profile_of", "served", "s
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
 
-# How long an example takes tells of what else the machine does.
-settings.register_profile("vtdpi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("vtdpi")
-
 Unpacked = Callable[[str], Path]
 Unavailable = Callable[[object], NoReturn]
 
