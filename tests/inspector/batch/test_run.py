@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import VtdpiError
 from inspector.batch import run as runs
 from inspector.batch.run import Run
 from inspector.batch.run import run as run_of_campaign
@@ -79,7 +79,10 @@ def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
     assert result.failure is None
 
 
-@pytest.mark.parametrize(("scenario", "version"), [("none", "current"), ("idle", "none")])
-def test_no_such_machine(tmp_path, scenario, version):
-    with pytest.raises(UsageError, match=f"{scenario}, seed 7: "):
+@pytest.mark.parametrize(
+    ("scenario", "version", "said"),
+    [("none", "current", "^scenario none: No such file"), ("idle", "none", "^no version 'none' of the logic")],
+)
+def test_no_such_machine(tmp_path, scenario, version, said):
+    with pytest.raises(VtdpiError, match=said):
         run_of_campaign(asked(tmp_path, scenario, version))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from inspector.base.errors import UsageError
+from inspector.base.errors import TargetError
 from inspector.batch.swarm import Member, explored, is_whole, members, swarm
 from sim_backend.explore import explore
 from sim_backend.explore.search import Limits
@@ -86,5 +86,5 @@ def test_on_a_cluster_alike(dask):
 
 
 def test_no_such_machine():
-    with pytest.raises(UsageError, match="properties none: "):
+    with pytest.raises(TargetError, match="properties none: "):
         swarm([replace(first(), properties="none")], 1)
