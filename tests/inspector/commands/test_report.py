@@ -20,7 +20,7 @@ def test_the_page_says_what_its_verdict_rests_on(run: Callable[..., Any], tmp_pa
 def test_no_log_has_blocking_lists(run: Callable[..., Any]) -> None:
     told = run("dump", LOG, "blocked")
     assert (told.status, told.out) == (3, "")
-    assert "no debug key prints one" in told.err
+    assert "no debug key prints them" in told.err
 
 
 def test_what_stands_still_for_good_has_no_next_transitions(
