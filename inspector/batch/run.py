@@ -13,7 +13,6 @@ from zlib import crc32
 
 from inspector.audit import BUG, audit
 from inspector.audit.rule import Finding
-from inspector.base.errors import TargetError, UsageError
 from inspector.capture.inspection import Inspection
 from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.simulation import Simulation
@@ -88,17 +87,14 @@ def run(asked: Run) -> RunResult:
     Raises:
         UsageError, TargetError: there is no such machine.
     """
-    try:
-        with refusals():
-            logic, scenario = version(asked.version), load(asked.scenario)
-        if asked.build:
-            scenario = replace(scenario, layout=replace(scenario.layout, profile=asked.build))
-        with refusals(None if asked.build else asked.scenario):
-            machine = Machine(scenario, version=logic, seed=asked.seed)
-        with refusals():
-            return _Running(asked, machine).result()
-    except (TargetError, UsageError) as error:
-        raise type(error)(f"{asked.scenario}, seed {asked.seed}: {error}") from None
+    with refusals():
+        logic, scenario = version(asked.version), load(asked.scenario)
+    if asked.build:
+        scenario = replace(scenario, layout=replace(scenario.layout, profile=asked.build))
+    with refusals(None if asked.build else asked.scenario):
+        machine = Machine(scenario, version=logic, seed=asked.seed)
+    with refusals():
+        return _Running(asked, machine).result()
 
 
 class _Running:
