@@ -56,7 +56,7 @@ def schema_page() -> str:
     parts = [
         "# JSON answers\n\nEach answer names its schema and version, such as `vtdpi/irt/2`. The JSON Schemas are"
         " shipped; `vtdpi schema NAME` prints one. What is not in an answer though it could be is in `absent`, with the"
-        " reason. Addresses, registers and all numbers that may exceed 2^53 are strings such as `\"0xfed90000\"`, for"
+        ' reason. Addresses, registers and all numbers that may exceed 2^53 are strings such as `"0xfed90000"`, for'
         " many readers of JSON would round them. `vtdpi` tells version, time and target. With `--json` an error is a"
         " document too.\n"
     ]
