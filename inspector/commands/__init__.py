@@ -40,6 +40,8 @@ BUILT_IN: Mapping[str, str] = {
     "ioapic": "the IO-APICs' redirection tables",
     "step": "(sim) do one atomic action, or several, and say what each did",
     "run": "(sim) let it run",
+    "undo": "(sim) be as before the last command that moved it",
+    "goto": "(sim) be at an earlier or later step",
     "post": "(sim) a device, or software, posts an interrupt",
     "block": "(sim) the guest halts a vCPU",
     "wake": "(sim) unpause a vCPU, or send it an event",
@@ -62,6 +64,7 @@ BUILT_IN: Mapping[str, str] = {
 HOMES: Mapping[str, str] = {
     **dict.fromkeys(("step", "run", "core", "checkpoint", "post", "block", "wake", "sleep", "preempt"), "simulation"),
     **dict.fromkeys(("migrate", "offline", "assign", "deassign"), "simulation"),
+    **dict.fromkeys(("undo", "goto"), "rewind"),
     **dict.fromkeys(("stop", "cont"), "control"),
 }
 """The module of a command, where it is not the one of its name."""

@@ -47,10 +47,11 @@ def order(inspection: Inspection, words: str, later: bool, name: str, *arguments
         name: the machine's method, with its `arguments`.
     """
     target = simulation(inspection)
-    target.drive(name, *arguments)
-    if later or target.busy:
-        return Answer({"events": []}, [Text(f"{words}: `step` or `run` make it happen")])
-    return happened(target, target.step(AT_ONCE), words)
+    with target.moving_by(" ".join(map(str, (name, *arguments)))):
+        target.drive(name, *arguments)
+        if later or target.busy:
+            return Answer({"events": []}, [Text(f"{words}: `step` or `run` make it happen")])
+        return happened(target, target.step(AT_ONCE), words)
 
 
 def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str = "") -> Answer[documents.Events]:
@@ -106,14 +107,15 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     target = simulation(inspection)
     if arguments.events:
         return happened(target, target.step(arguments.count))
-    done = _run(target, arguments.count)
+    with target.moving_by(f"run {arguments.count}"):
+        done = run_on(target, arguments.count)
     if target.crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {target.crashed}")
     line = f"{done} steps" if done == arguments.count else f"{done} steps, then nothing more could happen"
     return Answer({"steps": done, "events": []}, [Text(line)])
 
 
-def _run(target: Simulation, count: int) -> int:
+def run_on(target: Simulation, count: int) -> int:
     """Run; how many steps there were. A person at a terminal sees how far it is."""
     from inspector.views.progress import StepsLine
 

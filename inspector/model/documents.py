@@ -664,6 +664,13 @@ class Events(TypedDict):
     steps: NotRequired[int]
 
 
+class Position(TypedDict):
+    """`goto` and `undo`: the step at which the simulated machine now is; of `undo`, the commands, the last first."""
+
+    step: int
+    undone: NotRequired[list[str]]
+
+
 class BeforeAfter(TypedDict):
     """A field before and after: of a descriptor, the CPU whose blocking list or lock it is, or a domain's hook by the
     function's name."""
@@ -1187,5 +1194,6 @@ DOCUMENTS: dict[str, Any] = {
     "vcpus": Vcpus,
     "watch": Watch,
     **dict.fromkeys(ORDERS, Events),
+    **dict.fromkeys(("undo", "goto"), Position),
 }
 """The type of each document, by the name of its schema: for most, the command's."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -11,6 +12,7 @@ from inspector.base.errors import NotReadable, TargetError, UsageError
 from inspector.profiles import store
 from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
+from inspector.targets.sim.past import Kept, Past
 from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.watchpoints import Watchpoints
 from inspector.targets.target import Cpu, IoApic, Target
@@ -26,16 +28,25 @@ if TYPE_CHECKING:
     from sim_backend.machine.machine import Machine
     from sim_backend.scenario.scenario import Scenario
 
+STILL = ("save",)
+"""Methods of the machine that do not move it."""
+
 
 class Simulation(Target):
     """A simulated machine, which may move between reads.
 
     Args:
         machine: the machine; a `sim_backend.machine.registers.Still` for a layout on which nothing moves.
+
+    Attributes:
+        machine: as given; another one once it was gone back.
+        past: what it was before each command that moved it.
     """
 
     def __init__(self, machine: Placed) -> None:
         self.machine = machine
+        self.past = Past()
+        self._within = False
         config = machine.layout.config
         cpus = "1 CPU" if config.cpus == 1 else f"{config.cpus} CPUs"
         self.description = f"simulated machine with {cpus} and Xen {machine.layout.profile.version}"
@@ -83,8 +94,14 @@ class Simulation(Target):
             TargetError: it is from a file, and in a state that no machine gets into.
         """
         self.touched()
-        with refusals():
-            return getattr(self.machine, order)(*arguments)
+        if order in STILL:
+            with refusals():
+                return getattr(self.machine, order)(*arguments)
+        with self.moving_by(" ".join(map(str, (order, *arguments)))), refusals():
+            done = getattr(self.machine, order)(*arguments)
+            if order != "run":
+                self.past.keep(self._kept())
+            return done
 
     def step(self, count: int) -> list[dict[str, Any]]:
         """Up to so many steps, each as its event's fields and `text`, all in one line; fewer if no more can happen.
@@ -94,13 +111,65 @@ class Simulation(Target):
         """
         self.touched()
         machine: Any = self.machine
-        with refusals():
+        with self.moving_by(f"step {count}"), refusals():
             return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
+
+    @contextmanager
+    def moving_by(self, words: str) -> Iterator[None]:
+        """What one command does to the machine, for `undo` to take back as one."""
+        if self._within:
+            yield
+            return
+        before = self._kept(words)
+        self.past.keep(before)
+        self._within = True
+        try:
+            yield
+        except UsageError:
+            # It was refused: the machine is as it was.
+            if self.steps == before.machine.steps:
+                self.past.forget(before)
+            raise
+        finally:
+            self._within = False
+
+    def undo(self, count: int) -> list[str]:
+        """Be as before the last so many commands; their words, the last first. Raises UsageError: there are fewer."""
+        if count > self.past.commands:
+            there = self.past.commands
+            raise UsageError(f"undo {count}: only {there} can be undone of the commands that moved the machine")
+        undone = self.past.undo(count)
+        if undone:
+            self._be(undone[-1])
+        return [each.words for each in undone]
+
+    def go_back(self, step: int) -> None:
+        """Be as at an earlier step of this session. Raises UsageError: it is not known any more."""
+        start = self.past.before(step)
+        if start is None:
+            oldest = self.past.oldest
+            known = self.steps if oldest is None else min(oldest, self.steps)
+            raise UsageError(f"goto {step}: the first step that can be gone back to is {known}", found=step)
+        there = start.machine.copy()
+        with refusals():
+            there.run(step - there.steps)
+        self.past.keep(replace(self._kept(f"goto {step}"), jump=True))
+        self._be(replace(start, machine=there))
+        self.past.keep(self._kept())
+
+    def _kept(self, words: str = "") -> Kept:
+        machine: Any = self.machine
+        return Kept(machine.copy(), words)
+
+    def _be(self, kept: Kept) -> None:
+        self.machine = kept.machine
+        self.touched()
 
     unit = "steps"
 
     def arm(self, writes: Sequence[Write], hooks: Mapping[str, int]) -> None:
         """As Tripwire.arm; a function that the compiler put into another one has its own name here."""
+        self.past.keep(self._kept("trace"))
         self._tripwires = Watchpoints(self.machine, writes, hooks, lambda cpu: registers(self.machine, cpu))
 
     def stop_event(self, seconds: float) -> StopEvent | None:
@@ -164,12 +233,16 @@ class Replay(Simulation):
     """
 
     def __init__(self, history: History, step: int, source: str) -> None:
-        machine = history.at(step)
-        machine.ahead = history.moves[step:]
-        self.moving, self._source = machine, source
+        self._history = history
+        self.moving, self._source = self._machine_at(step), source
         self._steps = len(history.moves)
         self._left: int | None = None
-        super().__init__(machine)
+        super().__init__(self.moving)
+
+    def _machine_at(self, step: int) -> Machine:
+        machine = self._history.at(step)
+        machine.ahead = self._history.moves[step:]
+        return machine
 
     @property
     def description(self) -> str:
@@ -183,10 +256,28 @@ class Replay(Simulation):
 
     def drive(self, order: str, *arguments: object) -> object:
         """As Simulation.drive; any order but `run` ends the history."""
-        if order != "run" and self.moving.ahead:
+        if order in (*STILL, "run") or not self.moving.ahead:
+            return super().drive(order, *arguments)
+        with self.moving_by(" ".join(map(str, (order, *arguments)))):
             self._left = self._at
             self.moving.ahead = ()
-        return super().drive(order, *arguments)
+            return super().drive(order, *arguments)
+
+    def go_to_move(self, step: int) -> None:
+        """Be at a step of the history, on the way along it. Raises UsageError: it has not so many."""
+        if step > self._steps:
+            raise UsageError(f"goto {step}: {self._source} has {self._steps} steps", found=step)
+        there = self._machine_at(step)
+        self.past.keep(replace(self._kept(f"goto {step}"), jump=True))
+        self._be(Kept(there))
+
+    def _kept(self, words: str = "") -> Kept:
+        return replace(super()._kept(words), left=self._left)
+
+    def _be(self, kept: Kept) -> None:
+        super()._be(kept)
+        machine: Any = self.machine
+        self.moving, self._left = machine, kept.left
 
     def step(self, count: int) -> list[dict[str, Any]]:
         """As Simulation.step; what is in the history says which step of it."""

@@ -140,3 +140,34 @@ def test_a_machine_in_an_impossible_state_is_one_line(vtdpi, tmp_path):
     assert (status, err.count("\n")) == (3, 1)
     _, out, _ = vtdpi("sim", "--load", tmp_path / "machine", "trace", "--count", "5000")
     assert "a state that none gets into" in out.splitlines()[-1]
+
+
+def test_goto_is_the_historys_step_and_comes_back_to_it(vtdpi, path):
+    steps = len(History.read(path).moves)
+    words = (
+        "-c",
+        "step",
+        "-c",
+        "goto 2",
+        "-c",
+        "step",
+        "-c",
+        "block d1v1",
+        "-c",
+        "goto 3",
+        "-c",
+        "step",
+        "-c",
+        "undo 3",
+    )
+    status, out, _ = vtdpi("sim", "--replay", path, "--at", 2, *words, "-c", "info")
+    assert status == 0
+    first, again = out.split("at step 2 of the history\n")
+    assert again.startswith(first)
+    assert f"at step 3 of the history\n4/{steps} " in out
+    assert "undone: step 1\nundone: goto 3\nundone: block d1v1\n" in out
+    assert f"step 3/{steps} of" in out
+    assert "left there" not in out
+    status, _, err = vtdpi("sim", "--replay", path, "goto", steps + 1)
+    assert status == 2
+    assert f"history.json has {steps} steps" in err
