@@ -36,12 +36,16 @@ class Entry:
 
 @frozen
 class RemappingTable:
-    """A unit's table: what unit, how many entries it has room for, those that are present, and the same as text."""
+    """A unit's table: how many entries it has room for, those that are present, and the same as text.
+
+    `unit` is the unit's name, as findings have it: `unit 0`.
+    """
 
     title: str
     size: int
     entries: Sequence[Entry]
     rows: Table
+    unit: str = ""
 
 
 @frozen

@@ -71,8 +71,13 @@ def report(inspection: Inspection, arguments: Arguments) -> Answer[documents.Fil
         "bytes": len(source.encode("utf-8", "replace")),
         "findings": len(made.findings),
     }
-    said = f"{len(made.vcpus.rows)} vCPUs and {len(made.findings)} findings reported in {arguments.file}"
+    what = f"{_counted(len(made.vcpus.rows), 'vCPU')} and {_counted(len(made.findings), 'finding')}"
+    said = f"{what} reported in {arguments.file}"
     return Answer(document, [Text(said)], made.problems)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def gather(inspection: Inspection, hits: Sequence[TraceEvent] = (), unit: str = SECONDS) -> Report:
@@ -188,5 +193,6 @@ def _table(unit: Mapping[str, Any], rows: Table) -> RemappingTable:
         Entry(entry["index"], entry["format"], " ".join(cell for cell in row if cell not in ("", "-")))
         for entry, row in zip(unit["entries"], rows.rows, strict=True)
     ]
-    title = f"unit {unit['index']} at {unit['register_base']:#x}: {unit['size']} entries, {len(entries)} present"
-    return RemappingTable(title, unit["size"], entries, rows)
+    name = f"unit {unit['index']}"
+    title = f"{name} at {unit['register_base']:#x}: {unit['size']} entries, {len(entries)} present"
+    return RemappingTable(title, unit["size"], entries, rows, name)

@@ -55,7 +55,7 @@ def _steps(reading: Reading) -> Element:
     for group in groups(reading.steps):
         body.append(_row(reading, group, columns))
     made.append(body)
-    return tag("div", made, class_="scroll")
+    return page.scroll(made, "Steps")
 
 
 def _row(reading: Reading, group: Sequence[Step], columns: Sequence[str]) -> Element:
@@ -89,4 +89,4 @@ def _timeline(reading: Reading) -> list[Element]:
         return []
     vectors = (reading.after.posted_intr_vector, reading.after.pi_wakeup_vector)
     drawing = timeline.timeline([*starts(reading), *found], STEPS, vectors)
-    return [page.timeline_keys(), tag("div", drawing, class_="scroll timeline")]
+    return [page.timeline_keys(), page.scroll(drawing, "Timeline", "timeline")]

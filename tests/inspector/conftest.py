@@ -30,7 +30,7 @@ from structs.dmar import DMAR
 
 BROWSER = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
+    "--disable-component-update --disable-sync --enable-logging=stderr"
 )
 
 RAM = 16 << 20
@@ -220,16 +220,28 @@ def elf_core() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def browse(tmp_path: Path, unavailable: Callable[[object], NoReturn]) -> Callable[..., tuple[str, list[str]]]:
-    """Call it with a page's path, and a width, for what Chromium makes of it and what it has to say of it."""
+def chromium(
+    tmp_path: Path, unavailable: Callable[[object], NoReturn]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call it with a page's path and more of Chromium's options."""
     program = shutil.which("chromium")
     if not program:
         unavailable("chromium is missing: install the package chromium")
 
-    def open_page(path: Path, width: int = 1200) -> tuple[str, list[str]]:
+    def open_page(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         # A user's directory of its own, and new, or Chromium looks for what an earlier run left.
-        words = [program, *BROWSER.split(), f"--user-data-dir={tmp_path / 'browser'}", f"--window-size={width},900"]
-        done = subprocess.run([*words, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+        words = [program, *BROWSER.split(), f"--user-data-dir={tmp_path / 'browser'}", *options, path.as_uri()]
+        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+
+    return open_page
+
+
+@pytest.fixture
+def browse(chromium: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., tuple[str, list[str]]]:
+    """Call it with a page's path, and a width, for what Chromium makes of it and what it has to say of it."""
+
+    def open_page(path: Path, width: int = 1200) -> tuple[str, list[str]]:
+        done = chromium(path, f"--window-size={width},900", "--dump-dom")
         return done.stdout, re.findall(r".*:CONSOLE.*", done.stderr)
 
     return open_page

@@ -4,8 +4,8 @@ PALETTE = """
 :root{color-scheme:light dark;--back:#fbfbfa;--card:#fff;--text:#1d2125;--soft:#5b636b;--line:#d9dde1;
 --remapped:#2f6fb5;--posted:#b5541f;--bug:#b3261e;--warning:#8a5a00;--info:#2f6fb5;--good:#1c7a3f;--cell:#e9ecef;
 --wakeup:#8e5bb5;--suppressed:#9aa3ab;--notify:#2f8f6f}
-@media(prefers-color-scheme:dark){:root{--back:#15181b;--card:#1d2226;--text:#e6e8ea;--soft:#9fa8b0;--line:#353c43;
---remapped:#6aa9ee;--posted:#f0935a;--bug:#ff8a80;--warning:#f2c14e;--info:#6aa9ee;--good:#67c98b;--cell:#2b3238;
+@media screen and (prefers-color-scheme:dark){:root{--back:#15181b;--card:#1d2226;--text:#e6e8ea;--soft:#9fa8b0;
+--line:#353c43;--remapped:#6aa9ee;--posted:#f0935a;--bug:#ff8a80;--warning:#f2c14e;--info:#6aa9ee;--good:#67c98b;--cell:#2b3238;
 --wakeup:#bd93e0;--suppressed:#69727a;--notify:#5cc3a0}}
 """
 
@@ -28,7 +28,11 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere;font-size:.9rem}
 padding:.6rem .9rem;margin:.6rem 0}
 .finding.bug{border-left-color:var(--bug)}.finding.warning{border-left-color:var(--warning)}
 .finding.info{border-left-color:var(--info)}
-summary{cursor:pointer;color:var(--soft);padding:.4rem 0}.explanation{white-space:pre-wrap;font-size:.9rem}
+summary{cursor:pointer;color:var(--soft);padding:.4rem 0}.explanation{white-space:pre-line;font-size:.9rem}
+a{color:inherit;white-space:nowrap;text-underline-offset:.15em}a.bug{color:var(--bug)}a.warning{color:var(--warning)}
+a.info{color:var(--info)}
+:focus-visible{outline:.15rem solid var(--info);outline-offset:.1rem}
+:target{background:var(--cell);outline:.15rem solid var(--info);scroll-margin-top:3rem}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.82rem}
 th{text-align:left;color:var(--soft);font-weight:600;white-space:nowrap}
@@ -41,8 +45,8 @@ ol.chain li{display:flex;align-items:center;gap:.3rem}
 .arrow{color:var(--soft)}
 svg{display:block;max-width:100%;height:auto}.timeline{padding:.5rem}.timeline svg{min-width:44rem;width:100%}
 .key{display:inline-flex;align-items:center;gap:.35rem;margin-right:1rem;font-size:.85rem;color:var(--soft)}
-.key svg{width:1em;height:1em}
-@media(max-width:46rem){
+.key svg{width:1em;height:1em}.map{border:0;background:none}.map svg{max-width:none}
+@media screen and (max-width:46rem){
 table.cards thead{display:none}table.cards,table.cards tbody{display:block}
 table.cards tr{display:grid;grid-template-columns:1fr 1fr;border-bottom:1px solid var(--line);padding:.5rem .6rem}
 table.cards tr:last-child{border-bottom:0}
@@ -51,10 +55,17 @@ table.cards td.numeric{text-align:left}
 table.cards td::before{content:attr(data-label) " ";color:var(--soft);font:.7rem system-ui,sans-serif;
 text-transform:lowercase;margin-right:.3rem}
 table.cards td:first-child{grid-column:1/-1;font-weight:700;font-size:.95rem}
-table.cards td:first-child::before{content:""}
+table.cards td:first-child::before{display:none}
 table.cards td.wide{grid-column:1/-1;white-space:normal}table.cards td.none{display:none}
 dl{grid-template-columns:1fr}dt{margin-top:.4rem}}
-@media print{.scroll{overflow:visible}}
+@page{margin:12mm}
+@media print{
+:root{color-scheme:light;--back:#fff}main{max-width:none;padding:0}.scroll{overflow:visible;border:0}
+details::details-content{display:block;content-visibility:visible;block-size:auto}
+table{font-size:7pt}td,td:not(.wide){white-space:normal}th,td{padding:.15rem .3rem}
+.timeline svg{min-width:0}.map svg{max-width:100%}
+h2,h3,summary,thead{break-after:avoid}tr,.verdict,ol.chain li{break-inside:avoid}
+*{print-color-adjust:exact}:target{background:none;outline:0}}
 """
 
 DRAWING = """

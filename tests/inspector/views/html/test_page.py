@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +15,7 @@ from inspector.trace.trace_event import STEPS, WRITE, TraceEvent
 from inspector.views.html.page import page
 from inspector.views.html.picture import picture
 
+PASSTHROUGH = Path(__file__).parents[4] / "docs" / "examples" / "passthrough.log"
 HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m\u202e\ud800"
 
 
@@ -100,6 +102,70 @@ def test_a_simulated_run_has_a_timeline(run, browse, tmp_path):
     assert not console
     assert dom.count('class="mark"') > 20
     assert "d2v5" in dom
+
+
+def links_and_anchors(source):
+    anchors = re.findall(r'\bid="([^"]*)"', source)
+    assert len(anchors) == len(set(anchors))
+    return set(re.findall(r'href="#([^"]*)"', source)), set(anchors)
+
+
+def test_a_finding_leads_to_its_row_and_the_row_back(run, golden, tmp_path):
+    path = tmp_path / "lost.html"
+    assert "7 vCPUs and 1 finding reported" in run("dump", golden("lost-wakeup"), "report", path).out
+    source = path.read_text()
+    links, anchors = links_and_anchors(source)
+    assert links == anchors == {"about-0", "finding-0"}
+    assert '<p id="finding-0"><strong><a href="#about-0">d1v2</a></strong> is blocked' in source
+    row = re.search(r'<tr id="about-0">.*?</tr>', source)
+    assert row
+    assert ">d1v2</td>" in row[0]
+    assert 'data-label="VERDICT"><a href="#finding-0" class="bug">\u2716 D5 bug</a></td>' in row[0]
+
+
+def test_a_finding_of_a_log_leads_to_the_entry_its_irq_uses(run, tmp_path):
+    path = tmp_path / "log.html"
+    assert run("dump", PASSTHROUGH, "report", path).status == 0
+    source = path.read_text()
+    links, anchors = links_and_anchors(source)
+    assert links <= anchors
+    assert '<a href="#about-1">irq 25</a>' in source
+    assert re.search(
+        r'<tr id="about-1"><td [^>]*>0x18 <a href="#finding-1" class="warning">\u25b2 D33 warning</a>', source
+    )
+
+
+def test_what_scrolls_can_be_scrolled_with_the_keyboard_and_has_a_name(run, tmp_path):
+    path = tmp_path / "run.html"
+    assert run("sim", "--scenario", "wakeup-storm", "report", path, "--run", 50).status == 0
+    parts = re.findall(r'<div class="scroll[^>]*>', path.read_text())
+    assert len(parts) == 5
+    for part in parts:
+        assert 'tabindex="0"' in part
+        assert re.search(r'role="region" aria-label="[^"]+"', part)
+
+
+def test_an_explanation_breaks_where_the_page_needs_it():
+    report = hostile_report()
+    source = page(replace(report, findings=[replace(report.findings[0], explanation="One\nline.\n\nTwo:\n  a table")]))
+    assert '<p class="explanation">One line.</p><p class="explanation">Two:\n  a table</p>' in source
+
+
+@pytest.mark.thorough
+def test_on_paper_all_details_are_open(run, golden, chromium, tmp_path):
+    path, opened = tmp_path / "lost.html", tmp_path / "opened.html"
+    assert run("dump", golden("lost-wakeup"), "report", path).status == 0
+    source = path.read_text()
+    opened.write_text(source.replace("<details>", "<details open>"))
+    closed = tmp_path / "closed.html"
+    closed.write_text(source.replace("details::details-content", "details::nothing"))
+    sizes = {}
+    for page_of in (path, opened, closed):
+        pdf = page_of.with_suffix(".pdf")
+        chromium(page_of, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
+        sizes[page_of] = len(pdf.read_bytes())
+    assert abs(sizes[path] - sizes[opened]) < 1500
+    assert sizes[path] - sizes[closed] > 4000
 
 
 def test_a_file_that_cannot_be_written_or_is_no_trace_is_told(run, tmp_path):
