@@ -13,6 +13,7 @@ from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IP
 from sim_backend.logic.kinds import FLAG, IDENTITY, NUMBER, held
 from sim_backend.logic.lapic import Lapic
 from sim_backend.logic.passthrough import FIXED
+from sim_backend.logic.pending import NOTHING, TAKEN, UPCALL, look_for_interrupts
 from sim_backend.logic.pi import (
     VCPU_KICK_SOFTIRQ,
     pi_notification_interrupt,
@@ -20,7 +21,6 @@ from sim_backend.logic.pi import (
     vmx_deliver_posted_intr,
     vmx_vmenter_helper,
 )
-from sim_backend.logic.pi.sync import NOTHING, TAKEN, UPCALL, look_for_interrupts
 from sim_backend.logic.program import (
     DONE,
     END,

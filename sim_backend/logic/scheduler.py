@@ -11,10 +11,10 @@ from __future__ import annotations
 from sim_backend.layout.domains import BLOCKED, CLEAN, OFFLINE, RUNNABLE, RUNNING
 from sim_backend.logic.context import VCPU, LogicContext
 from sim_backend.logic.kinds import CPU_ID, NUMBER, PLACE
+from sim_backend.logic.pending import look_for_interrupts, look_past_pir
 from sim_backend.logic.pi import VPF_BLOCKED, vmx_ctxt_switch_from, vmx_ctxt_switch_to, vmx_vcpu_block
 from sim_backend.logic.pi.block import lock_list, nv_first
 from sim_backend.logic.pi.stores import set_ndst
-from sim_backend.logic.pi.sync import look_for_interrupts, look_past_pir
 from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
 
 VPF_DOWN = 1

@@ -1,5 +1,4 @@
-"""PIR is moved to the virtual IRR: `vmx_sync_pir_to_irr`; a bit of PIR is tested: `vmx_test_pir`; whether there is
-anything to be injected into a vCPU: `hvm_vcpu_has_pending_irq`."""
+"""PIR is moved to the virtual IRR: `vmx_sync_pir_to_irr`; a bit of PIR is tested: `vmx_test_pir`."""
 
 from __future__ import annotations
 
@@ -11,10 +10,6 @@ from sim_backend.logic.program import DONE, FIRST, Actor, Frame, Outcome, Proced
 IRR = 0x200
 """Of the vLAPIC's register page: 32 vectors each 16 bytes."""
 V = FIRST
-
-NOTHING, UPCALL, INTERRUPT, TAKEN = range(4)
-"""What is to be injected: `hvm_intsrc_none`, `_vector`, `_lapic`; TAKEN: the guest has taken all there was."""
-
 
 vmx_sync_pir_to_irr = Procedure(
     "vmx_sync_pir_to_irr", v=PLACE, group=NUMBER, **{f"pir{n}": PirWord(n) for n in range(PIR_WORDS)}
@@ -77,35 +72,3 @@ vmx_test_pir = Procedure("vmx_test_pir", v=PLACE, vector=VECTOR_OF_FIRST)
 def test_bit(w: LogicContext, a: Actor, f: Frame) -> None:
     vector = f[FIRST + 1]
     a.result = w.memory.u8(f[V] + w.o.pir + (vector >> 3)) >> (vector & 7) & 1
-
-
-look_for_interrupts = Procedure("hvm_vcpu_has_pending_irq", v=PLACE)
-
-
-@look_for_interrupts.step("moves PIR to IRR, whatever else is pending")
-def sync_always(w: LogicContext, a: Actor, f: Frame) -> None:
-    if w.version.always_syncs:
-        sync(w, a, f[V])
-
-
-@look_for_interrupts.step("looks for an event-channel upcall")
-def look_for_upcall(w: LogicContext, a: Actor, f: Frame) -> Outcome:
-    a.result = UPCALL if f[V] in w.state.events else NOTHING
-    return DONE if a.result else None
-
-
-@look_for_interrupts.step("moves PIR to IRR before it searches IRR")
-def sync_before_search(w: LogicContext, a: Actor, f: Frame) -> None:
-    sync(w, a, f[V])
-
-
-@look_for_interrupts.step("searches IRR")
-def search_irr(w: LogicContext, a: Actor, f: Frame) -> Outcome:
-    a.result = INTERRUPT if w.guests.highest_virtual(f[V]) >= 0 else NOTHING
-    return DONE
-
-
-@look_for_interrupts.step("looks for an event-channel upcall, and not at PIR")
-def look_past_pir(w: LogicContext, a: Actor, f: Frame) -> Outcome:
-    a.result = UPCALL if f[V] in w.state.events else NOTHING
-    return DONE if a.result else search_irr
