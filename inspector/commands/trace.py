@@ -113,7 +113,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trac
         "hits": [event_document(hit) for hit in found.hits],
         "left_out": list(found.left_out),
     }
-    blocks = [Text(f"{len(found.hits)} transitions; {found.ended}")]
+    blocks = [Text(f"{len(found.hits)} transition{'' if len(found.hits) == 1 else 's'}; {found.ended}")]
     if found.left_out:
         blocks.append(Text(f"not watched, for want of watchpoints (name fewer vCPUs): {', '.join(found.left_out)}"))
     return Answer(document, blocks)

@@ -17,7 +17,9 @@ from inspector.model.answer import Block, Facts, Table, Text
 from inspector.model.snapshot import Snapshot
 
 WIDTH, NARROWEST = 100, 80
+"""A page's width if nothing tells it; below the second there is no room for columns of actors."""
 NUMBER, GAP, CHANGES, LEAST = 7, 2, 34, 22
+INDENT = "  "
 FINDINGS = ("SEVERITY", "RULE", "SUBJECT", "FINDING")
 STATES = ("VCPU", "PIR", "ON", "SN", "NV", "NDST", "LIST", "SITUATION")
 WORDS = {
@@ -42,7 +44,7 @@ def blocks(reading: Reading, every_step: bool = False, width: int = WIDTH) -> li
     about = [("scenario", reading.title), ("version", reading.version)]
     about += [(name, text) for name, text in (("property", reading.property), ("why", reading.why)) if text]
     made: list[Block] = [Facts(about), states("before the first step", reading.before, reading.situations)]
-    made.append(_steps(reading, every_step, max(width, NARROWEST)))
+    made.append(_steps(reading, every_step, width) if width >= NARROWEST else _narrow_steps(reading, every_step))
     if reading.crashed:
         made.append(Text(f"The machine cannot go on: {reading.crashed}"))
     made.append(states("after the last step", reading.after, last(reading)))
@@ -51,9 +53,11 @@ def blocks(reading: Reading, every_step: bool = False, width: int = WIDTH) -> li
 
 def _steps(reading: Reading, every_step: bool, width: int) -> Table:
     lanes = width - NUMBER - CHANGES - 2 * GAP
-    places = _places(actors(reading), lanes)
+    grouped = groups(reading.steps, every_step)
+    longest = max((len(word) for group in grouped for word in said(group).split()), default=0)
+    places = _places(actors(reading), lanes - max(LEAST, longest + len(INDENT)))
     rows = []
-    for group in groups(reading.steps, every_step):
+    for group in grouped:
         place = places[group[0].actor]
         words_of_it = _wrapped(said(group), lanes - place)
         changed = [line for words_of_one in changes(reading, group) for line in _wrapped(words_of_one, CHANGES)]
@@ -61,15 +65,24 @@ def _steps(reading: Reading, every_step: bool, width: int) -> Table:
     return Table(("STEP", _head(places), "CHANGES"), rows, numeric=frozenset(("STEP",)))
 
 
+def _narrow_steps(reading: Reading, every_step: bool) -> Table:
+    """With the actors in a column, and what a step changes below what it does."""
+    rows = []
+    for group in groups(reading.steps, every_step):
+        lines = [said(group), *(f"-> {changed}" for changed in changes(reading, group))]
+        rows.append((number(group), short(group[0].actor), "\n".join(lines)))
+    return Table(("STEP", "ACTOR", "ACTION"), rows, numeric=frozenset(("STEP",)))
+
+
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    return wrap(text, width, subsequent_indent=INDENT, break_on_hyphens=False)
 
 
-def _places(names: Sequence[str], lanes: int) -> dict[str, int]:
-    """Where each actor's words begin; all have some room."""
+def _places(names: Sequence[str], rightmost: int) -> dict[str, int]:
+    """Where each actor's words begin: at the rightmost there, so that all have some room."""
     places, place = {}, 0
     for actor in names:
-        places[actor] = min(place, lanes - LEAST)
+        places[actor] = min(place, rightmost)
         place += len(short(actor)) + 2
     return places
 

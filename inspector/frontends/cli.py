@@ -116,7 +116,22 @@ def _target(asked: Asked) -> int:
         raise UsageError(f"{asked.words[0]!r} stands beside -c or --script; expected one or the other")
     if asked.junit and not asked.batch:
         raise UsageError("--junit tells how the lines of -c or --script went: expected one of these too")
+    if asked.words and asked.words[0] == "help":
+        return _help(asked)
     return _session(asked)
+
+
+def _help(asked: Asked) -> int:
+    """As at the prompt; the target is not opened for it."""
+    from inspector.commands.command import Example
+    from inspector.shell import help
+    from inspector.shell.session import Answered
+
+    words = [word for word in asked.words[1:] if word != "--json"]
+    json = asked.json or "--json" in asked.words
+    answered = Answered(help.answer(words, example=Example.of_shell), json)
+    answered.show(sys.stdout)
+    return answered.status
 
 
 def _session(asked: Asked) -> int:

@@ -81,7 +81,7 @@ def trace(
     hits: list[TraceEvent] = []
     last = time.monotonic()
     deadline = last + seconds
-    ended = f"{count} transitions seen"
+    ended = "all that were asked for"
     try:
         target.arm([] if hooks else tracer.writes(vcpus), hooks)
         while len(hits) < count:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim_backend.logic.context import BUFFERED, LAPIC_IRR_BIT
+from sim_backend.logic.context import BUFFERED, LAPIC_IRR_BIT, PIR_WORD, VIRR_WORD
 from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.logic.scheduler import STATES
+
+_WIDTHS = {PIR_WORD: 64, VIRR_WORD: 32}
+"""The fields that hold a bit for each vector, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Event:
         line = f"{self.actor}: {self.function}: {self.action}"
         if self.field is None or self.before is None or self.after is None:
             return line
-        before, after = _value(self.field, self.before), _value(self.field, self.after)
+        value = _vectors if self.changed in _WIDTHS else _value
+        before, after = value(self.field, self.before), value(self.field, self.after)
         return f"{line} | {self.subject} {self.field} {before} -> {after}"
 
 
@@ -87,3 +91,11 @@ def _value(field: str, value: int) -> str:
     if value < 0:
         return "none"
     return str(value) if value < 10 or "CPU" in field else f"{value:#x}"
+
+
+def _vectors(field: str, value: int) -> str:
+    """The bits of a word of vectors, `pir[1]`, as these vectors: so can they be typed."""
+    name, _, number = field.rstrip("]").partition("[")
+    width = _WIDTHS[f"{name}[{{}}]"]
+    first = width * int(number)
+    return " ".join(f"{first + bit:#x}" for bit in range(width) if value >> bit & 1) or "none"

@@ -85,6 +85,6 @@ def test_the_page_has_the_finding_its_stores_the_model_and_the_control(
     assert re.search(r"no stranded interrupt +broken.*no stranded interrupt +holds", page, re.DOTALL)
     control = page.partition("The control")[2]
     assert "D5: nothing found" in control
-    assert "6 transitions; 6 transitions seen" in control
+    assert "6 transitions; all that were asked for" in control
     assert LOST not in control
     assert not HvmLab.all()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 
+import pytest
+
 from inspector.explore.steps import actors, read
-from inspector.explore.table import groups
+from inspector.explore.table import blocks, changes, groups, number, said
+from inspector.model.answer import Answer
+from inspector.views.terminal import Screen
+from inspector.views.text import show
 
 from .histories import MAKERS
 
@@ -16,6 +22,17 @@ class TestTable:
         assert "\x1b" not in text
         table = text[text.index(" STEP") : text.index("after the last step")]
         assert max(map(len, table.splitlines())) <= 100
+
+    @pytest.mark.parametrize("width", [40, 60, 79, 80, 100])
+    def test_no_word_is_folded_and_nothing_is_lost_in_a_narrow_page(self, reading, width):
+        out = io.StringIO()
+        show(Answer({}, blocks(reading, width=width)), out, Screen(width))
+        table = out.getvalue().partition("STEP")[2].partition("after the last step")[0]
+        assert max(map(len, table.splitlines())) <= width
+        words = set(table.split())
+        for group in groups(reading.steps):
+            assert {number(group), *said(group).split()} <= words
+            assert set(" ".join(changes(reading, group)).split()) <= words
 
     def test_what_is_seen_has_a_row_and_the_rest_shares_one(self, reading):
         rows = groups(reading.steps)

@@ -24,3 +24,14 @@ def test_no_such_command(run):
     ran = run("help", "nope")
     assert (ran.status, ran.out) == (2, "")
     assert "nope" in ran.err
+
+
+@pytest.mark.parametrize("target", [["sim"], ["sim", "--scenario", "idle"], ["dump", "/nowhere/core"]])
+def test_help_behind_a_target_is_that_of_the_prompt(run, target):
+    """And the target is not opened for it."""
+    assert run(*target, "help", "irqs").out == run("help", "irqs").out
+    assert run(*target, "help").out == run("help").out
+    assert run(*target, "help", "irqs", "--json").json == run("help", "irqs", "--json").json
+    wrong = run(*target, "help", "nosuch")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert "no command 'nosuch'" in wrong.err

@@ -162,3 +162,8 @@ def test_a_dump_is_not_traced(run, golden):
 def test_one_in_which_nothing_changes_any_more_ends_before_its_time(run) -> None:
     done = run("sim", "trace", "--still", "0.000000001", "--seconds", "1000")
     assert "0 transitions; nothing has changed for 1e-09 seconds" in done.out
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 transition; all that were asked for"), (3, "3 transitions; all")])
+def test_one_that_is_complete_says_its_number_once(run, count, said):
+    assert run("sim", "trace", "--count", str(count)).out.splitlines()[-1].startswith(said)

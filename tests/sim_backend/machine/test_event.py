@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sim_backend.logic.context import LAPIC_IRR_BIT
+from sim_backend.logic.context import LAPIC_IRR_BIT, PIR_WORD, VIRR_WORD
 from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.machine.environment import Move
 from sim_backend.machine.event import Event
@@ -58,3 +58,16 @@ def test_values_in_words():
     line = Event(1, "CPU 0", "f", "a", "d1v0", "runstate", 0, 2)
     assert str(line).endswith("d1v0 runstate running -> blocked")
     assert str(Event(1, "CPU 0", "f", "a", "d1v0", "on the blocking list of CPU", -1, 12)).endswith("none -> 12")
+
+
+def test_words_of_vectors_are_told_as_vectors():
+    def told(field, changed, before, after):
+        event = Event(1, "CPU 0", "f", "does", "d1v0", field, before, after, changed=changed)
+        assert event.document()["before"] == before
+        return str(event).partition(" | ")[2]
+
+    assert told("pir[1]", PIR_WORD, 1 << 2 | 1 << 63, 0) == "d1v0 pir[1] 0x42 0x7f -> none"
+    assert told("pir[3]", PIR_WORD, 0, 0) == "d1v0 pir[3] none -> none"
+    assert told("vIRR[1]", VIRR_WORD, 1 << 16, 1 << 16 | 1 << 17) == "d1v0 vIRR[1] 0x30 -> 0x30 0x31"
+    lines = [str(event) for event in Machine(load("one-device"), seed=2).events_of(3000)]
+    assert any("d1v0 pir[0] 0x30 -> none" in line for line in lines)
