@@ -81,3 +81,41 @@ def test_alone_it_opens_the_simulation() -> None:
 def test_a_groups_help_keeps_the_capitals_of_names(group, sentence, run):
     answer = run(group, "--help")
     assert (answer.status, sentence in " ".join(answer.out.split())) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sim irt",
+        "sim irt --json",
+        "sim irt --format jsonl",
+        "sim irt --format csv",
+        "sim trace --count 5",
+        "sim trace --count 5 --json",
+        "sim watch --json",
+        "sim report -",
+        "sim step 50",
+        "sim help",
+        "explore h-a",
+        "explore h-a --json",
+        "explore --list",
+        "dump {dump} audit",
+        "dump {dump} audit --json",
+        "survey {dump}",
+        "survey {dump} --json",
+        "help",
+        "explain D5",
+    ],
+)
+def test_a_reader_that_has_gone_is_no_bug_that_an_audit_found(words, golden):
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [sys.executable, "-m", "inspector.frontends.entry", *words.format(dump=golden("lost-wakeup")).split()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    try:
+        ran = subprocess.run(line, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(writing)
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "Broken" not in ran.stderr
