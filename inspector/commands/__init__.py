@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from keyword import iskeyword
 
 from inspector.base.errors import UsageError
 
@@ -40,6 +41,8 @@ BUILT_IN: Mapping[str, str] = {
     "ioapic": "the IO-APICs' redirection tables",
     "step": "(sim) do one atomic action, or several, and say what each did",
     "run": "(sim) let it run",
+    "break": "(sim) stop at a function of Xen, or when something becomes so",
+    "breaks": "(sim) where it stops",
     "undo": "(sim) be as before the last command that moved it",
     "goto": "(sim) be at an earlier or later step",
     "post": "(sim) a device, or software, posts an interrupt",
@@ -65,6 +68,7 @@ HOMES: Mapping[str, str] = {
     **dict.fromkeys(("step", "run", "core", "checkpoint", "post", "block", "wake", "sleep", "preempt"), "simulation"),
     **dict.fromkeys(("migrate", "offline", "assign", "deassign"), "simulation"),
     **dict.fromkeys(("undo", "goto"), "rewind"),
+    "break": "breaks",
     **dict.fromkeys(("stop", "cont"), "control"),
 }
 """The module of a command, where it is not the one of its name."""
@@ -103,7 +107,7 @@ def load(name: str) -> Command:
     """
     if name in BUILT_IN:
         module = import_module(f"inspector.commands.{HOMES.get(name, name)}")
-        found: Command = getattr(module, name)
+        found: Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return found
     if name in added():
         return _loaded(added()[name])

@@ -34,7 +34,7 @@ WITHOUT = frozenset(
             "offline",
             "assign",
         ),
-        *("deassign", "stop", "cont", "watch", "trace", "expect", "save", "report", "undo", "goto"),
+        *("deassign", "stop", "cont", "watch", "trace", "expect", "save", "report", "undo", "goto", "break"),
     )
 )
 """The commands that do something, and answer with no table."""

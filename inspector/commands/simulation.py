@@ -4,10 +4,10 @@ toolstack do."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from inspector.base import new_file
-from inspector.base.arguments import FilePath, argument, flag
+from inspector.base.arguments import COMMAND, FilePath, Word, argument, flag, read_number
 from inspector.base.errors import NotHere, UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import VCPU, CpuNumber, Device, DomainNumber, VcpuName
@@ -18,9 +18,13 @@ from structs.frozen import frozen
 if TYPE_CHECKING:
     from inspector.capture.inspection import Inspection
     from inspector.model import documents
+    from inspector.targets.sim.breaks import Break
     from inspector.targets.sim.simulation import Simulation
 
+EXAMPLE = "vcpus .vcpus[name=d1v0].pi.on == 1"
 
+STEPS, MOST = 1_000, 10_000
+"""Steps of `run` if nobody says how many; until something, which takes a look at each."""
 CHUNK = 20_000
 """Steps between two looks at whether somebody wants to know how far it is."""
 AT_ONCE = 10_000
@@ -61,6 +65,9 @@ def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str
         lines = ["nothing can happen unless it is asked for: post, block, wake, sleep, preempt, ..."]
     title = [f"{words}:"] if words else []
     document: documents.Events = {"events": [_event(event) for event in events]}
+    if target.stopped:
+        document["stopped"] = _stopped(target)
+        lines.append(f"stopped at step {target.steps}: {target.stopped.words}")
     crashed = target.crashed
     if crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {crashed}")
@@ -70,6 +77,11 @@ def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str
 def _event(event: Mapping[str, Any]) -> documents.Event:
     """It without its line."""
     return cast("documents.Event", {name: value for name, value in event.items() if name != "text"})
+
+
+def _stopped(target: Simulation) -> documents.Stopped:
+    assert target.stopped
+    return {"step": target.steps, "where": target.stopped.words}
 
 
 @frozen
@@ -89,11 +101,23 @@ def step(inspection: Inspection, arguments: Steps) -> Answer[documents.Events]:
     return happened(target, target.step(arguments.count))
 
 
+UNTIL = "until"
+
+
+def read_distance(word: str) -> int | str:
+    """A number of steps, or `until`. Raises BadWord."""
+    return word if word == UNTIL else read_number(word)
+
+
+HowFar = Annotated[int | str, Word("N", read_distance, keywords={UNTIL: COMMAND})]
+
+
 @frozen
 class Distance:
     """How far to run."""
 
-    count: int = argument("how many (default: 1000)", 1000)
+    count: HowFar = argument("how many (default: 1000; until something: 10000)", STEPS)
+    condition: tuple[str, ...] = argument("where to stop before", (), metavar="until FUNCTION|CONDITION")
     events: bool = flag("tell each action")
 
 
@@ -101,18 +125,71 @@ class Distance:
     Distance,
     Example("sim", "run 100000", "just how far it came"),
     Example("sim", "run 50 --events", "a line for each action, as `step` gives it"),
+    Example("sim", "run until vmx_vcpu_block\nvcpus", "where a vCPU is about to block"),
+    Example("sim", f"run until {EXAMPLE}\naudit", "the first moment at which it is so"),
 )
 def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]:
-    """Let the simulated machine run, as many atomic actions as you say."""
+    """Let the simulated machine run, as many atomic actions as you say, or until something is so.
+
+    What follows `until` is as `break` has it: a function that is entered, or a condition, as `expect` has it, which is
+    asked after each step; quote it if its command takes options. If it does not become so, the exit status is 3.
+    """
     target = simulation(inspection)
+    until, count = _until(inspection, target, arguments)
+    if until and until.held:
+        return Answer({"steps": 0, "events": []}, [Text(f"it is so already at step {target.steps}: {until.words}")])
+    words = f"run {count}" + (f" until {until.words}" if until else "")
+    with target.moving_by(words):
+        if not (arguments.events or until or target.breaks):
+            target.stopped = None
+            done, told = run_on(target, count), []
+        else:
+            done, told = _run_to(target, count, until, arguments.events)
+    if until and target.stopped is None and not target.crashed:
+        end = f"within {done} steps" if done == count else f"in {done} steps, and nothing more can happen"
+        found = f" (found {until.missing})" if until.missing else ""
+        raise VtdpiError(f"not so {end}: {until.words}{found}")
     if arguments.events:
-        return happened(target, target.step(arguments.count))
-    with target.moving_by(f"run {arguments.count}"):
-        done = run_on(target, arguments.count)
+        return happened(target, told)
     if target.crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {target.crashed}")
-    line = f"{done} steps" if done == arguments.count else f"{done} steps, then nothing more could happen"
-    return Answer({"steps": done, "events": []}, [Text(line)])
+    document: documents.Events = {"steps": done, "events": []}
+    if target.stopped:
+        document["stopped"] = _stopped(target)
+        return Answer(document, [Text(f"{done} steps; stopped at step {target.steps}: {target.stopped.words}")])
+    line = f"{done} steps" if done == count else f"{done} steps, then nothing more could happen"
+    return Answer(document, [Text(line)])
+
+
+def _until(inspection: Inspection, target: Simulation, arguments: Distance) -> tuple[Break | None, int]:
+    """Where to stop, if anywhere, and after how many steps at the latest."""
+    from inspector.commands.stops import FORM, stop_at
+
+    count, words = arguments.count, arguments.condition
+    if isinstance(count, str):
+        count, words = MOST, (UNTIL, *words)
+    if not words:
+        return None, count
+    if words[0] != UNTIL or not words[1:]:
+        raise UsageError(f"expected until and where to stop, found {' '.join(words)!r}; {FORM}")
+    return stop_at(inspection, target, words[1:]), count
+
+
+def _run_to(target: Simulation, count: int, until: Break | None, tell: bool) -> tuple[int, list[Mapping[str, Any]]]:
+    """Run step by step; how many there were, and if they are to be told, they."""
+    from inspector.views.progress import StepsLine
+
+    line = StepsLine(count)
+    done = 0
+    told: list[Mapping[str, Any]] = []
+    try:
+        for done, event in enumerate(target.events(count, until), 1):
+            if tell:
+                told.append({**event.document(), "text": str(event)})
+            line.tell(done)
+    finally:
+        line.clear()
+    return done, told
 
 
 def run_on(target: Simulation, count: int) -> int:

@@ -657,11 +657,34 @@ class Event(TypedDict):
     history: NotRequired[int]
 
 
+class Stopped(TypedDict):
+    """Where the simulated machine stopped: after which step, at which break."""
+
+    step: int
+    where: str
+
+
 class Events(TypedDict):
     """`step`, `run` and every order to a simulated machine."""
 
     events: list[Event]
     steps: NotRequired[int]
+    stopped: NotRequired[Stopped]
+
+
+class Break(TypedDict):
+    """Where a simulated machine stops."""
+
+    number: int
+    kind: Literal["function", "condition"]
+    where: str
+    hits: int
+
+
+class Breaks(TypedDict):
+    """`break` and `breaks`: all of them."""
+
+    breaks: list[Break]
 
 
 class Position(TypedDict):
@@ -1195,5 +1218,6 @@ DOCUMENTS: dict[str, Any] = {
     "watch": Watch,
     **dict.fromkeys(ORDERS, Events),
     **dict.fromkeys(("undo", "goto"), Position),
+    **dict.fromkeys(("break", "breaks"), Breaks),
 }
 """The type of each document, by the name of its schema: for most, the command's."""

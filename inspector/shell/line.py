@@ -30,7 +30,9 @@ _PIECE = re.compile(
     | (?P<comment>(?:^|(?<=\s))\#[^\n]*) | (?P<redirect>\||>>?) | (?P<end>[;\n]) | .""",
     re.VERBOSE | re.DOTALL,
 )
-_COMPARES = re.compile(r"\s*expect\s.*\s(?P<quote>['\"]?)\.\S*(?P=quote)\s+>", re.DOTALL)
+_COMPARES = re.compile(
+    r"\s*(?:expect|break|run(?:\s+\S+)?\s+until)\s.*\s(?P<quote>['\"]?)\.\S*(?P=quote)\s+>", re.DOTALL
+)
 _SIDEWAYS = re.compile(r"(?<!\S)(?:-[A-Za-z]*S[A-Za-z]*|--chop-long-lines)(?!\S)")
 """The option by which less scrolls sideways."""
 
@@ -80,7 +82,7 @@ def statements(text: str) -> list[str]:
 def split(text: str) -> tuple[str, str, str]:
     """The text before the first `|`, `>` or `>>` that is not quoted, that sign, and what follows; no comments.
 
-    A `>` right after a path of `expect` compares.
+    A `>` right after a path of `expect`, `break` or `run until` compares.
     """
     for piece in _PIECE.finditer(text):
         if piece["comment"] is not None:

@@ -12,6 +12,7 @@ from inspector.base.errors import NotReadable, TargetError, UsageError
 from inspector.profiles import store
 from inspector.targets.options import SimOptions
 from inspector.targets.ranges import Range
+from inspector.targets.sim.breaks import Break, Breaks
 from inspector.targets.sim.past import Kept, Past
 from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.watchpoints import Watchpoints
@@ -24,6 +25,7 @@ from sim_backend.memory.errors import FileError, SimError
 from sim_backend.memory.memory import PAGE
 
 if TYPE_CHECKING:
+    from sim_backend.machine.event import Event
     from sim_backend.machine.history import History
     from sim_backend.machine.machine import Machine
     from sim_backend.scenario.scenario import Scenario
@@ -41,11 +43,15 @@ class Simulation(Target):
     Attributes:
         machine: as given; another one once it was gone back.
         past: what it was before each command that moved it.
+        breaks: where `step` and `events` stop.
+        stopped: at which of them they did last; None if they did not.
     """
 
     def __init__(self, machine: Placed) -> None:
         self.machine = machine
         self.past = Past()
+        self.breaks = Breaks()
+        self.stopped: Break | None = None
         self._within = False
         config = machine.layout.config
         cpus = "1 CPU" if config.cpus == 1 else f"{config.cpus} CPUs"
@@ -109,10 +115,35 @@ class Simulation(Target):
         Raises:
             TargetError: it is from a file, and in a state that no machine gets into.
         """
+        with self.moving_by(f"step {count}"):
+            return [{**event.document(), "text": str(event)} for event in self.events(count)]
+
+    def events(self, count: int, until: Break | None = None) -> Iterator[Event]:
+        """Up to so many steps, one by one; fewer if no more can happen, or where it is to stop.
+
+        Args:
+            count: how many.
+            until: where to stop besides `breaks`; it has begun.
+
+        Raises:
+            TargetError: it is from a file, and in a state that no machine gets into.
+        """
         self.touched()
+        self.stopped = None
         machine: Any = self.machine
-        with self.moving_by(f"step {count}"), refusals():
-            return [{**event.document(), "text": str(event)} for event in machine.events_of(count)]
+        stops = [each for _, each in self.breaks]
+        for each in stops:
+            each.begin()
+        stops += [until] if until else []
+        with refusals():
+            for event in machine.events_of(count):
+                self.touched()
+                # Each is asked, for each has to know what it was before the next step.
+                reached = [each for each in stops if each.reached(machine)]
+                self.stopped = reached[-1] if reached else None
+                yield event
+                if reached:
+                    return
 
     @contextmanager
     def moving_by(self, words: str) -> Iterator[None]:

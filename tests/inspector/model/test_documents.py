@@ -51,7 +51,7 @@ def test_a_command_says_the_type_of_its_document(name):
     """mypy holds what it builds against that type; the schema is made of the same."""
     module = import_module(f"inspector.commands.{HOMES.get(name, name)}")
     source = inspect.getsource(module)
-    (said,) = re.findall(rf"^def {name}\([^)]*\) -> .*?documents\.(\w+)\]", source, re.MULTILINE)
+    (said,) = re.findall(rf"^def {name}_?\([^)]*\) -> .*?documents\.(\w+)\]", source, re.MULTILINE)
     assert DOCUMENTS[name] is getattr(documents, said)
 
 
