@@ -39,6 +39,7 @@ class Inspection:
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
+        kept: snapshots of this target with the names that the user gave them; those of the looks before, too.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Inspection:
         self._profile = profile
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else expected
         self._linux_before: Host | None = before.__dict__.get("linux") if before else None
+        self.kept: dict[str, Snapshot] = before.kept if before else {}
         self.notes: list[str] = []
         self._absent: dict[str, list[Absence]] = {}
         """By the member of the snapshot that lacks it; under the empty name what is of all."""

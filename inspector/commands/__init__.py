@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = {
     "explain": "what a rule, situation, hazard, mended bug or field means",
     "save": "all of it to a file",
     "report": "one page, or a picture, about all of it",
+    "snapshot": "keep all of it under a name, for `diff NAME`",
     "diff": "what changed between two",
     "regs": "the VT-d registers",
     "queue": "the invalidation queues",

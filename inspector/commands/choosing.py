@@ -34,7 +34,20 @@ WITHOUT = frozenset(
             "offline",
             "assign",
         ),
-        *("deassign", "stop", "cont", "watch", "trace", "expect", "save", "report", "undo", "goto", "break"),
+        *(
+            "deassign",
+            "stop",
+            "cont",
+            "watch",
+            "trace",
+            "expect",
+            "save",
+            "report",
+            "undo",
+            "goto",
+            "break",
+            "snapshot",
+        ),
     )
 )
 """The commands that do something, and answer with no table."""

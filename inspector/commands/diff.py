@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 HEX_FIELDS = (
     "address",
     "rip",
+    "rsp",
+    "cs",
+    "cr3",
     "pda",
     "nv",
     "lock",
@@ -49,7 +52,9 @@ HEX_FIELDS = (
 class Arguments:
     """What it takes."""
 
-    before: FileName | None = argument("the earlier: a saved snapshot, a dump or a log", None, metavar="A")
+    before: FileName | None = argument(
+        "the earlier: a `snapshot`'s name, a saved one, a dump, a log", None, metavar="A"
+    )
     after: FileName | None = argument("the later (default: the target as it is)", None, metavar="B")
     across: Line | None = option("what this log says before that line with what it says after; s3: its last wake-up")
 
@@ -58,10 +63,14 @@ class Arguments:
     Arguments,
     Example("live", "diff then.json", "then, and now"),
     Example("dump A", "diff A B", "two files"),
+    Example("sim --scenario idle", "run\nsnapshot before\nblock d1v0\ndiff before", "then, and now, in one session"),
     Example("dump LOG", "diff --across s3", "one log: the keys' answers before the machine slept, and after"),
 )
 def diff(inspection: Inspection, arguments: Arguments) -> Answer[documents.Diff]:
-    """What changed between two snapshots, dumps or logs of a machine, or in the middle of one log, field by field."""
+    """What changed between two snapshots, dumps or logs of a machine, or in the middle of one log, field by field.
+
+    A name that `snapshot` gave in this session comes before a file's: `./NAME` is the file.
+    """
     before, after = _compared(inspection, arguments)
     changes, unknown = differences.diff(before, after), differences.not_compared(before, after)
     document: documents.Diff = {
@@ -89,8 +98,13 @@ def _compared(inspection: Inspection, arguments: Arguments) -> tuple[Snapshot, S
         return parted(inspection.target, arguments.across)
     if not arguments.before:
         raise UsageError("diff: with which earlier one? Expected a file, or --across LINE in a log")
-    before = inspection.of_file(arguments.before).snapshot
-    return before, inspection.of_file(arguments.after).snapshot if arguments.after else inspection.snapshot
+    before = _named(inspection, arguments.before)
+    return before, _named(inspection, arguments.after) if arguments.after else inspection.snapshot
+
+
+def _named(inspection: Inspection, name: str) -> Snapshot:
+    """What `snapshot` kept under a name, or else the file of that name."""
+    return inspection.kept[name] if name in inspection.kept else inspection.of_file(name).snapshot
 
 
 def parted(target: Target, line: int = WAKE_UP) -> tuple[Snapshot, Snapshot]:

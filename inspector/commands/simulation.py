@@ -139,10 +139,11 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     if until and until.held:
         return Answer({"steps": 0, "events": []}, [Text(f"it is so already at step {target.steps}: {until.words}")])
     words = f"run {count}" + (f" until {until.words}" if until else "")
+    told: list[Mapping[str, Any]] = []
     with target.moving_by(words):
         if not (arguments.events or until or target.breaks):
             target.stopped = None
-            done, told = run_on(target, count), []
+            done = run_on(target, count)
         else:
             done, told = _run_to(target, count, until, arguments.events)
     if until and target.stopped is None and not target.crashed:

@@ -795,6 +795,12 @@ class SeenStep(TypedDict):
     seen: int
 
 
+class Snapshots(TypedDict):
+    """`snapshot`: the names of those that are kept."""
+
+    snapshots: list[str]
+
+
 class File(TypedDict):
     """What wrote a file: `core`, `report`, `save`."""
 
@@ -1195,6 +1201,7 @@ DOCUMENTS: dict[str, Any] = {
     "explore-list": ExploreList,
     "faults": Faults,
     "help": Help,
+    "snapshot": Snapshots,
     "history": History,
     "info": Info,
     "ioapic": Ioapic,
