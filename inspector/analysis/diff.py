@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from inspector.analysis.irqs import pin_states
@@ -84,7 +84,7 @@ def _without(snapshot: Snapshot, parts: set[str]) -> Snapshot:
         empty |= {"pins": (), "ioapics": ()}
     if PINS in parts:
         empty |= {"redirections": (), "ioapics": ()}
-    return replace(snapshot, **empty) if empty else snapshot
+    return snapshot.but(**empty) if empty else snapshot
 
 
 def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -42,6 +42,17 @@ class Deferred:
             return self
         parts = [(names, partial(self._again, names)) for names in groups]
         return defer(type(self), self.__dict__["_known"], parts, self.__dict__["_asked"])
+
+    def but(self, **changes: Any) -> Self:
+        """The same with other values of these members. What is not known yet is not read for it."""
+        if "_groups" not in self.__dict__:
+            return replace(self, **changes)  # type: ignore[type-var]
+        members = {member.name for member in fields(self)}  # type: ignore[arg-type]
+        made = object.__new__(type(self))
+        # What was worked out of the members (cached properties) is worked out anew.
+        kept = {name: value for name, value in self.__dict__.items() if name in members or name.startswith("_")}
+        made.__dict__.update(kept, **changes)
+        return made
 
     def _again(self, names: Sequence[str]) -> Mapping[str, Any]:
         """Members of one part, read now or before, and what was absent of them then."""

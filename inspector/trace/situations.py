@@ -63,4 +63,4 @@ class Situations:
             replace(cpu, loaded=self._names.get(int.from_bytes(part or b"", "little")))
             for cpu, part in zip(self._cpus, parts, strict=True)
         )
-        return self._situate(replace(self._snapshot, cpus=cpus), now)
+        return self._situate(self._snapshot.but(cpus=cpus), now)

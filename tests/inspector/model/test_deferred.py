@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from inspector.model.deferred import Deferred, defer, deferrable
+from inspector.model.snapshot import Cpu, Snapshot
 
 
 @deferrable
@@ -31,6 +32,12 @@ def place(reads):
     return defer(Place, {"name": "known"}, [(("size", "raw"), part)])
 
 
+@pytest.fixture
+def snapshot_of_cpus():
+    known = {"target": "x", "cpus": (Cpu(0, 0), Cpu(1, 1))}
+    return defer(Snapshot, known, [(("vcpus",), dict)])
+
+
 def test_nothing_is_read_until_it_is_asked_for_and_then_once(place, reads):
     assert place.name == "known"
     assert not place.has_read("size")
@@ -49,6 +56,22 @@ def test_complete_reads_all_of_it(place, reads):
 def test_it_is_equal_to_one_that_was_made_at_once(place):
     assert place.complete() == Place("read", 2, b"ab")
     assert replace(place, size=3) == Place("read", 3, b"ab")
+
+
+def test_one_with_other_values_reads_nothing(place, reads):
+    """A trace has the machine run: what nobody asked for before cannot be read then."""
+    other = place.but(name="other")
+    assert (other.name, place.name, reads) == ("other", "known", [])
+    assert (other.size, reads) == (2, ["size and raw"])
+    assert place.but(size=7).size == 7
+    assert Place("x").but(size=3) == Place("x", 3)
+
+
+def test_one_with_other_values_works_out_anew_what_rests_on_them(snapshot_of_cpus):
+    snapshot = snapshot_of_cpus
+    assert set(snapshot.by_cpu) == {0, 1}
+    assert set(snapshot.but(cpus=snapshot.cpus[:1]).by_cpu) == {0}
+    assert set(snapshot.by_cpu) == {0, 1}
 
 
 def test_a_constructor_keeps_its_defaults():
