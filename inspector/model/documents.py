@@ -801,6 +801,13 @@ class Snapshots(TypedDict):
     snapshots: list[str]
 
 
+class Lines(TypedDict):
+    """`history`: lines of the session; `first` is the number of the first that is here."""
+
+    first: int
+    lines: list[str]
+
+
 class File(TypedDict):
     """What wrote a file: `core`, `report`, `save`."""
 
@@ -1210,6 +1217,7 @@ DOCUMENTS: dict[str, Any] = {
     "irte": Irte,
     "lab": Lab,
     "lab-list": LabList,
+    "lines": Lines,
     "pi": Pi,
     "queue": Queue,
     "regs": Regs,

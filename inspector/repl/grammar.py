@@ -76,6 +76,7 @@ class Grammar:
             "help": Syntax({}, [Value((COMMAND,))]),
             "source": Syntax({}, [Value((FILE,))]),
             "repeat": Syntax({}, [Value(), Value((COMMAND,))]),
+            "history": Syntax({}, [Value()]),
             "quit": Syntax({}, []),
         }
         for name in commands.names():

@@ -9,7 +9,7 @@ from inspector.base.errors import VtdpiError
 from inspector.base.foreign_text import one_line, visible
 from inspector.repl.config import Config
 from inspector.shell.guide import NOBODY, Guide
-from inspector.shell.script import Leave, run_line
+from inspector.shell.script import Leave, note, run_line
 
 if TYPE_CHECKING:
     from inspector.shell.session import Session
@@ -32,6 +32,7 @@ def run(session: Session, config: Config, guide: Guide = NOBODY) -> int:
                 return status
             if guide.takes(text):
                 continue
+            note(session, text)
             ended = run_line(session, text, aliases=config.aliases)
         except Leave:
             return status

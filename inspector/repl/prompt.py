@@ -27,7 +27,7 @@ from inspector.repl.completer import LineCompleter
 from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
 from inspector.shell.guide import NOBODY, Guide
-from inspector.shell.script import Leave, run_line
+from inspector.shell.script import Leave, note, run_line
 from inspector.targets.target import is_running
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Prompt:
             if self._guide.takes(text):
                 return
             before = self._session.steps
+            note(self._session, text)
             try:
                 run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
             except VtdpiError as error:

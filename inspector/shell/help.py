@@ -18,6 +18,7 @@ OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",
     "source": "run the commands of a file",
     "repeat": "run a line several times: repeat 3 step",
+    "history": "the lines of this session, or the last few: history 20",
     "quit": "leave, with the target as it was found (or Ctrl-D)",
 }
 

@@ -90,6 +90,7 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
     try:
         for where, text in lines:
             began = time.perf_counter()
+            note(session, text)
             try:
                 outcome = Ran(where, text, run_line(session, text))
             except Leave:
@@ -113,6 +114,12 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
     if len(unexpected) > 1:
         print(f"vtdpi: {len(unexpected)} of {len(ran)} lines did not find what they expect", file=sys.stderr)
     return status
+
+
+def note(session: Session, text: str) -> None:
+    """Have a line that is about to be run in the session's history."""
+    if text.strip() and not session.sourced:
+        session.lines.append(text.strip())
 
 
 def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str, str] | None = None) -> int:
@@ -182,7 +189,7 @@ def _repeat(session: Session, text: str, pager: str, aliases: Mapping[str, str] 
 
 
 def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | None) -> int:
-    from inspector.shell import help, line
+    from inspector.shell import help, history, line
     from inspector.shell.session import Answered
 
     if text.lstrip().startswith("!"):
@@ -199,6 +206,10 @@ def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | N
     try:
         if parsed.words[0] == "help":
             answered = Answered(help.answer(parsed.words[1:], aliases), json="--json" in parsed.words)
+        elif parsed.words[0] == "history":
+            words = [word for word in parsed.words[1:] if word != "--json"]
+            as_json = session.json or len(words) < len(parsed.words) - 1
+            answered = Answered(history.answer(session.lines, words), json=as_json)
         else:
             answered = session.ask(parsed.words)
     except SystemExit:

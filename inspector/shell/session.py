@@ -152,6 +152,7 @@ class Session(Closing):
         name: of the target, short, for a prompt.
         prefix: what stands before a command's name in its help.
         resumes: whether a live machine that runs is stopped for each command, and then goes on; else it is refused.
+        lines: those that were run, or begun; not those of files that they source.
         sourced: the files of commands that are being run, one within the other.
         lock: held while the target is asked; take it to read the look from another thread.
 
@@ -183,6 +184,7 @@ class Session(Closing):
         self._inspection: Inspection | None = None
         self._generation = 0
         self.resumes = False
+        self.lines: list[str] = []
         self.sourced: list[str] = []
         self._noted: set[str] = set()
         self._lacking: set[str] = set()

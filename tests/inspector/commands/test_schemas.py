@@ -21,6 +21,7 @@ OTHERS = (
     "history",
     "lab",
     "lab-list",
+    "lines",
     "scenarios",
     "survey",
     "swarm",

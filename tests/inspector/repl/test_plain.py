@@ -124,3 +124,9 @@ def test_who_looks_on_is_asked_before_each_line_and_told_after_it(monkeypatch, c
     with Session(lambda: Simulation(Machine(load("idle"), seed=1))) as session:
         assert plain.run(session, config.load(), Guide()) == 2
     assert told == ["nonsense\n", "step\n"]
+
+
+def test_history_has_what_came_through_the_pipe(lines):
+    status, out, _ = lines("run 5\n", "\n", "nonsense\n", "history\n")
+    assert status == 2
+    assert out.endswith("1  run 5\n2  nonsense\n3  history\n")
