@@ -14,6 +14,7 @@ from structs.frozen import frozen
 
 if TYPE_CHECKING:
     from inspector.model import documents
+    from inspector.targets.sim.simulation import Simulation
 
 
 @frozen
@@ -35,8 +36,16 @@ def undo(inspection: Inspection, arguments: Commands) -> Answer[documents.Positi
     target = simulation(inspection)
     undone = target.undo(arguments.count)
     lines = [f"undone: {words}" for words in undone]
-    document: documents.Position = {"step": target.steps, "undone": undone}
-    return Answer(document, [Text("\n".join([*lines, f"at step {target.steps}"]))])
+    document = _position(target)
+    document["undone"] = undone
+    return Answer(document, [Text("\n".join([*lines, f"at {target.position}"]))])
+
+
+def _position(target: Simulation) -> documents.Position:
+    position: documents.Position = {"step": target.steps}
+    if target.history_step is not None:
+        position["history"] = target.history_step
+    return position
 
 
 @frozen
@@ -62,7 +71,7 @@ def goto(inspection: Inspection, arguments: Where) -> Answer[documents.Position]
     step = arguments.step
     if isinstance(target, Replay):
         target.go_to_move(step)
-        return Answer({"step": step}, [Text(f"at step {step} of the history")])
+        return Answer(_position(target), [Text(f"at {target.position}")])
     if step < target.steps:
         target.go_back(step)
     elif step > target.steps:
@@ -71,4 +80,4 @@ def goto(inspection: Inspection, arguments: Where) -> Answer[documents.Position]
     if target.steps < step:
         why = target.crashed or "nothing more can happen unless it is asked for"
         raise VtdpiError(f"goto {step}: the simulated machine is at step {target.steps}, and {why}")
-    return Answer({"step": step}, [Text(f"at step {step}")])
+    return Answer(_position(target), [Text(f"at {target.position}")])

@@ -51,7 +51,7 @@ def order(inspection: Inspection, words: str, later: bool, name: str, *arguments
         name: the machine's method, with its `arguments`.
     """
     target = simulation(inspection)
-    with target.moving_by(" ".join(map(str, (name, *arguments)))):
+    with target.moving_by(words):
         target.drive(name, *arguments)
         if later or target.busy:
             return Answer({"events": []}, [Text(f"{words}: `step` or `run` make it happen")])
@@ -67,7 +67,7 @@ def happened(target: Simulation, events: Sequence[Mapping[str, Any]], words: str
     document: documents.Events = {"events": [_event(event) for event in events]}
     if target.stopped:
         document["stopped"] = _stopped(target)
-        lines.append(f"stopped at step {target.steps}: {target.stopped.words}")
+        lines.append(f"stopped at {target.position}: {target.stopped.words}")
     crashed = target.crashed
     if crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {crashed}")
@@ -81,7 +81,10 @@ def _event(event: Mapping[str, Any]) -> documents.Event:
 
 def _stopped(target: Simulation) -> documents.Stopped:
     assert target.stopped
-    return {"step": target.steps, "where": target.stopped.words}
+    stopped: documents.Stopped = {"step": target.steps, "where": target.stopped.words}
+    if target.history_step is not None:
+        stopped["history"] = target.history_step
+    return stopped
 
 
 @frozen
@@ -137,7 +140,7 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     target = simulation(inspection)
     until, count = _until(inspection, target, arguments)
     if until and until.held:
-        return Answer({"steps": 0, "events": []}, [Text(f"it is so already at step {target.steps}: {until.words}")])
+        return Answer({"steps": 0, "events": []}, [Text(f"it is so already at {target.position}: {until.words}")])
     words = f"run {count}" + (f" until {until.words}" if until else "")
     told: list[Mapping[str, Any]] = []
     with target.moving_by(words):
@@ -157,7 +160,7 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     document: documents.Events = {"steps": done, "events": []}
     if target.stopped:
         document["stopped"] = _stopped(target)
-        return Answer(document, [Text(f"{done} steps; stopped at step {target.steps}: {target.stopped.words}")])
+        return Answer(document, [Text(f"{done} steps; stopped at {target.position}: {target.stopped.words}")])
     line = f"{done} steps" if done == count else f"{done} steps, then nothing more could happen"
     return Answer(document, [Text(line)])
 

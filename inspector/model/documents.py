@@ -658,10 +658,11 @@ class Event(TypedDict):
 
 
 class Stopped(TypedDict):
-    """Where the simulated machine stopped: after which step, at which break."""
+    """Where the simulated machine stopped: after which step, of a replay also of its history, at which break."""
 
     step: int
     where: str
+    history: NotRequired[int]
 
 
 class Events(TypedDict):
@@ -688,9 +689,13 @@ class Breaks(TypedDict):
 
 
 class Position(TypedDict):
-    """`goto` and `undo`: the step at which the simulated machine now is; of `undo`, the commands, the last first."""
+    """`goto` and `undo`: the step at which the simulated machine now is; of `undo`, the commands, the last first.
+
+    `history` is the step of a replay's history.
+    """
 
     step: int
+    history: NotRequired[int]
     undone: NotRequired[list[str]]
 
 

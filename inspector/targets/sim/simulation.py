@@ -87,6 +87,14 @@ class Simulation(Target):
         """How many it has done."""
         return int(getattr(self.machine, "steps", 0))
 
+    history_step: int | None = None
+    """The step of the history that it replays, if it does."""
+
+    @property
+    def position(self) -> str:
+        """At which step it is, in words."""
+        return f"step {self.steps}" if self.history_step is None else f"step {self.history_step} of the history"
+
     @property
     def crashed(self) -> str | None:
         """Why the simulated Xen cannot go on; None if it can."""
@@ -320,6 +328,18 @@ class Replay(Simulation):
         if 0 < inside <= len(events):
             events[inside - 1]["text"] += "\n(the history ends here; what comes now is chance)"
         return events
+
+    @property
+    def history_step(self) -> int:  # type: ignore[override]
+        """The last step of the history that was done."""
+        return self._at
+
+    @property
+    def position(self) -> str:
+        """As of a Simulation; off the history, and at its end, the machine's own count too."""
+        if self.moving.ahead:
+            return super().position
+        return f"step {self._at} of the history, its own step {self.steps}"
 
     @property
     def _at(self) -> int:

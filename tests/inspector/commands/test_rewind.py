@@ -16,13 +16,13 @@ def lines(*commands):
 def test_undo_takes_back_an_order_with_all_that_it_did(run):
     ran = run(*IDLE, *lines("run", "block d1v0", "undo", "expect vcpus .vcpus[name=d1v0].pi.nv == 0xf2"))
     assert ran.status == 0, ran.err
-    assert "undone: block d1v0\nat step 64\n" in ran.out
+    assert "undone: the guest halts d1v0\nat step 64\n" in ran.out
 
 
 def test_undo_of_several(run):
     ran = run(*IDLE, *lines("run", "block d1v0", "post d1v0 0x41", "undo 2 --json"))
     answer = json.loads(ran.out[ran.out.index('{"schema') :])
-    assert answer["undone"] == ["deliver d1v0 65", "block d1v0"]
+    assert answer["undone"] == ["software posts vector 0x41 to d1v0", "the guest halts d1v0"]
     assert answer["step"] == 64
 
 

@@ -165,9 +165,25 @@ def test_goto_is_the_historys_step_and_comes_back_to_it(vtdpi, path):
     first, again = out.split("at step 2 of the history\n")
     assert again.startswith(first)
     assert f"at step 3 of the history\n4/{steps} " in out
-    assert "undone: step 1\nundone: goto 3\nundone: block d1v1\n" in out
+    assert "undone: step 1\nundone: goto 3\nundone: the guest halts d1v1\n" in out
     assert f"step 3/{steps} of" in out
     assert "left there" not in out
     status, _, err = vtdpi("sim", "--replay", path, "goto", steps + 1)
     assert status == 2
     assert f"history.json has {steps} steps" in err
+
+
+def test_stops_and_places_are_steps_of_the_history_while_it_is_on_it(vtdpi, path):
+    steps = len(History.read(path).moves)
+    words = ("-c", "run until vcpus .vcpus[name=d1v0].pi.on == 1", "-c", "undo", "-c", "goto 70", "-c", "undo")
+    status, out, _ = vtdpi("sim", "--replay", path, "--at", 0, *words)
+    assert status == 0
+    stopped = int(out.split(" steps; stopped at step ")[0])
+    assert f"stopped at step {stopped} of the history: " in out
+    assert out.endswith("at step 70 of the history\nundone: goto 70\nat step 0 of the history\n")
+    _, out, _ = vtdpi("sim", "--replay", path, "--at", stopped, "--json", "vcpus", "d1v0")
+    assert json.loads(out)["vcpus"][0]["pi"]["on"] == 1
+    _, out, _ = vtdpi("sim", "--replay", path, "--at", 3, "--json", "goto", 5)
+    assert json.loads(out)["history"] == 5
+    _, out, _ = vtdpi("sim", "--replay", path, "goto", steps)
+    assert out.startswith(f"at step {steps} of the history")
