@@ -39,7 +39,8 @@ def cost(words: Sequence[str], tree: Path, bytecode: Path) -> float:
     )
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 1), words
+    # That core has no VT-d unit: `irt` says so, and 9e7fa84 did as well.
+    assert process.returncode in (0, 1, 3), words
     return used.ru_utime + used.ru_stime
 
 
