@@ -20,11 +20,24 @@ from inspector.frontends.cli import main
 from inspector.model.hex_members import numbers
 
 from .fixtures.gdb import gdb, plugin, served, server
+from .fixtures.kvm import debian_kvm
 from .fixtures.spin import spin
 from .fixtures.terminal import terminal
 from .fixtures.xen import debian_xen, laid_out, profile_of, symbols
 
-__all__ = ["debian_xen", "gdb", "laid_out", "plugin", "profile_of", "served", "server", "spin", "symbols", "terminal"]
+__all__ = [
+    "debian_kvm",
+    "debian_xen",
+    "gdb",
+    "laid_out",
+    "plugin",
+    "profile_of",
+    "served",
+    "server",
+    "spin",
+    "symbols",
+    "terminal",
+]
 """The fixtures that all tests have, by subject in `tests/fixtures`; beside these, those that stand here."""
 
 DATA = Path(__file__).parent / "data"

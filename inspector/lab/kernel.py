@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from backports import zstd
+
 from inspector.lab import LabError, Say
 from inspector.lab.packages import Apt, tree
 
@@ -20,6 +22,8 @@ VMCOREINFO = "qemu_fw_cfg"
 """The driver that tells QEMU where vmcoreinfo is, so that a dump has it as a note."""
 MODULES = ("e1000e", "virtio_pci", "virtio_blk")
 """Drivers of the devices that have MSI-X."""
+KVM = ("kvm_intel",)
+"""What posts interrupts to guests, as a module; what it depends on comes with it."""
 
 
 def kernel(say: Say, more: Sequence[str] = ()) -> Path:
@@ -46,13 +50,30 @@ def linux(version: str, say: Say) -> Path:
     Raises:
         LabError: there is none of that version, it cannot be downloaded, or the packages are not as expected.
     """
-    if version not in LINUX:
-        raise LabError(f"no Linux {version}: the lab knows {' and '.join(LINUX)}")
 
     def finish(root: Path) -> None:
         _finish(root, (*MODULES, VMCOREINFO), with_image=True, with_vmlinux=False)
 
-    return tree(f"linux-{version}", LINUX[version], [_newest, "busybox-static"], say, finish)
+    return tree(f"linux-{version}", _release(version), [_newest, "busybox-static"], say, finish)
+
+
+def kvm(version: str, say: Say) -> Path:
+    """A directory as `kernel`'s, of that Linux (a key of LINUX), with KVM's modules.
+
+    Raises:
+        LabError: there is none of that version, it cannot be downloaded, or the packages are not as expected.
+    """
+
+    def finish(root: Path) -> None:
+        _finish(root, KVM, with_image=False)
+
+    return tree(f"kvm-{version}", _release(version), [_newest, "busybox-static"], say, finish)
+
+
+def _release(version: str) -> str:
+    if version not in LINUX:
+        raise LabError(f"no Linux {version}: the lab knows {' and '.join(LINUX)}")
+    return LINUX[version]
 
 
 def _newest(apt: Apt) -> str:
@@ -115,15 +136,25 @@ def vmlinux(image: bytes) -> bytes:
     payload = image[start : start + int.from_bytes(image[0x24C:0x250], "little")]
     try:
         if payload.startswith(b"\xfd7zXZ\0"):
-            unpacked = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
+            unpacked = _whole(lzma.LZMADecompressor(lzma.FORMAT_XZ), payload)
         elif payload.startswith(b"\x1f\x8b"):
             unpacked = gzip.decompress(payload)
+        elif payload.startswith(b"\x28\xb5\x2f\xfd"):
+            unpacked = _whole(zstd.ZstdDecompressor(), payload)
         else:
             raise LabError(f"the kernel is compressed in an unknown way: it starts with {payload[:4].hex()}")
-    except (lzma.LZMAError, OSError, EOFError) as error:
+    except (lzma.LZMAError, OSError, EOFError, zstd.ZstdError) as error:
         raise LabError(f"the kernel cannot be decompressed: {error}") from error
     if not unpacked.startswith(b"\x7fELF"):
         raise LabError("what the bzImage holds is no ELF file")
+    return unpacked
+
+
+def _whole(decompressor: lzma.LZMADecompressor | zstd.ZstdDecompressor, payload: bytes) -> bytes:
+    """What was packed, whatever follows it."""
+    unpacked = decompressor.decompress(payload)
+    if not decompressor.eof:
+        raise EOFError("it ends early")
     return unpacked
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,12 @@ def xz(content: bytes) -> bytes:
     return packed + struct.pack("<I", len(content))
 
 
-@pytest.mark.parametrize("pack", [xz, gzip.compress])
+def zst(content: bytes) -> bytes:
+    """As the kernel's makefile does it since 5.9: with the size behind it."""
+    return zstd.compress(content) + struct.pack("<I", len(content))
+
+
+@pytest.mark.parametrize("pack", [xz, gzip.compress, zst])
 def test_the_kernel_is_found_and_unpacked(pack: Callable[[bytes], bytes]) -> None:
     assert vmlinux(bytes(image(pack(KERNEL)))) == KERNEL
 
@@ -46,7 +52,10 @@ def test_the_kernel_is_found_and_unpacked(pack: Callable[[bytes], bytes]) -> Non
         (b"", "no bzImage"),
         (bytes(4096), "no bzImage"),
         (bytes(image(xz(KERNEL), protocol=0x207)), "2.08"),
-        (bytes(image(b"\x28\xb5\x2f\xfd" + bytes(99))), "unknown way"),
+        (bytes(image(b"\x02!L\x18" + bytes(99))), "unknown way"),
+        (bytes(image(b"\x28\xb5\x2f\xfd" + b"\xff" * 99)), "cannot be decompressed"),
+        (bytes(image(zst(KERNEL))[:2200]), "ends early"),
+        (bytes(image(xz(KERNEL))[:2250]), "ends early"),
         (bytes(image(xz(b"not a kernel"))), "no ELF"),
         (bytes(image(b"\xfd7zXZ\0" + bytes(99))), "cannot be decompressed"),
         (bytes(image(gzip.compress(KERNEL, mtime=0)[:200])), "cannot be decompressed"),
@@ -97,8 +106,11 @@ def test_only_the_linuxes_that_a_debian_has(monkeypatch: pytest.MonkeyPatch) -> 
     kernel.linux("6.1", silent)
     kernel.linux("6.12", silent)
     assert asked == [("linux-6.1", "bookworm"), ("linux-6.12", "trixie")]
-    with pytest.raises(LabError, match=r"no Linux 7: the lab knows 6\.1 and 6\.12"):
-        kernel.linux("7", silent)
+    kernel.kvm("6.12", silent)
+    assert asked[2:] == [("kvm-6.12", "trixie")]
+    for packages in (kernel.linux, kernel.kvm):
+        with pytest.raises(LabError, match=r"no Linux 7: the lab knows 6\.1 and 6\.12"):
+            packages("7", silent)
 
 
 def test_a_package_with_packed_modules_and_one_that_is_built_in(tmp_path: Path) -> None:
