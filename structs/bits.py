@@ -78,6 +78,9 @@ class Field:
 
     def extract(self, record: int) -> int:
         """The field's value in a record given as a little-endian integer."""
+        if len(self.pieces) == 1:
+            (piece,) = self.pieces
+            return (record >> piece.low & ((1 << piece.width) - 1)) << piece.at
         return sum((record >> piece.low & ((1 << piece.width) - 1)) << piece.at for piece in self.pieces)
 
     def insert(self, record: int, value: int) -> int:

@@ -15,8 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from mmap import mmap
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from structs.arrays import np
 from structs.bits import BitRecord, Field, Piece
@@ -55,8 +56,8 @@ def columns(record: BitRecord, buffer: Buffer, names: Iterable[str] | None = Non
         KeyError: the record has no field of that name.
     """
     raw = records(record, buffer)
-    wanted = record.fields if names is None else [record[name] for name in names]
-    return {field.name: _column(field, raw) for field in wanted}
+    wanted = [field.name for field in record.fields] if names is None else names
+    return {name: _column(_reading(record, name), raw) for name in wanted}
 
 
 def rows(columns: Mapping[str, Array]) -> list[dict[str, int]]:
@@ -70,33 +71,61 @@ def rows(columns: Mapping[str, Array]) -> list[dict[str, int]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _column(field: Field, raw: Array) -> Array:
-    count, size = raw.shape
+class _Take(NamedTuple):
+    """Where a piece of a field is read: the smallest aligned integer that holds it, and its place in the value."""
+
+    start: int
+    width: int
+    low: int
+    mask: int
+    word: int
+    at: int
+
+
+class _Reading(NamedTuple):
+    """How a field is read from records: its type, how many words it has, its pieces."""
+
+    dtype: np.dtype[Any]
+    words: int
+    takes: tuple[_Take, ...]
+
+
+@cache
+def _reading(record: BitRecord, name: str) -> _Reading:
+    field = record[name]
     words = -(-field.width // _WORD)
-    dtype = np.dtype("<u8") if words > 1 else _smallest(field.width)
-    unit = min(8, size & -size)
-    pieces = list(_split(field, unit * 8))
-    if len(pieces) == 1 and words == 1:
-        return _take(raw, unit, pieces[0], dtype)
-    out = np.zeros((count, words), dtype)
-    for piece in pieces:
-        out[:, piece.at // _WORD] |= _take(raw, unit, Piece(piece.high, piece.low, piece.at % _WORD), dtype)
+    unit = min(8, record.size & -record.size)
+    takes = tuple(_take(piece, unit) for piece in _split(field, unit * 8))
+    return _Reading(np.dtype("<u8") if words > 1 else _smallest(field.width), words, takes)
+
+
+def _take(piece: Piece, unit: int) -> _Take:
+    width = next(b for b in (1, 2, 4, 8) if b == unit or piece.low // (8 * b) == piece.high // (8 * b))
+    start = piece.low // (8 * width) * width
+    mask = (1 << piece.width) - 1
+    return _Take(start, width, piece.low - 8 * start, mask, piece.at // _WORD, piece.at % _WORD)
+
+
+def _column(reading: _Reading, raw: Array) -> Array:
+    dtype, words, takes = reading
+    if len(takes) == 1 and words == 1:
+        return _taken(takes[0], raw, dtype)
+    out = np.zeros((len(raw), words), dtype)
+    for take in takes:
+        out[:, take.word] |= _taken(take, raw, dtype)
     return out if words > 1 else out[:, 0]
 
 
-def _take(raw: Array, unit: int, piece: Piece, dtype: np.dtype[Any]) -> Array:
-    """One piece of every record, at its place in the value; read from the smallest aligned integer that holds it."""
-    width = next(b for b in (1, 2, 4, 8) if b == unit or piece.low // (8 * b) == piece.high // (8 * b))
-    start = piece.low // (8 * width) * width
-    holder = raw[:, start : start + width].view(f"<u{width}")[:, 0]
-    low = piece.low - 8 * start
+def _taken(take: _Take, raw: Array, dtype: np.dtype[Any]) -> Array:
+    """One piece of every record, at its place in the value."""
+    holder = raw[:, take.start : take.start + take.width].view(f"<u{take.width}")[:, 0]
     kind = holder.dtype.type
-    if low:
-        holder = holder >> kind(low)
-    if low + piece.width < 8 * width:
-        holder = holder & kind((1 << piece.width) - 1)
+    if take.low:
+        holder = holder >> kind(take.low)
+    if take.low + take.mask.bit_length() < 8 * take.width:
+        holder = holder & kind(take.mask)
     value = holder.astype(dtype)
-    return value << dtype.type(piece.at) if piece.at else value
+    return value << dtype.type(take.at) if take.at else value
 
 
 def _split(field: Field, bits: int) -> Iterator[Piece]:

@@ -270,7 +270,7 @@ def entry_at(unit: VtdUnit, index: int) -> Entry | None:
     if at == len(unit.indices) or unit.indices[at] != index:
         return None
     raw = unit.raw[at * REMAPPED.size : (at + 1) * REMAPPED.size]
-    return {"index": index, **rows(columns(IRTE.record_of(raw), raw))[0]}
+    return {"index": index, **IRTE.values(int.from_bytes(raw, "little"))}
 
 
 def destination_cpus(snapshot: Snapshot, interrupt: Interrupt) -> tuple[int, ...] | None:

@@ -7,10 +7,12 @@ and for every build. Sources: xen/arch/x86/domain.c (idle_loop, play_dead), xen/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from weakref import WeakSet
 
 import numpy as np
 
 from inspector.base.errors import UNREADABLE
+from inspector.kernels.paging import PageTables
 from inspector.profiles import symbol_table
 from inspector.profiles.symbol_table import Function, SymbolTable
 from inspector.xen.locate import mapped
@@ -66,6 +68,8 @@ TABLE = ("symbols_offsets", "symbols_token_index")
 TOKEN_INDEX_SIZE = 512
 _tables: dict[str, SymbolTable] = {}
 """By build-id: a build's symbols never change."""
+_without: WeakSet[PageTables] = WeakSet()
+"""Where none was found: it is looked for through the whole image, once."""
 
 
 @frozen
@@ -87,8 +91,11 @@ class Whereabouts:
 def functions(xen: Xen) -> SymbolTable | None:
     """All functions of this Xen; None if its own table of them is not in memory."""
     build_id = xen.profile.build_id
-    if build_id not in _tables and (found := _read(xen)):
-        _tables[build_id] = found
+    if build_id not in _tables and xen.memory not in _without:
+        if found := _read(xen):
+            _tables[build_id] = found
+        else:
+            _without.add(xen.memory)
     return _tables.get(build_id)
 
 
