@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,12 +34,14 @@ def writer(request):
 @contextmanager
 def files_of_at_most(size: int):
     """As a disk that is full: a write beyond this many bytes of a file fails with EFBIG."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, bytecode = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # of a module imported within, half of it would be kept
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = bytecode
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, writer):
