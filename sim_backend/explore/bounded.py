@@ -46,10 +46,6 @@ class BoundedMachine:
         if bounds.rebinds:
             # What a message becomes is known only when it is posted.
             self.machine.tally.vectors = frozenset(self.machine.vectors)
-        self.forget()
-
-    def forget(self) -> None:
-        """Nothing has been run yet."""
         self.ran: set[str] = set()
         self.situations: set[str] = set()
         self.spurious = False
@@ -85,7 +81,7 @@ class BoundedMachine:
             Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(machine)
         ]
         properties += [Property("", self._test(self._notes_situation(v))) for v in machine.names]
-        return Model(self.first, [*turns, *orders], properties, renamings(machine, self.bounds), self.forget)
+        return Model(self.first, [*turns, *orders], properties, renamings(machine, self.bounds))
 
     def _notes_situation(self, v: int) -> Test:
         def note(machine: TrackedMachine) -> bool:

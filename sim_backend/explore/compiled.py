@@ -180,7 +180,7 @@ def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
     met = number < trees.size[of]
     child = np.where(met, trees.child[np.where(met, trees.base[of] + number, 0)], 0)
     return Learnt(
-        named(np.array(trees.root, np.int64)),
+        named(trees.root),
         named(child),
         trees.clear,
         trees.bits,

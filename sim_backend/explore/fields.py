@@ -32,8 +32,8 @@ class Fields:
     Attributes:
         number: the field of a key, by key.
         keys, values: by field, its key, and the values that its numbers stand for.
-        constants: the keys that steps read, or stored the first value of, while they had no field.
-        stale: whether one of them got a field: what was learnt of those steps is worth nothing.
+        constants: the keys that steps took for constant, for they had no field.
+        varying: those of them that have got a field: what was learnt of those steps is worth nothing.
         word, shift, mask: by field, where it lies.
         words: how many words a row has.
         layout: grows whenever fields move; rows must be given to `moved` then.
@@ -45,7 +45,7 @@ class Fields:
         self.keys: list[Key] = []
         self.values: list[list[Value]] = []
         self.constants: set[Key] = set()
-        self.stale = False
+        self.varying: set[Key] = set()
         self.layout = 0
         self._numbers: list[dict[Value, int]] = []
         self._widths: list[int] = []
@@ -56,7 +56,8 @@ class Fields:
         """Give a key a field; returns its number."""
         number = self.number.get(key)
         if number is None:
-            self.stale |= key in self.constants
+            if key in self.constants:
+                self.varying.add(key)
             number = self.number[key] = len(self.keys)
             first = self.initial(key)
             self.keys.append(key)

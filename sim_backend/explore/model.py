@@ -70,11 +70,9 @@ class Model:
     """A model. `initial` gives every key's first value; keys need no other declaration.
 
     `symmetries` are all but the one that renames nothing: what two of them do one after the other is one of them too.
-    `forget` is called when actions and tests begin to be run anew, as if none had been.
     """
 
     initial: Callable[[Key], Value]
     actions: Sequence[Action]
     properties: Sequence[Property] = ()
     symmetries: Sequence[Permutation] = ()
-    forget: Callable[[], None] = lambda: None

@@ -127,7 +127,7 @@ def tables(search: Search) -> str:
     places = [each[trees.field[1:]].tolist() for each in (fields.mask, fields.word, fields.shift)]
     return TABLES.format(
         words=fields.words,
-        roots=_initial(trees.root[: len(search.model.actions)]),
+        roots=_initial(trees.root[: len(search.model.actions)].tolist()),
         nodes=_initial(zip(*places, trees.base[1:].tolist(), trees.size[1:].tolist(), strict=True)),
         children=_initial(trees.child.tolist()),
         leaves=_initial(zip(trees.leaf_start.tolist(), trees.leaf_count.tolist(), strict=True)),

@@ -119,6 +119,9 @@ class Search:
     def __post_init__(self) -> None:
         self.fields = Fields(self.model.initial)
         self.tests = len(self.model.actions)
+        self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
+        self._actions = np.arange(self.tests)
+        self._progress = np.array([action.progress for action in self.model.actions], bool)
         self.learnt = Transitions(self.fields, self._act, self.tests + len(self.model.properties))
         self.found: dict[int, Finding] = {}
         self.uncertain: set[int] = set()
@@ -164,19 +167,18 @@ class Search:
     def _begin(self) -> None:
         """Have visited nothing but the first state, and that not yet."""
         self._keep(States(self.fields.words))
+        self.renaming.begin_again()
         self.placed, self.placement = self.fields.layout, self.fields.placement()
-        self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
         self.states.add(np.zeros((1, self.fields.words), np.uint64), np.full(1, -1))
         self.layers = [0, 1]
         self.transitions = 0
         self.exhausted = False
         self.found.clear()
 
-    def _forget(self) -> None:
-        """What was learnt is worth nothing; what fields there are is still known."""
-        self.learnt.forget()
-        self.model.forget()
-        self.renaming = Symmetry(self.fields, self.renaming.permutations)
+    def _mend(self) -> None:
+        """Some of what was learnt is worth nothing, and so are the states; what fields there are is known."""
+        self.learnt.mend()
+        self.renaming.begin_again()
         self.move()
 
     def _scout(self) -> None:
@@ -190,7 +192,7 @@ class Search:
                 rows = self._once_still(lambda: self._successors(np.arange(self.states.count), renamed=False)).rows
                 self._check(0, self.states.count)
             except Stale:
-                self._forget()
+                self._mend()
                 continue
             useless = useless + 1 if self.learnt.runs == runs else 0
             few = chance.permutation(len(rows))[:SCOUTS]
@@ -211,7 +213,7 @@ class Search:
                     self._visit_layer()
                 self.exhausted = self.stopped is None
             except Stale:
-                self._forget()
+                self._mend()
 
     def _visit_layer(self) -> None:
         start, end = self.layers[-2:]
@@ -302,29 +304,34 @@ class Search:
     def _successors(self, states: Any, renamed: bool = True) -> Successors | None:
         """What comes after states. None if fields moved, for what was not known had to be learnt."""
         rows, learnt = self.states.rows[states], self.learnt
-        moving, known = np.zeros(len(rows), bool), np.ones(len(rows), bool)
-        made = [(rows[:0], states[:0])]
-        for number, action in enumerate(self.model.actions):
-            leaves = learnt.leaves(number, rows)
-            if leaves is None:
-                return None
-            known &= leaves > 0
-            counts = learnt.leaf_count.array[leaves]
-            if action.progress:
-                moving |= counts > 0
-            for which in range(int(counts.max(initial=0))):
-                able = np.flatnonzero(counts > which)
-                outcomes = learnt.leaf_start.array[leaves[able]] + which
-                made.append((learnt.apply(rows[able], outcomes), able))
-        after, able = (np.concatenate(parts) for parts in zip(*made, strict=True))
-        if not known.all():
-            kept = known[able]
-            after, able = after[kept], able[kept]
+        leaves = learnt.leaves(self._actions, rows)
+        if leaves is None:
+            return None
+        known = (leaves > 0).all(axis=0)
+        leaves[:, ~known] = 0
+        counts = learnt.leaf_count.array[leaves]
+        able, outcomes = self._outcomes(leaves, counts)
+        after = learnt.apply(rows[able], outcomes)
         smallest = self.renaming.smallest(after)
         if smallest is None:
             return None
-        rows = smallest if renamed else after
-        return Successors(rows, states[able], states[known & ~moving], states[~known])
+        resting = known & ~counts[self._progress].any(axis=0)
+        return Successors(smallest if renamed else after, states[able], states[resting], states[~known])
+
+    def _outcomes(self, leaves: Any, counts: Any) -> tuple[Any, Any]:
+        """The rows that leaves belong to, by number, and the outcomes that these have, action by action."""
+        starts, rows = self.learnt.leaf_start.array, leaves.shape[1]
+        places, which = [], []
+        for number in range(int(counts.max(initial=0))):
+            places.append(np.flatnonzero(counts > number))
+            which.append(np.full(len(places[-1]), number))
+        if not places:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        place, chosen = np.concatenate(places), np.concatenate(which)
+        if len(places) > 1:
+            order = np.argsort(place // rows * len(places) + chosen, kind="stable")
+            place, chosen = place.take(order), chosen.take(order)
+        return place % rows, starts.take(leaves.reshape(-1).take(place)) + chosen
 
     def progress(self, rows: Rows) -> Iterator[tuple[int, Any, Rows]]:
         """From states that were all visited, or their likes: each action that is progress, which of the states it is
@@ -353,25 +360,17 @@ class Search:
     def leaves(self, number: int, rows: Rows) -> Any:
         """What an action or test does with states that were all visited, or their likes: no field and no value in them
         is new."""
-        leaves = self.learnt.leaves(number, rows)
+        leaves = self.learnt.leaves(np.array([number]), rows)
         if leaves is None or self.learnt.stale or self.renaming.stale:
             raise Stale
-        return leaves
+        return leaves[0]
 
     def _tested(self, numbers: Sequence[int], states: Any) -> Iterator[tuple[int, Any]]:
         """Of properties, by number, which states their tests are true of."""
 
-        def attempt() -> Any:
-            rows, found = self.states.rows[states], []
-            for number in numbers:
-                leaves = self.learnt.leaves(self.tests + number, rows)
-                if leaves is None:
-                    return None
-                found.append(leaves)
-            return found
-
-        for number, leaves in zip(numbers, self._once_still(attempt), strict=True):
-            yield number, self.learnt.leaf_count.array[leaves] > 0
+        trees = self.tests + np.array(numbers, np.intp)
+        leaves = self._once_still(lambda: self.learnt.leaves(trees, self.states.rows[states]))
+        yield from zip(numbers, self.learnt.leaf_count.array[leaves] > 0, strict=True)
 
     def _check(self, start: int, end: int) -> None:
         """Test the properties of new states."""
@@ -397,9 +396,9 @@ class Search:
     def _checked(self, start: int, end: int) -> tuple[dict[int, int], Any]:
         """In another thread: properties, and where they are broken or seen; the states of which not all is known."""
         found, unknown = {}, [np.zeros(0, np.int64)]
-        rows = self.states.rows[start:end]
-        for number in self._asked(ALWAYS, SOMETIMES):
-            leaves = self.learnt.leaves(self.tests + number, rows)
+        numbers = list(self._asked(ALWAYS, SOMETIMES))
+        trees = self.tests + np.array(numbers, np.intp)
+        for number, leaves in zip(numbers, self.learnt.leaves(trees, self.states.rows[start:end]), strict=True):
             unknown.append(np.flatnonzero(leaves == 0) + start)
             at = np.flatnonzero((leaves > 0) & self._tells(number, self.learnt.leaf_count.array[leaves] > 0))
             if at.size:
@@ -444,7 +443,7 @@ class Search:
                     self.uncertain.remove(number)
                 return
             except Stale:
-                self._forget()
+                self._mend()
                 self.exhausted = False
                 self._visit_all()
 

@@ -29,7 +29,14 @@ class Symmetry:
         self._target: list[list[int]] = [[] for _ in permutations]
         self._map: list[list[Any]] = [[] for _ in permutations]
         self._constants: set[Key] = set()
+        self._constants_met = 0
         self._from_the_start = len(fields.keys)
+        self._stale = False
+
+    def begin_again(self) -> None:
+        """The search begins again, with the fields that there are now."""
+        self._from_the_start = len(self.fields.keys)
+        self._constants_met = 0
         self._stale = False
 
     @property
@@ -59,6 +66,9 @@ class Symmetry:
     def _take_up_constants(self) -> bool:
         """Give fields to what never changes, but is not the same in the states that a renaming makes."""
         fields = self.fields
+        if len(fields.constants) == self._constants_met:
+            return False
+        self._constants_met = len(fields.constants)
         new = fields.constants - self._constants
         self._constants |= new
         unlike = [

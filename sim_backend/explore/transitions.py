@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from sim_backend.explore.fields import Fields, Rows
+from sim_backend.explore.model import Key
 from sim_backend.explore.view import View
 from structs.frozen import frozen
 
 FIRST = 1 << 12
+AT_ONCE = 1 << 16
+"""So many rows, counted once for each action, are led down together: what is needed for that stays in the cache."""
 
 
 @frozen
@@ -68,7 +71,7 @@ class Trees:
     makes `row & ~clear[outcome] | bits[outcome]` of a row.
     """
 
-    root: tuple[int, ...]
+    root: Any
     field: Any
     base: Any
     size: Any
@@ -89,7 +92,7 @@ class Transitions:
         leaf_start, leaf_count: by leaf, its outcomes.
         outcomes: all outcomes.
         runs: how often an action was run.
-        frozen: whether nothing is to be learnt now; what is not known leads to leaf 0.
+        freeze: whether nothing is to be learnt now; what is not known leads to leaf 0.
     """
 
     def __init__(self, fields: Fields, act: Callable[[int, View], tuple[bool, Any]], actions: int) -> None:
@@ -98,12 +101,7 @@ class Transitions:
         self.runs = 0
         self.freeze = False
         self._act = act
-        self._count = actions
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop everything that was learnt."""
-        self._root = [0] * self._count
+        self._root = np.zeros(actions, np.int64)
         self._field = Growing(dtype=np.intp)
         self._base = Growing(dtype=np.int64)
         self._size = Growing(dtype=np.int64)
@@ -114,20 +112,49 @@ class Transitions:
         for numbered in (self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count):
             numbered.append(0)
         self.outcomes: list[Outcome] = []
-        self.fields.constants.clear()
-        self.fields.stale = False
+        self._ways: list[tuple[int, list[tuple[int, int]]]] = [(0, [])]
+        """By leaf, the action, and what it read."""
+        self._takers: dict[Key, list[int]] = {}
+        """The leaves that take a key for constant."""
         self.pack()
+
+    def mend(self) -> None:
+        """Drop what was learnt by taking for constant what is not."""
+        fields = self.fields
+        for key in fields.varying:
+            for leaf in self._takers.pop(key, ()):
+                self._drop(leaf)
+        fields.constants -= fields.varying
+        fields.varying.clear()
+
+    def _drop(self, leaf: int) -> None:
+        """Cut a leaf off, and the nodes that led to nothing else: what is read there may be another field now."""
+        action, reads = self._ways[leaf]
+        places, node = [], int(self._root[action])
+        for _, number in reads:
+            if node <= 0:
+                return
+            places.append((node, int(self._base.array[node]) + number))
+            node = int(self._child.array[places[-1][1]])
+        if node != -leaf:
+            return
+        for node, place in reversed(places):
+            self._child.array[place] = 0
+            base = int(self._base.array[node])
+            if self._child.array[base : base + int(self._size.array[node])].any():
+                return
+        self._root[action] = 0
 
     @property
     def trees(self) -> Trees:
         """What was learnt so far, for the fields as they lie now."""
         learnt = self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count
-        return Trees(tuple(self._root), *(each.array for each in (*learnt, self._clear, self._bits)))
+        return Trees(self._root.copy(), *(each.array for each in (*learnt, self._clear, self._bits)))
 
     @property
     def stale(self) -> bool:
-        """Whether something that actions took for constant is not: what was learnt, and found, is worth nothing."""
-        return self.fields.stale
+        """Whether something that actions took for constant is not: the search has to begin again."""
+        return bool(self.fields.varying)
 
     def pack(self) -> None:
         """Pack the outcomes again, for fields have moved."""
@@ -141,75 +168,83 @@ class Transitions:
             start = packed.extend(len(outcomes))
             packed.array[start:] = new
 
-    def leaves(self, action: int, rows: Rows) -> Any:
-        """The leaf that each row leads to. None if fields moved, for what was not known had to be learnt."""
-        root = self._root[action]
-        if root == 0 and len(rows) and not self.freeze:
-            return self.leaves(action, rows) if self._learn(action, rows[0]) else None
-        result = np.full(len(rows), -root, np.int64)
-        if root <= 0:
-            return result
-        active, nodes = np.arange(len(rows)), np.full(len(rows), root, np.int64)
-        places = self._first_places(rows, root)
-        while True:
+    def leaves(self, actions: Any, rows: Rows) -> Any:
+        """By action, and by row, the leaf that it leads to. None if fields moved, for what was not known had to be
+        learnt."""
+        at_once = max(AT_ONCE // max(len(rows), 1), 1)
+        found = []
+        for start in range(0, len(actions), at_once):
+            leaves = self._walk(actions[start : start + at_once], rows)
+            if leaves is None:
+                return None
+            found.append(leaves)
+        return np.concatenate(found).reshape(len(actions), len(rows)) if found else np.zeros((0, len(rows)), np.int64)
+
+    def _walk(self, actions: Any, rows: Rows) -> Any:
+        """`leaves`, one after another."""
+        count = len(rows)
+        if not self.freeze and count:
+            for action in actions[self._root[actions] == 0].tolist():
+                if not self._learn(action, rows[0]):
+                    return None
+        nodes = np.repeat(self._root[actions], count)
+        result = -nodes
+        active = np.flatnonzero(nodes > 0)
+        nodes = nodes.take(active)
+        while active.size:
+            places = self._places(rows, active % count, nodes)
             reached = self._child.array.take(places)
             result[active] = -reached
             inner = np.flatnonzero(reached >= 0)
-            if not inner.size:
-                return result
-            active, reached = active.take(inner), reached.take(inner)
+            active, reached = active.take(inner), reached.take(inner).astype(np.int64)
             unknown = np.flatnonzero(reached == 0)
             if unknown.size:
                 # What is not known is learnt, and looked for at the same node again; all else goes on.
                 if self.freeze:
                     known = np.flatnonzero(reached)
                     active, reached = active.take(known), reached.take(known)
-                elif self._learn_all(action, rows, active.take(unknown), places.take(inner.take(unknown))):
-                    reached[unknown] = nodes.take(inner.take(unknown))
                 else:
-                    return None
-            nodes = reached.astype(np.int64)
-            places = self._places(rows, active, nodes)
+                    _, first = np.unique(places.take(inner.take(unknown)), return_index=True)
+                    for which in active.take(unknown.take(first)).tolist():
+                        if not self._learn(int(actions[which // count]), rows[which % count]):
+                            return None
+                    reached[unknown] = nodes.take(inner.take(unknown))
+            nodes = reached
+        return result
 
     def apply(self, rows: Rows, outcome: Any) -> Rows:
         """Rows after outcomes, by number."""
         return rows & ~self._clear.array[outcome] | self._bits.array[outcome]
 
-    def _first_places(self, rows: Rows, root: int) -> Any:
-        """Where all rows go from an action's first node."""
-        numbers = self.fields.extract(rows, self._field.array[root]).astype(np.int64)
-        return np.minimum(numbers, self._size.array[root]) + self._base.array[root]
-
-    def _places(self, rows: Rows, active: Any, nodes: Any) -> Any:
-        """Where each active row goes from its node."""
+    def _places(self, rows: Rows, which: Any, nodes: Any) -> Any:
+        """Where each of these rows goes from its node."""
         fields, field = self.fields, self._field.array.take(nodes)
-        bits = rows.reshape(-1).take(active * rows.shape[1] + fields.word.take(field))
+        bits = rows.reshape(-1).take(which * rows.shape[1] + fields.word.take(field))
         bits >>= fields.shift.take(field)
         bits &= fields.mask.take(field)
         numbers = bits.view(np.int64)
         return np.minimum(numbers, self._size.array.take(nodes)) + self._base.array.take(nodes)
-
-    def _learn_all(self, action: int, rows: Rows, active: Any, places: Any) -> bool:
-        _, first = np.unique(places, return_index=True)
-        return all(self._learn(action, rows[active[which]]) for which in first.tolist())
 
     def _learn(self, action: int, row: Any) -> bool:
         """Run the action on a state; False if fields have moved, so that rows must be packed again."""
         fields, view = self.fields, self.view
         self.runs += 1
         reads: dict[int, int] = {}
+        constants: set[Key] = set()
         outcomes = []
         scripts: list[tuple[int, ...]] = [()]
         while scripts:
             script = scripts.pop()
             view.show(row, script)
             acted, note = self._act(action, view)
-            reads.update(view.reads)
             drawn = tuple(chosen for chosen, _ in view.drawn)
             for place in range(len(script), len(drawn)):
                 scripts += [(*drawn[:place], other) for other in range(1, view.drawn[place][1])]
             if acted:
                 outcomes.append((view.changes(), drawn, note))
+            reads.update(view.reads)
+            constants |= view.constants
+        fields.constants |= constants
         for changes, _, _ in outcomes:
             for key in changes:
                 if key not in fields.number:
@@ -220,7 +255,10 @@ class Transitions:
             self.outcomes.append(Outcome(action, numbers, drawn, note))
         leaf = self.leaf_start.append(start)
         self.leaf_count.append(len(outcomes))
-        self._insert(action, list(reads.items()), leaf)
+        self._ways.append((action, list(reads.items())))
+        for key in constants:
+            self._takers.setdefault(key, []).append(leaf)
+        self._insert(action, self._ways[leaf][1], leaf)
         if fields.layout != self._layout:
             return False
         self._pack(self.outcomes[start:])

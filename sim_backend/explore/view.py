@@ -18,6 +18,7 @@ class View:
 
     Attributes:
         reads: field and number of what was read, in order; what has no field is not among it.
+        constants: the keys without a field on whose being constant it depends what the step does.
         drawn: what `choose` returned, and out of how many.
         own: if not None, the only keys that may be touched; Shared is raised for others.
     """
@@ -25,6 +26,7 @@ class View:
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
         self.reads: list[tuple[int, int]] = []
+        self.constants: set[Key] = set()
         self.drawn: list[tuple[int, int]] = []
         self.own: Collection[Key] | None = None
         self._numbers: list[int] = []
@@ -37,7 +39,7 @@ class View:
         fields = self.fields
         self._numbers = (row[fields.word] >> fields.shift & fields.mask).tolist() if fields.keys else []
         self._script = script
-        self.reads, self.drawn, self.own = [], [], None
+        self.reads, self.constants, self.drawn, self.own = [], set(), [], None
         self._before, self._now = {}, {}
 
     def __getitem__(self, key: Key) -> Any:
@@ -51,7 +53,7 @@ class View:
         field = fields.number.get(key)
         if field is None:
             value = fields.initial(key)
-            fields.constants.add(key)
+            self.constants.add(key)
         else:
             number = self._numbers[field]
             self.reads.append((field, number))
@@ -66,8 +68,10 @@ class View:
 
     def touch(self, key: Key) -> None:
         """Raises Shared if the key is not among the step's own; what never changes belongs to everybody."""
-        if self.own is not None and key not in self.own and key in self.fields.number:
-            raise Shared(key)
+        if self.own is not None and key not in self.own:
+            if key in self.fields.number:
+                raise Shared(key)
+            self.constants.add(key)
 
     def choose(self, number: int) -> int:
         """One of 0 .. number - 1; every one is tried."""
@@ -89,5 +93,5 @@ class View:
             elif key in fields.number or fields.initial(key) != value:
                 changed[key] = value
             else:
-                fields.constants.add(key)
+                self.constants.add(key)
         return changed

@@ -27,10 +27,10 @@ def test_a_row_holds_what_was_stored_however_fields_move(stores):
             assert fields.values[there][int(fields.extract(row, there)[0])] == held
 
 
-def test_a_key_that_was_taken_for_constant_makes_all_stale():
+def test_a_key_that_was_taken_for_constant_is_noted_when_it_gets_a_field():
     fields = Fields(lambda key: 0)
     fields.constants.add("a")
     fields.add("b")
-    assert not fields.stale
+    assert not fields.varying
     fields.add("a")
-    assert fields.stale
+    assert fields.varying == {"a"}

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from sim_backend.explore.fields import Fields
 from sim_backend.explore.transitions import FIRST, Growing, Transitions
 
+FIRST_ACTION = np.array([0])
+
 
 def learning(*actions):
     """Transitions of plain functions, over keys that begin with 0."""
@@ -33,8 +35,9 @@ def values(fields, row):
 
 def after(learnt, action, rows):
     """By row the states after it; rows that no longer fit are not met here."""
-    leaves = learnt.leaves(action, rows)
-    assert leaves is not None
+    found = learnt.leaves(np.array([action]), rows)
+    assert found is not None
+    (leaves,) = found
     made = []
     for row, leaf in zip(rows, leaves.tolist(), strict=True):
         start, count = int(learnt.leaf_start.array[leaf]), int(learnt.leaf_count.array[leaf])
@@ -72,10 +75,10 @@ def test_every_choice_is_an_outcome_with_what_was_drawn():
 
     fields, learnt = learning(draw)
     rows = rows_of(fields, {"a": 0})
-    while (leaves := learnt.leaves(0, rows)) is None:
+    while (leaves := learnt.leaves(FIRST_ACTION, rows)) is None:
         rows = np.zeros((1, fields.words), np.uint64)
         learnt.pack()
-    assert learnt.leaf_count.array[leaves[0]] == 4
+    assert learnt.leaf_count.array[leaves[0, 0]] == 4
     assert {outcome.drawn for outcome in learnt.outcomes} == {(0,), (1, 0), (1, 1), (1, 2)}
 
 
@@ -88,11 +91,11 @@ def test_frozen_it_learns_nothing_and_says_what_it_does_not_know():
     rows = rows_of(fields, {"a": 0, "b": 0}, {"a": 1, "b": 0}, {"a": 0, "b": 1})
     learnt.pack()
     learnt.freeze = True
-    assert learnt.leaves(0, rows).tolist() == [0, 0, 0]
+    assert learnt.leaves(FIRST_ACTION, rows).tolist() == [[0, 0, 0]]
     learnt.freeze = False
-    assert learnt.leaves(0, rows[:1]).all()
+    assert learnt.leaves(FIRST_ACTION, rows[:1]).all()
     learnt.freeze = True
-    known = learnt.leaves(0, rows)
+    (known,) = learnt.leaves(FIRST_ACTION, rows)
     assert known[0] == known[2] != 0
     assert known[1] == 0
     assert learnt.runs == 1
@@ -102,12 +105,12 @@ def test_what_reads_nothing_is_one_leaf():
     fields, learnt = learning(lambda view: False)
     rows = rows_of(fields, {"a": 0}, {"a": 5})
     learnt.pack()
-    leaves = learnt.leaves(0, rows)
+    (leaves,) = learnt.leaves(FIRST_ACTION, rows)
     assert len(set(leaves.tolist())) == 1
     assert learnt.leaf_count.array[leaves[0]] == 0
 
 
-def test_a_key_that_was_taken_for_constant_makes_what_was_learnt_stale():
+def test_what_took_for_constant_what_is_not_is_dropped_and_nothing_else():
     def look(view):
         return view["a"] == 1
 
@@ -115,15 +118,34 @@ def test_a_key_that_was_taken_for_constant_makes_what_was_learnt_stale():
         view["a"] = 1
         return True
 
-    fields, learnt = learning(look, change)
-    row = np.zeros((1, fields.words), np.uint64)
-    learnt.leaves(0, row)
+    def neither(view):
+        view["b"] = 1 - view["b"]
+        return True
+
+    def some(view):
+        return view["b"] and view["a"]
+
+    fields, learnt = learning(look, neither, some, change)
+    rows = rows_of(fields, {"b": 0}, {"b": 1})
+    learnt.pack()
+    before = learnt.leaves(np.arange(3), rows)
     assert not learnt.stale
-    learnt.leaves(1, row)
+    assert learnt.leaves(np.array([3]), rows) is None
     assert learnt.stale
-    learnt.forget()
+    learnt.mend()
     assert not learnt.stale
-    assert learnt.outcomes == []
+    assert fields.constants == set()
+    learnt.pack()
+    rows = rows_of(fields, {"b": 0}, {"b": 1}, {"a": 1, "b": 1})
+    learnt.freeze = True
+    kept = learnt.leaves(np.arange(4), rows)
+    assert (kept[1, :2] == before[1]).all()
+    assert kept[0].tolist() == [0, 0, 0]
+    assert kept[2].tolist() == [before[2, 0], 0, 0]
+    learnt.freeze = False
+    runs = learnt.runs
+    assert [after(learnt, 0, rows), after(learnt, 2, rows)] == [[[], [], [{"a": 1, "b": 1}]]] * 2
+    assert learnt.runs == runs + 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=40))

@@ -24,7 +24,7 @@ def test_what_is_read_and_changed_is_noted(view):
     view["a"] = 5
     view["c"] = 0
     assert (view["a"], view.changes()) == (5, {"a": 5})
-    assert view.fields.constants == {"b", "c"}
+    assert view.constants == {"b", "c"}
 
 
 def test_choices_are_a_script_and_then_the_first(view):
@@ -40,4 +40,6 @@ def test_among_its_own(view):
         view["a"] = 1
     with pytest.raises(Shared):
         view.touch("a")
+    view.touch("never touched")
     assert view["never changes"] == 0
+    assert view.constants == {"never touched", "never changes"}
