@@ -9,6 +9,7 @@ from sim_backend.layout.cpus import Cpus, cpu_info, percpu
 from sim_backend.layout.pirqs import new_tree, tree_size
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
+from structs.bits import packed_bytes
 from structs.frozen import frozen
 from structs.pi_desc import PI_DESC, ndst_from_apic_id
 from structs.xen.profile import POINTER_SIZE
@@ -95,7 +96,7 @@ def _vcpu(ground: LayoutBuilder, domain: int, number: int, hvm: bool, cpu: int, 
         vmcs, registers = heap.pages(ground.memory), heap.pages(ground.memory)
         ground.put("vcpu", address, {"arch.hvm.vmx.vmcs_pa": vmcs, "arch.hvm.vlapic.regs": ground.virtual(registers)})
         ground.list_init(address + ground.member("vcpu", "arch.hvm.vmx.pi_blocking.list"))
-        descriptor = PI_DESC.build({"nv": descriptors.nv, "ndst": descriptors.ndst(cpu)})
+        descriptor = packed_bytes(PI_DESC, {"nv": descriptors.nv, "ndst": descriptors.ndst(cpu)})
         ground.memory.write(address + ground.member("vcpu", "arch.hvm.vmx.pi_desc"), descriptor)
     return address
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.layout.builder import DIRECT_MAP, IMAGE_ALIGNMENT, PHYS_START, LayoutBuilder
 from sim_backend.layout.config import LayoutConfig
-from sim_backend.layout.page_tables import CODE, DATA, NO_EXECUTE, TABLE, map_range
+from sim_backend.layout.page_tables import CODE, DATA, NO_EXECUTE, TABLE, map_range, map_small
 from sim_backend.memory.memory import PAGE
 
 LINEAR_SLOT = 258
@@ -45,7 +45,7 @@ def map_xen(ground: LayoutBuilder) -> None:
     code = ground.image_start + IMAGE_ALIGNMENT
     map_range(memory, ground.new_pages, root, code, ground.physical(code), IMAGE_ALIGNMENT, CODE)
     end = ground.image_start + ground.image_size
-    for page in range(code + IMAGE_ALIGNMENT, end, PAGE):
-        map_range(memory, ground.new_pages, root, page, ground.physical(page), PAGE, DATA)
+    data = code + IMAGE_ALIGNMENT
+    map_small(memory, ground.new_pages, root, data, ground.physical(data), end - data, DATA)
     for start, size in memory.ram():
         map_range(memory, ground.new_pages, root, DIRECT_MAP + start, start, size, DATA)

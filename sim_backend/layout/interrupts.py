@@ -10,6 +10,7 @@ from sim_backend.layout.firmware import ioapic_sid
 from sim_backend.layout.vtd import ENTRIES, ENTRY_SIZE, VtdUnit, count_used, irte
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
+from structs.bits import packed_bytes
 from structs.ioapic import REMAPPABLE as REMAPPABLE_RTE
 from structs.irte import REMAPPED, dst_from_apic_id
 from structs.xen.profile import POINTER_SIZE
@@ -28,6 +29,8 @@ UNASSIGNED = -1
 
 EDGE_PHYSICAL_FIXED = {"p": 1, "svt": 1}
 FIRST_VECTOR, LAST_VECTOR = 0x20, 0xDF
+AT_ONCE = 512
+"""Entries that are looked through at a time."""
 
 
 class Interrupts:
@@ -71,7 +74,7 @@ def lay_out(ground: LayoutBuilder, interrupts: Interrupts, units: list[VtdUnit],
     memory.add(IOAPIC_STATE, config.ioapics * PAGE)
     pins = config.ioapics * IOAPIC_PINS
     count = irq_count(config)
-    memory.write(_irq_table(ground, count), b"".join(_irq(ground, irq) for irq in range(count)))
+    memory.write(_irq_table(ground, count), _irqs(ground, count))
     interrupts.free_irqs = list(range(count - 1, pins - 1, -1))
     ground.set_variable("nr_irqs", 4, count)
     ground.set_variable("nr_irqs_gsi", 4, pins)
@@ -89,12 +92,14 @@ def _irq_table(ground: LayoutBuilder, count: int) -> int:
     return table
 
 
-def _irq(ground: LayoutBuilder, irq: int) -> bytes:
-    raw = bytearray(ground.size("irq_desc"))
-    for path, value, size in (("irq", irq, 4), ("arch.vector", UNASSIGNED, 2), ("arch.old_vector", UNASSIGNED, 2)):
+def _irqs(ground: LayoutBuilder, count: int) -> bytes:
+    raw = np.zeros((count, ground.size("irq_desc")), np.uint8)
+    unassigned = np.full(count, UNASSIGNED, "<i2")
+    members = {"irq": np.arange(count, dtype="<i4"), "arch.vector": unassigned, "arch.old_vector": unassigned}
+    for path, values in members.items():
         at = ground.member("irq_desc", path)
-        raw[at : at + size] = value.to_bytes(size, "little", signed=True)
-    return bytes(raw)
+        raw[:, at : at + values.itemsize] = values.view(np.uint8).reshape(count, -1)
+    return raw.tobytes()
 
 
 def _ioapic(
@@ -118,10 +123,10 @@ def _ioapic(
         used = irq < LEGACY_IRQS
         vector = vector_of(irq) if used else 0
         entry = EDGE_PHYSICAL_FIXED | {"sid": sid, "vector": vector, "dst": destination(config, 0) if used else 0}
-        memory.write(irte(unit, index), REMAPPED.build(entry))
+        memory.write(irte(unit, index), packed_bytes(REMAPPED, entry))
         memory.set_u32(indices + pin * 4, index)
         redirection = {"format": 1, "index": index, "vector": vector, "mask": int(not used)}
-        memory.write(rte(number, pin), REMAPPABLE_RTE.build(redirection))
+        memory.write(rte(number, pin), packed_bytes(REMAPPABLE_RTE, redirection))
         if used:
             ground.put("irq_desc", irq_desc(ground, irq), {"arch.vector": vector})
 
@@ -140,9 +145,14 @@ def take_entries(ground: LayoutBuilder, interrupts: Interrupts, unit: VtdUnit, n
         SimError: there are not that many; then none is taken.
     """
     start = interrupts.first_free[number]
-    table = ground.memory.read(unit.table + start * ENTRY_SIZE, (ENTRIES - start) * ENTRY_SIZE)
-    rest = np.frombuffer(table, "<u8").reshape(-1, 2)
-    free: list[int] = (np.flatnonzero(~rest.any(axis=1))[:count] + start).tolist()
+    free: list[int] = []
+    for first in range(start, ENTRIES, AT_ONCE):
+        size = min(AT_ONCE, ENTRIES - first)
+        words = np.frombuffer(ground.memory.read(unit.table + first * ENTRY_SIZE, size * ENTRY_SIZE), "<u8")
+        free += (np.flatnonzero((words[::2] | words[1::2]) == 0) + first).tolist()
+        if len(free) >= count:
+            break
+    free = free[:count]
     if len(free) < count:
         raise SimError(f"VT-d unit {number}'s interrupt-remapping table of {ENTRIES} entries has no {count} free ones")
     interrupts.first_free[number] = free[-1] + 1 if free else start

@@ -32,6 +32,20 @@ def map_range(
         physical += page
 
 
+def map_small(
+    memory: Memory, new_table: Callable[[], int], root: int, virtual: int, physical: int, size: int, flags: int
+) -> None:
+    """As `map_range`, with pages of 4 KiB only: those of one table are written at once."""
+    end = virtual + size
+    while virtual < end:
+        slot = _slot(memory, new_table, root, virtual, SIZES[PAGE])
+        count = min((end - virtual) // PAGE, (PAGE - slot % PAGE) // 8)
+        pages = range(physical, physical + count * PAGE, PAGE)
+        memory.write(slot, b"".join((page | flags).to_bytes(8, "little") for page in pages))
+        virtual += count * PAGE
+        physical += count * PAGE
+
+
 def translate(memory: Memory, root: int, virtual: int) -> int:
     """The physical address of a virtual one.
 

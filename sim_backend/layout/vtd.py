@@ -7,7 +7,7 @@ from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.page_tables import DATA, map_range
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
-from structs.bits import BitRecord
+from structs.bits import packed
 from structs.frozen import frozen
 from structs.registers import BY_NAME, CAP, ECAP, EVENT_CONTROL, GSTS, IQA, IRTA, RTADDR, VER, fault_record_offset
 
@@ -84,14 +84,14 @@ def _unit(ground: LayoutBuilder, config: LayoutConfig, number: int) -> VtdUnit:
     root_table = ground.new_pages()
     ground.memory.add(base, PAGE)
     values = {
-        "VER": _number(VER, {"max": 1}),
-        "CAP": _number(CAP, CAPABILITIES | {"nfr": FAULT_RECORDS - 1, "pi": int(config.intpost)}),
-        "ECAP": _number(ECAP, EXTENDED | {"eim": int(config.x2apic)}),
-        "GSTS": _number(GSTS, {"tes": 1, "rtps": 1, "qies": 1, "ires": 1, "irtps": 1}),
-        "RTADDR": _number(RTADDR, {"rta": root_table}),
-        "FECTL": _number(EVENT_CONTROL, {"im": 0}),
-        "IQA": _number(IQA, {"iqa": unit.queue, "qs": 0}),
-        "IRTA": _number(IRTA, {"irta": unit.table, "s": ENTRIES.bit_length() - 2, "eime": int(config.x2apic)}),
+        "VER": packed(VER, {"max": 1}),
+        "CAP": packed(CAP, CAPABILITIES | {"nfr": FAULT_RECORDS - 1, "pi": int(config.intpost)}),
+        "ECAP": packed(ECAP, EXTENDED | {"eim": int(config.x2apic)}),
+        "GSTS": packed(GSTS, {"tes": 1, "rtps": 1, "qies": 1, "ires": 1, "irtps": 1}),
+        "RTADDR": packed(RTADDR, {"rta": root_table}),
+        "FECTL": packed(EVENT_CONTROL, {"im": 0}),
+        "IQA": packed(IQA, {"iqa": unit.queue, "qs": 0}),
+        "IRTA": packed(IRTA, {"irta": unit.table, "s": ENTRIES.bit_length() - 2, "eime": int(config.x2apic)}),
     }
     for name, value in values.items():
         ground.memory.write(register(unit, name), value.to_bytes(BY_NAME[name].size, "little"))
@@ -116,10 +116,6 @@ def _unit(ground: LayoutBuilder, config: LayoutConfig, number: int) -> VtdUnit:
     for member in ("ioapic_list", "hpet_list"):
         ground.list_init(unit.drhd + ground.member("acpi_drhd_unit", member))
     return unit
-
-
-def _number(record: BitRecord, values: dict[str, int]) -> int:
-    return int.from_bytes(record.build(values), "little")
 
 
 def count_used(ground: LayoutBuilder, unit: VtdUnit, change: int) -> None:

@@ -14,7 +14,7 @@ from sim_backend.logic.kinds import FIXED, NUMBER, PLACE
 from sim_backend.logic.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
 from structs.apic import apic_id, reserved_bits
-from structs.bits import packed, reader, reserved_mask
+from structs.bits import packed, packed_bytes, reader, reserved_mask
 from structs.faults import FRCD, REASONS
 from structs.invalidation import DESCRIPTOR
 from structs.irte import POSTED, REMAPPED, source_allowed
@@ -172,7 +172,7 @@ def record_fault(w: LogicContext, unit: Remapping, fault: Fault, sid: int) -> No
         memory.set_u32(unit.fsts, memory.u32(unit.fsts) | FSTS["pfo"].mask)
         return
     index = 0 if fault.reason == 0x25 else fault.index
-    memory.write(place, FRCD.build({"fi": index << 48, "sid": sid, "fr": fault.reason, "f": 1}))
+    memory.write(place, packed_bytes(FRCD, {"fi": index << 48, "sid": sid, "fr": fault.reason, "f": 1}))
     if not status["ppf"]:
         memory.set_u32(unit.fsts, FSTS["ppf"].insert(FSTS["fri"].insert(memory.u32(unit.fsts), number), 1))
     w.state.next_fault[unit.unit] = (number + 1) % unit.faults

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structs.bits import packed, reader, reserved_mask
+from structs.bits import packed, packed_bytes, reader, reserved_mask
 from structs.irte import POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
 
@@ -19,6 +19,17 @@ def test_a_reader_reads_what_the_schema_reads(chosen, data):
     raw = data.draw(st.integers(0, (1 << 8 * chosen.size) - 1))
     for field in chosen.fields:
         assert reader(field)(raw) == field.extract(raw)
+
+
+@pytest.mark.parametrize("chosen", RECORDS)
+@given(data=st.data())
+def test_packed_bytes_are_what_the_schema_builds(chosen, data):
+    raw = data.draw(st.binary(min_size=chosen.size, max_size=chosen.size))
+    values = dict(chosen.parse(raw))
+    some = data.draw(st.sets(st.sampled_from(sorted(chosen.by_name))))
+    assert packed_bytes(chosen, values) == raw
+    part = {name: values[name] for name in some}
+    assert packed_bytes(chosen, part) == chosen.build(part)
 
 
 @pytest.mark.parametrize("chosen", RECORDS)
