@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sim_backend.layout import cpus, devices, domains, firmware, image, interrupts, pirqs, vtd
 from sim_backend.layout.builder import MIB, LayoutBuilder
@@ -226,9 +226,9 @@ class Layout(LayoutBuilder):
 
     # The whole.
 
-    def copy(self) -> Layout:
+    def copy(self) -> Self:
         """A machine of the same state that goes its own way."""
-        other = Layout.__new__(Layout)
+        other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.memory = self.memory.copy()
         other.heap = self.heap.copy()

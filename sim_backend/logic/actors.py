@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim_backend.logic.context import VCPU, LogicContext
+from sim_backend.logic.context import VCPU, Context, LogicContext
 from sim_backend.logic.kinds import NUMBER, PLACE, ListOf, held
 from sim_backend.logic.pi import VPF_BLOCKED, vcpu_kick
 from sim_backend.logic.program import FIRST, FRAME, PC, PROCEDURE, Actor, ActorId, ActorKind, Frame, Procedure
@@ -17,7 +17,7 @@ class Beside(Actor):
 
     __slots__ = ()
 
-    def begin(self, w: LogicContext) -> bool:
+    def begin(self, w: Context) -> bool:
         """Do the first step of the frame that was put on the empty stack; False if it has to wait."""
         frame = self.stack[-1]
         w.begun = (frame[PROCEDURE], frame[PC])
@@ -36,7 +36,7 @@ class Device(Beside):
         who = ActorId(ActorKind.DEVICE, sid)
         return cls(who, f"{who.kind} {device_name(sid)}")
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Send a message, or go on with one."""
         if self.stack:
             return self.advance(w)
@@ -62,7 +62,7 @@ class Unit(Beside):
         who = ActorId(ActorKind.UNIT, number)
         return cls(who, f"{who.kind} {number}")
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Do the next descriptor of the queue."""
         if not invalidate_next(w, w.remapping[self.id.number]):
             return False
@@ -81,7 +81,7 @@ class Toolstack(Beside):
         """One with nothing to do."""
         return cls(ActorId(ActorKind.TOOLSTACK), ActorKind.TOOLSTACK.value)
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Start the next one, or go on with one."""
         if self.stack:
             return self.advance(w)

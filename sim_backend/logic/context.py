@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from sim_backend.layout.domains import CDF_HVM
 from sim_backend.layout.layout import Layout
@@ -13,15 +14,19 @@ from sim_backend.logic.state import State
 from sim_backend.logic.versions import Version
 from sim_backend.logic.workload import Chance, Workload
 from sim_backend.memory.errors import SimError
+from sim_backend.memory.heap import Heap
 from sim_backend.memory.memory import Memory
 from structs.apic import XAPIC_DESTINATION
 from structs.pi_desc import PI_DESC
 from structs.xen import variants
 
 if TYPE_CHECKING:
+    from sim_backend.layout.devices import Msi
+    from sim_backend.layout.vtd import VtdUnit
     from sim_backend.logic.actors import Device, Toolstack, Unit
+    from sim_backend.logic.apics import Apics
     from sim_backend.logic.cpu import Cpu
-    from sim_backend.logic.guests import Guests
+    from sim_backend.logic.guests import Domains, Guests
     from sim_backend.logic.passthrough import Passthrough
     from sim_backend.logic.program import Actor
     from sim_backend.logic.services import Services
@@ -53,25 +58,37 @@ Effect = tuple[int, int, Field, int, int]
 """What a step changed: kind and number of the thing, field, value before and after."""
 
 
-class Offsets:
+class DescriptorOffsets:
+    """Where a vCPU's descriptor lies, from the address that names the vCPU, and how a list is linked."""
+
+    __slots__ = ("control", "list_next", "list_prev", "ndst", "nv", "pi_desc", "pir")
+
+    def __init__(self, pi_desc: int, list_next: int, list_prev: int) -> None:
+        self.pi_desc = pi_desc
+        self.pir = pi_desc + PIR
+        self.control = pi_desc + CONTROL
+        self.nv = pi_desc + NV
+        self.ndst = pi_desc + NDST
+        self.list_next, self.list_prev = list_next, list_prev
+
+
+class Offsets(DescriptorOffsets):
     """Where members lie in the structures of one build of Xen."""
 
     __slots__ = (
-        *("block_hook", "control", "current_vcpu", "dirty_cpu", "domain", "domain_options", "domain_pause_count"),
+        *("block_hook", "current_vcpu", "dirty_cpu", "domain", "domain_options", "domain_pause_count"),
         *(
             "eoi_exitmap_changed",
             "irq_status",
             "is_running",
             "list",
-            "list_next",
-            "list_prev",
             "lock",
             "lock_size",
             "msg_address",
         ),
         *("msg_address_hi", "msg_data", "msg_dest32", "msg_size", "msi_dev", "msi_gvec", "msi_index"),
-        *("msi_initialized", "msi_msg", "msi_pi_desc", "ndst", "next_in_list", "node", "node_lock", "nv"),
-        *("pause_count", "pause_flags", "pi_desc", "pi_flags", "pir", "poll_evtchn", "poll_mask", "processor", "regs"),
+        *("msi_initialized", "msi_msg", "msi_pi_desc", "next_in_list", "node", "node_lock"),
+        *("pause_count", "pause_flags", "pi_flags", "poll_evtchn", "poll_mask", "processor", "regs"),
         *("runstate", "table_lock", "vcpu_id", "vcpus"),
     )
 
@@ -81,6 +98,7 @@ class Offsets:
             return layout.member("vcpu", path)
 
         vmx, vlapic = variants.vmx(layout.profile), variants.vlapic(layout.profile)
+        super().__init__(vcpu(f"{vmx}.pi_desc"), layout.member("list_head", "next"), layout.member("list_head", "prev"))
         self.pause_flags = vcpu("pause_flags")
         self.pause_count = vcpu("pause_count")
         self.processor = vcpu("processor")
@@ -91,11 +109,6 @@ class Offsets:
         self.domain = vcpu("domain")
         self.next_in_list = vcpu("next_in_list")
         self.dirty_cpu = vcpu("dirty_cpu")
-        self.pi_desc = vcpu(f"{vmx}.pi_desc")
-        self.pir = self.pi_desc + PIR
-        self.control = self.pi_desc + CONTROL
-        self.nv = self.pi_desc + NV
-        self.ndst = self.pi_desc + NDST
         self.node = vcpu(f"{vmx}.pi_blocking.list")
         self.node_lock = vcpu(f"{vmx}.pi_blocking.lock")
         self.eoi_exitmap_changed = vcpu(f"{vmx}.eoi_exitmap_changed")
@@ -106,8 +119,6 @@ class Offsets:
         self.domain_options = layout.member("domain", "options")
         self.pi_flags = layout.member("domain", "arch.hvm.pi_ops.flags")
         self.block_hook = layout.member("domain", "arch.hvm.pi_ops.vcpu_block")
-        self.list_next = layout.member("list_head", "next")
-        self.list_prev = layout.member("list_head", "prev")
         self.list = layout.member("vmx_pi_blocking_vcpu", "list")
         self.lock = layout.member("vmx_pi_blocking_vcpu", "lock")
         self.current_vcpu = layout.member("cpu_info", "current_vcpu")
@@ -149,18 +160,104 @@ class Uncounted:
         """As Tally."""
 
 
-class LogicContext:
-    """A machine's parts, as the logic sees them.
+class Ground(Protocol):
+    """How a machine's memory is laid out, as far as the hardware needs it."""
+
+    memory: Memory
+    heap: Heap
+    units: list[VtdUnit]
+
+    @property
+    def config(self) -> Board:
+        """The machine that is laid out."""
+
+    @property
+    def devices(self) -> Mapping[int, PciDevice]:
+        """The devices, by number."""
+
+    def device(self, bdf: int) -> PciDevice:
+        """A device that is there."""
+
+    def register(self, unit: int, name: str) -> int:
+        """A register of a VT-d unit, by its mnemonic."""
+
+    def virtual(self, physical: int) -> int:
+        """The kernel's own address of a byte of memory."""
+
+    def physical(self, virtual: int) -> int:
+        """The inverse of `virtual`."""
+
+    def copy(self) -> Self:
+        """One of the same state that goes its own way."""
+
+
+class Board(Protocol):
+    """What of a machine's configuration the hardware asks for."""
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs there are."""
+
+    @property
+    def x2apic(self) -> bool:
+        """Whether its APICs are in x2APIC mode."""
+
+    @property
+    def apics(self) -> tuple[int, ...]:
+        """By CPU, its APIC ID."""
+
+
+class PciDevice(Protocol):
+    """A device's MSIs."""
+
+    @property
+    def msis(self) -> tuple[Msi, ...]:
+        """By vector's number."""
+
+
+class Logic(Protocol):
+    """What of a version the hardware's procedures ask."""
+
+    @property
+    def name(self) -> str:
+        """By which it is asked for."""
+
+    @property
+    def awaits_flush(self) -> bool:
+        """Whoever invalidates an entry waits until the unit has done it."""
+
+
+class GuestAddresses(Protocol):
+    """Where guests' vCPUs are, whoever runs them."""
+
+    @property
+    def names(self) -> dict[int, tuple[int, int]]:
+        """By guest vCPU, its domain and number."""
+
+    @property
+    def vcpus(self) -> list[int]:
+        """All guests' vCPUs."""
+
+    @property
+    def irrs(self) -> dict[int, int]:
+        """By guest vCPU, where its virtual IRR begins."""
+
+    @property
+    def by_apic(self) -> dict[int, int]:
+        """The CPU of an APIC ID."""
+
+
+class Context:
+    """A machine's parts, as the logic of the hardware and of any hypervisor sees them.
 
     Attributes:
-        layout: how Xen's memory is laid out; all of Xen's memory, that of devices too, is `layout.memory`.
+        layout: how memory is laid out; all of it, that of devices too, is `layout.memory`.
         memory: as procedures see it: with store buffers, those of the CPU that moves come first.
         buffered: the same where there are store buffers, else None.
         state: what is neither memory nor an actor's.
         o: member offsets.
         addresses: where everything is.
-        calls: what the procedures of posted interrupts call outside of themselves.
-        services, guests, passthrough: what the others call.
+        services, guests: what procedures call.
         chance: what decides where several things can happen. tally: who counts interrupts.
         effect: what the last step changed, or None.
         words: what the last step did, where that is not what its procedure says of it.
@@ -168,28 +265,17 @@ class LogicContext:
     """
 
     __slots__ = (
-        *(
-            "addresses",
-            "apicids",
-            "begun",
-            "block_function",
-            "buffered",
-            "calls",
-            "chance",
-            "cpus",
-            "devices",
-            "drains",
-        ),
-        *("effect", "guests", "iommu_intpost", "layout", "memory", "o", "outside", "passthrough", "physical"),
-        *("pi_wakeup_vector", "posted_intr_vector", "remapping", "services", "state", "tally", "toolstack", "units"),
-        *("version", "virtual", "words", "workload", "x2apic_enabled"),
+        *("addresses", "begun", "buffered", "chance", "cpus", "devices", "drains", "effect", "guests", "layout"),
+        *("memory", "o", "outside", "physical", "remapping", "services", "state", "tally", "toolstack", "units"),
+        *("version", "virtual", "words", "workload"),
     )
 
-    addresses: Addresses
-    calls: Calls
-    services: Services
+    layout: Ground
+    version: Logic
+    o: DescriptorOffsets
+    addresses: GuestAddresses
+    services: Apics
     guests: Guests
-    passthrough: Passthrough
     cpus: list[Cpu]
     drains: list[StoreBuffer]
     devices: dict[int, Device]
@@ -198,7 +284,7 @@ class LogicContext:
     toolstack: Toolstack
     outside: Actor
 
-    def __init__(self, layout: Layout, version: Version, state: State, chance: Chance) -> None:
+    def __init__(self, layout: Ground, version: Logic, state: State, chance: Chance, o: DescriptorOffsets) -> None:
         self.layout = layout
         self.memory: Memory = layout.memory
         self.buffered: BufferedMemory | None = None
@@ -207,12 +293,38 @@ class LogicContext:
         self.chance: Chance = chance
         self.tally: Tally = Uncounted()
         self.workload = Workload()
-        self.o = Offsets(layout)
+        self.o = o
         self.effect: Effect | None = None
         self.words: tuple[str, str] | None = None
         self.begun: tuple[int, int] | None = None
         self.virtual = layout.virtual
         self.physical = layout.physical
+
+
+class LogicContext(Context):
+    """A machine that Xen runs on.
+
+    Attributes:
+        calls: what the procedures of posted interrupts call outside of themselves.
+        passthrough: what the others call for devices that guests have.
+    """
+
+    __slots__ = (
+        *("apicids", "block_function", "calls", "iommu_intpost", "passthrough", "pi_wakeup_vector"),
+        *("posted_intr_vector", "x2apic_enabled"),
+    )
+
+    layout: Layout
+    version: Version
+    o: Offsets
+    addresses: Addresses
+    services: Services
+    guests: Domains
+    calls: Calls
+    passthrough: Passthrough
+
+    def __init__(self, layout: Layout, version: Version, state: State, chance: Chance) -> None:
+        super().__init__(layout, version, state, chance, Offsets(layout))
         symbol = layout.symbol
         self.posted_intr_vector = symbol("posted_intr_vector")
         self.pi_wakeup_vector = symbol("pi_wakeup_vector")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, SOFTIRQ, VCPU, VIRR_BIT, LogicContext
+from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, SOFTIRQ, VCPU, VIRR_BIT, Context, LogicContext
 from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI, TIMER_VECTOR
 from sim_backend.logic.kinds import FLAG, IDENTITY, NUMBER, held
 from sim_backend.logic.lapic import Lapic
@@ -71,12 +71,12 @@ class Cpu(Actor):
         who = ActorId(ActorKind.CPU, number)
         return cls(who, f"{who.kind} {number}", number, lapic=Lapic.of(memory, number))
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Take an interrupt if there is one that it may take, else go on with what it does; False if it has to wait."""
         if self.irqs and self.lapic.irr:
             vector = self.lapic.deliverable()
             if vector:
-                self._interrupt(w, vector)
+                w.services.interrupt(self, vector)
                 return True
         # As Actor.advance: a machine spends its time here, and a call is a tenth of it.
         stack = self.stack
@@ -98,36 +98,13 @@ class Cpu(Actor):
         pop_done(stack)
         return True
 
-    def _interrupt(self, w: LogicContext, vector: int) -> None:
-        self.lapic.acknowledge(vector)
-        w.effect = (CPU, self.cpu, (LAPIC_IRR_BIT, vector), 1, 0)
-        w.words = ("interrupt", f"takes vector {vector:#x}" + (" in the guest" if self.guest else ""))
-        if self.guest:
-            if vector == w.memory.u8(w.posted_intr_vector):
-                self.irqs = False
-                self.stack[-1][INJECTED] = NOTHING
-                self.call(posted_interrupt_processing, self.current)
-                return
-            leave_guest(self)
-        elif self.stack[-1][PROCEDURE] == mwait_idle.number:
-            leave_mwait(self)
-        self.irqs = False
-        w.services.set_in_irq(self, 1)
-        self.call(interrupt_return)
-        if vector == w.memory.u8(w.posted_intr_vector):
-            self.call(pi_notification_interrupt)
-        elif vector == w.memory.u8(w.pi_wakeup_vector):
-            self.call(pi_wakeup_interrupt)
-        else:
-            self.call(HANDLERS.get(vector, device_interrupt), vector)
-
 
 class BufferedCpu(Cpu):
-    """A CPU with a store buffer: in Xen its stores go there. In the guest its buffer is empty."""
+    """A CPU with a store buffer: outside of the guest its stores go there. In the guest its buffer is empty."""
 
     __slots__ = ()
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """As Cpu.turn."""
         if self.guest or w.buffered is None:
             return Cpu.turn(self, w)
@@ -136,6 +113,31 @@ class BufferedCpu(Cpu):
             return Cpu.turn(self, w)
         finally:
             w.buffered.cpu = NOBODY
+
+
+def handle_interrupt(w: LogicContext, cpu: Cpu, vector: int) -> None:
+    """A CPU takes an interrupt."""
+    cpu.lapic.acknowledge(vector)
+    w.effect = (CPU, cpu.cpu, (LAPIC_IRR_BIT, vector), 1, 0)
+    w.words = ("interrupt", f"takes vector {vector:#x}" + (" in the guest" if cpu.guest else ""))
+    if cpu.guest:
+        if vector == w.memory.u8(w.posted_intr_vector):
+            cpu.irqs = False
+            cpu.stack[-1][INJECTED] = NOTHING
+            cpu.call(posted_interrupt_processing, cpu.current)
+            return
+        leave_guest(cpu)
+    elif cpu.stack[-1][PROCEDURE] == mwait_idle.number:
+        leave_mwait(cpu)
+    cpu.irqs = False
+    w.services.set_in_irq(cpu, 1)
+    cpu.call(interrupt_return)
+    if vector == w.memory.u8(w.posted_intr_vector):
+        cpu.call(pi_notification_interrupt)
+    elif vector == w.memory.u8(w.pi_wakeup_vector):
+        cpu.call(pi_wakeup_interrupt)
+    else:
+        cpu.call(HANDLERS.get(vector, device_interrupt), vector)
 
 
 interrupt_return = Procedure("iret")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_backend.logic.context import LogicContext
+from sim_backend.logic.context import Context, LogicContext
 from sim_backend.logic.workload import INCREMENT, MULTIPLIER, OUT_OF, U64
 
 FIRST_GUEST_VECTOR, GUEST_VECTORS = 0x30, 192
@@ -17,7 +17,7 @@ class Guests:
 
     __slots__ = ("w",)
 
-    def __init__(self, w: LogicContext) -> None:
+    def __init__(self, w: Context) -> None:
         self.w = w
 
     def tell(self, v: int, *order: int) -> None:
@@ -95,6 +95,14 @@ class Guests:
     def domain_numbers(self) -> list[int]:
         """The guests' domains, by number."""
         return sorted({number for number, _ in self.w.addresses.names.values()})
+
+
+class Domains(Guests):
+    """The guests of a Xen."""
+
+    __slots__ = ()
+
+    w: LogicContext
 
     def domains(self) -> list[int]:
         """The `struct domain` of every guest."""

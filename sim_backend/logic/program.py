@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from sim_backend.logic.kinds import (
     FIRST,
@@ -35,7 +35,7 @@ from sim_backend.logic.kinds import (
 )
 
 if TYPE_CHECKING:
-    from sim_backend.logic.context import LogicContext
+    from sim_backend.logic.context import Context
 
 __all__ = ["DONE", "FIRST", "PC", "PROCEDURE", "WAIT", "Actor", "ActorKind", "Frame", "Outcome", "Procedure", "Step"]
 
@@ -55,6 +55,7 @@ WAIT: Final = Signal.WAIT
 END = 1 << 16
 
 A = TypeVar("A", bound="Actor")
+W = TypeVar("W", bound="Context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +68,24 @@ class Step:
 
 
 Outcome = Step | Literal[Signal.DONE, Signal.WAIT] | None
-Function = Callable[["LogicContext", A, Frame], Outcome]
+Function = Callable[[W, A, Frame], Outcome]
 
 
 class Procedure:
-    """A procedure by Xen's name for it, and its variables with the kinds of what they hold, arguments first.
+    """A procedure by its name in the source, and its variables with the kinds of what they hold, arguments first.
 
     Attributes:
+        of: whose it is, if not Xen's or the hardware's: others may have functions of the same name.
+        key: by which a file names it, among those of all.
         unset: by number of arguments, the values of the other variables in a new frame.
     """
 
+    of: ClassVar[str] = ""
+
     def __init__(self, name: str, **variables: Number) -> None:
-        if name in PROCEDURES:
-            raise ValueError(f"there are two procedures {name}")
+        self.key = f"{self.of} {name}" if self.of else name
+        if self.key in PROCEDURES:
+            raise ValueError(f"there are two procedures {self.key}")
         self.name = name
         self.variables = tuple(variables)
         self.kinds = tuple(variables.values())
@@ -88,13 +94,13 @@ class Procedure:
         self.unset = [unset[given:] for given in range(len(unset) + 1)]
         self.number = len(FUNCTIONS)
         FUNCTIONS.append([])
-        PROCEDURES[name] = self
+        PROCEDURES[self.key] = self
         BY_NUMBER.append(self)
 
-    def step(self, action: str) -> Callable[[Function[A]], Step]:
+    def step(self, action: str) -> Callable[[Function[W, A]], Step]:
         """Declare the next step: a decorator that turns its function into a Step."""
 
-        def declare(function: Function[A]) -> Step:
+        def declare(function: Function[W, A]) -> Step:
             step = Step(len(self.steps), function.__name__, action)
             self.steps.append(step)
             FUNCTIONS[self.number].append(function)
@@ -111,6 +117,7 @@ FUNCTIONS: list[list[Callable[..., Outcome]]] = []
 """The steps' functions, by procedure number and program counter."""
 BY_NUMBER: list[Procedure] = []
 PROCEDURES: dict[str, Procedure] = {}
+"""By key."""
 
 
 def procedure_of(frame: Frame) -> Procedure:
@@ -134,7 +141,7 @@ class FrameKind(Kind[Frame]):
         return list(frozen)
 
     def plain(self, value: Frame) -> Plain:
-        return [procedure_of(value).name, *value[1:]]
+        return [procedure_of(value).key, *value[1:]]
 
     def parse(self, plain: Plain) -> Frame:
         if not isinstance(plain, list) or not plain or not isinstance(plain[0], str) or plain[0] not in PROCEDURES:
@@ -213,11 +220,11 @@ class Actor:
         frame[PC] = step.pc
         self.stack.append(frame)
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Do what comes next; False if there is nothing to do now."""
         raise NotImplementedError
 
-    def advance(self, w: LogicContext) -> bool:
+    def advance(self, w: Context) -> bool:
         """Do one step; False if it has to wait. There must be a frame."""
         stack = self.stack
         frame = stack[-1]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, LAPIC_ISR_BIT, SOFTIRQ, LogicContext
-from sim_backend.logic.cpu import Cpu, idle_loop, vmx_do_vmentry
+from sim_backend.logic.apics import Apics
+from sim_backend.logic.context import CPU, SOFTIRQ, LogicContext
+from sim_backend.logic.cpu import Cpu, handle_interrupt, idle_loop, vmx_do_vmentry
 from sim_backend.logic.pi import IN_MWAIT, LOCAL_IRQ_COUNT
 from sim_backend.logic.program import Actor
 from sim_backend.logic.scheduler import EVENT_CHECK_VECTOR, domain_pause, domain_unpause, wake
 from sim_backend.logic.vtd_engine import flush_entry
 from sim_backend.memory.errors import SimError
 
-BROADCAST = {False: 0xFF, True: 0xFFFF_FFFF}
-LOWEST_VECTOR = 16
-"""A local APIC drops a message with a lower one (SDM 3A 11.5.2 and 11.5.3: "receive illegal vector")."""
 
+class Services(Apics):
+    """The CPUs' side of a machine with Xen; `Calls` are a part of it."""
 
-class Services:
-    """The CPUs' side of a machine; `Calls` are a part of it."""
+    __slots__ = ()
 
-    __slots__ = ("w",)
-
-    def __init__(self, w: LogicContext) -> None:
-        self.w = w
+    w: LogicContext
 
     def softirq_pending(self, cpu: int) -> int:
         """As Calls."""
@@ -69,35 +65,9 @@ class Services:
         if self.w.version.in_mwait:
             self.w.state.monitored[cpu] = 0
 
-    def send_ipi(self, actor: Actor, cpu: int, vector: int) -> None:
-        """As Calls."""
-        self.w.memory.fence()
-        self._message_to(cpu, vector)
-
-    def _message_to(self, cpu: int, vector: int) -> None:
-        w = self.w
-        if cpu not in w.state.online or vector < LOWEST_VECTOR:
-            w.state.lost += 1
-            return
-        was = w.cpus[cpu].lapic.request(vector)
-        if w.effect is None:
-            w.effect = (CPU, cpu, (LAPIC_IRR_BIT, vector), was, 1)
-
-    def message(self, destination: int, vector: int) -> None:
-        """An interrupt message to an APIC ID; one that no CPU has is lost, and one with an illegal vector."""
-        w = self.w
-        if destination == BROADCAST[w.layout.config.x2apic]:
-            for cpu in list(w.state.online):
-                self._message_to(cpu, vector)
-        elif destination in w.addresses.by_apic:
-            self._message_to(w.addresses.by_apic[destination], vector)
-        else:
-            w.state.lost += 1
-
-    def end_of_interrupt(self, cpu: int) -> None:
-        """EOI at a CPU's local APIC."""
-        vector = self.w.cpus[cpu].lapic.end_of_interrupt()
-        self.w.effect = (CPU, cpu, (LAPIC_ISR_BIT, vector), 1, 0)
+    def interrupt(self, cpu: Cpu, vector: int) -> None:
+        """As Apics."""
+        handle_interrupt(self.w, cpu, vector)
 
     def ack_apic_irq(self, actor: Actor) -> None:
         """As Calls."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sim_backend.logic.context import BUFFERED, CPU, LogicContext
+from sim_backend.logic.context import BUFFERED, CPU, Context
 from sim_backend.logic.program import Actor, ActorId, ActorKind
 from sim_backend.logic.state import State, Store
 from sim_backend.memory.memory import Memory, Observer, SeenMemory
@@ -178,7 +178,7 @@ class StoreBuffer(Actor):
         who = ActorId(ActorKind.STORE_BUFFER, number)
         return cls(who, f"{who.kind} {number}")
 
-    def turn(self, w: LogicContext) -> bool:
+    def turn(self, w: Context) -> bool:
         """Let go of one store; False if there is none."""
         cpu = self.id.number
         stores = w.state.buffers[cpu]

@@ -7,9 +7,20 @@ descriptor. `State.reserved_first` moves the reserved bits before the source-id,
 
 from __future__ import annotations
 
-from sim_backend.layout.layout import Layout
 from sim_backend.logic import kinds
-from sim_backend.logic.context import CONTROL, NDST, NV, ON, PIR_WORD, PIR_WORDS, POSTED_BIT, UNIT, VCPU, LogicContext
+from sim_backend.logic.context import (
+    CONTROL,
+    NDST,
+    NV,
+    ON,
+    PIR_WORD,
+    PIR_WORDS,
+    POSTED_BIT,
+    UNIT,
+    VCPU,
+    Context,
+    Ground,
+)
 from sim_backend.logic.kinds import FIXED, NUMBER, PLACE
 from sim_backend.logic.program import DONE, FIRST, PC, PROCEDURE, WAIT, Actor, Frame, Outcome, Procedure
 from sim_backend.memory.errors import SimError
@@ -52,7 +63,7 @@ class Remapping:
         *("queue", "queue_entries", "table", "unit"),
     )
 
-    def __init__(self, layout: Layout, unit: int) -> None:
+    def __init__(self, layout: Ground, unit: int) -> None:
         self.unit = unit
         memory = layout.memory
 
@@ -87,7 +98,7 @@ def interrupt_index(address: int, data: int) -> int:
     return request_handle(address) + (data & 0xFFFF if request_shv(address) else 0)
 
 
-def look_up(w: LogicContext, unit: Remapping, sid: int, address: int, data: int) -> int:
+def look_up(w: Context, unit: Remapping, sid: int, address: int, data: int) -> int:
     """The remapping entry that a request in remappable format may use.
 
     Raises:
@@ -129,7 +140,7 @@ def _check_reserved(unit: Remapping, index: int, entry: int) -> None:
         raise Fault(0x24, index, entry)
 
 
-def post(w: LogicContext, unit: Remapping, index: int, entry: int) -> tuple[bool, int, int]:
+def post(w: Context, unit: Remapping, index: int, entry: int) -> tuple[bool, int, int]:
     """Post to the entry's descriptor: one atomic read-modify-write of its 64 bytes (VT-d 5.2.3).
 
     Returns whether a notification is to be sent, its vector, and its destination.
@@ -159,7 +170,7 @@ def post(w: LogicContext, unit: Remapping, index: int, entry: int) -> tuple[bool
     return notify, old >> 8 * NV & 0xFF, ndst
 
 
-def record_fault(w: LogicContext, unit: Remapping, fault: Fault, sid: int) -> None:
+def record_fault(w: Context, unit: Remapping, fault: Fault, sid: int) -> None:
     """Record a fault in FRCD and FSTS, unless the entry's FPD forbids it (VT-d 7.2, 5.1.4.1)."""
     w.effect = (UNIT, unit.unit, "fault", 0, fault.reason)
     if REASONS[fault.reason].fpd_suppresses and fault.entry & FPD:
@@ -178,7 +189,7 @@ def record_fault(w: LogicContext, unit: Remapping, fault: Fault, sid: int) -> No
     w.state.next_fault[unit.unit] = (number + 1) % unit.faults
 
 
-def clear_faults(w: LogicContext, unit: Remapping) -> None:
+def clear_faults(w: Context, unit: Remapping) -> None:
     """What software does with recorded faults once it has read them: writes 1 to F, and to FSTS."""
     for number in range(unit.faults):
         w.memory.write(unit.fault_records + number * FRCD.size, bytes(FRCD.size))
@@ -201,7 +212,7 @@ SID, ADDRESS, DATA, UNIT_NUMBER, ENTRY, VECTOR, DST = range(FIRST, FIRST + 7)
 
 
 @interrupt_request.step("is remapped: the entry is fetched and checked")
-def remap(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+def remap(w: Context, a: Actor, f: Frame) -> Outcome:
     unit = w.remapping[f[UNIT_NUMBER]]
     address, data = f[ADDRESS], f[DATA]
     if not address & REMAPPABLE:
@@ -223,7 +234,7 @@ def remap(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 
 
 @interrupt_request.step("is posted: one read-modify-write of the descriptor")
-def post_to_descriptor(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+def post_to_descriptor(w: Context, a: Actor, f: Frame) -> Outcome:
     unit = w.remapping[f[UNIT_NUMBER]]
     index = interrupt_index(f[ADDRESS], f[DATA])
     try:
@@ -236,7 +247,7 @@ def post_to_descriptor(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 
 
 @interrupt_request.step("sends its interrupt to a local APIC")
-def send(w: LogicContext, a: Actor, f: Frame) -> None:
+def send(w: Context, a: Actor, f: Frame) -> None:
     w.services.message(f[DST], f[VECTOR])
 
 
@@ -247,7 +258,7 @@ _TAIL = FIRST + 2
 
 
 @flush_entry.step("queues the invalidation of one entry and a wait descriptor")
-def queue_invalidation(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+def queue_invalidation(w: Context, a: Actor, f: Frame) -> Outcome:
     unit = w.remapping[f[FIRST]]
     memory = w.memory
     tail = memory.u64(unit.iqt) // QUEUE_ENTRY
@@ -270,11 +281,11 @@ def queue_invalidation(w: LogicContext, a: Actor, f: Frame) -> Outcome:
 
 
 @flush_entry.step("waits for the unit to write the status")
-def await_status(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+def await_status(w: Context, a: Actor, f: Frame) -> Outcome:
     return None if w.memory.u32(w.state.status[f[FIRST]]) or not w.version.awaits_flush else WAIT
 
 
-def invalidate_next(w: LogicContext, unit: Remapping) -> bool:
+def invalidate_next(w: Context, unit: Remapping) -> bool:
     """The unit does the next descriptor of its queue. False if the queue is empty, or if a message that went through
     an entry that is to be invalidated is still on its way: that is waited for (interrupt draining, VT-d 6.5.5).
     """
@@ -299,7 +310,7 @@ def invalidate_next(w: LogicContext, unit: Remapping) -> bool:
     return True
 
 
-def _on_their_way(w: LogicContext, unit: Remapping) -> set[int]:
+def _on_their_way(w: Context, unit: Remapping) -> set[int]:
     """The entries of a unit through which messages went that have not been posted or sent yet."""
     frames = (frame for device in w.devices.values() for frame in device.stack)
     return {
@@ -315,18 +326,18 @@ posted_interrupt_processing = Procedure("posted-interrupt processing", v=PLACE, 
 
 
 @posted_interrupt_processing.step("clears ON")
-def clear_on(w: LogicContext, a: Actor, f: Frame) -> None:
+def clear_on(w: Context, a: Actor, f: Frame) -> None:
     was = w.memory.test_and_clear_bit(f[FIRST] + w.o.control, ON)
     w.effect = (VCPU, f[FIRST], "on", int(was), 0)
 
 
 @posted_interrupt_processing.step("acknowledges the notification")
-def acknowledge_in_guest(w: LogicContext, a: Actor, f: Frame) -> None:
+def acknowledge_in_guest(w: Context, a: Actor, f: Frame) -> None:
     w.services.end_of_interrupt(a.cpu)
 
 
 @posted_interrupt_processing.step("moves 64 bits of PIR to the virtual IRR")
-def move(w: LogicContext, a: Actor, f: Frame) -> Outcome:
+def move(w: Context, a: Actor, f: Frame) -> Outcome:
     memory, v, word = w.memory, f[FIRST], f[FIRST + 1]
     taken = memory.xchg_u64(v + w.o.pir + 8 * word, 0)
     if taken:

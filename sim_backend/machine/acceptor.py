@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sim_backend.layout.config import DomainConfig, LayoutConfig
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.guests import Guests
+from sim_backend.logic.guests import Domains
 from sim_backend.logic.pi import PI_CSW_FROM, PI_CSW_TO
 from sim_backend.logic.pi.run_procedure import alone
 from sim_backend.logic.program import PC, PROCEDURE, PROCEDURES, Actor, ActorId, ActorKind
@@ -110,7 +110,7 @@ class _NoLocalApic(Services):
         """As Services."""
 
 
-class _NoVirtualApic(Guests):
+class _NoVirtualApic(Domains):
     """Nor what a virtual one does."""
 
     def add_to_irr(self, v: int, word: int, bits: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 from sim_backend.logic import toolstack
 from sim_backend.logic.actors import is_blocked, mark_events_pending
@@ -21,7 +22,7 @@ from sim_backend.logic.scheduler import (
     vcpu_unpause,
 )
 from sim_backend.logic.vtd_engine import interrupt_request
-from sim_backend.machine.parts import Parts
+from sim_backend.machine.parts import Parts, XenParts
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import VcpuName, device_name
 from structs.xen.pirq import SEVERAL
@@ -30,14 +31,14 @@ IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1
 
 Argument = str | int
-NOT_ORDERED = frozenset(("order", "toolstack_busy"))
-"""Of the methods of Environment, those that are none."""
+NOT_ORDERED = frozenset(("environment", "happen", "order", "toolstack_busy", "where"))
+"""Of what an environment has, what is none."""
 ENVIRONMENT = ActorId(ActorKind.ENVIRONMENT)
 """Who gives orders."""
 
 
-class Environment(Parts):
-    """Orders, as methods. They raise SimError for what there is not, or what cannot be."""
+class Environment(XenParts):
+    """Orders to a machine with Xen, as methods. They raise SimError for what there is not, or what cannot be."""
 
     __slots__ = ()
 
@@ -316,11 +317,12 @@ class Move:
         return " ".join(map(str, (self.order or self.turn, *self.arguments)))
 
 
-def give(machine: Environment, order: str, arguments: tuple[Argument, ...]) -> None:
+def give(machine: Parts[Any], order: str, arguments: tuple[Argument, ...]) -> None:
     """Give a machine an order. Raises SimError if there is none such, or the machine refuses it."""
-    method = getattr(Environment, order, None)
-    if order not in ORDERS or method is None:
-        raise SimError(f"no order {order!r}; there are {', '.join(ORDERS)}")
+    known = orders(machine.environment)
+    if order not in known:
+        raise SimError(f"no order {order!r}; there are {', '.join(known)}")
+    method = getattr(machine.environment, order)
     parameters = list(signature(method).parameters.values())[1:]
     needed = sum(parameter.default is parameter.empty for parameter in parameters)
     if not needed <= len(arguments) <= len(parameters):
@@ -335,5 +337,13 @@ def give(machine: Environment, order: str, arguments: tuple[Argument, ...]) -> N
 
 _NAME: tuple[type, str] = (str, "a name, such as d1v0 or 00:03.0")
 _KINDS: dict[object, tuple[type, str]] = {"int": (int, "a whole number"), "bool": (bool, "true or false")}
-ORDERS = tuple(name for name in vars(Environment) if not name.startswith("_") and name not in NOT_ORDERED)
-"""The orders that a move may give."""
+
+
+def orders(environment: type[Parts[Any]]) -> tuple[str, ...]:
+    """The orders that a move may give to a machine of that environment."""
+    return tuple(name for name in vars(environment) if not name.startswith("_") and name not in NOT_ORDERED)
+
+
+Environment.environment = Environment
+ORDERS = orders(Environment)
+"""The orders that a move may give to a machine with Xen."""

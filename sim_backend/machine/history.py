@@ -26,9 +26,10 @@ from sim_backend.layout.config import Text
 from sim_backend.logic.state import State
 from sim_backend.logic.versions import Version
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.engine import SETTLED
 from sim_backend.machine.environment import Argument, Move, give
 from sim_backend.machine.event import Event
-from sim_backend.machine.machine import SETTLED, Machine
+from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import FileError, SimError
 from sim_backend.scenario import scenario as scenarios
 from sim_backend.scenario.decoding import decoded, table

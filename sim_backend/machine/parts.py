@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
 from sim_backend.layout.layout import Layout
 from sim_backend.logic.actors import Device, Toolstack, Unit
-from sim_backend.logic.context import DEVICE, DOMAIN, ENTRY, UNIT, VCPU, LogicContext, Offsets, areas
+from sim_backend.logic.context import DEVICE, DOMAIN, ENTRY, UNIT, VCPU, Context, LogicContext, Offsets, areas
 from sim_backend.logic.cpu import BufferedCpu, Cpu
-from sim_backend.logic.guests import Guests
+from sim_backend.logic.guests import Domains
 from sim_backend.logic.kinds import copied, held_fields
 from sim_backend.logic.passthrough import Passthrough
 from sim_backend.logic.program import Actor
@@ -21,29 +25,31 @@ from sim_backend.memory.memory import Memory
 from sim_backend.memory.naming import VcpuName, device_name, parse_vcpu
 from sim_backend.scenario.scenario import parse_bdf
 
+if TYPE_CHECKING:
+    from sim_backend.machine.outside import Outside
+
+W = TypeVar("W", bound=Context)
+
 MACHINE = "machine"
 """What the state is called among the records."""
 
 
-class Parts:
+class Parts(Generic[W]):
     """What a machine is made of.
 
     Attributes:
+        environment: the class whose methods are the orders that it can be given.
         context: the parts, as the logic sees them.
     """
 
     __slots__ = ("context",)
 
-    context: LogicContext
-
-    @property
-    def layout(self) -> Layout:
-        """How Xen's memory is laid out; what others see of memory is its `memory`."""
-        return self.context.layout
+    environment: ClassVar[type[Parts[Any]]]
+    context: W
 
     @property
     def memory(self) -> Memory:
-        """Memory as procedures see it: everything that Xen or the hardware keeps is there."""
+        """Memory as procedures see it: everything that software or the hardware keeps is there."""
         return self.context.memory
 
     @property
@@ -52,27 +58,31 @@ class Parts:
         return self.context.state
 
     @property
-    def o(self) -> Offsets:
-        """Where members lie in Xen's structures."""
-        return self.context.o
-
-    @property
     def cpus(self) -> list[Cpu]:
         """The physical CPUs."""
         return self.context.cpus
 
     @property
     def names(self) -> dict[int, tuple[int, int]]:
-        """By `struct vcpu` of a guest, its domain and number."""
+        """By guest's vCPU, its domain and number."""
         return self.context.addresses.names
+
+    def attach(self, w: W) -> None:
+        """Give a context of this kind of machine what its procedures ask for."""
+        raise NotImplementedError
+
+    def where(self, cpu: int) -> str:
+        """`guest`, `idle`, or the function that a CPU is about to begin, or is in (`vmx_vcpu_block+3`: 3 steps in)."""
+        raise NotImplementedError
+
+    def happen(self, outside: Outside, name: str) -> bool:
+        """Have the outside world do what the workload calls `name`; False if it cannot be now."""
+        raise NotImplementedError
 
     def name_of(self, kind: int, subject: int) -> str:
         """A thing's name, for people."""
         if kind == VCPU:
             return self.vcpu_name(subject)
-        if kind == DOMAIN:
-            numbers = [number for number, domain in self.layout.domains.items() if domain.address == subject]
-            return f"d{numbers[0]}" if numbers else f"domain at {subject:#x}"
         if kind == DEVICE:
             return f"device {device_name(subject)}"
         if kind == ENTRY:
@@ -80,17 +90,11 @@ class Parts:
         return f"{'unit' if kind == UNIT else 'CPU'} {subject}"
 
     def vcpu_name(self, v: int) -> str:
-        """`d1v0`, `idle 2`, or an address that is no vCPU's."""
-        if v in self.names:
-            return "d{}v{}".format(*self.names[v])
-        return (
-            f"idle {self.context.addresses.idle.index(v)}"
-            if v in self.context.addresses.idle
-            else f"freed vCPU at {v:#x}"
-        )
+        """`d1v0`, or an address that is no vCPU's."""
+        return "d{}v{}".format(*self.names[v]) if v in self.names else f"freed vCPU at {v:#x}"
 
     def vcpu(self, name: VcpuName) -> int:
-        """A vCPU's `struct vcpu` by its name. Raises SimError if there is none."""
+        """A vCPU's address by its name. Raises SimError if there is none."""
         if isinstance(name, int):
             pair = self.names.get(name)
         elif isinstance(name, str):
@@ -111,6 +115,43 @@ class Parts:
         return sid
 
 
+class XenParts(Parts[LogicContext]):
+    """What a machine with Xen is made of."""
+
+    __slots__ = ()
+
+    @property
+    def layout(self) -> Layout:
+        """How Xen's memory is laid out; what others see of memory is its `memory`."""
+        return self.context.layout
+
+    @property
+    def o(self) -> Offsets:
+        """Where members lie in Xen's structures."""
+        return self.context.o
+
+    @property
+    def version(self) -> Version:
+        """The version of the logic."""
+        return self.context.version
+
+    def attach(self, w: LogicContext) -> None:
+        """As Parts."""
+        add_services(w)
+
+    def name_of(self, kind: int, subject: int) -> str:
+        """As Parts."""
+        if kind == DOMAIN:
+            numbers = [number for number, domain in self.layout.domains.items() if domain.address == subject]
+            return f"d{numbers[0]}" if numbers else f"domain at {subject:#x}"
+        return super().name_of(kind, subject)
+
+    def vcpu_name(self, v: int) -> str:
+        """`d1v0`, `idle 2`, or an address that is no vCPU's."""
+        idle = self.context.addresses.idle
+        return f"idle {idle.index(v)}" if v in idle else super().vcpu_name(v)
+
+
 def assembled(layout: Layout, version: Version, state: State, workload: Workload) -> LogicContext:
     """The parts around a layout and a state; its actors have nothing to do, and nobody is outside yet.
 
@@ -123,7 +164,16 @@ def assembled(layout: Layout, version: Version, state: State, workload: Workload
     w = LogicContext(layout, version, state, Drawn(state))
     w.workload = workload
     state.areas = areas(layout)
-    _add_store_buffers(w)
+    put_together(w)
+    add_services(w)
+    w.refresh()
+    return w
+
+
+def put_together(w: Context) -> None:
+    """The hardware of a machine whose context is new; its actors have nothing to do."""
+    layout, state = w.layout, w.state
+    add_store_buffers(w)
     cpu = BufferedCpu if w.buffered is not None else Cpu
     w.cpus = [cpu.of(layout.memory, number) for number in range(layout.config.cpus)]
     w.drains = [StoreBuffer.of(number) for number in range(len(state.buffers))]
@@ -131,30 +181,25 @@ def assembled(layout: Layout, version: Version, state: State, workload: Workload
     w.units = [Unit.of(number) for number in range(len(layout.units))]
     w.remapping = [Remapping(layout, number) for number in range(len(layout.units))]
     w.toolstack = Toolstack.idle()
-    add_services(w)
-    w.refresh()
-    return w
 
 
 def add_services(w: LogicContext) -> None:
     """Give the parts what procedures ask for."""
     w.services = services = Services(w)
     w.calls = services
-    w.guests = Guests(w)
+    w.guests = Domains(w)
     w.passthrough = Passthrough(w)
 
 
-def duplicated(w: LogicContext) -> LogicContext:
-    """The same parts in the same state, which go their own way; nobody is outside yet."""
-    other = LogicContext.__new__(LogicContext)
-    for name in LogicContext.__slots__:
-        setattr(other, name, getattr(w, name))
+def duplicated(w: W, attach: Callable[[W], None]) -> W:
+    """The same parts in the same state, which go their own way; nobody is outside yet. `attach`: as Parts.attach."""
+    other = copy(w)
     other.layout = layout = w.layout.copy()
     other.memory = layout.memory
     other.virtual, other.physical = layout.virtual, layout.physical
     other.state = state = copied(w.state)
     other.chance = Drawn(state)
-    _add_store_buffers(other)
+    add_store_buffers(other)
     other.cpus = [copied(cpu) for cpu in w.cpus]
     for cpu in other.cpus:
         cpu.lapic = copied(cpu.lapic)
@@ -163,11 +208,11 @@ def duplicated(w: LogicContext) -> LogicContext:
     other.devices = {sid: copied(device) for sid, device in w.devices.items()}
     other.units = [copied(unit) for unit in w.units]
     other.toolstack = copied(w.toolstack)
-    add_services(other)
+    attach(other)
     return other
 
 
-def records(w: LogicContext, actors: list[Actor]) -> dict[str, object]:
+def records(w: Context, actors: list[Actor]) -> dict[str, object]:
     """Everything whose fields are declared with `held`: the machine's state, by name, beside memory."""
     apics = {apic_name(cpu): cpu.lapic for cpu in w.cpus}
     return {MACHINE: w.state, **{actor.name: actor for actor in actors}, **apics}
@@ -178,6 +223,6 @@ def apic_name(cpu: Cpu) -> str:
     return f"local APIC of {cpu.name}"
 
 
-def _add_store_buffers(w: LogicContext) -> None:
+def add_store_buffers(w: Context) -> None:
     if w.state.buffers:
         w.memory = w.buffered = BufferedMemory(w.layout.memory, w.state)

@@ -6,7 +6,7 @@ import pytest
 
 from sim_backend.logic.calls import Calls
 from sim_backend.logic.scheduler import EVENT_CHECK_VECTOR
-from sim_backend.logic.services import LOWEST_VECTOR, Services
+from sim_backend.logic.services import Services
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import load
@@ -29,19 +29,6 @@ def test_a_softirq_on_another_cpu_interrupts_it_once(machine):
     assert other.lapic.irr == 0, "it was pending already"
     services.raise_softirq(one, 4)
     assert one.lapic.irr == 0, "nobody interrupts himself"
-
-
-@pytest.mark.parametrize(("destination", "vector"), [(99, 0x40), (0, LOWEST_VECTOR - 1)])
-def test_a_message_that_nobody_takes_is_lost(machine, destination, vector):
-    machine.context.services.message(destination, vector)
-    assert machine.state.lost == 1
-    assert [cpu.lapic.irr for cpu in machine.cpus] == [0, 0]
-
-
-def test_a_broadcast_comes_to_all_that_are_online(machine):
-    machine.state.online.remove(1)
-    machine.context.services.message(0xFF, 0x40)
-    assert [cpu.lapic.irr for cpu in machine.cpus] == [1 << 0x40, 0]
 
 
 def test_memory_shows_what_runs_and_what_is_loaded(machine):

@@ -76,7 +76,7 @@ def test_a_copy_shares_nothing_that_changes(hotplugged):
     ours = {id(record) for record in hotplugged.records.values()}
     assert not ours & {id(record) for record in other.records.values()}
     assert other.memory is not hotplugged.memory
-    assert other.context.outside.environment is other
+    assert other.context.outside.machine is other
     assert all(cpu.lapic.memory is other.layout.memory for cpu in other.cpus)
     before = hotplugged.digest()
     other.run(2000)
