@@ -10,9 +10,10 @@ from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import Layout
 from sim_backend.memory.memory import PAGE
 
-from .compare import Names, differences
+from .compare import Run, differences
 from .functions import Function
-from .sides import STUBS, Run, prepare, run_model, run_xen
+from .names import names_of
+from .sides import STUBS, prepare, run_model, run_xen
 from .states import State, machine, state
 from .xen_code import XenCode
 
@@ -33,7 +34,7 @@ class Bench:
         self.code = XenCode(symbols, self.base, STUBS)
         prepare(self.base, self.code.virtual)
         self.code.start()
-        self.names = Names(self.base, self.code.virtual)
+        self.names = names_of(self.base, self.code.virtual)
 
     def state(self, function: Function, number: int) -> tuple[State, tuple[int, ...]]:
         """A state, and arguments for a call in it."""

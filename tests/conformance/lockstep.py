@@ -25,11 +25,12 @@ from sim_backend.machine.event import Event as RecordedTarget
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.memory import PAGE, Memory
 
-from .compare import Names
 from .functions import FUNCTIONS, Function
+from .machine_code import MOST_INSTRUCTIONS, Event, Fails, change
+from .names import names_of
 from .sides import NOT_COMPARED, STUBS, as_told, prepare
 from .states import State
-from .xen_code import MOST_INSTRUCTIONS, Event, Fails, XenCode, change
+from .xen_code import XenCode
 
 ARGUMENTS = {
     "pi_notification_interrupt": 0,
@@ -182,7 +183,7 @@ class Lockstep:
         self.code = XenCode(symbols, machine.layout, STUBS)
         prepare(machine.layout, self.code.virtual)
         self.code.start()
-        self.names = Names(machine.layout, self.code.virtual)
+        self.names = names_of(machine.layout, self.code.virtual)
         self._watched = {at: part for v in machine.names for at, part in _contested(machine, v)}
         self.code.watch(self._watched)
         self.ran: list[str] = []

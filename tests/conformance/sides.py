@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sim_backend.layout.interrupts import irq_desc
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.pi import Store, run_procedure
+from sim_backend.logic.pi import run_procedure
 from sim_backend.logic.versions import CURRENT, Version
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
 
+from .compare import Run, model_run
 from .functions import IN_PLACE, Function
+from .machine_code import Event, Fails
 from .states import DEVICE, State
-from .xen_code import Event, Fails, XenCode, change
+from .xen_code import XenCode
 
 STUBS = (
     "_spin_unlock_irq",
@@ -76,16 +77,6 @@ def percpu(layout: Layout, cpu: int, symbol: int) -> int:
     """A CPU's instance of a per-CPU variable that the layout does not know."""
     area = layout.memory.u64(layout.symbol("__per_cpu_offset") + cpu * 8)
     return layout.physical(symbol + area & (1 << 64) - 1)
-
-
-@dataclass
-class Run:
-    """What one side did: its value, its events in order, and where memory differs from the state's."""
-
-    value: int
-    events: list[Event]
-    pages: set[int]
-    page: Callable[[int], bytes]
 
 
 def answers(layout: Layout, device: int) -> dict[str, Callable[..., int]]:
@@ -168,13 +159,4 @@ def run_model(
         )
     except SimError:
         return None
-    events: list[Event] = []
-    pages = set()
-    for event in outcome.events:
-        if not isinstance(event, Store):
-            events.append(event)
-            continue
-        sides = (event.before.to_bytes(event.size, "little"), event.after.to_bytes(event.size, "little"))
-        events += change(event.address, *sides)
-        pages.update((event.address // PAGE, (event.address + event.size - 1) // PAGE))
-    return Run(outcome.value & function.value, events, pages, lambda page: layout.memory.read(page * PAGE, PAGE))
+    return model_run(layout, outcome.value & function.value, outcome.events)

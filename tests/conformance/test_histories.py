@@ -24,8 +24,8 @@ from structs.pi_desc import PI_DESC, vectors
 
 from .bench import Bench
 from .lockstep import ARGUMENTS, Lockstep
+from .machine_code import Outcome
 from .states import blocking
-from .xen_code import Outcome
 
 pytestmark = pytest.mark.live
 

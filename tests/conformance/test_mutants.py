@@ -16,9 +16,10 @@ from sim_backend.memory.memory import PAGE
 from sim_backend.scenario.bugs import CHANGES, base_of, with_bugs
 
 from .bench import Bench
+from .compare import Run
 from .functions import FUNCTIONS, Function
 from .mutants import Mutant, all_mutants
-from .sides import Run, run_model, run_xen
+from .sides import run_model, run_xen
 from .states import State
 
 pytestmark = pytest.mark.live
