@@ -1,11 +1,11 @@
-"""A machine whose posted-interrupt procedures Xen's machine code runs as well, step by step, on a memory of its own.
+"""A machine whose posted-interrupt procedures real machine code runs as well, step by step, on a memory of its own.
 
 The model moves first. What it stores outside of these procedures (the scheduler, the toolstack, the device's post) is
-stored in the other memory too. In a procedure, Xen's code goes on until it has done what the model's step did, and
-stops there: the same stores and calls, or, if there are none, the same reads of what others write (the descriptor, some
-members of `struct vcpu`). So what others do in between falls between two instructions of Xen's. After a step that has
-none of these, it goes on to just before its next one. When a procedure ends, so must Xen's function, with the same
-value, and both memories must be equal.
+stored in the other memory too. In a procedure, the code goes on until it has done what the model's step did, and stops
+there: the same stores and calls, or, if there are none, the same reads of what others write (the descriptor, some
+members of a vCPU's structure). So what others do in between falls between two instructions of the code. After a step
+that has none of these, it goes on to just before its next one. When a procedure ends, so must the code's function, with
+the same value, and both memories must be equal.
 
 Not so: memory ordering, for one CPU runs at a time, and all see a store at once; a CPU that is brought up later.
 """
@@ -13,77 +13,83 @@ Not so: memory ordering, for one CPU runs at a time, and all see a store at once
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sim_backend.logic.cpu import Cpu, interrupt_return
-from sim_backend.logic.program import FIRST, PROCEDURE, PROCEDURES, Frame
+from sim_backend.logic.program import FIRST, PROCEDURE, Frame
 from sim_backend.logic.services import Services
 from sim_backend.machine.event import Event as RecordedTarget
 from sim_backend.machine.machine import Machine
 from sim_backend.memory.memory import PAGE, Memory
 
-from .functions import FUNCTIONS, Function
-from .machine_code import MOST_INSTRUCTIONS, Event, Fails, change
-from .names import names_of
-from .sides import NOT_COMPARED, STUBS, as_told, prepare
-from .states import State
-from .xen_code import XenCode
+from .compare import Names
+from .machine_code import MOST_INSTRUCTIONS, Event, Fails, MachineCode, change
 
-ARGUMENTS = {
-    "pi_notification_interrupt": 0,
-    "pi_wakeup_interrupt": 0,
-    "vmx_ctxt_switch_from": 1,
-    "vmx_ctxt_switch_to": 1,
-    "vmx_deliver_posted_intr": 2,
-    "vmx_pi_unblock_vcpu": 1,
-    "vmx_sync_pir_to_irr": 1,
-    "vmx_vcpu_block": 1,
-    "vmx_vmenter_helper": 0,
-}
-"""The functions that run in Xen's code, and how many arguments they take."""
-BY_NAME = {function.name: function for function in FUNCTIONS}
-RUN = {PROCEDURES[name].number: BY_NAME[name] for name in ARGUMENTS}
-NOT_RUN = {PROCEDURES[name].number for name in BY_NAME.keys() - ARGUMENTS.keys()}
-"""Functions that have more to do with others: a machine that gets to them cannot be followed."""
-STUBBED = {
-    "ack_apic_irq": lambda actor: ("ack_APIC_irq", actor.cpu, 0),
-    "cpu_raise_softirq": lambda actor, cpu, number: ("cpu_raise_softirq", cpu, number),
-    "raise_softirq": lambda actor, number: ("raise_softirq", actor.cpu, number),
-    "send_ipi": lambda actor, cpu, vector: ("send_IPI_mask", cpu, vector),
-    "vcpu_wake": lambda actor, vcpu: ("vcpu_wake", vcpu, 0),
-}
-"""What the procedures ask of the machine, which in Xen's code is a stub, and how the call is told."""
 OUTSIDE, TOUCH = "outside", "touch"
 """Events: a store that a stub stands for; a part of memory is read, or stored to without a change."""
 READS = ("read", "u8", "u16", "u32", "u64", "cmpxchg_u64")
 """Operations of a memory of which it does not tell of itself."""
-WORD = 8
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A procedure that runs in the code.
+
+    Attributes:
+        name: its own.
+        arguments: how many it takes.
+        value: the bits of RAX that are its return value.
+        call: of the CPU and the arguments, the code's function and its arguments.
+    """
+
+    name: str
+    arguments: int
+    value: int
+    call: Callable[[int, tuple[int, ...]], tuple[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What of a machine runs in the code as well, and how.
+
+    Attributes:
+        code: on the memory that the machine has at first.
+        run: by their numbers, the procedures that run in the code.
+        not_run: the numbers of those that have more to do with others: a machine that gets to them cannot be followed.
+        stubbed: what the procedures ask of the machine, which in the code is a stub, and how the call is told.
+        told: how the model tells what happens in the code on a CPU; None for what is not compared.
+        watched: the bytes that procedures read while others write, and the part of memory that each belongs to.
+    """
+
+    code: MachineCode
+    names: Names
+    run: Mapping[int, Followed]
+    not_run: frozenset[int]
+    stubbed: Mapping[str, Callable[..., Event]]
+    told: Callable[[int, Event], Event | None]
+    watched: Mapping[int, int]
 
 
 @dataclass(frozen=True)
 class Between:
-    """What another actor did while a function of Xen's was under way."""
+    """What another actor did while a function of the code's was under way."""
 
     function: str
     told: RecordedTarget
 
 
 class Flow:
-    """A function of Xen's under way on a CPU."""
+    """A function of the code's under way on a CPU."""
 
     def __init__(self, step: Lockstep, cpu: Cpu, frame: Frame, interrupts_on: bool, below: int | None) -> None:
         self.step, self.code = step, step.code
         self.cpu = cpu
-        self.function: Function = RUN[frame[PROCEDURE]]
+        self.function = step.sides.run[frame[PROCEDURE]]
         self.only_read = True
-        layout = step.machine.layout
-        arguments = frame[FIRST : FIRST + ARGUMENTS[self.function.name]]
-        name, given = self.function.name, [*map(layout.virtual, arguments[:1]), *arguments[1:]]
-        if self.function.for_xen:
-            name, given = self.function.for_xen(State(layout, set(), cpu.cpu, -1, 0, False, 0, {}), tuple(arguments))
+        arguments = frame[FIRST : FIRST + self.function.arguments]
+        name, given = self.function.call(cpu.cpu, tuple(arguments))
         self._waiting: deque[Event] = deque()
         self.code.enter(name, *given, cpu=cpu.cpu, interrupts_on=interrupts_on, below=below)
         self._registers = self.code.registers()
@@ -127,9 +133,12 @@ class Flow:
 
     def _in_order(self, events: list[Event]) -> list[Event]:
         """What matters of what an instruction did. That it touched what it stored to goes without saying."""
-        layout, stack = self.step.machine.layout, self.code.stack(self.cpu.cpu)
-        happened = [event for event in events if event[0] not in (TOUCH, *NOT_COMPARED)]
-        told = [as_told(self.code, layout, self.cpu.cpu, e) for e in happened if self.step.names.in_order(e, stack)]
+        stack = self.code.stack(self.cpu.cpu)
+        told = []
+        for event in events:
+            if event[0] != TOUCH and self.step.names.in_order(event, stack):
+                said = self.step.sides.told(self.cpu.cpu, event)
+                told += [said] if said else []
         return told or list(dict.fromkeys(event for event in events if event[0] == TOUCH))
 
 
@@ -165,26 +174,23 @@ class Stubbed:
 
 
 class Lockstep:
-    """A machine and Xen's code.
+    """A machine and the code.
 
     Args:
-        machine: laid out as the build is. Xen's text is put into its memory.
-        symbols: the build's xen-syms.
+        machine: laid out as the build is.
+        sides: what of it the code runs.
 
     Attributes:
-        code: Xen's code, and the memory that it made.
-        ran: the functions that ran in Xen's code, in the order in which they ended.
+        code: and the memory that it made.
+        ran: the functions that ran in the code, in the order in which they ended.
         between: what others did meanwhile, if it was anything that memory shows.
     """
 
-    def __init__(self, machine: Machine, symbols: Path) -> None:
+    def __init__(self, machine: Machine, sides: Sides) -> None:
         assert not machine.store_buffers
-        self.machine = machine
-        self.code = XenCode(symbols, machine.layout, STUBS)
-        prepare(machine.layout, self.code.virtual)
-        self.code.start()
-        self.names = names_of(machine.layout, self.code.virtual)
-        self._watched = {at: part for v in machine.names for at, part in _contested(machine, v)}
+        self.machine, self.sides = machine, sides
+        self.code, self.names = sides.code, sides.names
+        self._watched = sides.watched
         self.code.watch(self._watched)
         self.ran: list[str] = []
         self.between: list[Between] = []
@@ -195,12 +201,12 @@ class Lockstep:
         machine.layout.memory.observer = self._stored
         w = machine.context
         w.memory = Noted(machine.layout.memory, self._touched)  # type: ignore[assignment]
-        stubs = {name: self._stub(getattr(w.services, name), tell) for name, tell in STUBBED.items()}
+        stubs = {name: self._stub(getattr(w.services, name), tell) for name, tell in sides.stubbed.items()}
         w.services = w.calls = Stubbed(w.services, stubs)  # type: ignore[assignment]
 
     def turn(self, act: Callable[[], RecordedTarget]) -> RecordedTarget:
-        """Have the machine do one step, and Xen's code follow. Raises AssertionError if it goes another way."""
-        before = {cpu.name: (cpu, _running(cpu), _interrupts(cpu), cpu.irqs) for cpu in self.machine.cpus}
+        """Have the machine do one step, and the code follow. Raises AssertionError if it goes another way."""
+        before = {cpu.name: (cpu, self._running(cpu), _interrupts(cpu), cpu.irqs) for cpu in self.machine.cpus}
         begun = {name: frame and frame.copy() for name, (_, frame, _, _) in before.items()}
         self._done, self._toucher = [], ""
         told = act()
@@ -225,7 +231,7 @@ class Lockstep:
         return told
 
     def differences(self, everywhere: bool = True) -> list[str]:
-        """Where the two memories differ, stacks apart; of what Xen's code may have written, or everywhere."""
+        """Where the two memories differ, stacks apart; of what the code may have written, or everywhere."""
         memory = self.machine.memory
         pages = range(memory.size // PAGE) if everywhere else sorted(self.code.pages)
         stacks = {page for cpu in self._flows for page in _pages(self.code.stack(cpu))}
@@ -236,6 +242,16 @@ class Lockstep:
                 places = [page * PAGE + at for at in range(PAGE) if ours[at] != theirs[at]]
                 found += [place for place in places if not (page in stacks and self._on_a_stack(place))]
         return [self._say(place) for place in found if not self._under_way(place)]
+
+    def _running(self, cpu: Cpu) -> Frame | None:
+        """The frame of the outermost procedure that runs in the code, unless an interrupt came on top of it."""
+        inner = []
+        for frame in reversed(cpu.stack):
+            if frame[PROCEDURE] == interrupt_return.number:
+                break
+            assert frame[PROCEDURE] not in self.sides.not_run
+            inner.append(frame)
+        return next((frame for frame in reversed(inner) if frame[PROCEDURE] in self.sides.run), None)
 
     def _flow(self, cpu: Cpu, frame: Frame, begun: Frame, irqs: bool) -> Flow:
         flows = self._flows[cpu.cpu]
@@ -260,12 +276,12 @@ class Lockstep:
             elif event[0] == TOUCH or self.names.in_order(event, range(0)):
                 happened = True
                 done = flow.next(event)
-                assert done == event, f"{told}: {self._line(done)} in Xen's code, {self._line(event)} in the model"
+                assert done == event, f"{told}: {self._line(done)} in the code, {self._line(event)} in the model"
         flow.only_read = not happened
 
     def _ended(self, flow: Flow, told: RecordedTarget) -> None:
         more = flow.next()
-        assert more is None, f"{told}: ends {flow.function.name}, but in Xen's code then comes {self._line(more)}"
+        assert more is None, f"{told}: ends {flow.function.name}, but in the code then comes {self._line(more)}"
         assert self.code.result & flow.function.value == flow.cpu.result & flow.function.value
         assert self.code.interrupts_on == flow.cpu.irqs
         found = self.differences(everywhere=False)
@@ -322,26 +338,6 @@ class Lockstep:
     def _say(self, place: int) -> str:
         ours, theirs = self.code.read(place, 1), self.machine.memory.read(place, 1)
         return f"{self.names(place)} [{place:#x}] {ours.hex()}; model: {theirs.hex()}"
-
-
-def _contested(machine: Machine, v: int) -> Iterator[tuple[int, int]]:
-    """The bytes of a vCPU that procedures read while others write, and the part of memory that each belongs to."""
-    o = machine.o
-    for word in range(o.pir, o.control + WORD, WORD):
-        yield from ((v + word + at, v + word) for at in range(WORD))
-    for place, size in ((o.pause_flags, 4), (o.processor, 4), (o.is_running, 1), (o.node_lock, 8)):
-        yield from ((v + place + at, v + place) for at in range(size))
-
-
-def _running(cpu: Cpu) -> Frame | None:
-    """The frame of the outermost procedure that runs in Xen's code, unless an interrupt came on top of it."""
-    inner = []
-    for frame in reversed(cpu.stack):
-        if frame[PROCEDURE] == interrupt_return.number:
-            break
-        assert frame[PROCEDURE] not in NOT_RUN
-        inner.append(frame)
-    return next((frame for frame in reversed(inner) if frame[PROCEDURE] in RUN), None)
 
 
 def _interrupts(cpu: Cpu) -> int:

@@ -1,6 +1,6 @@
 """What the explorer finds to be broken in the model, done again with Xen's own machine code.
 
-The functions in `lockstep.ARGUMENTS` run in Xen's code, under emulation. What is between them is the model's: the
+The functions in `xen_lockstep.ARGUMENTS` run in Xen's code, under emulation. What is between them is the model's: the
 scheduler's own stores, the way from one function to the next, and the device with its VT-d unit, whose post is
 hardware's anyway.
 """
@@ -23,9 +23,10 @@ from sim_backend.scenario.scenario import Scenario, load, parse
 from structs.pi_desc import PI_DESC, vectors
 
 from .bench import Bench
-from .lockstep import ARGUMENTS, Lockstep
+from .lockstep import Lockstep
 from .machine_code import Outcome
 from .states import blocking
+from .xen_lockstep import ARGUMENTS, followed
 
 pytestmark = pytest.mark.live
 
@@ -122,7 +123,7 @@ def test_a_wakeup_that_finds_on_cleared(bench: Bench, found: Callable[..., Histo
 def test_chance(bench: Bench, name: str) -> None:
     """Several CPUs, everybody's steps mixed by chance: Xen's code goes along, with others acting in between."""
     machine = Machine(_laid_out(load(name), bench), seed=1)
-    lockstep = Lockstep(machine, bench.symbols)
+    lockstep = followed(machine, bench.symbols)
     for _ in range(STEPS):
         assert lockstep.turn(machine.step)
     assert not lockstep.differences()
@@ -137,7 +138,7 @@ def _laid_out(scenario: Scenario, bench: Bench) -> Scenario:
 
 def _follow(bench: Bench, history: History) -> Lockstep:
     machine = history.machine()
-    lockstep = Lockstep(machine, bench.symbols)
+    lockstep = followed(machine, bench.symbols)
     for number, move in enumerate(history.moves, 1):
         lockstep.turn(lambda number=number, move=move: perform(machine, number, move))
     assert not lockstep.differences()
