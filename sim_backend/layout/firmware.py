@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim_backend.layout.builder import LayoutBuilder
+from sim_backend.layout.structures import StructureWriter
 from sim_backend.layout.vtd import VtdUnit
 from structs.acpi import EMPTY_HEADER, RSDP, RSDT, checksum, with_checksum
 from structs.dmar import DMAR
@@ -32,7 +32,7 @@ def ioapic_sid(number: int) -> int:
     return IOAPIC_SID + (number << 3)
 
 
-def lay_out(ground: LayoutBuilder, units: Sequence[VtdUnit], ioapics: int) -> None:
+def lay_out(ground: StructureWriter, units: Sequence[VtdUnit], ioapics: int, signature: bytes = ZAPPED) -> None:
     """Write the tables into the BIOS area and let Xen's `dmar_table` point there.
 
     The last unit serves the IO-APICs and everything that no other unit names.
@@ -46,7 +46,7 @@ def lay_out(ground: LayoutBuilder, units: Sequence[VtdUnit], ioapics: int) -> No
         structures.append({"type": 0, "body": drhd})
     body = {**header, "haw": 47, "flags": {"intr_remap": 1}, "structures": structures}
     memory = ground.memory
-    memory.write(DMAR_ADDRESS, with_checksum(DMAR.build({"signature": ZAPPED, "body": body})))
+    memory.write(DMAR_ADDRESS, with_checksum(DMAR.build({"signature": signature, "body": body})))
     root = {"signature": b"RSDT", "body": {**header, "entries": [DMAR_ADDRESS]}}
     memory.write(RSDT_ADDRESS, with_checksum(RSDT.build(root)))
     memory.write(RSDP_ADDRESS, _root_pointer())

@@ -6,7 +6,7 @@ from sim_backend.layout.builder import VMAP, LayoutBuilder
 from sim_backend.layout.config import LayoutConfig
 from sim_backend.layout.page_tables import DATA, map_range
 from sim_backend.memory.errors import SimError
-from sim_backend.memory.memory import PAGE
+from sim_backend.memory.memory import PAGE, Memory
 from structs.bits import packed
 from structs.frozen import frozen
 from structs.registers import BY_NAME, CAP, ECAP, EVENT_CONTROL, GSTS, IQA, IRTA, RTADDR, VER, fault_record_offset
@@ -35,7 +35,8 @@ EXTENDED = {"c": 1, "qi": 1, "dt": 1, "ir": 1, "pt": 1, "sc": 1, "iro": 0xF, "mh
 
 @frozen
 class VtdUnit:
-    """One unit: its register window, its table, its queue, Xen's `struct vtd_iommu` and `struct acpi_drhd_unit`."""
+    """One unit: its registers, its table, its queue, and what its kernel keeps of it: Xen's `struct vtd_iommu` and
+    `struct acpi_drhd_unit`, or Linux's `struct intel_iommu` and `struct dmar_drhd_unit`."""
 
     registers: int
     table: int
@@ -82,19 +83,7 @@ def _unit(ground: LayoutBuilder, config: LayoutConfig, number: int) -> VtdUnit:
         drhd=ground.new("acpi_drhd_unit"),
     )
     root_table = ground.new_pages()
-    ground.memory.add(base, PAGE)
-    values = {
-        "VER": packed(VER, {"max": 1}),
-        "CAP": packed(CAP, CAPABILITIES | {"nfr": FAULT_RECORDS - 1, "pi": int(config.intpost)}),
-        "ECAP": packed(ECAP, EXTENDED | {"eim": int(config.x2apic)}),
-        "GSTS": packed(GSTS, {"tes": 1, "rtps": 1, "qies": 1, "ires": 1, "irtps": 1}),
-        "RTADDR": packed(RTADDR, {"rta": root_table}),
-        "FECTL": packed(EVENT_CONTROL, {"im": 0}),
-        "IQA": packed(IQA, {"iqa": unit.queue, "qs": 0}),
-        "IRTA": packed(IRTA, {"irta": unit.table, "s": ENTRIES.bit_length() - 2, "eime": int(config.x2apic)}),
-    }
-    for name, value in values.items():
-        ground.memory.write(register(unit, name), value.to_bytes(BY_NAME[name].size, "little"))
+    values = lay_out_registers(ground.memory, unit, root_table, config.intpost, config.x2apic)
     mapped = VMAP + number * 2 * PAGE
     map_range(ground.memory, ground.new_pages, ground.symbol("idle_pg_table"), mapped, base, PAGE, DATA)
     ground.put(
@@ -116,6 +105,32 @@ def _unit(ground: LayoutBuilder, config: LayoutConfig, number: int) -> VtdUnit:
     for member in ("ioapic_list", "hpet_list"):
         ground.list_init(unit.drhd + ground.member("acpi_drhd_unit", member))
     return unit
+
+
+def lay_out_registers(memory: Memory, unit: VtdUnit, root_table: int, posts: bool, x2apic: bool) -> dict[str, int]:
+    """Give a unit its register window, as it is once remapping and queued invalidation are on; the registers by name.
+
+    Args:
+        memory: where.
+        unit: of which `registers`, `table` and `queue` are used.
+        root_table: of DMA remapping.
+        posts: CAP.PI.
+        x2apic: ECAP.EIM and IRTA.EIME.
+    """
+    values = {
+        "VER": packed(VER, {"max": 1}),
+        "CAP": packed(CAP, CAPABILITIES | {"nfr": FAULT_RECORDS - 1, "pi": int(posts)}),
+        "ECAP": packed(ECAP, EXTENDED | {"eim": int(x2apic)}),
+        "GSTS": packed(GSTS, {"tes": 1, "rtps": 1, "qies": 1, "ires": 1, "irtps": 1}),
+        "RTADDR": packed(RTADDR, {"rta": root_table}),
+        "FECTL": packed(EVENT_CONTROL, {"im": 0}),
+        "IQA": packed(IQA, {"iqa": unit.queue, "qs": 0}),
+        "IRTA": packed(IRTA, {"irta": unit.table, "s": ENTRIES.bit_length() - 2, "eime": int(x2apic)}),
+    }
+    memory.add(unit.registers, PAGE)
+    for name, value in values.items():
+        memory.write(register(unit, name), value.to_bytes(BY_NAME[name].size, "little"))
+    return values
 
 
 def count_used(ground: LayoutBuilder, unit: VtdUnit, change: int) -> None:

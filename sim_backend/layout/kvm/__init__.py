@@ -1,0 +1,1 @@
+"""A Linux and the KVM in it, laid out in memory by a real build's types."""
