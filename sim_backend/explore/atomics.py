@@ -7,16 +7,21 @@ what it stands for, and then publishes its number; whoever reads the number (`ac
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 WORD, HALF, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 TO_WRITE, KEEP, DATA = (ir.Constant(HALF, number) for number in (1, 3, 1))
 PREFETCH = "llvm.prefetch.p0"
 Emit = Callable[..., Any]
+
+bare = partial(njit, _nrt=False)
+"""Compiles what makes no arrays. numba counts no references there, which takes longer than the work, and threads would
+wait for each other's counts."""
 
 
 def _pointer(builder: Any, address: Any, kind: Any) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 
 if TYPE_CHECKING:
+    from sim_backend.explore.alike import Memo, Renamings
     from sim_backend.explore.compressed import CompressedStates
-    from sim_backend.explore.kernels import Learnt, Renamings
+    from sim_backend.explore.kernels import Learnt
     from sim_backend.explore.search import Search
 
 PART = 1 << 15
@@ -75,11 +77,13 @@ class Compiled:
         self._kernels = kernels
         self._search = search
         self._packed: tuple[tuple[int, int], Learnt] | None = None
+        self._renaming: tuple[int, Renamings] | None = None
+        self._memos: list[Memo] = []
 
     def expand(self, start: int, end: int) -> tuple[Any, Any, int]:
         """Add what comes after these states: returns the states without progress, those from which not all is known
         (they are left out), and the number of transitions."""
-        learnt, renamings = self._learnt(), self._renamings()
+        learnt = self._learnt()
         room = self._search.threads * int(self._kernels.together(learnt))
         resting, unknown, transitions = [], [], 0
         left = [(start, end)]
@@ -87,8 +91,9 @@ class Compiled:
         def work(first: int, last: int) -> tuple[int, int, Any, Any, int]:
             of_unknown, of_resting = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
             sets = self.states.sets
-            rows = self._kernels.room_for_rows(sets, learnt)
-            done = self._kernels.expand(sets, learnt, renamings, first, last, room, rows, of_unknown, of_resting)
+            space = self._kernels.space_for(sets, learnt)
+            with self._alike() as alike:
+                done = self._kernels.expand(sets, learnt, alike, first, last, room, space, of_unknown, of_resting)
             reached, unknowns, rests, taken = done
             return reached, last, of_unknown[:unknowns], of_resting[:rests], taken
 
@@ -113,8 +118,8 @@ class Compiled:
         def work(first: int, last: int) -> tuple[Any, Any]:
             found, unknown = np.full(len(asked), -1), np.empty(last - first, np.int64)
             sets = self.states.sets
-            rows = self._kernels.room_for_rows(sets, learnt)
-            unknowns = self._kernels.test(sets, learnt, numbers, first, last, rows, found, unknown)
+            space = self._kernels.space_for(sets, learnt)
+            unknowns = self._kernels.test(sets, learnt, numbers, first, last, space, found, unknown)
             return found, unknown[:unknowns]
 
         firsts, unknown = zip(*self._spread(work, start, end), strict=True)
@@ -127,13 +132,14 @@ class Compiled:
         flags = np.zeros(int(wanted.max()) - first + 1, bool)
         flags[wanted - first] = True
         parent = np.full(len(flags), -1)
-        learnt, renamings, sets = self._learnt(), self._renamings(), self.states.sets
-        rows = self._kernels.room_for_rows(sets, learnt)
-        for at in range(start, end, PART):
-            last = min(at + PART, end)
-            self._kernels.predecessors(sets, learnt, renamings, at, last, rows, first, flags, parent)
-            if (parent[flags] >= 0).all():
-                break
+        learnt, sets = self._learnt(), self.states.sets
+        space = self._kernels.space_for(sets, learnt)
+        with self._alike() as alike:
+            for at in range(start, end, PART):
+                last = min(at + PART, end)
+                self._kernels.predecessors(sets, learnt, alike, at, last, space, first, flags, parent)
+                if (parent[flags] >= 0).all():
+                    break
         return {int(state): int(parent[state - first]) for state in wanted if parent[state - first] >= 0}
 
     def _spread(self, work: Any, start: int, end: int) -> Any:
@@ -149,8 +155,28 @@ class Compiled:
             self._packed = version, packed(learnt, self._search.model.actions)
         return self._packed[1]
 
+    @contextmanager
+    def _alike(self) -> Iterator[int]:
+        """The renamings, and what was remembered of them, for this thread alone. That stays right when more is known;
+        when fields move, a search has another Compiled."""
+        from sim_backend.explore.alike import Memo
+
+        renamings = self._renamings()
+        try:
+            memo = self._memos.pop()
+        except IndexError:
+            memo = Memo(renamings)
+        memo.take(renamings)
+        try:
+            yield memo.address
+        finally:
+            self._memos.append(memo)
+
     def _renamings(self) -> Renamings:
-        return renamings(self._search.renaming)
+        symmetry = self._search.renaming
+        if self._renaming is None or self._renaming[0] != symmetry.learnt:
+            self._renaming = symmetry.learnt, renamings(symmetry)
+        return self._renaming[1]
 
 
 def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
@@ -191,24 +217,25 @@ def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
 
 def renamings(symmetry: Symmetry) -> Renamings:
     """A search's symmetries, as far as they are known."""
-    from sim_backend.explore.kernels import Renamings
+    from sim_backend.explore.alike import NO_KEY, TO, Renamings
 
     fields, count = symmetry.fields, len(symmetry.permutations)
-    shape = count, len(fields.keys)
-    target, start, known = (np.zeros(shape, np.int64) for _ in range(3))
-    numbers = [np.zeros(0, np.uint64)]
-    begin = 0
-    for which, (targets, maps) in enumerate(symmetry.tables()):
-        target[which, : len(targets)] = targets
-        for field, numbered in enumerate(maps):
-            start[which, field], known[which, field] = begin, len(numbered)
-            begin += len(numbered)
-        numbers += maps
     word, shift, mask = (each.astype(np.int64) for each in (fields.word, fields.shift, fields.mask))
+    key = WORD_BITS - np.cumsum(np.bitwise_count(fields.mask), dtype=np.int64)
+    key[key < 0] = NO_KEY
+    known = np.zeros((len(word), count, TO), np.int64)
+    numbers = [np.zeros(0, np.uint64)]
+    for which, (targets, maps) in enumerate(symmetry.tables()):
+        lengths = np.array([len(each) for each in maps], np.int64)
+        begin = sum(map(len, numbers)) + np.cumsum(lengths) - lengths
+        place = np.array(targets, np.intp)
+        known[: len(place), which] = np.stack((word[place], shift[place], key[place], begin, lengths), axis=1)
+        numbers += maps
     by_word = np.argsort(word, kind="stable")
     first = np.searchsorted(word[by_word], np.arange(fields.words + 1))
-    all_numbers = np.concatenate(numbers)
-    return Renamings(word[target], shift[target], start, known, all_numbers, word, shift, mask, by_word, first)
+    parts = np.concatenate((np.stack((shift, mask, key), axis=1), known.reshape(len(word), TO * count)), axis=1)
+    order = np.stack((word, shift, mask), axis=1)
+    return Renamings(count, first, np.ascontiguousarray(parts[by_word]), order, np.concatenate(numbers))
 
 
 def warm_up() -> None:

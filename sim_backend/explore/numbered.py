@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from sim_backend.explore.atomics import acquire, claim, count_up, load, prefetch, publish, store
+from sim_backend.explore.atomics import acquire, bare, claim, count_up, load, prefetch, publish, store
 
 SLOTS, SIZE, VALUES, LIMIT, NUMBERS = ABOUT = range(5)
 """Of a set: the address and number of its slots, the address of its values, how many there may be before it has to
@@ -48,7 +48,7 @@ class Sets(NamedTuple):
     words: int
 
 
-@njit(inline="always")
+@bare(inline="always")
 def _hashed(value: Any) -> Any:
     mixed = np.uint64(value)
     mixed ^= mixed >> HALF
@@ -58,19 +58,19 @@ def _hashed(value: Any) -> Any:
     return mixed
 
 
-@njit(inline="always")
+@bare(inline="always")
 def _place(hashed: Any, size: Any) -> Any:
     """The first slot where a value may be."""
     return np.int64((hashed >> HALF) * np.uint64(size) >> HALF)
 
 
-@njit(inline="always")
+@bare(inline="always")
 def _tag(hashed: Any, numbers: Any) -> Any:
     """What its slot has beside its number."""
     return hashed & LOW & ~np.uint64(numbers)
 
 
-@njit
+@bare()
 def _number(slots: Any, size: Any, values: Any, numbers: Any, count: Any, value: Any, hashed: Any) -> Any:
     """The number of a value in a set, in which it is then. `count` is the address of the set's count."""
     place, tag = _place(hashed, size), _tag(hashed, numbers)
@@ -89,7 +89,7 @@ def _number(slots: Any, size: Any, values: Any, numbers: Any, count: Any, value:
             place = place + 1 if place + 1 < size else 0
 
 
-@njit
+@bare()
 def enter(sets: Sets, which: int, these: Any, count: int, hashes: Any) -> None:
     """Put values into a set, and their numbers into the values of the set above. `these[:count]` are the addresses of
     what has 64 bits for the value in each set."""
@@ -115,7 +115,7 @@ def enter(sets: Sets, which: int, these: Any, count: int, hashes: Any) -> None:
         store(row + up, load(row + up) & ~mask | number << shift)
 
 
-@njit
+@bare()
 def look_up(sets: Sets, which: int, value: Any) -> Any:
     """The number of a value in a set, -1 if it is not in it."""
     about = sets.about
@@ -132,7 +132,7 @@ def look_up(sets: Sets, which: int, value: Any) -> Any:
         place = place + 1 if place + 1 < size else 0
 
 
-@njit(nogil=True, cache=True)
+@bare(nogil=True, cache=True)
 def refill(about: Any, which: int, first: int, end: int) -> None:
     """Enter some of the values of a set into its slots, where they are not."""
     slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
@@ -147,21 +147,21 @@ def refill(about: Any, which: int, first: int, end: int) -> None:
                 place = place + 1 if place + 1 < size else 0
 
 
-@njit(nogil=True, cache=True)
+@bare(nogil=True, cache=True)
 def values(about: Any, which: int, found: Any) -> None:
     """The first values of a set, into `found`."""
     for number in range(len(found)):
         found[number] = load(about[which, VALUES] + 8 * number)
 
 
-@njit(nogil=True, cache=True)
+@bare(nogil=True, cache=True)
 def replace(about: Any, which: int, new: Any) -> None:
     """Put others in place of the first values of a set. Its slots are wrong then."""
     for number in range(len(new)):
         store(about[which, VALUES] + 8 * number, new[number])
 
 
-@njit(nogil=True, cache=True)
+@bare(nogil=True, cache=True)
 def recode(sets: Sets, which: int, shift: Any) -> None:
     """Move the numbers in the values of a set; `shift`, by set below, says where to. Its slots are wrong then."""
     values = sets.about[which, VALUES]
@@ -173,7 +173,7 @@ def recode(sets: Sets, which: int, shift: Any) -> None:
         store(values + 8 * at, new)
 
 
-@njit
+@bare()
 def is_full(sets: Sets, room: int) -> Any:
     """Whether one of the sets has no room for so many more values."""
     full = False
@@ -182,7 +182,7 @@ def is_full(sets: Sets, room: int) -> Any:
     return full
 
 
-@njit
+@bare()
 def open_state(sets: Sets, state: int, parts: int) -> None:
     """A state's value in each set, to an address: its row comes first."""
     top = len(sets.up) - 1
@@ -219,7 +219,7 @@ def add(sets: Sets, new: Any, start: int) -> Any:
     return start
 
 
-@njit
+@bare()
 def find_row(sets: Sets, row: int) -> Any:
     """The state that a row is, -1 if it is none. The row is at an address, with room for its value in each set."""
     for which in range(sets.words, len(sets.up)):

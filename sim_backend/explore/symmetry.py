@@ -21,11 +21,13 @@ class Symmetry:
 
     Attributes:
         permutations: all but the one that renames nothing.
+        learnt: how often something new was learnt of them.
     """
 
     def __init__(self, fields: Fields, permutations: Sequence[Permutation]) -> None:
         self.fields = fields
         self.permutations = permutations
+        self.learnt = 0
         self._target: list[list[int]] = [[] for _ in permutations]
         self._map: list[list[Any]] = [[] for _ in permutations]
         self._constants: set[Key] = set()
@@ -120,6 +122,7 @@ class Symmetry:
                 self._stale |= field >= self._from_the_start and bool(maps[field][0])
                 learnt = True
             field += 1
+        self.learnt += learnt
         return learnt
 
     def _smaller(self, rows: Rows, others: Rows) -> Any:
