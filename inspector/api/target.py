@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError
 from inspector.frontends.target_words import look_ahead, open_target
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Control, is_running
@@ -27,12 +29,8 @@ class Target(Closing):
     """
 
     def __init__(self, options: Options, *, symbols: str | None = None, profile: str | None = None) -> None:
-        self._session = Session(
-            lambda: open_target(options),
-            symbols=symbols,
-            profile=profile,
-            look_ahead=lambda *named: look_ahead(options, *named),
-        )
+        opened = partial(open_target, options), partial(look_ahead, options)
+        self._session = Session(Opening(opened[0], symbols=symbols, profile=profile, look_ahead=opened[1]))
         self._session.target  # noqa: B018 - opened here, so that what cannot be opened is said here
 
     def __repr__(self) -> str:

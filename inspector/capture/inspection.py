@@ -36,10 +36,11 @@ class Inspection:
         profile: the profile that the user named, if any.
         before: the last look at the same target: where its Xen was is where this one looks first.
         expected: its Xen, as it was found before there was any look.
+        kept: snapshots with the names that the user gave them, of this target or another; those of `before` else.
 
     Attributes:
         notes: what the reader should know, such as that no Xen was found.
-        kept: snapshots of this target with the names that the user gave them; those of the looks before, too.
+        kept: these snapshots, to which the user adds.
     """
 
     def __init__(
@@ -49,13 +50,14 @@ class Inspection:
         profile: str | None = None,
         before: Inspection | None = None,
         expected: Xen | None = None,
+        kept: dict[str, Snapshot] | None = None,
     ) -> None:
         self.target = target
         self._symbols = symbols
         self._profile = profile
         self._xen_before: Xen | None = before.__dict__.get("xen") if before else expected
         self._linux_before: Host | None = before.__dict__.get("linux") if before else None
-        self.kept: dict[str, Snapshot] = before.kept if before else {}
+        self.kept: dict[str, Snapshot] = kept if kept is not None else before.kept if before else {}
         self.notes: list[str] = []
         self._absent: dict[str, list[Absence]] = {}
         """By the member of the snapshot that lacks it; under the empty name what is of all."""

@@ -97,7 +97,8 @@ def read_condition(word: str) -> Condition:
     return Condition(match[1], match[2], match[3].strip("'\""))
 
 
-def _names(word: str) -> tuple[str, ...]:
+def read_names(word: str) -> tuple[str, ...]:
+    """The columns' names that a word lists."""
     return tuple(name.strip() for name in word.split(",") if name.strip())
 
 
@@ -111,7 +112,7 @@ class Choosing:
     order: Annotated[str | None, Word("COLUMN")] = option(
         "by this column; - before it: the last first", flags=["--sort"], metavar="COLUMN"
     )
-    columns: Annotated[tuple[str, ...], Word("A,B", _names)] = option("only these columns", (), metavar="A,B,...")
+    columns: Annotated[tuple[str, ...], Word("A,B", read_names)] = option("only these columns", (), metavar="A,B,...")
     format: Literal["table", "vertical", "json", "jsonl", "csv", "markdown"] | None = option("how rows are printed")
 
 

@@ -7,7 +7,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from inspector.model.answer import Answer, Table
-from sim_backend.scenario.scenario import BUNDLED, load
+from inspector.targets.sim.scenarios import titles
+from sim_backend.scenario.scenario import BUNDLED
 
 if TYPE_CHECKING:
     from inspector.model.documents import NamedTitle, Scenarios
@@ -38,4 +39,4 @@ def tell(json: bool) -> int:
 
 
 def _described(names: list[str] | tuple[str, ...]) -> list[NamedTitle]:
-    return [{"name": name, "title": load(name).title} for name in names]
+    return [{"name": name, "title": title} for name, title in titles(names).items()]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 
 from inspector import __version__
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inspector.base.parser import Parser
     from inspector.frontends.front_end import FrontEnd
     from inspector.frontends.target_words import Asked
+    from inspector.shell.opening import Opening
     from inspector.targets.target import Target
 
 DESCRIPTION = "Show, explain and check the interrupt-remapping and posted-interrupt state of a Xen hypervisor."
@@ -135,24 +136,11 @@ def _help(asked: Asked) -> int:
 
 
 def _session(asked: Asked) -> int:
-    from inspector.frontends.target_words import look_ahead
+    from inspector.frontends.target_words import opener, opening
     from inspector.shell.session import Session
 
-    def open_target() -> Target:
-        from inspector.frontends.target_words import open_target
-
-        with _progress_shown():
-            return open_target(asked.target)
-
-    target = asked.target
     with Session(
-        open_target,
-        name=getattr(target, "address", "") or os.path.basename(getattr(target, "file", "sim")),
-        prefix=f"vtdpi {asked.kind} ... ",
-        symbols=getattr(target, "symbols", None),
-        profile=getattr(target, "profile", None),
-        json=asked.json,
-        look_ahead=lambda *named: look_ahead(target, *named),
+        _shown(opening(asked.kind, asked.target)), json=asked.json, opener=lambda words: _shown(opener(words))
     ) as session:
         if asked.batch:
             from inspector.shell import script
@@ -166,6 +154,16 @@ def _session(asked: Asked) -> int:
         answered.show(sys.stdout)
         answered.tell(sys.stderr)
         return answered.status
+
+
+def _shown(opening: Opening) -> Opening:
+    """The same, but a person at a terminal sees how far it is."""
+
+    def open_target() -> Target:
+        with _progress_shown():
+            return opening.target()
+
+    return replace(opening, target=open_target)
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def _give(number: int, name: str) -> tuple[int, str]:
     from inspector.learn.progress import finish
     from inspector.learn.teacher import Teacher
     from inspector.repl.start import start
+    from inspector.shell.opening import Opening
     from inspector.shell.script import run_line
     from inspector.shell.session import Session
 
@@ -70,7 +71,7 @@ def _give(number: int, name: str) -> tuple[int, str]:
         except (VtdpiError, OSError) as error:
             print(f"note: it is not kept that you have finished it: {error}", file=sys.stderr)
 
-    with Session(lambda: opened(lesson), name=f"lesson {number}", prefix=f"{NAME} ... ") as session:
+    with Session(Opening(lambda: opened(lesson), name=f"lesson {number}", prefix=f"{NAME} ... ")) as session:
         for line in lesson.before:
             session.ask(line.split())
         teacher = Teacher(lesson, session, lambda line: run_line(session, line), note)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from inspector.base.arguments import FILE, FileName, Word, add_arguments, given, json_flag, meant, option
+from inspector.base.errors import UsageError
 from inspector.base.parser import Parser
 from inspector.commands import BUILT_IN, is_command
+from inspector.shell.opening import Opening
 from inspector.shell.script import CommandLine, ScriptFile
-from inspector.targets.options import DumpOptions, LiveOptions, Options, SimOptions
+from inspector.targets.options import STDIN, DumpOptions, LiveOptions, Options, SimOptions
 from inspector.targets.target import Target
 from structs.frozen import frozen
 
@@ -109,6 +113,38 @@ def _parser(kind: str, description: str) -> tuple[Parser, list[Action]]:
     return parser, add_arguments(parser, KINDS[kind].options) + add_arguments(parser, Asking)
 
 
+def opener(words: Sequence[str]) -> Opening:
+    """The target that the words of `open` name: `sim idle`, `dump FILE`, `log FILE`, `live HOST:PORT --qmp SOCK`.
+
+    Raises:
+        UsageError: they name none, or ask for more than a target.
+        SystemExit: `--help` was asked for and printed.
+    """
+    first, *rest = words or ("",)
+    kind = "dump" if first == "log" else first
+    if kind not in KINDS:
+        raise UsageError(_no_kind(words))
+    asked = parse(kind, rest)
+    options, more = asked.target, list(asked.words)
+    if isinstance(options, SimOptions) and more and options.scenario is None:
+        options = replace(options, scenario=more.pop(0))
+    if more:
+        raise UsageError(
+            f"open {first}: {more[0]!r} names no target; a command has a line of its own, or stands after `;`"
+        )
+    if asked.batch or asked.junit or (isinstance(options, SimOptions) and options.is_more):
+        raise UsageError(f"open {first}: expected the options of a target, and no others")
+    if isinstance(options, DumpOptions) and options.file == STDIN:
+        raise UsageError("open: standard input is where lines come from; expected a file")
+    return opening(kind, options)
+
+
+def _no_kind(words: Sequence[str]) -> str:
+    if words and os.path.exists(words[0]):
+        return f"open what? `open dump {words[0]}` opens a dump, a snapshot or a log"
+    return "open what? `open sim SCENARIO`, `open live HOST:PORT`, `open dump FILE` or `open log FILE`"
+
+
 EPILOG = "Then a COMMAND with its options, or none for a prompt:"
 
 
@@ -130,6 +166,20 @@ def _command_at(words: Sequence[str], actions: Sequence[Action], kind: Kind) -> 
         else:
             return at
     return len(words)
+
+
+def opening(kind: str, options: Options) -> Opening:
+    """How a target is opened, as a session has it."""
+    address = options.address if isinstance(options, LiveOptions) else ""
+    return Opening(
+        partial(open_target, options),
+        name=address or os.path.basename(getattr(options, "file", kind)),
+        prefix=f"vtdpi {kind} ... ",
+        symbols=getattr(options, "symbols", None),
+        profile=getattr(options, "profile", None),
+        look_ahead=partial(look_ahead, options),
+        place=address,
+    )
 
 
 def look_ahead(options: object, symbols: str | None, profile: str | None) -> Ahead | None:

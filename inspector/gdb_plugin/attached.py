@@ -10,6 +10,7 @@ from typing import Any
 import gdb  # type: ignore[import-untyped]
 
 from inspector.base.errors import UsageError
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.live.gdb_inferior import GdbInferior
 from inspector.targets.target import Target
@@ -24,7 +25,7 @@ class Attached:
     def __init__(self, connection: Any, symbols: str | None) -> None:
         self.connection = connection
         self.symbols = symbols
-        self.session = Session(self._open, name="gdb", prefix="vtdpi ", symbols=symbols)
+        self.session = Session(Opening(self._open, name="gdb", prefix="vtdpi ", symbols=symbols))
 
     def close(self) -> None:
         """End the session."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 
 from inspector.learn.lesson import Lesson, opened
+from inspector.shell.opening import Opening
 from inspector.shell.script import run_line
 from inspector.shell.session import Session
 
@@ -17,7 +18,7 @@ LONGEST = 24
 def page(number: int, lesson: Lesson) -> str:
     """The page in Markdown, made by taking the lesson. Raises VtdpiError if a line of it fails."""
     parts = [f"# {number}. {lesson.title}\n", f"`vtdpi learn {number}` gives this lesson at the prompt.\n"]
-    with Session(lambda: opened(lesson), name=f"lesson {number}") as session:
+    with Session(Opening(lambda: opened(lesson), name=f"lesson {number}")) as session:
         for line in lesson.before:
             session.ask(line.split())
         for at, step in enumerate(lesson.steps, 1):

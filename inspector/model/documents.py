@@ -813,6 +813,19 @@ class Lines(TypedDict):
     lines: list[str]
 
 
+class Set(TypedDict):
+    """`set`, `show`, `unset`: settings as they are, as words; of a table each entry."""
+
+    settings: dict[str, str | dict[str, str]]
+
+
+class Open(TypedDict):
+    """`open`: the target that is open now, and the one that was left for it."""
+
+    opened: str
+    left: str | None
+
+
 class File(TypedDict):
     """What wrote a file: `core`, `report`, `save`."""
 
@@ -1223,6 +1236,7 @@ DOCUMENTS: dict[str, Any] = {
     "lab": Lab,
     "lab-list": LabList,
     "lines": Lines,
+    "open": Open,
     "pi": Pi,
     "queue": Queue,
     "regs": Regs,
@@ -1230,6 +1244,7 @@ DOCUMENTS: dict[str, Any] = {
     "route": Route,
     "save": File,
     "scenarios": Scenarios,
+    "show": Set,
     "stop": Running,
     "survey": Survey,
     "swarm": Swarm,

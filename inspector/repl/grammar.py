@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 
 from inspector import commands
 from inspector.base.arguments import COMMAND, FILE, JSON_HELP, Argument, Form, arguments_of, meant
 from inspector.base.errors import UsageError
 from inspector.commands.choosing import Choosing
 from inspector.commands.command import Command
+from inspector.shell import opening, settings
 from inspector.shell.help import OF_THE_SHELL
 from structs.frozen import frozen
 
@@ -67,16 +68,24 @@ class Syntax:
         return {name: option for name, option in self.options.items() if name not in used}
 
 
+KEEPING = {"--keep": Option("in your configuration too", None)}
+
+
 class Grammar:
     """The syntax of every command. Loading imports the commands: do it where nobody waits."""
 
     def __init__(self) -> None:
         self.summaries = {**commands.summaries(), **OF_THE_SHELL}
+        self._targets = {name: _target(name, options) for name, options in opening.KINDS.items()}
         self.commands: dict[str, Syntax] = {
             "help": Syntax({}, [Value((COMMAND,))]),
             "source": Syntax({}, [Value((FILE,))]),
             "repeat": Syntax({}, [Value(), Value((COMMAND,))]),
             "history": Syntax({}, [Value()]),
+            "set": Syntax(KEEPING, [_settings()]),
+            "show": Syntax({}, [Value(choices=tuple(settings.settings()))]),
+            "unset": Syntax(KEEPING, [Value(choices=tuple(settings.settings()))]),
+            "open": Syntax({}, [Value(choices=tuple(opening.KINDS))]),
             "quit": Syntax({}, []),
         }
         for name in commands.names():
@@ -91,11 +100,18 @@ class Grammar:
         syntax = self.commands.get(words[0]) if words else None
         if syntax is None:
             return None
+        if words[0] == "open" and words[1:] and words[1] in self._targets:
+            return self._place(self._targets[words[1]], words[2:])
         if syntax.nested:
             return self.at(words[1:]) if words[1:] else (Syntax({}, []), Value((COMMAND,)))
+        return self._place(syntax, words[1:])
+
+    @staticmethod
+    def _place(syntax: Syntax, words: Sequence[str]) -> tuple[Syntax, Value | None]:
+        """The syntax, and what the word after these may stand for."""
         number = 0
         pending: Value | None = None
-        for word in words[1:]:
+        for word in words:
             if pending:
                 pending = None
             elif word.startswith("-"):
@@ -110,10 +126,21 @@ class Grammar:
 
 def _syntax(command: Command) -> Syntax:
     also = arguments_of(Choosing) if command.chooses else ()
+    made = _declared((*arguments_of(command.arguments), *also))
+    return replace(made, options={**made.options, "--json": Option(JSON_HELP, None)})
+
+
+def _target(name: str, options: type) -> Syntax:
+    """What follows `open` and a kind of target."""
+    made = _declared(arguments_of(options))
+    return replace(made, words=[Value(("SCENARIO",))]) if name == "sim" else made
+
+
+def _declared(arguments: Sequence[Argument]) -> Syntax:
     options: dict[str, Option] = {}
     words: list[Value] = []
     more = nested = False
-    for each in (*arguments_of(command.arguments), *also):
+    for each in arguments:
         if each.flags:
             value = _value(each) if each.takes_value else None
             options |= {name: Option(each.help, value) for name in each.flags}
@@ -122,8 +149,15 @@ def _syntax(command: Command) -> Syntax:
         else:
             words.append(_value(each))
             more = each.form is Form.MANY
-    options |= {"--json": Option(JSON_HELP, None)}
     return Syntax(options, words, more, nested)
+
+
+def _settings() -> Value:
+    """A setting, and what may follow it."""
+    names = tuple(settings.settings())
+    following = {name: Value(choices=settings.choices(name)) for name in names}
+    following |= {"columns": Value((COMMAND,)), "colors": Value(choices=tuple(settings.tables()["colors"]))}
+    return Value(choices=names, help="a setting", keywords=following)
 
 
 def _value(each: Argument) -> Value:

@@ -144,6 +144,13 @@ def terms(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield entry.name, f"{entry.kind}: {entry.title}"
 
 
+def scenarios(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    """The scenarios that come with the simulated machine."""
+    from inspector.targets.sim.scenarios import titles
+
+    yield from titles().items()
+
+
 def _apic(row: Mapping[str, object], eime: int) -> int:
     from structs.irte import dst_apic_id
 
@@ -162,6 +169,7 @@ KINDS: dict[str, Callable[[Inspection], Iterator[tuple[str, str]]]] = {
     "CPU": cpus,
     "RULE": rules,
     "TERM": terms,
+    "SCENARIO": scenarios,
 }
 """What a command's option or argument of this name (its metavar, a part of it, or its destination) stands for."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from inspector.base.errors import VtdpiError
 from inspector.base.foreign_text import one_line, visible
-from inspector.repl.config import Config
 from inspector.shell.guide import NOBODY, Guide
 from inspector.shell.script import Leave, note, run_line
 
@@ -15,13 +14,21 @@ if TYPE_CHECKING:
     from inspector.shell.session import Session
 
 
-def run(session: Session, config: Config, guide: Guide = NOBODY) -> int:
+def confirmed(why: str) -> bool:
+    """Ask whoever types whether to go on. Raises KeyboardInterrupt."""
+    print(f"{why} Go on? (y or n) ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def run(session: Session, guide: Guide = NOBODY) -> int:
     """Run the lines of stdin, going on after one that fails; the exit status of the first that did, else 0.
 
     A prompt is printed if somebody types, and then the status is 0; none if a pipe brings the lines.
     """
     session.target  # noqa: B018 - opens it
     typed = sys.stdin.isatty()
+    if typed:
+        session.confirms = confirmed
     status = 0
     while True:
         try:
@@ -33,7 +40,7 @@ def run(session: Session, config: Config, guide: Guide = NOBODY) -> int:
             if guide.takes(text):
                 continue
             note(session, text)
-            ended = run_line(session, text, aliases=config.aliases)
+            ended = run_line(session, text)
         except Leave:
             return status
         except VtdpiError as error:

@@ -18,16 +18,18 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.styles import Style
 
 from inspector.base import xdg
-from inspector.base.errors import TargetError, VtdpiError
+from inspector.base.errors import TargetError, UsageError, VtdpiError
 from inspector.base.foreign_text import one_line, visible
 from inspector.base.signals import ending_within
 from inspector.repl import bar, objects
 from inspector.repl.colors import LineLexer
 from inspector.repl.completer import LineCompleter
-from inspector.repl.config import Config, path
 from inspector.repl.knowledge import Knowledge
+from inspector.repl.plain import confirmed
+from inspector.shell.config import path
 from inspector.shell.guide import NOBODY, Guide
 from inspector.shell.script import Leave, note, run_line
+from inspector.shell.settings import Settings
 from inspector.targets.target import is_running
 
 if TYPE_CHECKING:
@@ -46,37 +48,32 @@ class Prompt:
     """Reads lines from a terminal and runs them, until Ctrl-D.
 
     Args:
-        session: the target; it is opened if it is not.
-        config: what the user has set.
+        session: the target, which is opened if it is not, and what the user has set.
         guide: who looks on.
+
+    Raises:
+        TargetError: what is set makes no sense.
     """
 
-    def __init__(self, session: Session, config: Config, guide: Guide = NOBODY) -> None:
+    def __init__(self, session: Session, guide: Guide = NOBODY) -> None:
         self._session = session
         session.resumes = True
+        session.confirms = confirmed
+        session.fits = _style
         self._guide = guide
-        self._config = config
         self._ready = False
         self._failure: VtdpiError | None = None
         of_look = {kind: objects.known(kind) for kind in objects.KINDS} | bar.READERS
         readers: dict[str, Callable[[], Any]] = {name: partial(self._read, read) for name, read in of_look.items()}
         lasting: dict[str, Callable[[], Any]] = {TARGET: self._open, GRAMMAR: _grammar}
         self._knowledge = Knowledge(session, readers | lasting, lasting, self._changed)
-        completer = LineCompleter(
-            self._syntax, self._knowledge.get, lambda kind: self._knowledge.is_reading(kind or GRAMMAR), config.aliases
-        )
         self._terminal: PromptSession[str] = PromptSession(
-            self._message,
-            history=_history(),
-            auto_suggest=AutoSuggestFromHistory() if config.suggestions else None,
-            completer=completer,
-            complete_while_typing=config.completion == "typing",
-            lexer=LineLexer(self._syntax, config.aliases),
-            bottom_toolbar=self._bar if config.bar else None,
-            style=_style(config),
-            editing_mode=EditingMode.VI if config.keys == "vi" else EditingMode.EMACS,
-            enable_open_in_editor=True,
+            self._message, history=_history(), enable_open_in_editor=True, bottom_toolbar=self._bar
         )
+        try:
+            self._use(session.settings)
+        except UsageError as error:
+            raise TargetError(f"{path()}: {error}") from None
         self._terminal.app.after_render += self._shown
 
     def run(self) -> int:
@@ -98,8 +95,25 @@ class Prompt:
         finally:
             self._knowledge.close()
 
+    def _use(self, settings: Settings) -> None:
+        """Have the prompt be as the user has set it. Raises UsageError if a colour makes no sense."""
+        terminal = self._terminal
+        terminal.style = _style(settings)
+        terminal.editing_mode = EditingMode.VI if settings.keys == "vi" else EditingMode.EMACS
+        terminal.auto_suggest = AutoSuggestFromHistory() if settings.suggestions else None
+        terminal.bottom_toolbar = self._bar if settings.bar else None
+        terminal.complete_while_typing = settings.completion == "typing"
+        terminal.lexer = LineLexer(self._syntax, settings.aliases)
+        terminal.completer = LineCompleter(self._syntax, self._knowledge.get, self._is_reading, settings.aliases)
+        self._used = settings
+
+    def _is_reading(self, kind: str) -> bool:
+        return self._knowledge.is_reading(kind or GRAMMAR)
+
     def _ask(self, hint: StyleAndTextTuples) -> str:
         """A line that the user types."""
+        if self._used is not self._session.settings:
+            self._use(self._session.settings)
         with ending_within(PATIENCE, _modes_now()):
             return self._terminal.prompt(placeholder=hint)
 
@@ -115,7 +129,7 @@ class Prompt:
             before = self._session.steps
             note(self._session, text)
             try:
-                run_line(self._session, text, pager=self._config.pager, aliases=self._config.aliases)
+                run_line(self._session, text, paged=True)
             except VtdpiError as error:
                 if self._failure:
                     raise
@@ -168,11 +182,11 @@ class Prompt:
             self._terminal.app.invalidate()
 
 
-def _style(config: Config) -> Style:
+def _style(settings: Settings) -> Style:
     try:
-        return Style(list(config.colors.items()))
+        return Style(list(settings.colors.items()))
     except ValueError as error:
-        raise TargetError(f"{path()}: colors: {error}") from None
+        raise UsageError(f"colors: {error}") from None
 
 
 def _grammar() -> Grammar:

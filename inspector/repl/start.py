@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from inspector.repl import config
+from inspector.shell import config
 from inspector.shell.guide import NOBODY, Guide
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ def start(session: Session, guide: Guide = NOBODY) -> int:
         TargetError: the user's configuration makes no sense.
         TargetError: the target cannot be opened.
     """
-    settings = config.load()
+    session.settings = config.load()
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from inspector.repl.prompt import Prompt
 
-        return Prompt(session, settings, guide).run()
+        return Prompt(session, guide).run()
     from inspector.repl import plain
 
-    return plain.run(session, settings, guide)
+    return plain.run(session, guide)

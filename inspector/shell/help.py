@@ -18,6 +18,10 @@ OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",
     "source": "run the commands of a file",
     "repeat": "run a line several times: repeat 3 step",
+    "set": "change a setting for this session: set format csv; with --keep in your configuration too",
+    "show": "what is set, or one setting: show width",
+    "unset": "have a setting be as it is without any configuration: unset width",
+    "open": "open another target in place of this one: open dump FILE, open live ADDRESS, open sim SCENARIO",
     "history": "the lines of this session, or the last few: history 20",
     "quit": "leave, with the target as it was found (or Ctrl-D)",
 }

@@ -119,7 +119,7 @@ def deliver(
 
     Args:
         line: tells the pipe or file, if any.
-        show: writes the answer; a pager that scrolls sideways may have it written twice.
+        show: writes the answer; where there is a pager it may be written twice, to find out how long it is.
         pager: a shell command that shows what is longer than the screen; none if empty.
         keep: files that must not be written over.
         at_once: deliver to a terminal or a pipe what is written when it is written.
@@ -160,7 +160,8 @@ def _paged(pager: str, show: Callable[[IO[str]], None]) -> None:
 
     text = _collected(show, _Terminal())
     if text.count("\n") < get_terminal_size().lines:
-        sys.stdout.write(text)
+        # Anew, for a terminal may have what a pager has not.
+        show(sys.stdout)
         return
     if _SIDEWAYS.search(pager):
         wide = _Terminal()

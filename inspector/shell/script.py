@@ -18,7 +18,7 @@ from inspector.base.foreign_text import visible
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
-    from inspector.shell.session import Session
+    from inspector.shell.session import Answered, Session
 
 LARGEST = 16 * reading.MIB
 """Bytes of a script."""
@@ -122,7 +122,7 @@ def note(session: Session, text: str) -> None:
         session.lines.append(text.strip())
 
 
-def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str, str] | None = None) -> int:
+def run_line(session: Session, text: str, paged: bool = False) -> int:
     """Run one line, or several commands of one (`;`), or several lines; the exit status of the first that is not 0.
 
     A command that goes through a pipe has its own status, or else that of the pipe's shell command.
@@ -130,8 +130,7 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
     Args:
         session: the target.
         text: the line.
-        pager: what shows an answer that is longer than the screen; nothing if empty.
-        aliases: words that stand for the beginning of a line.
+        paged: whether an answer that is longer than the screen is shown by the user's pager.
 
     Raises:
         VtdpiError: it failed.
@@ -143,7 +142,7 @@ def run_line(session: Session, text: str, pager: str = "", aliases: Mapping[str,
         return _shell(text.lstrip()[1:])
     status = 0
     for statement in line.statements(text):
-        ended = _run(session, _expanded(statement, aliases or {}), pager, aliases)
+        ended = _run(session, _expanded(statement, session.settings.aliases), paged)
         status = status or ended
     return status
 
@@ -176,26 +175,25 @@ def _source(session: Session, words: Sequence[str]) -> int:
         session.sourced.pop()
 
 
-def _repeat(session: Session, text: str, pager: str, aliases: Mapping[str, str] | None) -> int:
+def _repeat(session: Session, text: str, paged: bool) -> int:
     """`repeat N LINE`; the exit status of the first that is not 0."""
     words = text.split(None, 2)
     if len(words) < 3 or not words[1].isdigit():
         raise UsageError("expected how often, and what: repeat 3 step")
     status = 0
     for _ in range(int(words[1])):
-        ended = run_line(session, words[2], pager, aliases)
+        ended = run_line(session, words[2], paged)
         status = status or ended
     return status
 
 
-def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | None) -> int:
-    from inspector.shell import help, history, line
-    from inspector.shell.session import Answered
+def _run(session: Session, text: str, paged: bool) -> int:
+    from inspector.shell import line
 
     if text.lstrip().startswith("!"):
         return _shell(text.lstrip()[1:])
     if text.split(None, 1)[:1] == ["repeat"]:
-        return _repeat(session, text, pager, aliases)
+        return _repeat(session, text, paged)
     parsed = line.parse(text)
     if not parsed.words:
         return 0
@@ -204,20 +202,26 @@ def _run(session: Session, text: str, pager: str, aliases: Mapping[str, str] | N
     if parsed.words[0] in ("quit", "exit"):
         raise Leave
     try:
-        if parsed.words[0] == "help":
-            answered = Answered(help.answer(parsed.words[1:], aliases), json="--json" in parsed.words)
-        elif parsed.words[0] == "history":
-            words = [word for word in parsed.words[1:] if word != "--json"]
-            as_json = session.json or len(words) < len(parsed.words) - 1
-            answered = Answered(history.answer(session.lines, words), json=as_json)
-        else:
-            answered = session.ask(parsed.words)
+        answered = _answered(session, parsed.words)
     except SystemExit:
         return 0
     keep = session.opened.files if session.opened else ()
+    pager = session.settings.pager if paged else ""
     piped = line.deliver(parsed, answered.show, pager, keep, at_once=answered.in_parts)
     answered.tell(sys.stderr)
     return answered.status or piped
+
+
+def _answered(session: Session, words: Sequence[str]) -> Answered:
+    """The answer of the session itself, or else of its target."""
+    from inspector.shell.session import Answered
+    from inspector.shell.words import ANSWERING
+
+    if words[0] not in ANSWERING:
+        return session.ask(words)
+    rest = [word for word in words[1:] if word != "--json"]
+    asks_json = session.json or session.settings.format == "json" or len(rest) < len(words) - 1
+    return Answered(ANSWERING[words[0]](session, rest), asks_json, terminal=session.settings.terminal)
 
 
 def _expanded(text: str, aliases: Mapping[str, str]) -> str:

@@ -10,20 +10,22 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from inspector.base import streams
 from inspector.base.closing import Closing
-from inspector.base.errors import TargetError
+from inspector.base.errors import TargetError, VtdpiError
 from inspector.base.foreign_text import one_line
 from inspector.base.wrapping import wrapped
-from inspector.commands.choosing import chosen
-from inspector.commands.command import Stream, finish, parse
+from inspector.commands.choosing import Choosing, chosen, read_names
+from inspector.commands.command import Request, Stream, finish, parse
 from inspector.model.absence import lines
-from inspector.model.answer import Answer, AnyAnswer, Block, Told
+from inspector.model.answer import Answer, AnyAnswer, Block, Table, Told
+from inspector.shell.opening import Opening
+from inspector.shell.settings import Settings
 from inspector.targets.target import Control, Held, Target, is_running
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
-    from inspector.capture.ahead import Ahead
     from inspector.capture.inspection import Inspection
-    from inspector.views.terminal import Screen
+    from inspector.model.snapshot import Snapshot
+    from inspector.views.terminal import Screen, Wanted
     from inspector.xen.xen import Xen
 
 
@@ -65,6 +67,7 @@ class Answered:
         asked: what is around the making of the parts.
         target: what was asked, in words.
         format: how tables are shown; None for as they fit.
+        terminal: what the user wants of a terminal.
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class Answered:
         asked: Callable[[], AbstractContextManager[None]] = nullcontext,
         format: str | None = None,
         target: str | None = None,
+        terminal: Wanted | None = None,
     ) -> None:
         self.json = json
+        self._terminal = terminal
         self._answer = answer
         self._besides = besides or Besides.of
         self._asked = asked
@@ -125,15 +130,23 @@ class Answered:
         if self._format not in (None, "table"):
             from inspector.views import formats
 
-            formats.show(self.answer, out, self._format or "", on)
+            formats.show(self.answer, out, self._format or "", self._screen(out, on))
             return
         from inspector.views import text
 
         if isinstance(self._answer, Generator):
             parts, self._answer = self._answer, NOTHING
             with self._asked():
-                self._answer = finish(parts, lambda block: text.part(block, out))
-        text.show(self.answer, out, on)
+                self._answer = finish(parts, lambda block: text.part(block, out, self._screen(out, on)))
+        text.show(self.answer, out, self._screen(out, on))
+
+    def _screen(self, out: IO[str], on: Screen | None) -> Screen:
+        """What the answer is shown on."""
+        from inspector.views.terminal import AS_IT_IS, screen
+
+        where = on or screen(out, self._terminal or AS_IT_IS)
+        file = None if self.in_parts else self.answer.document.get("file")
+        return where.with_file(file) if isinstance(file, str) else where
 
     def tell(self, err: IO[str]) -> None:
         """Print what there is to say besides."""
@@ -149,57 +162,108 @@ class Session(Closing):
     """A target, opened when first needed, and the commands that it is asked. A context manager: leaving closes it.
 
     Attributes:
-        name: of the target, short, for a prompt.
-        prefix: what stands before a command's name in its help.
+        json: whether every answer is JSON.
         resumes: whether a live machine that runs is stopped for each command, and then goes on; else it is refused.
         lines: those that were run, or begun; not those of files that they source.
         sourced: the files of commands that are being run, one within the other.
         lock: held while the target is asked; take it to read the look from another thread.
+        settings: what the user has set; `set` changes them.
+        fits: called before they change. Raises UsageError if they make no sense where they are used.
+        confirms: asks the user whether to go on, for a reason.
+        opener: what the words of `open` name; None if the target stays.
 
     Args:
-        look_ahead: what a look at the target before it is opened finds, by the symbols and the profile that are named.
+        opening: how the target is opened.
     """
 
     def __init__(
         self,
-        open_target: Callable[[], Target],
+        opening: Opening,
         *,
-        name: str = "vtdpi",
-        prefix: str = "",
-        symbols: str | None = None,
-        profile: str | None = None,
         json: bool = False,
-        look_ahead: Callable[[str | None, str | None], Ahead | None] = lambda symbols, profile: None,
+        opener: Callable[[Sequence[str]], Opening] | None = None,
     ) -> None:
-        self.name = name
-        self.prefix = prefix
         self.json = json
         self.lock = threading.RLock()
-        self._open_target = open_target
-        self._look_ahead = look_ahead
+        self.opener = opener
+        self._opening = opening
         self._expected: Xen | None = None
-        self._symbols = symbols
-        self._profile = profile
         self._target: Target | None = None
+        self._steps_at_first = 0
         self._inspection: Inspection | None = None
         self._generation = 0
+        self._kept: dict[str, Snapshot] = {}
         self.resumes = False
         self.lines: list[str] = []
         self.sourced: list[str] = []
+        self.settings = Settings()
+        self.fits: Callable[[Settings], object] = lambda settings: None
+        self.confirms: Callable[[str], bool] = lambda why: True
         self._noted: set[str] = set()
         self._lacking: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Of the target, short, for a prompt."""
+        return self._opening.name
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a command's name in its help."""
+        return self._opening.prefix
+
+    def set(self, settings: Settings) -> None:
+        """Change what the user has set. Raises UsageError if it makes no sense."""
+        self.fits(settings)
+        self.settings = settings
 
     @property
     def target(self) -> Target:
         """The target, opened if it is not. Raises TargetError if it cannot be."""
         with self.lock:
             if self._target is None:
-                ahead = self._look_ahead(self._symbols, self._profile)
-                self._target = self._open_target()
-                if ahead:
-                    self._expected = ahead.xen
-                    self._target.read_ahead(ahead.blocks)
+                self._take(self._opening, *_opened(self._opening))
+                assert self._target
             return self._target
+
+    def switch(self, opening: Opening) -> None:
+        """Open another target, and then leave this one as it was found. If that fails, this one stays as it is.
+
+        Where one only can be attached at a time, this one is left first, and opened again if that fails.
+
+        Raises:
+            TargetError: it cannot be opened.
+        """
+        with self.lock:
+            before, left = self._opening, self._target
+            alone = bool(opening.place) and opening.place == before.place
+            if alone and left is not None:
+                left.close()
+                self._target = self._inspection = None
+            try:
+                target, expected = _opened(opening)
+            except BaseException as error:
+                if alone and left is not None:
+                    self._open_again(error)
+                raise
+            self._take(opening, target, expected)
+            if left is not None and not alone:
+                left.close()
+
+    def _open_again(self, error: BaseException) -> None:
+        """After it was left in vain."""
+        try:
+            self._take(self._opening, *_opened(self._opening))
+        except VtdpiError as again:
+            raise TargetError(f"{error}; nor can the target be opened again: {again}") from error
+
+    def _take(self, opening: Opening, target: Target, expected: Xen | None) -> None:
+        """Have this target, and nothing that was known of another but snapshots."""
+        self._opening, self._target, self._expected = opening, target, expected
+        self._inspection = None
+        self._steps_at_first = self.steps or 0
+        self._noted.clear()
+        self._lacking.clear()
 
     @property
     def opened(self) -> Target | None:
@@ -216,10 +280,11 @@ class Session(Closing):
             self._generation = target.generation
             self._inspection = Inspection(
                 target,
-                symbols=self._symbols,
-                profile=self._profile,
+                symbols=self._opening.symbols,
+                profile=self._opening.profile,
                 before=self._inspection,
                 expected=self._expected,
+                kept=self._kept,
             )
         return self._inspection
 
@@ -230,7 +295,7 @@ class Session(Closing):
             VtdpiError: the words are wrong, or the target could not be read.
             SystemExit: help was asked for and printed.
         """
-        wanted = parse(words, self.prefix, self.json)
+        wanted = parse(words, self.prefix, self.json or self.settings.format == "json")
         with self.lock, self._standing(wanted.command.while_running) as stood:
             inspection = self.inspection
             inspection.begin_answer()
@@ -238,7 +303,7 @@ class Session(Closing):
             with asked():
                 answer = wanted.command.run(inspection, wanted.arguments)
                 if not isinstance(answer, Generator):
-                    answer = chosen(answer, wanted.choosing)
+                    answer = chosen(answer, self._choosing(wanted))
                     if stood:
                         # All of it is read now: afterwards the machine runs on.
                         answer = replace(answer, blocks=list(answer.blocks), notes=(*answer.notes, STOOD))
@@ -250,7 +315,28 @@ class Session(Closing):
             self._lacking.update(set(lines(inspection.lacking)) & set(new.problems))
             return new
 
-        return Answered(answer, wanted.json, besides, asked, wanted.choosing.format, inspection.target.description)
+        return Answered(
+            answer,
+            wanted.json,
+            besides,
+            asked,
+            wanted.choosing.format or self._format(wanted, answer),
+            inspection.target.description,
+            self.settings.terminal,
+        )
+
+    def _choosing(self, wanted: Request) -> Choosing:
+        """What the line chooses, or else the columns that are set for its command."""
+        set_ = self.settings.columns.get(wanted.command.name)
+        if not set_ or wanted.choosing.columns:
+            return wanted.choosing
+        return replace(wanted.choosing, columns=read_names(set_))
+
+    def _format(self, wanted: Request, answer: AnyAnswer | Stream[Any]) -> str | None:
+        """How tables are shown by what is set, if this answer has any."""
+        if self.settings.format in ("table", "json") or isinstance(answer, Generator) or not wanted.command.chooses:
+            return None
+        return self.settings.format if any(isinstance(block, Table) for block in answer.blocks) else None
 
     @contextmanager
     def _standing(self, while_running: bool) -> Iterator[bool]:
@@ -288,6 +374,11 @@ class Session(Closing):
         raise TargetError(f"{target.description} is running: `stop` it to read it")
 
     @property
+    def moved(self) -> int:
+        """How many steps the target has done since it was opened."""
+        return (self.steps or 0) - self._steps_at_first
+
+    @property
     def steps(self) -> int | None:
         """How many steps the target has done; None if it is no machine that is driven, or not open."""
         return getattr(self._target, "steps", None)
@@ -301,3 +392,17 @@ class Session(Closing):
         """Leave the target as it was found. Safe to call twice."""
         if self._target is not None:
             self._target.close()
+
+
+def _opened(opening: Opening) -> tuple[Target, Xen | None]:
+    """The target, open, and its Xen as a look before that found it. Raises TargetError."""
+    ahead = opening.look_ahead(opening.symbols, opening.profile)
+    target = opening.target()
+    if ahead is None:
+        return target, None
+    try:
+        target.read_ahead(ahead.blocks)
+    except BaseException:
+        target.close()
+        raise
+    return target, ahead.xen

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from inspector.base import progress
 from inspector.base.errors import TargetError, UsageError, VtdpiError
 from inspector.targets.dump.file import File, is_flattened
+from inspector.targets.options import STDIN
 from inspector.targets.target import Target
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ _NOT_READ = {
     b"DISKDUMP": "is a dump of the old diskdump format; expected kdump, ELF or a raw image",
 }
 _HEAD = 4096
-STDIN = "-"
 STDIN_NAME = "standard input"
 
 

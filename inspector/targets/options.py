@@ -5,6 +5,9 @@ from __future__ import annotations
 from inspector.base.arguments import FileName, Integer, argument, flag, option
 from structs.frozen import frozen
 
+STDIN = "-"
+"""As a file's name: standard input."""
+
 
 @frozen
 class SimOptions:
@@ -29,6 +32,11 @@ class SimOptions:
     processes: int | None = option("of a campaign: work in so many (default: one each processor)")
     dask: str | None = option("of a campaign: have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
     scenarios: bool = flag("list the bundled scenarios")
+
+    @property
+    def is_more(self) -> bool:
+        """Whether it asks for something else than a machine to look at."""
+        return self.serve is not None or self.campaign is not None or self.scenarios
 
 
 @frozen(kw_only=True)

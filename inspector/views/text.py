@@ -26,9 +26,9 @@ def show(answer: AnyAnswer, out: IO[str], on: Screen | None = None) -> None:
         _show(block, out, where)
 
 
-def part(block: Block, out: IO[str]) -> None:
-    """Print a part of an answer that comes in parts, at once."""
-    _show(block, out, screen(out))
+def part(block: Block, out: IO[str], on: Screen | None = None) -> None:
+    """Print a part of an answer that comes in parts, at once; `on` as for `show`."""
+    _show(block, out, on or screen(out))
     out.flush()
 
 
@@ -47,7 +47,7 @@ def _show(block: Block, out: IO[str], where: Screen) -> None:
             out.write("".join(f"{line}\n" for line in _facts(rows, where)))
         case _:
             text = wrapped(visible(block.text).expandtabs(), where.width)
-            out.write(f"{where.severities(text) if _FINDING.match(text) else text}\n")
+            out.write(f"{where.told(text, severities=bool(_FINDING.match(text)))}\n")
 
 
 def _title(title: str, out: IO[str], where: Screen) -> None:
@@ -60,17 +60,15 @@ def _beside(fitted: Fitted, where: Screen) -> Iterator[str]:
     """The columns beside each other."""
     shown = fitted.columns
     heads = [column.head for column in shown]
-    coloured = where.coloured and not SEVERITIES.isdisjoint(heads)
+    told = where.links is not None or (where.coloured and not SEVERITIES.isdisjoint(heads))
     for line in _lines([heads], shown):
         yield where.bold(line.rstrip())
     rows = zip(*(column.cells for column in shown), strict=True)
-    if not coloured and not any("\n" in cell for column in shown for cell in column.cells):
+    if not told and not any("\n" in cell for column in shown for cell in column.cells):
         yield from _plain(shown)
     else:
         for row in rows:
-            cells = [
-                where.severities(cell) if head in SEVERITIES else cell for head, cell in zip(heads, row, strict=True)
-            ]
+            cells = [where.told(cell, severities=head in SEVERITIES) for head, cell in zip(heads, row, strict=True)]
             yield from _lines([cells], shown)
     if fitted.left_out:
         yield from pieces(
@@ -116,11 +114,10 @@ def _facts(rows: Sequence[tuple[str, str]], where: Screen) -> Iterator[str]:
         lines = value.split("\n")
         if where.width is not None:
             lines = [piece for line in lines for piece in pieces(line, max(where.width - len(indent), 1))]
-        if name in SEVERITIES:
-            lines = [where.severities(line) for line in lines]
+        lines = [where.told(line, severities=name in SEVERITIES) for line in lines]
         first, *more = lines
         space = " " * (len(indent) - columns_of(name))
-        shown = where.severities(name) if _FINDING.match(name) else where.bold(name)
+        shown = where.told(name, severities=True) if _FINDING.match(name) else where.bold(name)
         yield f"{shown}{space}{first}".rstrip()
         yield from (f"{indent}{line}".rstrip() for line in more)
 
@@ -130,7 +127,8 @@ def _padded(cell: str, column: Column) -> str:
     return spaces + cell if column.right else cell + spaces
 
 
-_STYLE = re.compile(r"\x1b\[[\d;]*m")
+_STYLE = re.compile(r"\x1b\[[\d;]*m|\x1b\]8;[^\x1b]*\x1b\\")
+"""What takes no room: colours, and where links begin and end."""
 
 
 def _shown_width(cell: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from inspector.frontends.target_words import open_target
+from inspector.shell.opening import Opening
 from inspector.shell.script import run_line
 from inspector.shell.session import Session
 from inspector.targets.options import SimOptions
@@ -36,7 +37,7 @@ def executed(act: Callable[[], object]) -> set[str]:
 
 
 def test_a_post_at_a_prompt(capsys: pytest.CaptureFixture[str]) -> None:
-    with Session(lambda: open_target(SimOptions("idle"))) as session:
+    with Session(Opening(lambda: open_target(SimOptions("idle")))) as session:
         run_line(session, "run 10000")
         files = executed(lambda: run_line(session, "post 00:03.0 0"))
     counts = {package: sum(name.startswith(package) for name in files) for package in ("inspector", "sim_backend")}

@@ -15,6 +15,7 @@ from inspector.capture.inspection import Inspection
 from inspector.lab import Missing
 from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
 from inspector.targets.live.bochs_watchpoints import INSTRUCTIONS_A_SECOND
@@ -67,7 +68,7 @@ def test_what_tracing_costs(lab: HvmLab, tmp_path: Path) -> None:
         bochs.cont()
         time.sleep(SECONDS)
         free = machine_time(bochs) - first
-    with Session(lambda: Bochs(lab.machine())) as session:
+    with Session(Opening(lambda: Bochs(lab.machine()))) as session:
         words = ["trace", "--seconds", f"{SECONDS:g}", "--count", "1000000"]
         hits = session.ask(words).answer.document["hits"]
     traced = hits[-1]["time"] if hits else 0.0

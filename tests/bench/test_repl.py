@@ -102,8 +102,9 @@ def drain(child: pexpect.spawn) -> None:
 
 def test_completions_are_that_many(core: Path) -> None:
     from inspector.repl import objects
+    from inspector.shell.opening import Opening
     from inspector.shell.session import Session
     from inspector.targets.open_file import open_file
 
-    with Session(lambda: open_file(core)) as session:
+    with Session(Opening(lambda: open_file(core))) as session:
         assert len(objects.known("INDEX")(session.inspection)) > ENTRIES

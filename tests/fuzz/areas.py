@@ -22,8 +22,9 @@ import zstandard
 
 from inspector.model import snapshot as snapshots
 from inspector.profiles import dwarf
-from inspector.repl.config import parse as parse_config
 from inspector.shell import line as lines
+from inspector.shell.config import parse as parse_config
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.live import qemu_text
 from inspector.targets.live.mi import parsed
@@ -51,7 +52,7 @@ COMMANDS = ("vcpus", "irt", "audit", "info", "blocked", "ioapic", "route irte 1"
 
 def asked(target: Target, luck: random.Random) -> None:
     """Ask something of a target, in text and in JSON; the answer holds nothing that commands a terminal."""
-    with Session(lambda: target) as session:
+    with Session(Opening(lambda: target)) as session:
         out = io.StringIO()
         answered = session.ask([*luck.choice(COMMANDS).split(), *luck.choice([[], ["--json"]])])
         answered.show(out)
@@ -92,7 +93,7 @@ def saved() -> list[Any]:
     documents = []
     for name in ("one-device", "wakeup-storm", "two-blocked"):
         target = simulated(SimOptions(scenario=name, steps=300))
-        with Session(lambda target=target: target) as session:
+        with Session(Opening(lambda target=target: target)) as session:
             documents.append(json.loads(snapshots.dumps(session.inspection.snapshot.complete())))
     return documents
 
@@ -238,7 +239,7 @@ def saved_history(luck: random.Random) -> None:
 @cache
 def a_trace() -> list[str]:
     target = simulated(SimOptions(scenario="wakeup-storm"))
-    with tempfile.TemporaryDirectory() as folder, Session(lambda: target) as session:
+    with tempfile.TemporaryDirectory() as folder, Session(Opening(lambda: target)) as session:
         session.ask(["trace", "--count", "20", "--output", f"{folder}/trace"]).show(io.StringIO())
         return Path(folder, "trace").read_text().splitlines()
 
@@ -282,7 +283,7 @@ def repl_line(luck: random.Random) -> None:
     text = damaged(luck.choice(LINES).encode(), luck, 3).decode("utf-8", "surrogateescape")
     words = lines.parse(text).words
     if words and words[0] not in ("watch", "trace", "run", "save", "core", "report", "diff") and "-h" not in text:
-        with Session(still) as session, suppress(SystemExit):
+        with Session(Opening(still)) as session, suppress(SystemExit):
             out = io.StringIO()
             answered = session.ask(list(words))
             answered.show(out)
@@ -473,7 +474,7 @@ def memory_changed(luck: random.Random) -> None:
 
 
 def configuration(luck: random.Random) -> None:
-    from inspector.repl.config import DEFAULT
+    from inspector.shell.config import DEFAULT
 
     raw = damaged(DEFAULT.encode(), luck, 4).decode("utf-8", "surrogateescape")
     parse_config(raw, os.path.join("the", "file"))

@@ -26,6 +26,7 @@ from inspector.lab.hvm.machine import HvmRecipe
 from inspector.lab.hvm.switches import breakpoint_at
 from inspector.model.snapshot import Snapshot
 from inspector.profiles.functions import SymbolFile
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
 from inspector.targets.live.bochs_debugger import registers
@@ -48,7 +49,7 @@ def storm(hvm: Callable[[HvmRecipe], HvmLab]) -> HvmLab:
 
 
 def session(lab: HvmLab) -> Session:
-    return Session(lambda: Bochs(lab.machine()))
+    return Session(Opening(lambda: Bochs(lab.machine())))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from inspector.lab.hvm.lab import HvmLab
 from inspector.lab.hvm.machine import HvmRecipe
 from inspector.lab.hvm.post import post
 from inspector.model.snapshot import Snapshot
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.live.bochs import Bochs
 
@@ -47,7 +48,7 @@ def is_lost(snapshot: Snapshot) -> bool:
 
 def test_it_is_lost_and_named_until_another_post(hvm: Callable[[HvmRecipe], HvmLab]) -> None:
     lab = hvm(HvmRecipe(guest="ipi", name="lost"))
-    with Session(lambda: Bochs(lab.machine())) as found:
+    with Session(Opening(lambda: Bochs(lab.machine()))) as found:
         snapshot = waited_for(found, is_lost)
         sleeper = snapshot.by_name[SLEEPER]
         assert sleeper.pi
@@ -57,7 +58,7 @@ def test_it_is_lost_and_named_until_another_post(hvm: Callable[[HvmRecipe], HvmL
     # Another post, as a device's, wakes it: nothing but the lost one kept it asleep.
     done = post(lab, SLEEPER, 0x61)
     assert done.notified
-    with Session(lambda: Bochs(lab.machine())) as found:
+    with Session(Opening(lambda: Bochs(lab.machine()))) as found:
         waited_for(found, lambda now: bool((pi := now.by_name[SLEEPER].pi) and 0x61 not in pi.pir))
     for name, vector in (("d1v9", 0x61), (SLEEPER, 3), (SLEEPER, 0x100)):
         with pytest.raises(LabError) as raised:

@@ -119,3 +119,34 @@ def test_a_script_lets_it_run_and_looks_again(one_lab: Lab, capsys: pytest.Captu
     assert (status, told) == (0, [])
     assert '"running": true' in printed.out
     assert is_running(one_lab)
+
+
+def test_another_target_is_opened_and_this_one_left_running(one_lab: Lab, terminal: Terminals) -> None:
+    opened = ready(terminal("live", one_lab.gdb, width=160))
+    assert not is_running(one_lab)
+    opened.enter("open dump nosuch.core")
+    opened.wait("nosuch.core cannot be")
+    assert not is_running(one_lab), "what cannot be opened changes nothing"
+    opened.enter("snapshot live; open sim idle")
+    opened.wait("left as it was found", "sim>")
+    assert is_running(one_lab)
+    opened.enter(f"open live {one_lab.gdb}; irt | grep -c IO-APIC")
+    opened.until(lambda screen: re.search(r"^24$", screen, re.MULTILINE), "not opened")
+    ready(opened)
+    assert not is_running(one_lab)
+    opened.enter("diff live | head -1")
+    opened.until(lambda screen: re.search(r"^(SUBJECT|no difference)", screen, re.MULTILINE), "nothing compared")
+    assert opened.leave() == 0
+    assert is_running(one_lab)
+
+
+def test_the_same_machine_is_left_and_opened_again(one_lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    """gdb's stub in QEMU takes one at a time."""
+    again = f"open live {one_lab.gdb}"
+    assert main(["live", one_lab.gdb, "-c", "irt", "-c", f"{again} --qmp {one_lab.control}", "-c", "irt"]) == 0
+    assert capfd.readouterr().out.count("24 present") == 2
+    assert is_running(one_lab)
+    lines = ["-c", "irt", "-c", f"{again} --qmp /nowhere/socket"]
+    assert main(["live", one_lab.gdb, *lines]) == 3
+    assert "/nowhere/socket" in capfd.readouterr().err
+    assert is_running(one_lab)

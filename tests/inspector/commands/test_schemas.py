@@ -22,7 +22,9 @@ OTHERS = (
     "lab",
     "lab-list",
     "lines",
+    "open",
     "scenarios",
+    "show",
     "survey",
     "swarm",
 )

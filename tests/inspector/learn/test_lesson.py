@@ -9,6 +9,7 @@ import pytest
 
 from inspector.learn.lesson import LESSONS, lessons, opened
 from inspector.learn.teacher import holds
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 
 BUNDLED = list(lessons().items())
@@ -21,7 +22,7 @@ def test_there_are_ten_in_the_order_of_their_files():
 
 @pytest.mark.parametrize(("name", "lesson"), BUNDLED, ids=[name for name, lesson in BUNDLED])
 def test_each_step_is_done_by_its_lines_and_by_no_fewer(name, lesson):
-    with Session(lambda: opened(lesson)) as session:
+    with Session(Opening(lambda: opened(lesson))) as session:
         for line in lesson.before:
             session.ask(shlex.split(line))
         for step in lesson.steps:

@@ -10,6 +10,7 @@ import pytest
 from inspector.learn import teacher
 from inspector.learn.lesson import Claim, Lesson, Step, lessons, opened
 from inspector.learn.teacher import Teacher, holds
+from inspector.shell.opening import Opening
 from inspector.shell.script import Leave
 from inspector.shell.session import Session
 
@@ -45,7 +46,7 @@ class Pupil:
 @pytest.fixture
 def pupil() -> Iterator[Pupil]:
     lesson = lessons()["01-a-post"]
-    with Session(lambda: opened(lesson)) as session:
+    with Session(Opening(lambda: opened(lesson))) as session:
         session.ask(["run", "300"])
         yield Pupil(lesson, session)
 
@@ -104,7 +105,7 @@ def test_it_is_left_by_a_wish(pupil: Pupil, word: str) -> None:
 
 def test_what_cannot_be_read_is_not_true() -> None:
     lesson = Lesson(title="", steps=(), end="")
-    with Session(lambda: opened(lesson)) as session:
+    with Session(Opening(lambda: opened(lesson))) as session:
         assert not holds(session, Claim(say="", holds=("vcpus .vcpus[vcpu=77].vcpu == 77",)))
         assert not holds(session, Claim(say="", holds=("nonsense",)))
         assert holds(session, Claim(say="", holds=("info .xen.posted_intr_vector == 0xf2",)))

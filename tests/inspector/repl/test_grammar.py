@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from inspector import commands
+from inspector.commands.choosing import FORMATS
 from inspector.repl.grammar import COMMAND, FILE, SUMMARIES, Grammar, Option, Syntax, Value
+from inspector.shell import opening, settings
 from inspector.shell.help import OF_THE_SHELL
 
 
@@ -66,6 +68,24 @@ def test_a_word_that_another_follows(grammar):
     assert "irte" in first.keywords
     assert grammar.at(["route", "irte"])[1] is first.keywords["irte"]
     assert syntax is grammar.commands["route"]
+
+
+def test_settings_complete_from_their_list(grammar):
+    assert grammar.at(["set"])[1].choices == tuple(settings.settings())
+    assert grammar.at(["set", "format"])[1].choices == FORMATS
+    assert grammar.at(["set", "--keep", "bar"])[1].choices == ("on", "off")
+    assert grammar.at(["set", "columns"])[1].kinds == (COMMAND,)
+    assert "prompt" in grammar.at(["set", "colors"])[1].choices
+    assert grammar.at(["show"])[1].choices == grammar.at(["unset"])[1].choices == tuple(settings.settings())
+
+
+def test_what_open_opens_completes_with_its_own_options(grammar):
+    assert grammar.at(["open"])[1].choices == tuple(opening.KINDS)
+    assert grammar.at(["open", "sim"])[1].kinds == ("SCENARIO",)
+    assert FILE in grammar.at(["open", "dump"])[1].kinds
+    assert FILE in grammar.at(["open", "log", "--boot", "2"])[1].kinds
+    assert "--qmp" in grammar.at(["open", "live"])[0].options
+    assert grammar.at(["open", "nosuch"])[0].options == {}
 
 
 def test_files_are_files(grammar):

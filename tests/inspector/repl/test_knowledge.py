@@ -9,13 +9,14 @@ import pytest
 
 from inspector.repl.knowledge import Knowledge
 from inspector.repl.objects import Objects
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.open_file import open_file
 
 
 @pytest.fixture
 def session(image):
-    with Session(lambda: open_file(image.path)) as opened:
+    with Session(Opening(lambda: open_file(image.path))) as opened:
         assert opened.target
         yield opened
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from inspector.base.errors import TargetError
-from inspector.repl import config, plain
+from inspector.repl import plain
+from inspector.shell import config
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.sim.simulation import Simulation
 from sim_backend.machine.machine import Machine
@@ -31,8 +33,9 @@ def lines(monkeypatch, capsys, tmp_path):
     def run(*given, kind=io.StringIO, aliases=(), open_target=None):
         monkeypatch.setattr(sys, "stdin", kind("".join(given)))
         opening = open_target or (lambda: Simulation(Machine(load("idle"), seed=1)))
-        with Session(opening, name="sim\x1b[31m") as session:
-            status = plain.run(session, replace(config.load(), aliases=dict(aliases)))
+        with Session(Opening(opening, name="sim\x1b[31m")) as session:
+            session.settings = replace(config.load(), aliases=dict(aliases))
+            status = plain.run(session)
         return status, *capsys.readouterr()
 
     return run
@@ -121,8 +124,8 @@ def test_who_looks_on_is_asked_before_each_line_and_told_after_it(monkeypatch, c
         def after(self, text):
             told.append(text)
 
-    with Session(lambda: Simulation(Machine(load("idle"), seed=1))) as session:
-        assert plain.run(session, config.load(), Guide()) == 2
+    with Session(Opening(lambda: Simulation(Machine(load("idle"), seed=1)))) as session:
+        assert plain.run(session, Guide()) == 2
     assert told == ["nonsense\n", "step\n"]
 
 

@@ -258,3 +258,43 @@ def test_a_lesson_is_taken_there_and_the_next_one_follows(terminal):
     opened.type("next")
     opened.press("Enter")
     opened.wait("Lesson 2: ON", "lesson 2>")
+
+
+def test_what_is_set_is_so_at_the_next_line(lost):
+    terminal = lost()
+    terminal.enter("set bar off")
+    terminal.until(lambda screen: prompts(screen) == 2 and "│" not in screen, "the bar is still there")
+    terminal.enter("set colors prompt 'no such'")
+    terminal.wait("vtdpi: colors: ")
+    terminal.enter("set bar on")
+    terminal.until(lambda screen: "1 bug" in lines(screen)[-1], "no bar")
+    terminal.enter("set aliases lost audit D5 --columns RULE,SUBJECT")
+    terminal.enter("lost")
+    terminal.until(lambda screen: re.search(r"^D5 +d1v2$", screen, re.MULTILINE), "the alias is not known")
+    terminal.type("set ke")
+    terminal.wait("keys", "a setting")
+    terminal.press("C-c")
+    terminal.enter("set width 60")
+    terminal.enter("vcpus d1v2")
+    terminal.wait("SITUATION   S8 blocked")
+
+
+def test_another_target_in_the_same_prompt(lost, golden):
+    terminal = lost(width=160)
+    terminal.enter("open dump nosuch.core")
+    terminal.wait("vtdpi: nosuch.core cannot be")
+    terminal.enter("snapshot here")
+    terminal.enter(f"open dump {golden('xapic-4-cpus')}")
+    screen = terminal.wait("closed  ELF core", "xapic-4-cpus.core>")
+    ready(terminal)
+    assert "vtdpi: nosuch.core" in screen
+    terminal.enter("diff here | wc -l")
+    terminal.until(lambda screen: re.search(r"^\d+$", screen, re.MULTILINE), "no difference")
+    terminal.enter("open sim idle; run 20")
+    terminal.wait("sim>")
+    terminal.enter("open sim h-a")
+    terminal.wait("The simulated machine has moved 20 steps", "(y or n)")
+    terminal.enter("n")
+    terminal.wait("vtdpi: not confirmed: the target stays")
+    terminal.enter("set confirm off; open sim h-a; vcpus d1v1")
+    terminal.wait("with 1 CPU", "S4")

@@ -8,8 +8,11 @@ import sys
 import pytest
 
 from inspector.base.errors import TargetError
-from inspector.repl import config, plain, prompt, start
+from inspector.repl import plain, prompt, start
+from inspector.shell import config
 from inspector.shell.guide import NOBODY
+from inspector.shell.opening import Opening
+from inspector.shell.session import Session
 
 
 class Terminal(io.StringIO):
@@ -24,14 +27,14 @@ def chosen(monkeypatch, tmp_path):
     started = []
 
     class Full:
-        def __init__(self, session, settings, guide):
-            started.append(("prompt", session, settings, guide))
+        def __init__(self, session, guide):
+            started.append(("prompt", session, guide))
 
         def run(self):
             return 7
 
-    def lines(session, settings, guide):
-        started.append(("plain", session, settings, guide))
+    def lines(session, guide):
+        started.append(("plain", session, guide))
         return 8
 
     monkeypatch.setattr(prompt, "Prompt", Full)
@@ -43,9 +46,11 @@ def chosen(monkeypatch, tmp_path):
         monkeypatch.delenv("TERM", raising=False)
         if term is not None:
             monkeypatch.setenv("TERM", term)
-        status = start.start("the session")
-        ((kind, session, settings, guide),) = started
-        assert (session, settings, guide) == ("the session", config.load(), NOBODY)
+        session = Session(Opening(lambda: pytest.fail("opened")))
+        status = start.start(session)
+        assert started == [(started[0][0], session, NOBODY)]
+        assert session.settings == config.load()
+        kind = started[0][0]
         return kind, status
 
     return begin

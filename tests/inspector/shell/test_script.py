@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from inspector.commands import BUILT_IN, command, load
-from inspector.repl import config
 from inspector.repl.colors import LineLexer
 from inspector.repl.grammar import Grammar
-from inspector.shell import help
+from inspector.shell import config, help
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.open_file import open_file
 
@@ -234,7 +234,7 @@ def test_colours_lose_no_character(text):
 
 
 def test_a_session_looks_afresh_only_when_the_machine_has_moved(machine):
-    with Session(lambda: open_file(machine)) as session:
+    with Session(Opening(lambda: open_file(machine))) as session:
         first = session.inspection
         assert session.inspection is first
         session.target.generation += 1

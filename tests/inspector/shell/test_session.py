@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.targets.open_file import open_file
 from inspector.targets.sim.simulation import Simulation
@@ -31,11 +32,11 @@ def asked(session, *words):
 
 def test_each_command_tells_what_it_met_whatever_was_asked_before(half_a_table):
     words = [("dmar",), ("irt",), ("regs",), ("queue",), ("faults",), ("audit",), ("info",)]
-    with Session(lambda: open_file(str(half_a_table.path))) as session:
+    with Session(Opening(lambda: open_file(str(half_a_table.path)))) as session:
         together = [asked(session, *each) for each in (*words, *reversed(words))]
     alone = []
     for each in words:
-        with Session(lambda: open_file(str(half_a_table.path))) as session:
+        with Session(Opening(lambda: open_file(str(half_a_table.path)))) as session:
             alone.append(asked(session, *each))
     assert together == [*alone, *reversed(alone)]
     (dmar, irt, regs, *_) = alone
@@ -46,7 +47,7 @@ def test_each_command_tells_what_it_met_whatever_was_asked_before(half_a_table):
 
 
 def test_symbols_that_do_not_fit_are_of_the_whole_target_and_told_once():
-    with Session(lambda: Simulation(Machine(load("idle"))), profile="4.17") as session:
+    with Session(Opening(lambda: Simulation(Machine(load("idle"))), profile="4.17")) as session:
         first, status, _ = asked(session, "irt")
         assert "4.17" in first[0]
         assert status == 3

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from inspector.base.errors import VtdpiError
 from inspector.frontends.target_words import open_target, parse
 from inspector.model.answer import AnyAnswer, Table
+from inspector.shell.opening import Opening
 from inspector.shell.session import Session
 from inspector.views import text
 from inspector.views.fit import fit
@@ -63,7 +64,7 @@ def test_no_command_folds_a_word(words, lines, golden, data):
     places = {"core": golden("xapic-4-cpus"), "logs": data / "field" / "logs"}
     asked = parse(words[0], [word.format(**places) for word in words[1:]])
     answered = 0
-    with Session(lambda: open_target(asked.target)) as session:
+    with Session(Opening(lambda: open_target(asked.target))) as session:
         for line in lines:
             try:
                 answer = session.ask(line.split()).answer
@@ -76,7 +77,7 @@ def test_no_command_folds_a_word(words, lines, golden, data):
 
 def test_one_line_a_vcpu_at_80_columns(golden):
     asked = parse("dump", [str(golden("xapic-4-cpus"))])
-    with Session(lambda: open_target(asked.target)) as session:
+    with Session(Opening(lambda: open_target(asked.target))) as session:
         answer = session.ask(["vcpus"]).answer
     lines = at(answer, 80).splitlines()
     assert len(lines) == 1 + len(answer.document["vcpus"]) + 1

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.base.errors import TargetError
-from inspector.repl.config import Config, default, load, parse
+from inspector.shell import settings
+from inspector.shell.config import default, keep, load, parse
+from inspector.shell.settings import Settings
 
 
 @pytest.fixture
@@ -80,4 +82,53 @@ def test_any_text_is_a_configuration_or_a_usage_error(text):
             found = parse(text, "file")
         except TargetError:
             return
-        assert isinstance(found, Config)
+        assert isinstance(found, Settings)
+
+
+def test_what_is_kept_is_read_and_all_else_stays(place):
+    place.write_text('# mine\nkeys = "vi" # as ever\n\n[aliases]\n# short\np = "irt --posted"\n')
+    now = load()
+    for name, *words in ("width", "100"), ("bar", "off"), ("aliases", "v", "vcpus"), ("columns", "irt", "INDEX"):
+        now = settings.changed(now, name, words)
+        assert keep(now, name, words[0] if name in settings.tables() else None) == place
+        assert load() == now
+    text = place.read_text()
+    assert text.startswith('# mine\nkeys = "vi" # as ever\n')
+    assert '# short\np = "irt --posted"\n' in text
+    assert (load().keys, load().aliases) == ("vi", {"p": "irt --posted", "v": "vcpus"})
+    now = settings.initially(now, "aliases", "p")
+    keep(now, "aliases", "p")
+    assert load() == now
+    keep(settings.initially(now, "aliases"), "aliases")
+    assert load().aliases == {}
+    assert load().keys == "vi"
+
+
+def test_the_first_thing_that_is_kept_makes_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "new"))
+    keep(settings.changed(Settings(), "format", ["csv"]), "format")
+    assert load() == Settings(format="csv")
+
+
+def test_a_file_that_makes_no_sense_is_not_changed(place):
+    place.write_text("keys = [")
+    with pytest.raises(TargetError, match="is no TOML"):
+        keep(Settings(), "width")
+    assert place.read_text() == "keys = ["
+
+
+def test_where_the_file_is_a_link_the_one_it_leads_to_is_changed(place, tmp_path):
+    (tmp_path / "mine.toml").write_text("bar = false\n")
+    place.symlink_to(tmp_path / "mine.toml")
+    keep(Settings(width=90), "width")
+    assert place.is_symlink()
+    assert load() == Settings(bar=False, width=90)
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_any_alias_is_kept_as_it_is(tmp_path_factory, text, name):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        now = settings.changed(Settings(), "aliases", [name, text])
+        keep(now, "aliases", name)
+        assert load() == now
