@@ -20,7 +20,7 @@ from inspector.frontends.cli import main
 from inspector.model.hex_members import numbers
 
 from .fixtures.gdb import gdb, plugin, served, server
-from .fixtures.kvm import debian_kvm
+from .fixtures.kvm import debian_kvm, kvm_profile_of
 from .fixtures.spin import spin
 from .fixtures.terminal import terminal
 from .fixtures.xen import debian_xen, laid_out, profile_of, symbols
@@ -29,6 +29,7 @@ __all__ = [
     "debian_kvm",
     "debian_xen",
     "gdb",
+    "kvm_profile_of",
     "laid_out",
     "plugin",
     "profile_of",

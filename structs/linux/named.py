@@ -26,7 +26,7 @@ def of_release(release: str) -> Profile:
         ProfileError: there is none.
     """
     if is_file_name(release):
-        return of_file(release)
+        return of_file(release, "linux")
     files = sorted(Path(__file__).with_name("profiles").glob("*.json"), key=lambda file: _numbers(file.stem))
     begins = re.compile(re.escape(release) + r"(?!\d)")
     found = [file for file in files if begins.match(file.stem)]

@@ -9,7 +9,7 @@ Source: volatility3, `schemas/schema-6.2.0.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -111,20 +111,29 @@ class Symbol(Struct):
     type: Type | None = None
 
 
-class Xen(Struct):
+class Build(Struct):
     """Which build."""
 
     build_id: Annotated[str, Meta(pattern="^([0-9a-f]{2}){1,64}$")]
     version: Text
 
 
-class Metadata(Struct):
-    """Whose document it is."""
+class OfXen(Struct):
+    """Whose document it is: a Xen's."""
 
-    xen: Xen
+    xen: Build
 
 
-class Document(Struct):
+class OfLinux(Struct):
+    """Whose document it is: a Linux's."""
+
+    linux: Build
+
+
+Metadata = TypeVar("Metadata")
+
+
+class Document(Struct, Generic[Metadata]):
     """All of it, as far as vtdpi asks."""
 
     metadata: Metadata
@@ -134,8 +143,13 @@ class Document(Struct):
     enums: dict[Text, Any] = field(default_factory=dict)
 
 
-def loads(raw: bytes) -> dict[str, Any]:
-    """The document that a file holds.
+Known = Document[OfXen] | Document[OfLinux]
+Kernel = Literal["xen", "linux"]
+DOCUMENTS: Mapping[Kernel, type[Known]] = {"xen": Document[OfXen], "linux": Document[OfLinux]}
+
+
+def loads(raw: bytes, kernel: Kernel = "xen") -> dict[str, Any]:
+    """The document of a kernel that a file holds.
 
     Raises:
         ProfileError: it is no JSON, or not such a document; the message says where.
@@ -144,14 +158,14 @@ def loads(raw: bytes) -> dict[str, Any]:
         document: Any = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProfileError(f"no JSON: {str(error)[:200]}") from None
-    check(document)
+    check(document, kernel)
     return dict(document)
 
 
-def check(document: Mapping[str, Any]) -> None:
+def check(document: Mapping[str, Any], kernel: Kernel = "xen") -> None:
     """Raise ProfileError for a document that no profile can be made of; says where it is wrong."""
     try:
-        known = msgspec.convert(document, Document)
+        known = msgspec.convert(document, DOCUMENTS[kernel])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProfileError(f"{str(error)[:300]}") from None
     for name, symbol in known.symbols.items():
@@ -165,7 +179,7 @@ def check(document: Mapping[str, Any]) -> None:
     _check_nesting(known)
 
 
-def _check_member(known: Document, kind: UserType, at: Member, where: str) -> None:
+def _check_member(known: Known, kind: UserType, at: Member, where: str) -> None:
     if at.anonymous and not isinstance(at.type, StructName | UnionName | ClassName):
         raise ProfileError(f"{where} is anonymous but no structure")
     size = _size(known, at.type, where)
@@ -176,7 +190,7 @@ def _check_member(known: Document, kind: UserType, at: Member, where: str) -> No
         raise ProfileError(f"{where}: {size} bytes at offset {at.offset} do not lie within the {kind.size} of it all")
 
 
-def _size(known: Document, kind: Type, where: str) -> int:
+def _size(known: Known, kind: Type, where: str) -> int:
     """Bytes of a type whose names all lead somewhere. Pointees need not be known."""
     match kind:
         case Base(name=name):
@@ -200,7 +214,7 @@ def _size(known: Document, kind: Type, where: str) -> int:
             return 0
 
 
-def _check_nesting(known: Document) -> None:
+def _check_nesting(known: Known) -> None:
     """Raise ProfileError if a structure holds itself, directly or in another one."""
     done: set[str] = set()
     for first in known.user_types:

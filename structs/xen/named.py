@@ -17,9 +17,13 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from structs.xen.errors import ProfileError
 from structs.xen.profile import Profile
+
+if TYPE_CHECKING:
+    from structs.xen.isf import Kernel
 
 SUFFIX = ".json"
 LARGEST = 64 << 20
@@ -49,8 +53,8 @@ def is_file_name(name: str) -> bool:
     return name.endswith(SUFFIX) or os.sep in name
 
 
-def of_file(path: str | os.PathLike[str]) -> Profile:
-    """The profile in an ISF file. Raises ProfileError if it cannot be read, or is none."""
+def of_file(path: str | os.PathLike[str], kernel: Kernel = "xen") -> Profile:
+    """The profile of a kernel in an ISF file. Raises ProfileError if it cannot be read, or is none."""
     from structs.xen import isf
 
     try:
@@ -61,9 +65,10 @@ def of_file(path: str | os.PathLike[str]) -> Profile:
     if len(raw) > LARGEST:
         raise ProfileError(f"{path}: not a profile: it has more than {LARGEST >> 20} MiB")
     try:
-        return Profile(isf.loads(raw))
+        return Profile(isf.loads(raw, kernel))
     except ProfileError as error:
-        raise ProfileError(f"{path}: not a profile: {error}; make one with: vtdpi profile make XEN_SYMS") from None
+        remedy = "; make one with: vtdpi profile make XEN_SYMS" if kernel == "xen" else ""
+        raise ProfileError(f"{path}: not a profile: {error}{remedy}") from None
 
 
 def matching(name: str, known: Iterable[Profile]) -> list[Profile]:

@@ -56,7 +56,7 @@ class Names:
     def say(self, event: Event) -> str:
         """One line."""
         if event[0] != "store":
-            return f"{event[0]}({', '.join(map(hex, event[1:]))})"
+            return f"{event[0]}({', '.join(each if isinstance(each, str) else hex(each) for each in event[1:])})"
         _, address, old, new = event
         return f"{self(address)} [{address:#x}]: {old[::-1].hex()} -> {new[::-1].hex()}"
 

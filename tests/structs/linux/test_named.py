@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from structs.linux.named import module_contents, of_release
@@ -23,6 +25,14 @@ def test_none_of_that_name(name):
 def test_a_file(tmp_path):
     with pytest.raises(ProfileError, match="cannot be read"):
         of_release(str(tmp_path / "none.json"))
+    known = of_release("6.12")
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(known.document))
+    assert of_release(str(path)).document == known.document
+    other = tmp_path / "xen.json"
+    other.write_text(json.dumps({**known.document, "metadata": {"xen": known.document["metadata"]["linux"]}}))
+    with pytest.raises(ProfileError, match="not a profile: Object missing required field `linux`"):
+        of_release(str(other))
 
 
 def test_what_is_a_modules_own():
