@@ -62,7 +62,7 @@ def oracle():
     return of_profile(profiles.by_build_id(BUILD))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def facts(request, golden):
     with open_file(golden(request.param)) as target:
         xen = recognise(locate(target))
