@@ -400,6 +400,14 @@ def models():
     return SimpleNamespace(**{each.__name__: each for each in makers})
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is compiled takes ten seconds before anything is tested."""
+    for item in items:
+        if "kernels" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(scope="session")
 def kernels():
     """The compiled search's kernels, ready to be used at once."""

@@ -16,6 +16,7 @@ from sim_backend.explore.compiled import renamings
 from sim_backend.explore.fields import Fields
 from sim_backend.explore.symmetry import Symmetry
 
+pytestmark = pytest.mark.thorough
 VALUES = 5
 
 
