@@ -40,7 +40,8 @@ class Fields:
     """
 
     def __init__(self, initial: Callable[[Key], Value]) -> None:
-        self.initial = initial
+        self._initial = initial
+        self._first: dict[Key, Value] = {}
         self.number: dict[Key, int] = {}
         self.keys: list[Key] = []
         self.values: list[list[Value]] = []
@@ -51,6 +52,14 @@ class Fields:
         self._widths: list[int] = []
         self._groups: list[list[int]] = []
         self._place()
+
+    def initial(self, key: Key) -> Value:
+        """A key's first value."""
+        try:
+            return self._first[key]
+        except KeyError:
+            value = self._first[key] = self._initial(key)
+            return value
 
     def add(self, key: Key) -> int:
         """Give a key a field; returns its number."""
@@ -83,10 +92,12 @@ class Fields:
 
     def make_room(self) -> None:
         """Widen the fields in which less than half of the numbers are free, so that they need not move again soon."""
-        self._widths = [
+        widths = [
             max(width, len(values).bit_length() + 1) for width, values in zip(self._widths, self.values, strict=True)
         ]
-        self._place()
+        if widths != self._widths:
+            self._widths = widths
+            self._place()
 
     @property
     def arranged(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -120,7 +121,7 @@ class Search:
         self.fields = Fields(self.model.initial)
         self.tests = len(self.model.actions)
         self.renaming = Symmetry(self.fields, self.model.symmetries if self.symmetry else ())
-        self._actions = np.arange(self.tests)
+        self._trees = np.arange(self.tests + len(self.model.properties))
         self._progress = np.array([action.progress for action in self.model.actions], bool)
         self.learnt = Transitions(self.fields, self._act, self.tests + len(self.model.properties))
         self.found: dict[int, Finding] = {}
@@ -183,23 +184,46 @@ class Search:
 
     def _scout(self) -> None:
         """Go far with a few states of each layer, to learn which fields there are before all states are visited."""
-        chance = np.random.default_rng(0)
+        chance = Random(0)
         self.scouting = True
         useless = 0
         while self.states.count and useless < USELESS:
             runs = self.learnt.runs
             try:
-                rows = self._once_still(lambda: self._successors(np.arange(self.states.count), renamed=False)).rows
-                self._check(0, self.states.count)
+                rows = self._once_still(self._scouted)
             except Stale:
                 self._mend()
                 continue
             useless = useless + 1 if self.learnt.runs == runs else 0
-            few = chance.permutation(len(rows))[:SCOUTS]
+            few = self._few(rows, chance)
             self.states = States(self.fields.words)
             self.states.add(rows[few], few)
         self.fields.make_room()
         self.learnt.pack()
+
+    def _scouted(self) -> Rows | None:
+        """What comes after the states. None if fields moved, for what was not known had to be learnt."""
+        rows, learnt = self.states.rows[: self.states.count], self.learnt
+        leaves = learnt.leaves(self._trees[: self.tests], rows)
+        if leaves is None:
+            return None
+        leaves = leaves[: self.tests]
+        able, outcomes = self._outcomes(leaves, learnt.leaf_count.array[leaves])
+        after = learnt.apply(rows[able], outcomes)
+        return None if self.renaming.smallest(after) is None else after
+
+    def _few(self, rows: Rows, chance: Random) -> Any:
+        """Some of the rows, by place: by chance, but so that each value of a field that is in one is in one of them."""
+        count, fields = len(rows), self.fields
+        if count <= SCOUTS:
+            return np.arange(count)
+        sizes = np.array([len(values) for values in fields.values])
+        numbers = (rows[:, fields.word] >> fields.shift & fields.mask).astype(np.intp) + (sizes.cumsum() - sizes)
+        having = np.full(int(sizes.sum()), -1)
+        having[numbers] = np.arange(count)[:, None]
+        kept = np.zeros(count, bool)
+        kept[having[having >= 0]] = kept[chance.sample(range(count), SCOUTS)] = True
+        return kept.nonzero()[0]
 
     def _visit_all(self) -> None:
         """Visit the states; from the first one again, should what was taken for constant turn out not to be."""
@@ -295,16 +319,17 @@ class Search:
     def _spread(self, work: Callable[[int, int], Part], start: int, end: int) -> Iterator[Part]:
         """What several threads find out, none of which learns anything."""
         self._once_still(lambda: self.renaming.smallest(self.states.rows[:1]))
+        self.learnt.pack_new()
         self.learnt.freeze = True
         try:
             yield from spread(work, start, end, CHUNK, self.threads)
         finally:
             self.learnt.freeze = False
 
-    def _successors(self, states: Any, renamed: bool = True) -> Successors | None:
+    def _successors(self, states: Any) -> Successors | None:
         """What comes after states. None if fields moved, for what was not known had to be learnt."""
         rows, learnt = self.states.rows[states], self.learnt
-        leaves = learnt.leaves(self._actions, rows)
+        leaves = learnt.leaves(self._trees[: self.tests], rows)
         if leaves is None:
             return None
         known = (leaves > 0).all(axis=0)
@@ -316,14 +341,14 @@ class Search:
         if smallest is None:
             return None
         resting = known & ~counts[self._progress].any(axis=0)
-        return Successors(smallest if renamed else after, states[able], states[resting], states[~known])
+        return Successors(smallest, states[able], states[resting], states[~known])
 
     def _outcomes(self, leaves: Any, counts: Any) -> tuple[Any, Any]:
         """The rows that leaves belong to, by number, and the outcomes that these have, action by action."""
         starts, rows = self.learnt.leaf_start.array, leaves.shape[1]
         places, which = [], []
         for number in range(int(counts.max(initial=0))):
-            places.append(np.flatnonzero(counts > number))
+            places.append((counts > number).reshape(-1).nonzero()[0])
             which.append(np.full(len(places[-1]), number))
         if not places:
             return np.zeros(0, np.intp), np.zeros(0, np.intp)

@@ -101,6 +101,7 @@ class Transitions:
         self.runs = 0
         self.freeze = False
         self._act = act
+        self._layout = -1
         self._root = np.zeros(actions, np.int64)
         self._field = Growing(dtype=np.intp)
         self._base = Growing(dtype=np.int64)
@@ -148,6 +149,7 @@ class Transitions:
     @property
     def trees(self) -> Trees:
         """What was learnt so far, for the fields as they lie now."""
+        self.pack_new()
         learnt = self._field, self._base, self._size, self._child, self.leaf_start, self.leaf_count
         return Trees(self._root.copy(), *(each.array for each in (*learnt, self._clear, self._bits)))
 
@@ -157,16 +159,19 @@ class Transitions:
         return bool(self.fields.varying)
 
     def pack(self) -> None:
-        """Pack the outcomes again, for fields have moved."""
-        self._layout = self.fields.layout
-        self._clear, self._bits = (Growing(self.fields.words, dtype=np.uint64) for _ in range(2))
-        self._pack(self.outcomes)
+        """Pack the outcomes again, if fields have moved."""
+        if self._layout != self.fields.layout:
+            self._layout = self.fields.layout
+            self._clear, self._bits = (Growing(self.fields.words, dtype=np.uint64) for _ in range(2))
 
-    def _pack(self, outcomes: list[Outcome]) -> None:
-        clear, bits = self.fields.pack([outcome.numbers for outcome in outcomes])
-        for packed, new in ((self._clear, clear), (self._bits, bits)):
-            start = packed.extend(len(outcomes))
-            packed.array[start:] = new
+    def pack_new(self) -> None:
+        """Pack the outcomes that were learnt since. Before several threads apply any, it has to be done."""
+        outcomes = self.outcomes[self._clear.count :]
+        if outcomes:
+            clear, bits = self.fields.pack([outcome.numbers for outcome in outcomes])
+            for packed, new in ((self._clear, clear), (self._bits, bits)):
+                start = packed.extend(len(outcomes))
+                packed.array[start:] = new
 
     def leaves(self, actions: Any, rows: Rows) -> Any:
         """By action, and by row, the leaf that it leads to. None if fields moved, for what was not known had to be
@@ -181,49 +186,52 @@ class Transitions:
         return np.concatenate(found).reshape(len(actions), len(rows)) if found else np.zeros((0, len(rows)), np.int64)
 
     def _walk(self, actions: Any, rows: Rows) -> Any:
-        """`leaves`, one after another."""
-        count = len(rows)
+        """`leaves`, for a few actions."""
+        count, words = rows.shape
         if not self.freeze and count:
             for action in actions[self._root[actions] == 0].tolist():
                 if not self._learn(action, rows[0]):
                     return None
-        nodes = np.repeat(self._root[actions], count)
+        nodes = self._root[actions].repeat(count)
         result = -nodes
-        active = np.flatnonzero(nodes > 0)
-        nodes = nodes.take(active)
+        active = (nodes > 0).nonzero()[0]
+        nodes, starts = nodes.take(active), active % count * words
+        values, (field, base, size, child) = rows.reshape(-1), self._nodes()
+        word, shift, mask = self.fields.word, self.fields.shift, self.fields.mask
         while active.size:
-            places = self._places(rows, active % count, nodes)
-            reached = self._child.array.take(places)
+            of = field.take(nodes)
+            bits = values.take(starts + word.take(of))
+            bits >>= shift.take(of)
+            bits &= mask.take(of)
+            places = np.minimum(bits.view(np.int64), size.take(nodes)) + base.take(nodes)
+            reached = child.take(places)
             result[active] = -reached
-            inner = np.flatnonzero(reached >= 0)
-            active, reached = active.take(inner), reached.take(inner).astype(np.int64)
-            unknown = np.flatnonzero(reached == 0)
+            inner = (reached >= 0).nonzero()[0]
+            active, starts, reached = active.take(inner), starts.take(inner), reached.take(inner).astype(np.int64)
+            unknown = (reached == 0).nonzero()[0]
             if unknown.size:
                 # What is not known is learnt, and looked for at the same node again; all else goes on.
                 if self.freeze:
-                    known = np.flatnonzero(reached)
-                    active, reached = active.take(known), reached.take(known)
+                    known = reached.nonzero()[0]
+                    active, starts, reached = active.take(known), starts.take(known), reached.take(known)
                 else:
                     _, first = np.unique(places.take(inner.take(unknown)), return_index=True)
                     for which in active.take(unknown.take(first)).tolist():
                         if not self._learn(int(actions[which // count]), rows[which % count]):
                             return None
                     reached[unknown] = nodes.take(inner.take(unknown))
+                    field, base, size, child = self._nodes()
             nodes = reached
         return result
 
+    def _nodes(self) -> tuple[Any, Any, Any, Any]:
+        """By node its field, and where the numbers there lead; as far as is known now."""
+        return self._field.array, self._base.array, self._size.array, self._child.array
+
     def apply(self, rows: Rows, outcome: Any) -> Rows:
         """Rows after outcomes, by number."""
+        self.pack_new()
         return rows & ~self._clear.array[outcome] | self._bits.array[outcome]
-
-    def _places(self, rows: Rows, which: Any, nodes: Any) -> Any:
-        """Where each of these rows goes from its node."""
-        fields, field = self.fields, self._field.array.take(nodes)
-        bits = rows.reshape(-1).take(which * rows.shape[1] + fields.word.take(field))
-        bits >>= fields.shift.take(field)
-        bits &= fields.mask.take(field)
-        numbers = bits.view(np.int64)
-        return np.minimum(numbers, self._size.array.take(nodes)) + self._base.array.take(nodes)
 
     def _learn(self, action: int, row: Any) -> bool:
         """Run the action on a state; False if fields have moved, so that rows must be packed again."""
@@ -259,10 +267,7 @@ class Transitions:
         for key in constants:
             self._takers.setdefault(key, []).append(leaf)
         self._insert(action, self._ways[leaf][1], leaf)
-        if fields.layout != self._layout:
-            return False
-        self._pack(self.outcomes[start:])
-        return True
+        return fields.layout == self._layout
 
     def _insert(self, action: int, reads: list[tuple[int, int]], leaf: int) -> None:
         if not reads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from construct import MappingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,19 @@ def test_what_does_not_fit_is_refused():
     assert packed(POSTED, {"p": 1, "vector": 0xFF}) == POSTED["p"].mask | POSTED["vector"].insert(0, 0xFF)
     with pytest.raises(ValueError, match="vector"):
         packed(POSTED, {"vector": 0x100})
+
+
+@pytest.mark.parametrize("chosen", RECORDS)
+@given(data=st.data())
+def test_bytes_are_built_as_the_schema_builds_them(chosen, data):
+    raw = data.draw(st.binary(min_size=chosen.size, max_size=chosen.size))
+    values = chosen.parse(raw)
+    some = {name: values[name] for name in data.draw(st.sets(st.sampled_from(list(chosen.by_name))))}
+    assert chosen.build(values) == raw
+    assert chosen.build(some) == chosen.schema.build(some)
+
+
+def test_what_cannot_be_built_is_refused_as_the_schema_does():
+    for values, why in (({"no such": 1}, "no such"), ({"vector": 0x100}, "vector"), ({"vector": -1}, "vector")):
+        with pytest.raises(MappingError, match=why):
+            POSTED.build(values)

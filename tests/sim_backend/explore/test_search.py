@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY, SOMETIMES, Action, Model, Property
 from sim_backend.explore.result import BROKEN, HOLDS, SEEN, UNKNOWN
-from sim_backend.explore.search import Limits, Search
+from sim_backend.explore.search import SCOUTS, Limits, Search
 from sim_backend.explore.threads import spread
 from sim_backend.explore.transitions import Transitions
 
@@ -408,3 +408,33 @@ def test_each_combination_is_run_once(monkeypatch):
     result = Search(Model(lambda key: 0, [count_of(place) for place in range(5)])).run()
     assert (result.states, result.transitions) == (7**5, 5 * 7**5)
     assert result.runs == len(ran) <= 2 * 5 * 7
+
+
+def test_scouts_have_each_value_of_each_field_that_their_layer_has():
+    """However rare it is: what is seen once in a layer is followed."""
+
+    def spread_out(view):
+        if view["layer"]:
+            return False
+        view["layer"], view["n"] = 1, view.choose(SCOUTS * 4)
+        return True
+
+    def meet(view):
+        if view["layer"] != 1 or view["n"] != SCOUTS * 3:
+            return False
+        view["layer"], view["met"] = 2, 1
+        return True
+
+    def look(view):
+        return view["met"] == 2
+
+    search = Search(
+        Model(lambda key: 0, [Action("spread out", spread_out), Action("meet", meet), Action("look", look)])
+    )
+    with patch.object(search, "_mend", wraps=search._mend) as mended:
+        search._begin()
+        search._scout()
+        assert {"layer", "n", "met"} == set(search.fields.keys)
+        mended.reset_mock()
+        result = search.run()
+    assert (result.states, mended.call_count) == (SCOUTS * 4 + 2, 0)
