@@ -23,6 +23,7 @@ import zstandard
 from inspector.model import snapshot as snapshots
 from inspector.profiles import dwarf
 from inspector.shell import line as lines
+from inspector.shell.config import default
 from inspector.shell.config import parse as parse_config
 from inspector.shell.opening import Opening
 from inspector.shell.session import Session
@@ -474,9 +475,7 @@ def memory_changed(luck: random.Random) -> None:
 
 
 def configuration(luck: random.Random) -> None:
-    from inspector.shell.config import DEFAULT
-
-    raw = damaged(DEFAULT.encode(), luck, 4).decode("utf-8", "surrogateescape")
+    raw = damaged(default().encode(), luck, 4).decode("utf-8", "surrogateescape")
     parse_config(raw, os.path.join("the", "file"))
 
 
