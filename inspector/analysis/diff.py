@@ -92,7 +92,7 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
     flat: Flat = {}
     _add(flat, MACHINE, snapshot, PARTS)
     for cpu in snapshot.cpus:
-        _add(flat, f"cpu {cpu.cpu}", cpu, {"cpu"})
+        _add(flat, f"CPU {cpu.cpu}", cpu, {"cpu"})
     for of_cpu in snapshot.lists:
         _add(flat, f"list {of_cpu.cpu}", of_cpu, {"cpu", "nodes", "following", "preceding"})
         flat[f"list {of_cpu.cpu}", "vcpus"] = _names(of_cpu)
@@ -118,9 +118,9 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
         for guest in irq.guests:
             _add(flat, f"irq {irq.irq} of d{guest.domain}", guest, {"domain"})
     for pin in snapshot.pins:
-        flat[f"ioapic {pin.ioapic} pin {pin.pin}", "index"] = pin.index
+        flat[f"IO-APIC {pin.ioapic} pin {pin.pin}", "index"] = pin.index
     for state in pin_states(snapshot):
-        _add(flat, f"ioapic {state.ioapic} pin {state.pin}", state, {"ioapic", "pin"})
+        _add(flat, f"IO-APIC {state.ioapic} pin {state.pin}", state, {"ioapic", "pin"})
     for device in snapshot.devices:
         flat[bdf(device.sbdf & 0xFFFF), "owner"] = device.owner
     flat.update(_entries(snapshot, other))

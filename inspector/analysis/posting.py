@@ -55,11 +55,11 @@ def _arrival(snapshot: Snapshot, pi: Descriptor, vcpu: Vcpu | None) -> list[str]
         return [_wakeup(cpu, vcpu)]
     if not snapshot.posted_intr_vector or pi.nv != snapshot.posted_intr_vector:
         return ["that vector is neither Xen's notification nor its wakeup vector: nothing delivers the interrupt"]
-    if vcpu and vcpu.in_guest and vcpu.processor == cpu.cpu:
+    if vcpu and vcpu.in_guest and vcpu.cpu == cpu.cpu:
         return [f"CPU {cpu.cpu} executes {vcpu.name}: the processor takes the vector in at once, without a VM exit"]
     if vcpu and vcpu.blocked and not vcpu.is_running:
         return [f"there Xen only raises a softirq: {vcpu.name} is blocked, and nothing wakes it"]
-    if vcpu and vcpu.is_running and vcpu.processor == cpu.cpu:
+    if vcpu and vcpu.is_running and vcpu.cpu == cpu.cpu:
         return [f"CPU {cpu.cpu} is in Xen: a softirq makes it look at PIR before it enters {vcpu.name}"]
     return [f"CPU {cpu.cpu} raises a softirq and finds nothing to do, unless it enters the vCPU next"]
 

@@ -110,7 +110,7 @@ def _blocked(snapshot: Snapshot, vcpu: Vcpu, say: Say) -> str:
 
 
 def _running(snapshot: Snapshot, vcpu: Vcpu, nv: int, say: Say) -> str:
-    say(f"CPU {vcpu.processor} runs it")
+    say(f"CPU {vcpu.cpu} runs it")
     if vcpu.in_guest:
         say("that CPU executes the guest")
         return "S1"

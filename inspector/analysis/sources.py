@@ -38,22 +38,22 @@ class Source:
     Attributes:
         kind: `ioapic`, `hpet`, `msi`, `device` (one whose MSI Xen does not tell of) or `any`.
         ioapic, pin: as Xen counts them. `ioapic_id` is the IO-APIC's APIC id.
-        number: an HPET's, in the DMAR table.
+        hpet: its number in the DMAR table.
         type, irq: of an MSI: `MSI`, `MSI-X` or `HPET MSI`, and Xen's irq.
         segment, bdf: of the device.
-        gvec, pi_desc: guest vector and descriptor (physical address), while Xen posts the MSI to a guest.
+        guest_vector, pi_desc: guest vector and descriptor (physical address), while Xen posts the MSI to a guest.
     """
 
     kind: str
     ioapic_id: int | None = None
     ioapic: int | None = None
     pin: int | None = None
-    number: int | None = None
+    hpet: int | None = None
     type: str | None = None
     irq: int | None = None
     segment: int | None = None
     bdf: str | None = None
-    gvec: int | None = None
+    guest_vector: int | None = None
     pi_desc: int | None = None
 
     def document(self) -> SourceDocument:
@@ -67,7 +67,7 @@ class Source:
                     return f"IO-APIC {self.ioapic} pin {self.pin}"
                 return "an IO-APIC" if self.ioapic_id is None else f"IO-APIC id {self.ioapic_id}"
             case "hpet":
-                return f"HPET irq {self.irq}" if self.number is None else f"HPET {self.number}"
+                return f"HPET irq {self.irq}" if self.hpet is None else f"HPET {self.hpet}"
             case "msi":
                 return f"{self.bdf} {self.type} irq {self.irq}"
             case "device":
@@ -105,7 +105,7 @@ class InterruptSources:
         if msi := self.msi(unit, entry):
             return _of_msi(msi)
         if at:
-            return Source("hpet", number=at.enumeration_id)
+            return Source("hpet", hpet=at.enumeration_id)
         if entry["svt"] == 1:
             return Source("device", segment=unit.segment, bdf=bdf(entry["sid"]))
         return Source("any")
@@ -235,6 +235,6 @@ def _of_msi(msi: Msi) -> Source:
         irq=msi.irq,
         segment=None if device is None else device >> 16,
         bdf=None if device is None else bdf(device & 0xFFFF),
-        gvec=msi.gvec if msi.pi_desc else None,
+        guest_vector=msi.gvec if msi.pi_desc else None,
         pi_desc=msi.pi_desc or None,
     )

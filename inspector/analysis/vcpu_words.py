@@ -33,9 +33,10 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
     where = situation(snapshot, vcpu)
     return {
         "name": vcpu.name,
-        "domain": vcpu.domain,
-        "vcpu": vcpu.vcpu,
-        "processor": vcpu.processor,
+        "domain": vcpu.domain_name,
+        "domain_id": vcpu.domain,
+        "vcpu_id": vcpu.vcpu,
+        "cpu": vcpu.cpu,
         "runstate": vcpu.runstate,
         "blocked": vcpu.blocked,
         "pi": descriptor(vcpu.pi),
@@ -43,7 +44,7 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
         "situation": where.id if where else None,
         "evidence": list(where.evidence) if where else [],
         "is_running": vcpu.is_running,
-        "in_guest_mode": vcpu.in_guest,
+        "in_guest": vcpu.in_guest,
         "pause_flags": vcpu.pause_flags,
         "pause_count": vcpu.pause_count,
         "hooks": list(vcpu.hooks),
@@ -53,7 +54,7 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
 def line(snapshot: Snapshot, vcpu: Vcpu) -> str:
     """A vCPU in one line: where it is, its descriptor, where it stands."""
     where = situation(snapshot, vcpu)
-    parts = [f"{vcpu.name}: {vcpu.runstate}", "no CPU" if vcpu.processor is None else f"CPU {vcpu.processor}"]
+    parts = [f"{vcpu.name}: {vcpu.runstate}", "no CPU" if vcpu.cpu is None else f"CPU {vcpu.cpu}"]
     if vcpu.pi:
         parts += [
             f"PIR {vectors(vcpu.pi.pir)}",

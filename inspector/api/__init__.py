@@ -17,7 +17,7 @@ Tables are columns, NumPy arrays by name; `to_pandas()` makes a frame of them, a
 >>> table = snapshot.irt()
 >>> table["vector"][table["format"] == "posted"].tolist()
 [48, 56]
->>> snapshot.vcpu_table()["vcpu"].tolist()
+>>> snapshot.vcpu_table()["name"].tolist()
 ['d0v0', 'd1v0', 'd1v1']
 
 The explorer runs every order of a scenario's events; a property that does not hold comes with the history that

@@ -182,7 +182,7 @@ def unheard_event(snapshot: Snapshot) -> Iterator[Found]:
             message = (
                 "is blocked with an event pending that it does not mask (a suspicion: it may be waking up just now)"
             )
-            yield Found(vcpu.name, message, False, (vcpu.pause_flags, vcpu.processor))
+            yield Found(vcpu.name, message, False, (vcpu.pause_flags, vcpu.cpu))
 
 
 @rule("D40", "softirq-left", "a CPU in MWAIT or in a guest has a softirq that nothing makes it look at", needs=(CPUS,))

@@ -71,7 +71,7 @@ def foreign_node(snapshot: Snapshot) -> Iterator[Found]:
         if strangers:
             more = f", and {len(strangers) - 1} more" if len(strangers) > 1 else ""
             message = f"node {strangers[0].address:#x} of its list is no vCPU's{more}: freed memory, or a corrupt list"
-            yield Found(f"cpu {of_cpu.cpu}", message)
+            yield Found(f"CPU {of_cpu.cpu}", message)
     for vcpu, pi in described(snapshot):
         if BLOCK in vcpu.hooks or not (vcpu.blocking_list is not None or _wakes(snapshot, pi.nv)):
             continue
@@ -94,7 +94,7 @@ def broken_list(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: `blocked`, which shows the nodes up to where it breaks.
     """
     for of_cpu in snapshot.lists:
-        subject = f"cpu {of_cpu.cpu}"
+        subject = f"CPU {of_cpu.cpu}"
         if of_cpu.broken:
             yield Found(subject, f"its list of blocked vCPUs is broken: {of_cpu.broken}")
         elif lie := _inconsistent(of_cpu):
@@ -121,7 +121,7 @@ def offline_list(snapshot: Snapshot) -> Iterator[Found]:
         if cpu and not cpu.online and of_cpu.nodes:
             who = ", ".join(node.vcpu or f"{node.address:#x}" for node in of_cpu.nodes)
             message = f"is offline, and its list still holds {who} (a suspicion: they may be moved in a moment)"
-            yield Found(f"cpu {cpu.cpu}", message, False, tuple(node.address for node in of_cpu.nodes))
+            yield Found(f"CPU {cpu.cpu}", message, False, tuple(node.address for node in of_cpu.nodes))
 
 
 def _wakes(snapshot: Snapshot, nv: int) -> bool:

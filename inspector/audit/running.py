@@ -41,7 +41,7 @@ def running_elsewhere(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: `pi dXvY`, the history of CPUs going offline.
     """
     for vcpu, pi in described(snapshot):
-        cpu = snapshot.by_cpu.get(-1 if vcpu.processor is None else vcpu.processor)
+        cpu = snapshot.by_cpu.get(-1 if vcpu.cpu is None else vcpu.cpu)
         if not vcpu.is_running or SWITCH_TO not in vcpu.hooks or cpu is None or snapshot.x2apic is None:
             continue
         apic = ndst_apic_id(pi.ndst, snapshot.x2apic)
@@ -68,7 +68,7 @@ def unnoticed(snapshot: Snapshot) -> Iterator[Found]:
     Look next at: a second snapshot; pending softirqs of its CPU.
     """
     for vcpu, pi in hooked(snapshot):
-        cpu = snapshot.by_cpu.get(-1 if vcpu.processor is None else vcpu.processor)
+        cpu = snapshot.by_cpu.get(-1 if vcpu.cpu is None else vcpu.cpu)
         pending = pending_at(cpu, snapshot.posted_intr_vector)
         if vcpu.in_guest and pi.on and not pending:
             vectors = f" for {named(pi.pir)}" if pi.pir else ""

@@ -16,6 +16,7 @@ from inspector.base.errors import UsageError
 from inspector.batch.run import Run, RunResult, run
 from inspector.batch.workers import Failure, Workers
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.model.schema_name import schema_name
 from structs.frozen import frozen
 
 STEPS = 1000
@@ -92,10 +93,10 @@ def answer(made: Campaign) -> AnyAnswer:
     """A row for each scenario, and one for each failure."""
     failures = [(result, result.failure) for result in made.results if result.failure is not None]
     document: dict[str, Any] = {
-        "schema": "vtdpi/campaign/2",
+        "schema": schema_name("campaign"),
         "runs": [msgspec.to_builtins(result) for result in made.results],
-        "undone": [{"scenario": name, "seed": seed, "why": why} for name, seed, why in made.undone],
-        "left": made.left,
+        "not_made": [{"scenario": name, "seed": seed, "why": why} for name, seed, why in made.undone],
+        "left_count": made.left,
     }
     blocks: list[Block] = [Table(COLUMNS, list(_rows(made)), numeric=frozenset(COLUMNS[1:4]))]
     if failures:
@@ -113,7 +114,7 @@ def answer(made: Campaign) -> AnyAnswer:
         ]
         heads = ("SCENARIO", "SEED", "STEP", "RULE", "SUBJECT", "FINDING", "AGAIN")
         blocks.append(Table(heads, rows, "Failures", frozenset(("SEED", "STEP"))))
-    words = f"{len(made.results)} runs, {sum(result.steps for result in made.results)} steps, each audited;"
+    words = f"{len(made.results)} runs, {sum(result.step_count for result in made.results)} steps, each audited;"
     words += f" {len(failures)} runs failed"
     if made.left:
         words += f"; {made.left} runs left, for it was ended before"
@@ -127,7 +128,7 @@ COLUMNS = ("SCENARIO", "RUNS", "STEPS", "FAILED", "SUSPICIONS THAT WENT")
 def _rows(made: Campaign) -> Iterator[tuple[str, ...]]:
     for name in dict.fromkeys(result.scenario for result in made.results):
         of_it = [result for result in made.results if result.scenario == name]
-        went = sum((Counter(result.suspicions) for result in of_it), Counter())
+        went = sum((Counter(result.suspicion_counts) for result in of_it), Counter())
         failed = sum(result.failure is not None for result in of_it)
         words = ", ".join(f"{rule} x{count}" for rule, count in sorted(went.items())) or "none"
-        yield name, str(len(of_it)), str(sum(result.steps for result in of_it)), str(failed), words
+        yield name, str(len(of_it)), str(sum(result.step_count for result in of_it)), str(failed), words

@@ -44,12 +44,24 @@ def read(path: str) -> Kept:
     for number, line in enumerate(lines, 1):
         try:
             if line:
-                kept.rows.append(msgspec.convert(json.loads(line.decode()), Row))
+                kept.rows.append(msgspec.convert(_renamed(json.loads(line.decode())), Row))
         except (ValueError, msgspec.ValidationError, RecursionError):
             kept.damaged.append(number)
     if kept.damaged and not kept.rows:
         raise TargetError(f"{path} holds no rows of a survey: expected a new file, or one that `survey --lines` wrote")
     return kept
+
+
+OLDER = {
+    "vtdpi": "vtdpi_version",
+    **{name: f"{one}_count" for name, one in (("cpus", "cpu"), ("vcpus", "vcpu"), ("entries", "entry"))},
+    **{name: f"{name}_count" for name in ("blocked", "posted")},
+}
+"""What rows called their members before version 3 of the documents."""
+
+
+def _renamed(row: object) -> object:
+    return {OLDER.get(name, name): value for name, value in row.items()} if isinstance(row, dict) else row
 
 
 def append(path: str, rows: Sequence[Row]) -> None:

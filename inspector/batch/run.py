@@ -65,14 +65,14 @@ class RunResult:
     """What became of a run.
 
     Attributes:
-        steps: how many there were; fewer than asked for if nothing could happen any more, or at a failure.
-        suspicions: findings that did not last, by rule: how often each began.
+        step_count: how many there were; fewer than asked for if nothing could happen any more, or at a failure.
+        suspicion_counts: findings that did not last, by rule: how often each began.
     """
 
     scenario: str
     seed: int
-    steps: int
-    suspicions: dict[str, int]
+    step_count: int
+    suspicion_counts: dict[str, int]
     failure: RunFailure | None = None
 
 

@@ -23,8 +23,8 @@ class Build:
 
     version: str | None
     build_id: str | None
-    files: int
-    bugs: int
+    file_count: int
+    bug_count: int
 
 
 @frozen
@@ -33,8 +33,8 @@ class Common:
 
     severity: str
     rule: str
-    files: int
-    subjects: int
+    file_count: int
+    subject_count: int
     builds: tuple[str, ...]
 
 
@@ -56,7 +56,7 @@ class Survey:
         read = [row for row in self.rows if not row.unread]
         files = Counter((row.version, row.build_id) for row in read)
         bugs = Counter((row.version, row.build_id) for row in read if has_bug(row))
-        return [Build(*build, files=count, bugs=bugs[build]) for build, count in files.most_common()]
+        return [Build(*build, file_count=count, bug_count=bugs[build]) for build, count in files.most_common()]
 
     @property
     def common(self) -> list[Common]:
@@ -71,7 +71,7 @@ class Survey:
             Common(*kind, len(rows), subjects[kind], tuple(sorted({row.version or "unknown" for row in rows})))
             for kind, rows in kinds.items()
         ]
-        return sorted(made, key=lambda each: (ORDER.index(each.severity), -each.files, each.rule))
+        return sorted(made, key=lambda each: (ORDER.index(each.severity), -each.file_count, each.rule))
 
 
 ORDER = ("bug", "warning", "info")

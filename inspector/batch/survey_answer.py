@@ -15,6 +15,7 @@ from inspector.base.errors import UsageError
 from inspector.batch.survey import Survey, has_bug
 from inspector.batch.survey_row import Row
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.model.schema_name import schema_name
 
 NUMERIC = frozenset(("CHECKED", "FILES", "WITH BUGS", "SUBJECTS", "VCPUS", "BLOCKED", "POSTED"))
 
@@ -22,7 +23,7 @@ NUMERIC = frozenset(("CHECKED", "FILES", "WITH BUGS", "SUBJECTS", "VCPUS", "BLOC
 def answer(survey: Survey) -> AnyAnswer:
     """A row for each file; then the builds, and the findings that files have in common."""
     document = {
-        "schema": "vtdpi/survey/2",
+        "schema": schema_name("survey"),
         "rows": [msgspec.to_builtins(row) for row in survey.rows],
         "builds": [msgspec.to_builtins(build) for build in survey.builds],
         "findings": [msgspec.to_builtins(each) for each in survey.common],
@@ -78,11 +79,11 @@ def _schema(pyarrow: Any) -> Any:
             "file": text,
             "size": number,
             "modified": text,
-            "vtdpi": text,
+            "vtdpi_version": text,
             "target": text,
             "version": text,
             "build_id": text,
-            **dict.fromkeys(("cpus", "vcpus", "blocked", "entries", "posted"), number),
+            **dict.fromkeys(("cpu_count", "vcpu_count", "blocked_count", "entry_count", "posted_count"), number),
             "findings": pyarrow.list_(pyarrow.struct(finding)),
             "checked": texts,
             "problems": texts,
@@ -97,10 +98,13 @@ def _blocks(survey: Survey) -> list[Block]:
     if read:
         columns = ("FILE", "XEN", "VCPUS", "BLOCKED", "POSTED", "CHECKED", "FINDINGS")
         blocks.append(Table(columns, list(map(_row, read)), numeric=NUMERIC))
-        builds = [(b.version or "unknown", b.build_id or "unknown", str(b.files), str(b.bugs)) for b in survey.builds]
+        builds = [
+            (b.version or "unknown", b.build_id or "unknown", str(b.file_count), str(b.bug_count))
+            for b in survey.builds
+        ]
         blocks.append(Table(("XEN", "BUILD-ID", "FILES", "WITH BUGS"), builds, "By build", NUMERIC))
     if common := survey.common:
-        rows = [(f.severity, f.rule, str(f.files), str(f.subjects), ", ".join(f.builds)) for f in common]
+        rows = [(f.severity, f.rule, str(f.file_count), str(f.subject_count), ", ".join(f.builds)) for f in common]
         blocks.append(Table(("SEVERITY", "RULE", "FILES", "SUBJECTS", "XEN"), rows, "By finding", NUMERIC))
     unread, bugs = len(survey.rows) - len(read), sum(map(has_bug, read))
     words = f"{len(survey.rows)} files: {len(read)} read, {bugs} of them with bugs; {unread} not"
@@ -117,5 +121,5 @@ def _row(row: Row) -> tuple[str, ...]:
     kinds = Counter((found.severity, found.rule) for found in row.findings)
     shown = [f"{severity} {rule}" + (f" x{count}" if count > 1 else "") for (severity, rule), count in kinds.items()]
     words = ", ".join(shown) or ("none" if row.checked else "nothing could be checked")
-    numbers = map(str, (row.vcpus, row.blocked, row.posted, len(row.checked)))
+    numbers = map(str, (row.vcpu_count, row.blocked_count, row.posted_count, len(row.checked)))
     return row.file, row.version or "unknown", *numbers, words

@@ -39,11 +39,11 @@ class Row:
 
     Attributes:
         file, size, modified: which one, and what tells that it has not changed since.
-        vtdpi: the version that looked at it.
+        vtdpi_version: of the vtdpi that looked at it.
         target: what it is, in words; None if it could not be opened.
         version, build_id: of its Xen; None where not known.
-        cpus, vcpus, blocked: how many; `blocked` are vCPUs that wait for an event.
-        entries, posted: of the remapping tables: present ones, and those in posted format.
+        cpu_count, vcpu_count, blocked_count: of these, blocked are the vCPUs that wait for an event.
+        entry_count, posted_count: of the remapping tables: present entries, and those in posted format.
         findings: of the audit, the worst first.
         checked: the rules that could be checked, by id.
         problems: what could not be read, a line each; what keeps the file from being opened is alone there.
@@ -53,15 +53,15 @@ class Row:
     file: str
     size: Count | None
     modified: str
-    vtdpi: str
+    vtdpi_version: str
     target: str | None = None
     version: str | None = None
     build_id: str | None = None
-    cpus: Count = 0
-    vcpus: Count = 0
-    blocked: Count = 0
-    entries: Count = 0
-    posted: Count = 0
+    cpu_count: Count = 0
+    vcpu_count: Count = 0
+    blocked_count: Count = 0
+    entry_count: Count = 0
+    posted_count: Count = 0
     findings: tuple[SurveyFinding, ...] = ()
     checked: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Row:
     def is_of(self, evidence: Evidence) -> bool:
         """Whether it tells what would be found in the file today."""
         same = (self.file, self.size, self.modified) == (evidence.path, evidence.size, evidence.modified)
-        return same and bool(self.modified) and self.vtdpi == __version__
+        return same and bool(self.modified) and self.vtdpi_version == __version__
 
 
 def survey(evidence: Evidence) -> Row:
@@ -114,11 +114,11 @@ def _row(evidence: Evidence, description: str, snapshot: Snapshot, notes: list[s
     return Row(
         *_known(evidence),
         *(description, snapshot.version, snapshot.build_id),
-        cpus=len(snapshot.cpus),
-        vcpus=len(snapshot.vcpus),
-        blocked=sum(vcpu.blocked for vcpu in snapshot.vcpus),
-        entries=len(formats),
-        posted=int((formats == POSTED).sum()),
+        cpu_count=len(snapshot.cpus),
+        vcpu_count=len(snapshot.vcpus),
+        blocked_count=sum(vcpu.blocked for vcpu in snapshot.vcpus),
+        entry_count=len(formats),
+        posted_count=int((formats == POSTED).sum()),
         findings=tuple(SurveyFinding(f.severity, f.rule, f.subject, f.message, f.suspicion) for f in findings),
         checked=coverage(snapshot).checked,
         problems=(*snapshot.problems, *notes),

@@ -7,6 +7,7 @@ from typing import Any
 
 from inspector.batch.swarm import Member, MemberResult, Swarm, is_whole
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.model.schema_name import schema_name
 from sim_backend.explore import LOOKED_FOR
 from sim_backend.machine.history import move_document
 
@@ -17,7 +18,7 @@ def answer(made: Swarm) -> AnyAnswer:
     """A row for each search, then what is broken, and what all of them visited together."""
     states, unseen = made.states, [name for name in LOOKED_FOR if name not in made.seen]
     document: dict[str, Any] = {
-        "schema": "vtdpi/swarm/2",
+        "schema": schema_name("swarm"),
         "scenario": made.scenario.name,
         "version": made.version.name,
         "exhausted": made.exhausted,
@@ -31,7 +32,7 @@ def answer(made: Swarm) -> AnyAnswer:
         "seen": sorted(set(LOOKED_FOR) & made.seen),
         "not_seen": unseen,
         "failed": [{"search": number, "why": why} for number, why in made.failures.items()],
-        "left": made.left,
+        "left_count": made.left,
     }
     problems = [f"search {number}: {why}" for number, why in made.failures.items()]
     return Answer(document, list(_blocks(made, unseen)), problems, bug=bool(made.broken()))
@@ -45,9 +46,9 @@ def _document(member: Member, result: MemberResult) -> dict[str, Any]:
         "states": result.states,
         "depth": result.depth,
         "exhausted": result.exhausted,
-        "stopped": result.stopped,
+        "stop_reason": result.stopped,
         "seconds": result.seconds,
-        "broken": _broken(result),
+        "broken_properties": _broken(result),
     }
 
 

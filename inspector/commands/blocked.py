@@ -50,10 +50,11 @@ def blocked(inspection: Inspection, arguments: Arguments) -> Answer[documents.Bl
         blocks.append(Table(("VCPU", "NODE", "NEXT", "PREV"), nodes, f"head {lists[0].head:#x}"))
     concerned = [finding for finding in audit(snapshot) if finding.rule in RULES]
     blocks += [Text(f"{f.rule} {f.severity}: {f.subject}: {f.message}") for f in concerned]
-    return Answer({"lists": [_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, absent=snapshot.absences)
+    return Answer({"lists": [list_document(snapshot, of_cpu) for of_cpu in lists]}, blocks, absent=snapshot.absences)
 
 
-def _document(snapshot: Snapshot, of_cpu: BlockingList) -> documents.BlockingList:
+def list_document(snapshot: Snapshot, of_cpu: BlockingList) -> documents.BlockingList:
+    """A list as the documents have it."""
     cpu = snapshot.by_cpu.get(of_cpu.cpu)
     return {
         "cpu": of_cpu.cpu,

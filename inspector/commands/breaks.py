@@ -81,7 +81,7 @@ def _document(inspection: Inspection) -> documents.Breaks:
                 "number": number,
                 "kind": "function" if each.is_function else "condition",
                 "where": each.words,
-                "hits": each.hits,
+                "hit_count": each.hits,
             }
             for number, each in found
         ]

@@ -28,6 +28,7 @@ from inspector.base.arguments import JSON_HELP, add_arguments, arguments_of, giv
 from inspector.base.parser import Parser
 from inspector.commands import load
 from inspector.commands.choosing import NOTHING, WITHOUT, Choosing
+from inspector.model.schema_name import VERSION, schema_name
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ D = TypeVar("D", bound=Mapping[str, object])
 
 Stream: TypeAlias = Generator["Block", None, "Answer[D]"]
 """An answer that comes in parts: each is shown when it happens; what is returned is the whole document and the end."""
-
-FORM = 2
-"""The version of all documents, unless a command says another: 2 has hexadecimal strings and says who answered."""
 
 Run = Callable[["Inspection", Any], "AnyAnswer | Stream[Any]"]
 
@@ -99,12 +97,12 @@ class Command:
     examples: tuple[Example, ...] = ()
     while_running: bool = False
     instead_in_gdb: str = ""
-    version: int = FORM
+    version: int = VERSION
 
     @property
     def schema(self) -> str:
         """The name of the schema of its documents, which each of them has as its first member."""
-        return f"vtdpi/{self.name}/{self.version}"
+        return schema_name(self.name, self.version)
 
     @property
     def chooses(self) -> bool:
@@ -145,7 +143,7 @@ def command(
     name: str = "",
     while_running: bool = False,
     instead_in_gdb: str = "",
-    version: int = FORM,
+    version: int = VERSION,
 ) -> Callable[[Callable[[Inspection, A], Answer[D] | Stream[D]]], Command]:
     """Make a command of a function, whose docstring is its help; see Command for the arguments."""
 
@@ -156,7 +154,7 @@ def command(
             called,
             help.partition("\n")[0].rstrip("."),
             arguments,
-            lambda inspection, given: _named(run(inspection, given), f"vtdpi/{called}/{version}"),
+            lambda inspection, given: _named(run(inspection, given), schema_name(called, version)),
             help,
             examples,
             while_running,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from inspector.model import documents
 
 COLUMNS = ("STRUCTURE", "WHAT", "SCOPES")
+ALL = {"DRHD": "include_pci_all", "ATSR": "all_ports"}
+"""What a structure's flag is called that says that it is about all devices."""
 
 
 def described(snapshot: Snapshot) -> Answer[documents.Dmar]:
@@ -57,11 +59,13 @@ def _document(structure: Structure) -> documents.DmarStructure:
         }
         for scope in structure.scopes
     ]
-    return {
+    made: documents.DmarStructure = {
         "name": structure.kind,
-        "all": structure.all,
         "base": structure.base,
         "limit": structure.limit,
-        "proximity": structure.proximity,
+        "proximity_domain": structure.proximity,
         "scopes": scopes,
     }
+    if structure.kind in ALL:
+        made["flags"] = {ALL[structure.kind]: int(structure.all)}
+    return made

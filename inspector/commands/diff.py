@@ -10,6 +10,7 @@ from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.model.answer import Answer, Block, Table, Text
+from inspector.model.hex_members import MEMBERS, hexed
 from inspector.model.snapshot import Snapshot
 from inspector.targets.target import Target
 from structs.frozen import frozen
@@ -27,25 +28,9 @@ Line = Annotated[int, Word("LINE", _read_line, noun="line's number", example="12
 if TYPE_CHECKING:
     from inspector.model import documents
 
-HEX_FIELDS = (
-    "address",
-    "rip",
-    "rsp",
-    "cs",
-    "cr3",
-    "pda",
-    "nv",
-    "lock",
-    "node",
-    "following",
-    "preceding",
-    "head",
-    "offset",
-    "vector",
-    "sid",
-    "tpr",
-    "ppr",
-)
+ADDRESSES = frozenset(("lock", "node", "following", "preceding", "head", "offset", "vmcs_pi", "text"))
+"""Members of a snapshot, besides those of the documents."""
+HEX_FIELDS = MEMBERS | ADDRESSES | {"nv", "vector", "sid", "tpr", "ppr"}
 
 
 @frozen
@@ -75,7 +60,15 @@ def diff(inspection: Inspection, arguments: Arguments) -> Answer[documents.Diff]
     changes, unknown = differences.diff(before, after), differences.not_compared(before, after)
     document: documents.Diff = {
         "not_compared": sorted(unknown),
-        "changes": [{"subject": c.subject, "field": c.field, "before": c.before, "after": c.after} for c in changes],
+        "changes": [
+            {
+                "subject": change.subject,
+                "field": change.field,
+                "before": _value(change.field, change.before),
+                "after": _value(change.field, change.after),
+            }
+            for change in changes
+        ],
     }
     rows = [(c.subject, c.field, _shown(c.field, c.before), _shown(c.field, c.after)) for c in changes]
     blocks: list[Block] = [Table(("SUBJECT", "FIELD", "BEFORE", "AFTER"), rows)] if rows else [Text("no difference")]
@@ -116,6 +109,12 @@ def parted(target: Target, line: int = WAKE_UP) -> tuple[Snapshot, Snapshot]:
     if line == WAKE_UP and target.woken is None:
         raise UsageError(f"diff: {target.description} has no wake-up from sleep; name a line: --across LINE")
     return target.parted(target.woken if line == WAKE_UP and target.woken is not None else line)
+
+
+def _value(field: str, value: Any) -> Any:
+    """A value as other documents have it under that name: an address is a string, whatever its value is."""
+    name = field.rpartition(".")[2]
+    return f"{value:#x}" if name in ADDRESSES and isinstance(value, int) else hexed(value, name)
 
 
 def _shown(field: str, value: Any) -> str:

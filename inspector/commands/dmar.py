@@ -72,10 +72,10 @@ def dmar(inspection: Inspection, arguments: NoArguments) -> Answer[documents.Dma
         "creator_revision": body["creator_revision"],
         "host_address_width": body["haw"] + 1,
         "flags": _plain(body["flags"]),
-        "reserved": body["reserved"].hex(),
+        "reserved": int.from_bytes(body["reserved"], "little"),
         "checksum_ok": sound,
         "structures": structures,
-        "undecoded": body["rest"].hex(),
+        "rest": body["rest"].hex(),
     }
     renamed = " (so renamed by Xen, to hide the units from dom0)" if table["signature"] != b"DMAR" else ""
     names = {structure["device_number"]: structure["object_name"] for structure in structures if structure["type"] == 4}
@@ -107,6 +107,10 @@ def _named(body: Any) -> dict[str, Any]:
     if isinstance(body, bytes):
         return {"bytes": body.hex()}
     plain: dict[str, Any] = _plain(body)
+    if isinstance(body.get("reserved"), bytes):
+        plain["reserved"] = int.from_bytes(body["reserved"], "little")
+    for scope in plain.get("scopes", ()):
+        scope["name"] = SCOPE_NAMES.get(scope["type"])
     if "object_name" in plain:
         plain["object_name"] = _text(body["object_name"])
     return plain
@@ -181,17 +185,16 @@ def _set(record: BitRecord, values: Mapping[str, int]) -> Iterator[str]:
             yield f"{f.name}={value:#x}!" if f.reserved else f.name if f.width == 1 else f"{f.name}={value:#x}"
 
 
-def _reserved(value: int | str | bytes) -> list[str]:
-    """A reserved field that is not zero: a number, or bytes, as they are or in hex."""
+def _reserved(value: int | bytes) -> list[str]:
+    """A reserved field that is not zero: a number, or bytes."""
     if isinstance(value, int):
         return [f"reserved={value:#x}!"] if value else []
-    digits = value.hex() if isinstance(value, bytes) else value
-    return [f"reserved={digits}!"] if digits.strip("0") else []
+    return [f"reserved={value.hex()}!"] if any(value) else []
 
 
 def _scope(scope: documents.DeviceScope, names: Mapping[int, str]) -> list[str]:
     """A scope's lines: the device, then its flags."""
-    kind = SCOPE_NAMES.get(scope["type"], f"scope type {scope['type']}")
+    kind = scope["name"] or f"scope type {scope['type']}"
     path = "/".join(f"{hop['device']:02x}.{hop['function']}" for hop in scope["path"])
     number = f" {scope['enumeration_id']}" if scope["type"] > 2 else ""
     called = names.get(scope["enumeration_id"] or 0, "") if scope["type"] == ACPI_DEVICE else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from inspector.base.arguments import argument
@@ -29,9 +30,9 @@ class Arguments:
 @command(
     Arguments,
     Example("dump FILE", "expect irt '.units[0].entries[#]' == 24"),
-    Example("dump FILE", "expect irt --posted '.units[index=0].entries[index=25].vector' == 81"),
+    Example("dump FILE", "expect irt --posted '.units[unit=0].entries[index=25].vector' == 81"),
     Example("dump FILE", "expect info .xen.version =~ '^4[.]20'"),
-    Example("dump FILE", "expect vcpus .vcpus[domain=1,vcpu=0].runstate in running,runnable"),
+    Example("dump FILE", "expect vcpus .vcpus[name=d1v0].runstate in running,runnable"),
     Example("dump FILE", "expect faults .faults[#] < 10"),
 )
 def expect(inspection: Inspection, arguments: Arguments) -> Answer[documents.Expect]:
@@ -51,7 +52,7 @@ def expect(inspection: Inspection, arguments: Arguments) -> Answer[documents.Exp
     if not condition.holds(found):
         raise ExpectationFailed(f"expected {condition}, found {as_json(found)}")
     document: documents.Expect = {
-        "command": list(condition.words),
+        "command": shlex.join(condition.words),
         "path": condition.path,
         "found": found,
         "expected": condition.expected,

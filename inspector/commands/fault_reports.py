@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from inspector.analysis.faults import Fault, faults
 from inspector.model.answer import Block, Table
@@ -32,7 +32,7 @@ def kinds(snapshot: Snapshot) -> list[documents.FaultKind]:
 
 def messages(snapshot: Snapshot) -> list[documents.Trouble]:
     """What `--json` prints of other trouble."""
-    return [cast("documents.Trouble", vars(message).copy()) for message in snapshot.messages]
+    return [_trouble(message) for message in snapshot.messages]
 
 
 def blocks(snapshot: Snapshot) -> list[Block]:
@@ -81,5 +81,35 @@ def _message(message: Message) -> Sequence[str]:
 
 
 def _document(fault: Fault) -> documents.FaultKind:
-    made = {**vars(fault), "device": device(fault.device), "segment": fault.device >> 16}
-    return cast("documents.FaultKind", made)
+    return {
+        "unit": fault.unit,
+        "segment": fault.device >> 16,
+        "bdf": bdf(fault.device & 0xFFFF),
+        "source_name": fault.source or None,
+        "owner": fault.owner,
+        "reason": fault.reason,
+        "meaning": fault.meaning,
+        "index": fault.index,
+        "address": fault.address,
+        "read": fault.read,
+        "entry_state": fault.entry or None,
+        "count": fault.count,
+        "first": fault.first or None,
+        "last": fault.last or None,
+        "pending": fault.pending,
+        "advice": fault.advice,
+    }
+
+
+def _trouble(message: Message) -> documents.Trouble:
+    return {
+        "kind": message.kind,
+        "text": message.text,
+        "cpu": message.cpu,
+        "vector": message.vector,
+        "unit": message.unit,
+        "count": message.count,
+        "first": message.first or None,
+        "last": message.last or None,
+        "log_line": message.line,
+    }

@@ -56,7 +56,7 @@ def faults(inspection: Inspection, arguments: Arguments) -> Answer[documents.Fau
             continue
         records = rows(columns(FRCD, unit.frcd))
         described = [_record(number, record) for number, record in enumerate(records)]
-        units.append({"index": unit.index, "fsts": {"value": value or 0, **status}, "records": described})
+        units.append({"unit": unit.index, "fsts": {"value": value or 0, **status}, "records": described})
         set_now = fields.set_fields(BY_NAME["FSTS"].record, status) or "no fault is pending"
         blocks.append(Text(f"{unit.name}: FSTS {value:#x}: {set_now}; {len(records)} fault records"))
         told = [each for each in enumerate(records) if any(each[1][name] for name in ("f", "fr", "sid", "fi"))]
@@ -84,7 +84,7 @@ def _reported(snapshot: Snapshot) -> Answer[documents.Faults] | None:
 
 
 def _record(number: int, record: Mapping[str, int]) -> documents.FaultRecord:
-    return {"record": number, **record, "reason": _reason(record), "index": interrupt_index(record)}
+    return {"record": number, **record, "meaning": _reason(record), "index": interrupt_index(record)}
 
 
 def _reason(record: Mapping[str, int]) -> str | None:

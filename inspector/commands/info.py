@@ -75,9 +75,9 @@ def _xen(snapshot: Snapshot, facts: list[tuple[str, str]], knowledge: Knowledge 
         "page_table": snapshot.page_table,
         "cpus": [{"cpu": cpu.cpu, "apic_id": cpu.apic_id} for cpu in snapshot.online],
         "knowledge": _document(knowledge) if knowledge else None,
-        "iommu_intremap": _number(snapshot.intremap),
-        "iommu_intpost": _number(snapshot.intpost),
-        "x2apic_enabled": _number(snapshot.x2apic),
+        "intremap": snapshot.intremap,
+        "intpost": snapshot.intpost,
+        "x2apic": snapshot.x2apic,
         "posted_intr_vector": snapshot.posted_intr_vector,
         "pi_wakeup_vector": snapshot.pi_wakeup_vector,
     }
@@ -109,18 +109,14 @@ def _linux(snapshot: Snapshot, facts: list[tuple[str, str]]) -> documents.Linux:
         "phys_start": kernel.phys_start,
         "page_table": kernel.page_table,
         "found_by": kernel.found_by,
-        "symbols": kernel.symbols,
-        "types": kernel.types,
+        "symbol_count": kernel.symbols,
+        "type_count": kernel.types,
         "above_xen": not own,
         "cpus": [{"cpu": cpu.cpu, "apic_id": cpu.apic_id} for cpu in snapshot.online] if own else [],
-        "intremap": _number(snapshot.intremap) if own else None,
-        "intpost": _number(snapshot.intpost) if own else None,
-        "x2apic": _number(snapshot.x2apic) if own else None,
+        "intremap": snapshot.intremap if own else None,
+        "intpost": snapshot.intpost if own else None,
+        "x2apic": snapshot.x2apic if own else None,
     }
-
-
-def _number(flag: bool | None) -> int | None:
-    return None if flag is None else int(flag)
 
 
 def _unknown_build(knowledge: Knowledge, image: str) -> list[tuple[str, str]]:
@@ -169,25 +165,25 @@ def _vector(value: int | None) -> str:
 def _unit(unit: VtdUnit) -> documents.UnitInfo:
     known = unit.base is not None
     return {
-        "index": unit.index,
+        "unit": unit.index,
         "register_base": unit.register_base,
         "irta": unit.irta if known else None,
         "base": unit.base,
         "size": unit.size if known else None,
-        "eime": unit.eime if known else None,
+        "eime": bool(unit.eime) if known else None,
         "origin": unit.origin if known else UNKNOWN_TABLE,
-        "cap_pi": unit.cap_pi,
+        "cap_pi": None if unit.cap_pi is None else bool(unit.cap_pi),
     }
 
 
 def _row(unit: documents.UnitInfo) -> tuple[str, ...]:
     known = unit["base"] is not None
     return (
-        "?" if unit["index"] is None else str(unit["index"]),
+        "?" if unit["unit"] is None else str(unit["unit"]),
         f"{unit['register_base']:#x}" if unit["register_base"] else "unknown",
         f"{unit['base']:#x}" if unit["base"] else "somewhere" if known else "unknown",
         str(unit["size"]) if known else "-",
-        str(unit["eime"]) if known else "-",
-        {None: "unknown", 0: "not supported", 1: "supported"}[unit["cap_pi"]],
+        "-" if unit["eime"] is None else str(int(unit["eime"])),
+        {None: "unknown", False: "not supported", True: "supported"}[unit["cap_pi"]],
         unit["origin"],
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from inspector.analysis.interrupt import Interrupt
+from inspector.analysis import vcpu_words as words
+from inspector.analysis.interrupt import Entry, Interrupt
 from inspector.analysis.irqs import destination_cpus, interrupts, interrupts_of_sources
 from inspector.analysis.route import Route, fires
 from inspector.base.arguments import BadWord, read_number
@@ -15,6 +16,7 @@ from inspector.commands.argument_types import BDF, read_bdf
 from inspector.commands.irqs import document_of, entry_words, numbers, vector_words
 from inspector.model.answer import Answer, Block, Facts
 from inspector.model.snapshot import Snapshot
+from structs.irte import POSTED, REMAPPED
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -93,6 +95,13 @@ def irq_rows(joined: ByEntry, route: Route) -> list[tuple[str, str]]:
     return facts + ([("pending", ", ".join(interrupt.pending))] if interrupt.pending else [])
 
 
+def entry_document(entry: Entry) -> documents.Entry:
+    """A remapping entry as the documents have it, reserved fields if they are not zero."""
+    record = POSTED if entry["im"] else REMAPPED
+    fields = {name: value for name, value in entry.items() if name == "index" or value or not record[name].reserved}
+    return {"format": record.title, **fields}
+
+
 def irq_document(joined: ByEntry, route: Route) -> documents.Irq | None:
     """The same, as `--json` prints it; null without an irq."""
     interrupt = joined.get((route.unit.index, route.entry["index"]))
@@ -148,4 +157,14 @@ def _title(interrupt: Interrupt) -> str:
 
 
 def _document(snapshot: Snapshot, interrupt: Interrupt) -> documents.RouteStep:
-    return cast("documents.RouteStep", {**document_of(interrupt), "fires": _fires(snapshot, interrupt)})
+    irq = document_of(interrupt)
+    vcpu = snapshot.by_name.get(interrupt.vcpu or "")
+    return {
+        "unit": interrupt.unit,
+        "index": interrupt.index,
+        "entry": entry_document(interrupt.entry) if interrupt.entry else None,
+        "source": irq["source"],
+        "vcpu": words.document(snapshot, vcpu) if vcpu else None,
+        "irq": irq,
+        "fires": _fires(snapshot, interrupt),
+    }

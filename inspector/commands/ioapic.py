@@ -18,9 +18,9 @@ from structs.ioapic import RTE
 if TYPE_CHECKING:
     from inspector.model import documents
 
-COLUMNS = ("PIN", "FORMAT", "ENTRY", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
+COLUMNS = ("PIN", "FORMAT", "INDEX", "VECTOR", "MASK", "TM", "POL", "IRR", "STATUS", "DESTINATION")
 SPARE = ("POL", "STATUS", "IRR", "TM")
-PIN_COLUMNS = ("IO-APIC", "PIN", "ENTRY")
+PIN_COLUMNS = ("IO-APIC", "PIN", "INDEX")
 _ORIGINS = {"Xen": "from Xen's apic_pin_2_ir_idx", "Linux": "from Linux's struct mp_chip_data and intel_ir_data"}
 
 
@@ -45,7 +45,13 @@ def ioapic(inspection: Inspection, arguments: NoArguments) -> Answer[documents.I
         entries = [_entry(pin, value) for pin, value in held]
         unit = sources.unit_of_ioapic(ioapic.number)
         described.append(
-            {"ioapic": ioapic.number, "id": ioapic.id, "version": ioapic.version, "unit": unit, "entries": entries}
+            {
+                "ioapic": ioapic.number,
+                "ioapic_id": ioapic.id,
+                "version": ioapic.version,
+                "unit": unit,
+                "entries": entries,
+            }
         )
         title = f"IO-APIC {ioapic.number}: {_about(ioapic)}{len(ioapic.redirection)} pins"
         title += "" if unit is None else f", through unit {unit}"
@@ -99,7 +105,7 @@ def _from_host(snapshot: Snapshot) -> Answer[documents.Ioapic]:
     described: list[documents.IoApic] = [
         {
             "ioapic": number,
-            "id": None,
+            "ioapic_id": None,
             "version": None,
             "unit": sources.unit_of_ioapic(number),
             "entries": [{"pin": pin.pin, "index": pin.index} for pin in pins if pin.ioapic == number],

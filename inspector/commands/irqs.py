@@ -89,7 +89,8 @@ def document_of(interrupt: Interrupt) -> documents.Irq:
         "actions": interrupt.action_names,
         "guests": [
             {
-                "domain": guest.domain,
+                "domain": f"d{guest.domain}",
+                "domain_id": guest.domain,
                 "pirq": guest.pirq,
                 "pending": guest.pending,
                 "masked": guest.masked,
@@ -106,8 +107,8 @@ def document_of(interrupt: Interrupt) -> documents.Irq:
         else {
             "ioapic": interrupt.pin.ioapic,
             "pin": interrupt.pin.pin,
-            "mask": interrupt.pin.mask,
-            "irr": interrupt.pin.irr,
+            "masked": _flag(interrupt.pin.mask),
+            "remote_irr": _flag(interrupt.pin.irr),
         },
     }
 
@@ -203,6 +204,10 @@ def _is_of(interrupt: Interrupt, device: SourceId) -> bool:
 def _is_domains(interrupt: Interrupt, domain: int) -> bool:
     bound = any(guest.domain == domain for guest in interrupt.guests)
     return bound or interrupt.owner == f"d{domain}" or (interrupt.vcpu or "").startswith(f"d{domain}v")
+
+
+def _flag(bit: int | None) -> bool | None:
+    return None if bit is None else bool(bit)
 
 
 def _list(values: Sequence[int] | None) -> list[int] | None:

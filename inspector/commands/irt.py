@@ -62,12 +62,12 @@ def irt(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irt]:
         users = [sources.of(unit, row) for row in rows]
         units.append(
             {
-                "index": unit.index,
+                "unit": unit.index,
                 "register_base": unit.register_base,
                 "irta": unit.irta,
                 "base": unit.base,
                 "size": unit.size,
-                "eime": unit.eime,
+                "eime": bool(unit.eime),
                 "origin": unit.origin,
                 "entries": _entries(rows, users),
             }

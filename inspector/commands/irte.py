@@ -63,6 +63,6 @@ def irte(inspection: Inspection, arguments: Arguments) -> Answer[documents.Irte]
         if not entry["p"]:
             words = "not present (P=0): an interrupt that selects it is a fault (0x22)"
             words += "; the log has no row of it, and key V prints present entries only" if is_log(snapshot) else ""
-        units.append({"index": unit.index, "address": address, "entry": entry | {"source": source.document()}})
+        units.append({"unit": unit.index, "address": address, "entry": entry | {"source": source.document()}})
         blocks += [fields.table(record, dict(record.parse(raw)), title), Text(words)]
     return Answer({"units": units}, blocks, problems, absent=snapshot.absences)

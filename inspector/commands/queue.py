@@ -53,7 +53,7 @@ def queue(inspection: Inspection, arguments: Arguments) -> Answer[documents.Queu
             rows.append((str(slot), state, record.title, _in_words(record, values)))
         units.append(
             {
-                "index": unit.index,
+                "unit": unit.index,
                 "base": queue.base,
                 "slots": queue.count,
                 "descriptor_size": queue.size,

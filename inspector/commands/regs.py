@@ -53,7 +53,7 @@ def regs(inspection: Inspection, arguments: Arguments) -> Answer[documents.Regs]
         told = [r for r in wanted if r.name in raw]
         values = {r.name: r.record.values(raw[r.name]) for r in told}
         registers = {r.name.lower(): {"value": raw[r.name], **r.record.visible(values[r.name])} for r in told}
-        units.append({"index": unit.index, "register_base": unit.register_base, "registers": registers})
+        units.append({"unit": unit.index, "register_base": unit.register_base, "registers": registers})
         title = f"{unit.name} at {unit.register_base:#x}"
         if arguments.name:
             one = wanted[0]

@@ -63,13 +63,13 @@ def report(inspection: Inspection, arguments: Arguments) -> Answer[documents.Fil
         source = page(made)
     read = [arguments.trace] if arguments.trace else []
     if arguments.file == "-":
-        whole: documents.File = {"file": "-", "bytes": len(source.encode("utf-8", "replace"))}
+        whole: documents.File = {"file": "-", "size": len(source.encode("utf-8", "replace"))}
         return Answer(whole, [Text(source.rstrip("\n"))], made.problems)
     new_file.write(arguments.file, source, keep=(*inspection.target.files, *read))
     document: documents.File = {
         "file": arguments.file,
-        "bytes": len(source.encode("utf-8", "replace")),
-        "findings": len(made.findings),
+        "size": len(source.encode("utf-8", "replace")),
+        "finding_count": len(made.findings),
     }
     what = f"{_counted(len(made.vcpus.rows), 'vCPU')} and {_counted(len(made.findings), 'finding')}"
     said = f"{what} reported in {arguments.file}"
@@ -193,6 +193,6 @@ def _table(unit: Mapping[str, Any], rows: Table) -> RemappingTable:
         Entry(entry["index"], entry["format"], " ".join(cell for cell in row if cell not in ("", "-")))
         for entry, row in zip(unit["entries"], rows.rows, strict=True)
     ]
-    name = f"unit {unit['index']}"
+    name = f"unit {unit['unit']}"
     title = f"{name} at {unit['register_base']:#x}: {unit['size']} entries, {len(entries)} present"
     return RemappingTable(title, unit["size"], entries, rows, name)

@@ -44,7 +44,7 @@ def undo(inspection: Inspection, arguments: Commands) -> Answer[documents.Positi
 def _position(target: Simulation) -> documents.Position:
     position: documents.Position = {"step": target.steps}
     if target.history_step is not None:
-        position["history"] = target.history_step
+        position["history_step"] = target.history_step
     return position
 
 

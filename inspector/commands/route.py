@@ -23,7 +23,6 @@ from inspector.model.snapshot import Snapshot, Vcpu
 from structs.columns import Array
 from structs.frozen import frozen
 from structs.ioapic import RTE
-from structs.irte import POSTED, REMAPPED
 
 if TYPE_CHECKING:
     from inspector.model import documents
@@ -198,13 +197,10 @@ def _pin(word: str) -> tuple[int, int]:
 
 
 def _document(snapshot: Snapshot, route: Route, irqs: interrupt_routes.ByEntry) -> documents.RouteStep:
-    record = POSTED if route.entry["im"] else REMAPPED
-    fields = {
-        name: value for name, value in route.entry.items() if name == "index" or value or not record[name].reserved
-    }
     return {
         "unit": route.unit.index,
-        "entry": {"format": record.title, **fields},
+        "index": route.entry["index"],
+        "entry": interrupt_routes.entry_document(route.entry),
         "source": route.source.document(),
         "vcpu": words.document(snapshot, route.vcpu) if route.vcpu else None,
         "fires": route.fires,

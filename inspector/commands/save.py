@@ -33,7 +33,7 @@ def save(inspection: Inspection, arguments: Arguments) -> Answer[documents.File]
     document: documents.File = {
         "file": arguments.file,
         "snapshot_schema": SCHEMA,
-        "vcpus": len(inspection.snapshot.vcpus),
+        "vcpu_count": len(inspection.snapshot.vcpus),
     }
     vcpus, units = len(inspection.snapshot.vcpus), len(inspection.snapshot.units)
     words = f"{vcpus} vCPUs and {units} VT-d units saved to {arguments.file}"

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from inspector.base.errors import UsageError
-from inspector.model.hex_members import MEMBERS
+from inspector.model.hex_members import is_hexadecimal
+from inspector.model.schema_name import VERSION, schema_name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEX = "^-?0x[0-9a-f]+$"
 FOLDER = "json_schemas"
 
 
-def made(name: str, version: int = 2) -> dict[str, Any]:
+def made(name: str, version: int = VERSION) -> dict[str, Any]:
     """The schema of a command's document, made of its type."""
     import msgspec
 
@@ -29,7 +30,7 @@ def made(name: str, version: int = 2) -> dict[str, Any]:
         (DOCUMENTS[name], Absent, About), ref_template="#/$defs/{name}"
     )
     body = dict(definitions.pop(document["$ref"].rpartition("/")[2]))
-    named = f"vtdpi/{name}/{version}"
+    named = schema_name(name, version)
     body["properties"] = {
         "schema": {"const": named},
         "vtdpi": about,
@@ -47,7 +48,7 @@ def _with_hex(schema: Any, name: str = "") -> Any:
         return [_with_hex(part, name) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    if name in MEMBERS and schema.get("type") == "integer":
+    if is_hexadecimal(name) and schema.get("type") == "integer":
         return {**{key: part for key, part in schema.items() if key != "type"}, "type": "string", "pattern": HEX}
     made = {}
     for key, part in schema.items():

@@ -83,7 +83,7 @@ def _stopped(target: Simulation) -> documents.Stopped:
     assert target.stopped
     stopped: documents.Stopped = {"step": target.steps, "where": target.stopped.words}
     if target.history_step is not None:
-        stopped["history"] = target.history_step
+        stopped["history_step"] = target.history_step
     return stopped
 
 
@@ -140,7 +140,7 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
     target = simulation(inspection)
     until, count = _until(inspection, target, arguments)
     if until and until.held:
-        return Answer({"steps": 0, "events": []}, [Text(f"it is so already at {target.position}: {until.words}")])
+        return Answer({"step_count": 0, "events": []}, [Text(f"it is so already at {target.position}: {until.words}")])
     words = f"run {count}" + (f" until {until.words}" if until else "")
     told: list[Mapping[str, Any]] = []
     with target.moving_by(words):
@@ -157,7 +157,7 @@ def run(inspection: Inspection, arguments: Distance) -> Answer[documents.Events]
         return happened(target, told)
     if target.crashed:
         raise VtdpiError(f"the simulated machine cannot go on: {target.crashed}")
-    document: documents.Events = {"steps": done, "events": []}
+    document: documents.Events = {"step_count": done, "events": []}
     if target.stopped:
         document["stopped"] = _stopped(target)
         return Answer(document, [Text(f"{done} steps; stopped at {target.position}: {target.stopped.words}")])

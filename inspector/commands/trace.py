@@ -108,7 +108,7 @@ def trace(inspection: Inspection, arguments: Arguments) -> Stream[documents.Trac
         source = perfetto.dumps(found.hits, found.unit, vectors)
         new_file.write(arguments.perfetto, source, keep=inspection.target.files)
     document: documents.Trace = {
-        "unit": found.unit,
+        "time_unit": found.unit,
         "ended": found.ended,
         "hits": [event_document(hit) for hit in found.hits],
         "left_out": list(found.left_out),

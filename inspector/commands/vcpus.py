@@ -48,7 +48,7 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
     entries: list[documents.VcpuState] = []
     for vcpu in chosen:
         entry = words.document(snapshot, vcpu)
-        entry["findings"] = [finding.rule for finding in said.get(vcpu.name, ())]
+        entry["findings"] = [finding.document() for finding in said.get(vcpu.name, ())]
         entries.append(entry)
 
     def blocks() -> Sequence[Block]:
@@ -88,7 +88,7 @@ def _table(rows: Sequence[tuple[str, ...]], entries: list[documents.VcpuState]) 
 
 def _row(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> tuple[str, ...]:
     state = vcpu.runstate + (" in guest" if vcpu.in_guest else "")
-    start = (vcpu.name, state, "-" if vcpu.processor is None else str(vcpu.processor))
+    start = (vcpu.name, state, "-" if vcpu.cpu is None else str(vcpu.cpu))
     situation = label(entry["situation"]) if entry["situation"] else "paravirtualised"
     if not entry["situation"] and vcpu.hvm:
         situation = "descriptor not known"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
+from inspector.analysis import vcpu_words as words
 from inspector.base.arguments import Word, flag, option
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import seconds
+from inspector.commands.blocked import list_document
 from inspector.commands.command import Example, Stream, command
 from inspector.model.answer import Answer, Text, Told
 from inspector.watch.lines import lines
@@ -17,12 +19,17 @@ from inspector.watch.looks import COLUMNS, Looks, Seen
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from inspector.audit import Finding
     from inspector.model import documents
 
 INTERVAL, STEPS = 0.5, 500
+MEMBERS = {
+    **{name: name.lower() for name in ("CPU", "SITUATION")},
+    **{name: f"pi.{name.lower()}" for name in ("PIR", "ON", "SN", "NV", "NDST")},
+    "VCPU": "name",
+    "STATE": "runstate",
+    "LIST": "blocking_list",
+}
+"""Of the document, by the columns that show them."""
 
 
 @frozen
@@ -78,33 +85,32 @@ def _lines(inspection: Inspection, arguments: Arguments) -> Stream[documents.Wat
 def _answer(last: Seen | None) -> Answer[documents.Watch]:
     """What the last look saw."""
     if last is None:
-        return Answer({"looks": 0, "findings": []}, [Text("no look")])
+        return Answer({"look": 0, "findings": []}, [Text("no look")])
     return Answer(_document(last), [Text(f"{last.number} looks")], last.problems)
 
 
 def _document(seen: Seen) -> documents.Watch:
-    names = [head.lower() for head in COLUMNS]
-    rows = [
+    snapshot = seen.snapshot
+    said: dict[str, list[documents.Finding]] = {}
+    for finding in seen.findings:
+        said.setdefault(finding.subject, []).append(finding.document())
+    vcpus: list[documents.WatchedVcpu] = [
         {
-            **dict(zip(names, row.cells, strict=True)),
-            "changed": [name for name, is_new in zip(names, row.changed, strict=True) if is_new],
-            "findings": list(row.findings),
+            **words.document(snapshot, vcpu),
+            "findings": said.get(vcpu.name, []),
+            "changed": [MEMBERS[name] for name, is_new in zip(COLUMNS, row.changed, strict=True) if is_new],
         }
-        for row in seen.rows
+        for vcpu, row in zip(snapshot.vcpus, seen.rows, strict=True)
     ]
     return {
-        "looks": seen.number,
-        "findings": _findings(seen.findings),
-        "fresh": _findings(seen.fresh),
-        "suspicions": seen.suspicions,
+        "look": seen.number,
+        "findings": [finding.document() for finding in seen.findings],
+        "fresh": [finding.document() for finding in seen.fresh],
+        "suspicion_count": seen.suspicions,
         "stopped_seconds": seen.stopped,
-        "vcpus": cast("list[documents.WatchRow]", rows),
-        "lists": [text for text, _ in seen.lists],
+        "vcpus": vcpus,
+        "lists": [list_document(snapshot, of_cpu) for of_cpu in snapshot.lists],
     }
-
-
-def _findings(found: Sequence[Finding]) -> list[documents.WatchFinding]:
-    return [{"rule": f.rule, "severity": f.severity, "subject": f.subject} for f in found]
 
 
 def _is_terminal() -> bool:

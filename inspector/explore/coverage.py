@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inspector.analysis.situation import SITUATIONS
 from inspector.base.errors import TargetError, UsageError
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.model.schema_name import schema_name
 from inspector.targets.sim.refusals import refusals
 from inspector.trace.last_stores import SUPPRESSED, folded, last_stores
 from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEvent, document
@@ -20,7 +21,7 @@ from sim_backend.scenario.bugs import version as version_of
 if TYPE_CHECKING:
     from inspector.model.documents import Coverages
 
-SCHEMA = "vtdpi/coverage/2"
+SCHEMA = schema_name("coverage")
 SHOWN = 10
 LIST = "blocking_list"
 """The field that says on which CPU's list a vCPU is."""
@@ -147,17 +148,17 @@ def _answer(
     )
     made: Coverages = {
         "version": version,
-        "changes": count,
-        "hook_changes": of_hooks,
-        "accepted": verdict.accepted,
-        "gaps": verdict.gaps,
-        "situations": None if situations is None else dict(situations),
+        "change_count": count,
+        "hook_change_count": of_hooks,
+        "accepted_count": verdict.accepted,
+        "gap_count": verdict.gaps,
+        "situation_counts": None if situations is None else dict(situations),
         "refused": [
             {"place": place, "cpu": each.cpu, "function": each.function, "vcpu": f"d1v{each.vcpu}", "why": why}
             for place, each, why in verdict.refused
         ],
         "steps": [
-            {"function": name, "step": action, "seen": verdict.steps[name, action]} for name, action in all_steps
+            {"function": name, "step_name": action, "count": verdict.steps[name, action]} for name, action in all_steps
         ],
     }
     return Answer(made, blocks)

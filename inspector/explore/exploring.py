@@ -18,6 +18,7 @@ from inspector.explore.scenarios import to_explore
 from inspector.explore.steps import read as read_history
 from inspector.explore.verdicts import Found
 from inspector.model.answer import Answer, AnyAnswer, Block, Table
+from inspector.model.schema_name import schema_name
 from inspector.targets.sim.refusals import refusals
 from inspector.views import json, text
 from inspector.views.progress import Progress
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from inspector.model.documents import ChangeOfLogic, ExploreList
 
 Kind = Literal["bug", "repair", "variant"]
-LIST_SCHEMA = "vtdpi/explore-list/2"
+LIST_SCHEMA = schema_name("explore-list")
 DEFAULT = "h-a"
 BARE = re.compile(r"[\w-]+")
 """A name that is no file's."""

@@ -144,7 +144,7 @@ def _vcpus(machine: Machine, snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
         if vcpu is None or vcpu.pi is None:
             yield (name, situation(machine, address), *("not readable",) * 6)
             continue
-        pi, runs = vcpu.pi, "" if vcpu.processor is None else f"CPU {vcpu.processor}"
+        pi, runs = vcpu.pi, "" if vcpu.cpu is None else f"CPU {vcpu.cpu}"
         vectors = " ".join(f"{vector:#x}" for vector in pi.pir) or "none"
         yield name, situation(machine, address), runs, vectors, str(pi.on), str(pi.sn), f"{pi.nv:#x}", f"{pi.ndst:#x}"
 

@@ -7,13 +7,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from inspector.model.answer import Answer, Table
+from inspector.model.schema_name import schema_name
 from inspector.targets.sim.scenarios import titles
 from sim_backend.scenario.scenario import BUNDLED
 
 if TYPE_CHECKING:
     from inspector.model.documents import NamedTitle, Scenarios
 
-SCHEMA = "vtdpi/scenarios/2"
+SCHEMA = schema_name("scenarios")
 
 
 def to_explore() -> list[str]:

@@ -233,7 +233,7 @@ def _state(vcpu: Vcpu, locks: Mapping[int, int]) -> State:
         "pauses": vcpu.pause_count,
         "runstate": vcpu.runstate,
         "running": int(bool(vcpu.is_running)),
-        "cpu": vcpu.processor,
+        "cpu": vcpu.cpu,
         "guest": int(bool(vcpu.in_guest)),
         "irr": vcpu.irr,
     }

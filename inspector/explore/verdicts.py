@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, AnyAnswer, Block, Table, Text
+from inspector.model.schema_name import schema_name
 from sim_backend.explore import Exploration
 from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import WORDS
@@ -18,7 +19,7 @@ from structs.frozen import frozen
 if TYPE_CHECKING:
     from inspector.model.documents import Explore, HistoryMove
 
-SCHEMA = "vtdpi/explore/2"
+SCHEMA = schema_name("explore")
 SITUATION = "situation "
 
 
@@ -79,7 +80,7 @@ def _document(found: Found) -> Explore:
         "scenario": explored.scenario.name,
         "version": explored.version.name,
         "exhausted": result.exhausted,
-        "stopped": result.stopped,
+        "stop_reason": result.stopped,
         "states": result.states,
         "transitions": result.transitions,
         "depth": result.depth,

@@ -150,10 +150,11 @@ def _refuse(options: UpOptions | HvmOptions, names: Sequence[str], why: str) -> 
 
 
 def _tell_up(options: UpOptions, lab: AnyLab) -> None:
+    from inspector.model.schema_name import schema_name
     from inspector.views import json
 
     if options.json:
-        json.write({"schema": "vtdpi/lab/2", **lab.record()}, sys.stdout, None)
+        json.write({"schema": schema_name("lab"), **lab.record()}, sys.stdout, None)
     else:
         print(f"{lab.name} is up, its console in {lab.console}")
         print(attach_line(lab))
@@ -161,11 +162,12 @@ def _tell_up(options: UpOptions, lab: AnyLab) -> None:
 
 def _list(options: ListOptions) -> int:
     from inspector.lab import labs as all_labs
+    from inspector.model.schema_name import schema_name
     from inspector.views import json
 
     labs = all_labs.running()
     if options.json:
-        json.write({"schema": "vtdpi/lab-list/2", "labs": [lab.record() for lab in labs]}, sys.stdout, None)
+        json.write({"schema": schema_name("lab-list"), "labs": [lab.record() for lab in labs]}, sys.stdout, None)
         return 0
     for lab in labs:
         print(f"{lab.name:20} process {lab.pid:<8} {attach_line(lab)}")

@@ -40,7 +40,7 @@ class Failure(TypedDict):
     """What went wrong: the line that stderr has, the exit status, and what the line is made of, where that is known."""
 
     message: str
-    status: int
+    exit_status: int
     expected: NotRequired[str | list[str]]
     found: NotRequired[str]
     advice: NotRequired[str]
@@ -70,12 +70,12 @@ class Source(TypedDict):
     ioapic_id: NotRequired[int]
     ioapic: NotRequired[int]
     pin: NotRequired[int]
-    number: NotRequired[int]
+    hpet: NotRequired[int]
     type: NotRequired[str]
     irq: NotRequired[int]
     segment: NotRequired[int]
     bdf: NotRequired[str]
-    gvec: NotRequired[int]
+    guest_vector: NotRequired[int]
     pi_desc: NotRequired[int]
 
 
@@ -104,7 +104,7 @@ else:
     )
     Pin = fields("Pin", RTE.records, pin=int, value=NotRequired[int], format=NotRequired[str])
     FaultStatus = fields("FaultStatus", (BY_NAME["FSTS"].record,), value=int)
-    FaultRecord = fields("FaultRecord", (FRCD,), record=int, reason=str | None, index=int | None)
+    FaultRecord = fields("FaultRecord", (FRCD,), record=int, meaning=str | None, index=int | None)
     TableFlags = fields("TableFlags", (TABLE_FLAGS,))
     StructureFlags = fields("StructureFlags", (DRHD_FLAGS, ATSR_FLAGS, SATC_FLAGS))
     WindowSize = fields("WindowSize", (DRHD_SIZE,))
@@ -122,13 +122,28 @@ class Descriptor(TypedDict):
     ndst: int
 
 
+class Finding(TypedDict):
+    """What breaks a rule."""
+
+    rule: str
+    severity: Literal["bug", "warning", "info"]
+    subject: str
+    message: str
+    suspicion: bool
+
+
 class VcpuState(TypedDict):
-    """A vCPU."""
+    """A vCPU, `d1v0`: its domain by name and number, and its own number there.
+
+    `cpu`: the one that it runs on, or ran on last; `blocking_list`: the one on whose list of blocked vCPUs it is.
+    `post`: what a post to it does now.
+    """
 
     name: str
-    domain: int
-    vcpu: int
-    processor: int | None
+    domain: str
+    domain_id: int
+    vcpu_id: int
+    cpu: int | None
     runstate: str
     blocked: bool
     pi: Descriptor | None
@@ -136,23 +151,23 @@ class VcpuState(TypedDict):
     situation: str | None
     evidence: list[str]
     is_running: bool | None
-    in_guest_mode: bool | None
+    in_guest: bool | None
     pause_flags: int
     pause_count: int
     hooks: list[str]
-    findings: NotRequired[list[str]]
+    findings: NotRequired[list[Finding]]
     post: NotRequired[list[str]]
 
 
 class Table(TypedDict):
     """A unit's interrupt-remapping table: its place, how many entries it has, and those that are shown."""
 
-    index: int | None
+    unit: int | None
     register_base: int
     irta: int | None
     base: int | None
     size: int | None
-    eime: int | None
+    eime: bool | None
     origin: str
     entries: list[Entry]
 
@@ -166,7 +181,7 @@ class Irt(TypedDict):
 class OneEntry(TypedDict):
     """An entry of a unit, and its physical address; null where that is not known."""
 
-    index: int | None
+    unit: int | None
     address: int | None
     entry: Entry
 
@@ -211,16 +226,6 @@ else:
     Pi.__doc__ = "`pi`."
 
 
-class Finding(TypedDict):
-    """What breaks a rule."""
-
-    rule: str
-    severity: Literal["bug", "warning", "info"]
-    subject: str
-    message: str
-    suspicion: bool
-
-
 class NotChecked(TypedDict):
     """A rule that could not be checked here, and what it needs."""
 
@@ -246,7 +251,7 @@ class Audit(TypedDict):
 class UnitRegisters(TypedDict):
     """A unit's registers."""
 
-    index: int | None
+    unit: int | None
     register_base: int
     registers: Registers
 
@@ -260,7 +265,7 @@ class Regs(TypedDict):
 class UnitQueue(TypedDict):
     """A unit's invalidation queue."""
 
-    index: int | None
+    unit: int | None
     base: int
     slots: int
     descriptor_size: int
@@ -279,7 +284,7 @@ class IoApic(TypedDict):
     """An IO-APIC's redirection table."""
 
     ioapic: int
-    id: int | None
+    ioapic_id: int | None
     version: int | None
     unit: int | None
     entries: list[Pin]
@@ -327,9 +332,9 @@ class Xen(TypedDict):
     page_table: int | None
     cpus: list[Cpu]
     knowledge: Knowledge | None
-    iommu_intremap: int | None
-    iommu_intpost: int | None
-    x2apic_enabled: int | None
+    intremap: bool | None
+    intpost: bool | None
+    x2apic: bool | None
     posted_intr_vector: int | None
     pi_wakeup_vector: int | None
 
@@ -337,8 +342,9 @@ class Xen(TypedDict):
 class Linux(TypedDict):
     """The Linux that was found: the machine's own, or domain 0's above a Xen.
 
-    `address` is where its image is, virtual; `phys_start` and `page_table` are physical; `symbols` and `types` are how
-    many its kallsyms and its BTF have. Of one above a Xen the switches are null, and `cpus` are Xen's to tell.
+    `address` is where its image is, virtual; `phys_start` and `page_table` are physical; `symbol_count` and
+    `type_count` are how many its kallsyms and its BTF have. Of one above a Xen the switches are null, and `cpus` are
+    Xen's to tell.
     """
 
     release: str
@@ -348,26 +354,26 @@ class Linux(TypedDict):
     phys_start: int | None
     page_table: int
     found_by: str
-    symbols: int
-    types: int
+    symbol_count: int
+    type_count: int
     above_xen: bool
     cpus: list[Cpu]
-    intremap: int | None
-    intpost: int | None
-    x2apic: int | None
+    intremap: bool | None
+    intpost: bool | None
+    x2apic: bool | None
 
 
 class UnitInfo(TypedDict):
     """A VT-d unit."""
 
-    index: int | None
+    unit: int | None
     register_base: int
     irta: int | None
     base: int | None
     size: int | None
-    eime: int | None
+    eime: bool | None
     origin: str
-    cap_pi: int | None
+    cap_pi: bool | None
 
 
 class Info(TypedDict):
@@ -383,34 +389,37 @@ class Info(TypedDict):
 class UnitFaults(TypedDict):
     """A unit's fault status and records."""
 
-    index: int | None
+    unit: int | None
     fsts: FaultStatus
     records: list[FaultRecord]
 
 
 class FaultKind(TypedDict):
-    """One kind of fault, joined with who has the device and what its entry is; see `inspector.analysis.faults`."""
+    """One kind of fault, joined with who has the device and what its entry is; see `inspector.analysis.faults`.
+
+    `source_name`: what the device is, where more is known than its source-id; `entry_state`: what the entry is now.
+    """
 
     unit: int | None
-    device: str
     segment: int
-    source: str
+    bdf: str
+    source_name: str | None
     owner: str | None
     reason: int | None
     meaning: str
     index: int | None
     address: int | None
     read: bool | None
-    entry: str
+    entry_state: str | None
     count: int
-    first: str
-    last: str
+    first: str | None
+    last: str | None
     pending: bool | None
     advice: str
 
 
 class Trouble(TypedDict):
-    """Other trouble with interrupts that Xen reported on its console."""
+    """Other trouble with interrupts that Xen reported on its console; `log_line` is where it does first."""
 
     kind: str
     text: str
@@ -418,9 +427,9 @@ class Trouble(TypedDict):
     vector: int | None
     unit: int | None
     count: int
-    first: str
-    last: str
-    line: int
+    first: str | None
+    last: str | None
+    log_line: int
 
 
 class Faults(TypedDict):
@@ -469,7 +478,8 @@ class Cpus(TypedDict):
 class GuestPirq(TypedDict):
     """A domain that an interrupt is bound to."""
 
-    domain: int
+    domain: str
+    domain_id: int
     pirq: int | None
     pending: bool | None
     masked: bool | None
@@ -489,12 +499,12 @@ class PinState(TypedDict):
 
     ioapic: int
     pin: int
-    mask: int | None
-    irr: int | None
+    masked: bool | None
+    remote_irr: bool | None
 
 
 class Irq(TypedDict):
-    """An interrupt, joined of all that is known of it."""
+    """An interrupt, joined of all that is known of it; `status` are the flags of Xen's `irq_desc`."""
 
     irq: int | None
     type: str | None
@@ -526,31 +536,15 @@ class Irqs(TypedDict):
 
 
 class RouteStep(TypedDict):
-    """An interrupt end to end; `entry` and `irq` where they are known, `fires` what happens if it fires now."""
+    """An interrupt end to end; `entry`, `vcpu` and `irq` where they are known, `fires` what happens if it fires now."""
 
-    unit: NotRequired[int | None]
-    entry: NotRequired[Entry]
-    source: NotRequired[Source | None]
-    vcpu: NotRequired[VcpuState | str | None]
-    irq: NotRequired[Irq | int | None]
+    unit: int | None
+    index: int | None
+    entry: Entry | None
+    source: Source | None
+    vcpu: VcpuState | None
+    irq: Irq | None
     fires: list[str]
-    type: NotRequired[str | None]
-    owner: NotRequired[str | None]
-    index: NotRequired[int | None]
-    format: NotRequired[str | None]
-    vector: NotRequired[int | None]
-    guest_vector: NotRequired[int | None]
-    cpus: NotRequired[list[int] | None]
-    affinity: NotRequired[list[int] | None]
-    status: NotRequired[int | None]
-    taken_by: NotRequired[str]
-    actions: NotRequired[list[str]]
-    guests: NotRequired[list[GuestPirq]]
-    in_flight: NotRequired[int | None]
-    masked_by: NotRequired[list[str]]
-    pending: NotRequired[list[str]]
-    masks: NotRequired[Masks | None]
-    pin: NotRequired[PinState | None]
 
 
 class Route(TypedDict):
@@ -584,11 +578,11 @@ class PathHop(TypedDict):
 
 
 class DeviceScope(TypedDict):
-    """A device that a structure is about: of the table, or (`name`, `bdf`) as boot messages tell it."""
+    """A device that a structure is about: `name` by its type, null if unknown; `bdf` as boot messages tell it."""
 
     type: int
+    name: str | None
     enumeration_id: int | None
-    name: NotRequired[str | None]
     bdf: NotRequired[str]
     length: NotRequired[int]
     flags: NotRequired[ScopeFlags]
@@ -601,7 +595,7 @@ class DeviceScope(TypedDict):
 class DmarStructure(TypedDict):
     """A remapping structure: `name` by its type, null if that is unknown, and then `bytes`, in hex.
 
-    Which members it has depends on its type; where boot messages tell of it, it has `all` and no type.
+    Which members it has depends on its type; where boot messages tell of it, it has no type.
     """
 
     name: str | None
@@ -612,18 +606,16 @@ class DmarStructure(TypedDict):
     segment: NotRequired[int]
     base: NotRequired[int | None]
     limit: NotRequired[int | None]
-    reserved: NotRequired[int | str]
-    proximity_domain: NotRequired[int]
-    proximity: NotRequired[int | None]
+    reserved: NotRequired[int]
+    proximity_domain: NotRequired[int | None]
     device_number: NotRequired[int]
     object_name: NotRequired[str]
-    all: NotRequired[bool]
     scopes: NotRequired[list[DeviceScope]]
     rest: NotRequired[str]
 
 
 class Dmar(TypedDict):
-    """`dmar`: the header's members, where the table itself was read, and its structures."""
+    """`dmar`: the header's members, where the table itself was read, and its structures; `rest`: bytes after them."""
 
     structures: list[DmarStructure]
     address: NotRequired[int]
@@ -636,25 +628,28 @@ class Dmar(TypedDict):
     creator_revision: NotRequired[int]
     host_address_width: NotRequired[int]
     flags: NotRequired[TableFlags]
-    reserved: NotRequired[str]
+    reserved: NotRequired[int]
     checksum_ok: NotRequired[bool]
-    undecoded: NotRequired[str]
+    rest: NotRequired[str]
 
 
 class Event(TypedDict):
-    """A step of the simulated machine: who, in which function, what, and the field before and after."""
+    """A step of the simulated machine: who, in which function, what, and the field before and after.
 
-    number: int
+    `history_step` is its number in a replay's history, `step_name` what the logic calls it.
+    """
+
+    step: int
     actor: str
     cpu: NotRequired[int | None]
     function: str | None
-    step: NotRequired[str | None]
+    step_name: NotRequired[str | None]
     action: str
     subject: str | None
     field: str | None
-    before: int | None
-    after: int | None
-    history: NotRequired[int]
+    before: int | str | None
+    after: int | str | None
+    history_step: NotRequired[int]
 
 
 class Stopped(TypedDict):
@@ -662,14 +657,14 @@ class Stopped(TypedDict):
 
     step: int
     where: str
-    history: NotRequired[int]
+    history_step: NotRequired[int]
 
 
 class Events(TypedDict):
     """`step`, `run` and every order to a simulated machine."""
 
     events: list[Event]
-    steps: NotRequired[int]
+    step_count: NotRequired[int]
     stopped: NotRequired[Stopped]
 
 
@@ -679,7 +674,7 @@ class Break(TypedDict):
     number: int
     kind: Literal["function", "condition"]
     where: str
-    hits: int
+    hit_count: int
 
 
 class Breaks(TypedDict):
@@ -691,11 +686,11 @@ class Breaks(TypedDict):
 class Position(TypedDict):
     """`goto` and `undo`: the step at which the simulated machine now is; of `undo`, the commands, the last first.
 
-    `history` is the step of a replay's history.
+    `history_step` is the step of a replay's history.
     """
 
     step: int
-    history: NotRequired[int]
+    history_step: NotRequired[int]
     undone: NotRequired[list[str]]
 
 
@@ -727,53 +722,37 @@ class Hit(TypedDict):
 
 
 class Trace(TypedDict):
-    """`trace`. `unit` of the times: seconds or steps. `left_out`: what was not watched for want of watchpoints."""
+    """`trace`. `time_unit` is that of the hits' `time`: seconds or steps.
 
-    unit: Literal["s", "steps"]
+    `left_out`: what was not watched for want of watchpoints.
+    """
+
+    time_unit: Literal["s", "steps"]
     ended: str
     hits: list[Hit]
     left_out: list[str]
 
 
-class WatchFinding(TypedDict):
-    """What the audit said at the last look."""
+class WatchedVcpu(VcpuState):
+    """A vCPU at a look, and which of its members are not as at the look before."""
 
-    rule: str
-    severity: str
-    subject: str
-
-
-class WatchRow(TypedDict):
-    """A vCPU at a look, in words, and which of these are not as at the look before."""
-
-    vcpu: str
-    state: str
-    cpu: str
-    pir: str
-    on: str
-    sn: str
-    nv: str
-    ndst: str
-    list: str
-    situation: str
     changed: list[str]
-    findings: list[str]
 
 
 class Watch(TypedDict):
-    """`watch`: a document a look. `looks`: the number of this one, from 1; 0 if none was taken.
+    """`watch`: a document a look. `look`: the number of this one, from 1; 0 if none was taken.
 
     `stopped_seconds`: for how long a live machine stood still for it. `fresh`: the findings that the look before did
-    not have. `suspicions`: how many there are besides that no second look has confirmed.
+    not have. `suspicion_count`: how many there are besides that no second look has confirmed.
     """
 
-    looks: int
-    findings: list[WatchFinding]
-    fresh: NotRequired[list[WatchFinding]]
-    suspicions: NotRequired[int]
+    look: int
+    findings: list[Finding]
+    fresh: NotRequired[list[Finding]]
+    suspicion_count: NotRequired[int]
     stopped_seconds: NotRequired[float | None]
-    vcpus: NotRequired[list[WatchRow]]
-    lists: NotRequired[list[str]]
+    vcpus: NotRequired[list[WatchedVcpu]]
+    lists: NotRequired[list[BlockingList]]
 
 
 class Running(TypedDict):
@@ -796,8 +775,8 @@ class SeenStep(TypedDict):
     """How often a step of the logic was seen."""
 
     function: str
-    step: str
-    seen: int
+    step_name: str
+    count: int
 
 
 class Snapshots(TypedDict):
@@ -807,9 +786,9 @@ class Snapshots(TypedDict):
 
 
 class Lines(TypedDict):
-    """`history`: lines of the session; `first` is the number of the first that is here."""
+    """`history`: lines of the session; `first_number` is the number of the first that is here."""
 
-    first: int
+    first_number: int
     lines: list[str]
 
 
@@ -827,19 +806,19 @@ class Open(TypedDict):
 
 
 class File(TypedDict):
-    """What wrote a file: `core`, `report`, `save`."""
+    """What wrote a file: `core`, `report`, `save`, `checkpoint`."""
 
     file: str
-    bytes: NotRequired[int]
-    findings: NotRequired[int]
+    size: NotRequired[int]
+    finding_count: NotRequired[int]
     snapshot_schema: NotRequired[int]
-    vcpus: NotRequired[int]
+    vcpu_count: NotRequired[int]
 
 
 class Expect(TypedDict):
     """`expect`."""
 
-    command: list[str]
+    command: str
     path: str
     found: Any
     expected: Any
@@ -902,15 +881,15 @@ class Help(TypedDict):
 class Coverages(TypedDict):
     """`coverage`: how a trace of a real Xen fits the logic, and which steps and situations it shows.
 
-    `hook_changes`: how many changes of domains' posting hooks it has besides, which are not held against the logic.
+    `hook_change_count`: how many changes of domains' posting hooks it has besides; the logic is not held against them.
     """
 
     version: str
-    changes: int
-    hook_changes: int
-    accepted: int
-    gaps: int
-    situations: dict[str, int] | None
+    change_count: int
+    hook_change_count: int
+    accepted_count: int
+    gap_count: int
+    situation_counts: dict[str, int] | None
     refused: list[Refused]
     steps: list[SeenStep]
     stores: NotRequired[list[Hit]]
@@ -1009,7 +988,7 @@ class Explore(TypedDict):
     scenario: str
     version: str
     exhausted: bool
-    stopped: str | None
+    stop_reason: str | None
     states: int
     transitions: int
     depth: int
@@ -1018,14 +997,14 @@ class Explore(TypedDict):
     properties: list[PropertyVerdict]
 
 
-FieldValue = int | str | list[int] | None
+FieldValue = bool | int | str | list[int] | None
 """A field of a vCPU in a history; see `inspector.explore.steps.State`."""
 
 
 class VcpuAtStart(TypedDict):
     """A vCPU when a history begins: its fields and its situation."""
 
-    state: dict[str, FieldValue]
+    fields: dict[str, FieldValue]
     situation: str | None
 
 
@@ -1039,7 +1018,7 @@ class FieldChange(TypedDict):
 class HistoryStep(TypedDict):
     """A step of a history: what it changed, by vCPU and field, and where a vCPU then stands, if that changed."""
 
-    number: int
+    step: int
     actor: str
     function: str
     action: str
@@ -1081,15 +1060,15 @@ class SurveyRow(TypedDict):
     file: str
     size: int | None
     modified: str
-    vtdpi: str
+    vtdpi_version: str
     target: str | None
     version: str | None
     build_id: str | None
-    cpus: int
-    vcpus: int
-    blocked: int
-    entries: int
-    posted: int
+    cpu_count: int
+    vcpu_count: int
+    blocked_count: int
+    entry_count: int
+    posted_count: int
     findings: list[Finding]
     checked: list[str]
     problems: list[str]
@@ -1101,8 +1080,8 @@ class SurveyBuild(TypedDict):
 
     version: str | None
     build_id: str | None
-    files: int
-    bugs: int
+    file_count: int
+    bug_count: int
 
 
 class CommonFinding(TypedDict):
@@ -1110,8 +1089,8 @@ class CommonFinding(TypedDict):
 
     severity: str
     rule: str
-    files: int
-    subjects: int
+    file_count: int
+    subject_count: int
     builds: list[str]
 
 
@@ -1133,9 +1112,9 @@ class SwarmSearch(TypedDict):
     states: int
     depth: int
     exhausted: bool
-    stopped: str | None
+    stop_reason: str | None
     seconds: float
-    broken: list[str]
+    broken_properties: list[str]
 
 
 class SwarmBroken(TypedDict):
@@ -1166,7 +1145,7 @@ class Swarm(TypedDict):
     seen: list[str]
     not_seen: list[str]
     failed: list[SwarmFailed]
-    left: int
+    left_count: int
 
 
 class RunFailure(TypedDict):
@@ -1186,12 +1165,12 @@ class RunOfCampaign(TypedDict):
 
     scenario: str
     seed: int
-    steps: int
-    suspicions: dict[str, int]
+    step_count: int
+    suspicion_counts: dict[str, int]
     failure: RunFailure | None
 
 
-class RunUndone(TypedDict):
+class RunNotMade(TypedDict):
     """A run that was not made, and why."""
 
     scenario: str
@@ -1200,11 +1179,11 @@ class RunUndone(TypedDict):
 
 
 class Campaign(TypedDict):
-    """A campaign of simulated runs; `left` is how many were not made."""
+    """A campaign of simulated runs; `left_count` is how many were not made."""
 
     runs: list[RunOfCampaign]
-    undone: list[RunUndone]
-    left: int
+    not_made: list[RunNotMade]
+    left_count: int
 
 
 ORDERS = ("step", "run", "post", "block", "wake", "sleep", "preempt", "migrate", "offline", "assign", "deassign")

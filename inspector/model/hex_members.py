@@ -6,6 +6,7 @@ JavaScript and jq keep 53 bits of a number. So what may have more, an address, a
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 EXACT = (1 << 53) - 1
@@ -14,12 +15,17 @@ EXACT = (1 << 53) - 1
 MEMBERS = frozenset(
     (
         *("address", "base", "limit", "nodes", "head_address", "register_base", "page_table", "phys_start", "pi_desc"),
-        *("rip", "rsp", "eflags", "cs", "cr3", "value"),
+        *("rip", "rsp", "eflags", "cs", "cr3", "value", "pause_flags", "status", "reserved"),
         *("addr", "fi", "fla", "iqa", "irta", "pda", "phmb", "phml", "pqa", "rta", "status_address", "undecoded"),
-        *("rsvd_127_50", "rsvd_127_48", "rsvd_127_52", "rsvd_127_76", "rsvd_127_84", "rsvd_511_320", "rsvd_63_19"),
     )
 )
 """Their names. Of a decoded record's fields: those wider than 32 bits, but PIR, which is a list of vectors."""
+
+
+@cache
+def is_hexadecimal(name: str) -> bool:
+    """Whether members of that name are such strings: MEMBERS, and a decoded record's reserved fields."""
+    return name in MEMBERS or name.startswith(("rsvd_", "undecoded_"))
 
 
 def hexed(value: Any, name: str = "") -> Any:
@@ -33,7 +39,7 @@ def hexed(value: Any, name: str = "") -> Any:
         return {key: hexed(item, key) for key, item in value.items()}
     if kind is list or kind is tuple:
         return [hexed(item, name) for item in value]
-    if kind is not bool and isinstance(value, int) and (name in MEMBERS or not -EXACT <= value <= EXACT):
+    if kind is not bool and isinstance(value, int) and (is_hexadecimal(name) or not -EXACT <= value <= EXACT):
         return f"{value:#x}"
     return value
 
@@ -48,4 +54,4 @@ def numbers(value: Any, name: str = "") -> Any:
         return {key: numbers(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [numbers(item, name) for item in value]
-    return int(value, 16) if isinstance(value, str) and name in MEMBERS and value.startswith("0x") else value
+    return int(value, 16) if isinstance(value, str) and value.startswith("0x") and is_hexadecimal(name) else value

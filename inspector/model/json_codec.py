@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON and back: tuples are arrays, bytes are hex, members with their default are left out.
 
-A number is one of 64 bits and not negative, unless its type says otherwise: `Annotated[int, range(256)]`.
+A number is one of 64 bits and not negative, unless its type says otherwise: `Annotated[int, range(256)]`. One that
+other programs would round is a string such as "0xffff830000000000".
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from inspector.base.errors import TargetError
+from inspector.model.hex_members import EXACT
 
 T = TypeVar("T")
 U64 = range(1 << 64)
@@ -38,7 +40,9 @@ def plain(value: Any) -> Any:
         return {f.name: plain(member) for f, member in members if not _is_default(f, member)}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    return f"{value:#x}" if isinstance(value, int) and value > EXACT else value
 
 
 def build(kind: type[T], value: Any, where: str) -> T:
@@ -108,10 +112,20 @@ def _number(values: range) -> Callable[[Any], int]:
     def made(value: Any) -> int:
         if type(value) is int and value in values:
             return value
-        number: int = _expect(int, value)
+        number: int = _expect(int, _of_hex(value))
+        if number in values:
+            return number
         raise _Unlike(f"expected {values.start} to {values.stop - 1:#x}, found {number:#x}")
 
     return made
+
+
+def _of_hex(value: Any) -> Any:
+    """The number that a string such as "0x10" says; anything else as it is."""
+    try:
+        return int(value, 16) if isinstance(value, str) and value.startswith("0x") else value
+    except ValueError:
+        return value
 
 
 def _bytes(value: Any) -> bytes:

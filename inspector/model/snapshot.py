@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from inspector.base.errors import TargetError
 from inspector.model import json_codec as records
@@ -35,7 +35,7 @@ VcpuIdOrSeveral = Annotated[int, range(-1, 1 << 14)]
 if TYPE_CHECKING:
     from inspector.model.data_table import DataTable
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema's version: it grows when a reader of the old one would misread the new one."""
 
 FORMAT = "vtdpi snapshot"
@@ -71,6 +71,7 @@ class Vcpu:
 
     Attributes:
         runstate: `running`, `runnable`, `blocked` or `offline`; `unknown` (NOT_KNOWN) while Xen is writing it.
+        cpu: the one that it runs on, or ran on last.
         pause_count: of the vCPU and its domain together.
         since: when it entered its run state, in ns of Xen's clock: if two snapshots agree, it has not run between.
         in_guest: whether its CPU executes the guest now.
@@ -91,7 +92,7 @@ class Vcpu:
     vcpu: VcpuId
     address: int = 0
     hvm: bool = False
-    processor: CpuNumber | None = None
+    cpu: CpuNumber | None = None
     runstate: str = ""
     is_running: bool | None = None
     pause_flags: Word = 0
@@ -121,6 +122,11 @@ class Vcpu:
     def name(self) -> str:
         """`d1v2`."""
         return f"d{self.domain}v{self.vcpu}"
+
+    @property
+    def domain_name(self) -> str:
+        """`d1`."""
+        return self.name.rpartition("v")[0]
 
     @property
     def blocked(self) -> bool:
@@ -441,12 +447,21 @@ def loads(text: str, source: str = "the file") -> Snapshot:
             f"{source} is a snapshot of schema {schema}, and this vtdpi knows up to {SCHEMA}; use a newer vtdpi"
         )
     del document["format"], document["schema"]
-    if schema == 1 and isinstance(problems := document.pop("problems", []), list):
-        document["absent"] = [{"kind": UNREADABLE, "subject": "machine", "why": line} for line in problems]
+    _modernise(document, schema)
     snapshot = records.build(Snapshot, document, source)
     if wrong := next(contradictions(snapshot), None):
         raise TargetError(f"{source}: {wrong}; the file is damaged")
     return snapshot
+
+
+def _modernise(document: dict[str, Any], schema: int) -> None:
+    """Have a document of an older schema as the newest has it: 1 told `problems`, 1 and 2 a vCPU's `processor`."""
+    if schema == 1 and isinstance(problems := document.pop("problems", []), list):
+        document["absent"] = [{"kind": UNREADABLE, "subject": "machine", "why": line} for line in problems]
+    if schema < 3 and isinstance(vcpus := document.get("vcpus"), list):
+        for vcpu in vcpus:
+            if isinstance(vcpu, dict) and "processor" in vcpu:
+                vcpu["cpu"] = vcpu.pop("processor")
 
 
 def contradictions(snapshot: Snapshot) -> Iterator[str]:

@@ -45,13 +45,13 @@ def vcpus(snapshot: Snapshot) -> DataTable:
     """The vCPUs: who, where, run state, whether blocked, and the descriptor's fields (masked where there is none)."""
     listed = snapshot.vcpus
     none = np.array([vcpu.pi is None for vcpu in listed], bool)
-    unplaced = np.array([vcpu.processor is None for vcpu in listed], bool)
+    unplaced = np.array([vcpu.cpu is None for vcpu in listed], bool)
     unlisted = np.array([vcpu.blocking_list is None for vcpu in listed], bool)
     made: dict[str, Array] = {
-        "vcpu": np.array([vcpu.name for vcpu in listed], str),
+        "name": np.array([vcpu.name for vcpu in listed], str),
         "runstate": np.array([vcpu.runstate for vcpu in listed], str),
         "blocked": np.array([vcpu.blocked for vcpu in listed], bool),
-        "processor": np.ma.array([vcpu.processor or 0 for vcpu in listed], np.int64, mask=unplaced),
+        "cpu": np.ma.array([vcpu.cpu or 0 for vcpu in listed], np.int64, mask=unplaced),
         "blocking_list": np.ma.array([vcpu.blocking_list or 0 for vcpu in listed], np.int64, mask=unlisted),
         "pending": np.ma.array([len(vcpu.pi.pir) if vcpu.pi else 0 for vcpu in listed], np.int64, mask=none),
     }

@@ -90,8 +90,8 @@ def vcpus(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The vCPUs."""
     for vcpu in inspection.snapshot.vcpus:
         words = [vcpu.runstate]
-        if vcpu.processor is not None:
-            words.append(f"CPU {vcpu.processor}")
+        if vcpu.cpu is not None:
+            words.append(f"CPU {vcpu.cpu}")
         if vcpu.pi:
             words.append(f"ON={vcpu.pi.on} SN={vcpu.pi.sn}")
             words.append(f"PIR {' '.join(f'{vector:#x}' for vector in vcpu.pi.pir)}" if vcpu.pi.pir else "PIR empty")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from inspector import commands
 from inspector.commands.command import Example
 from inspector.model.answer import Answer, AnyAnswer, Block, Facts, Text
+from inspector.model.schema_name import schema_name
 
 if TYPE_CHECKING:
     from inspector.model.documents import Help
 
-SCHEMA = "vtdpi/help/2"
+SCHEMA = schema_name("help")
 
 OF_THE_SHELL = {
     "help": "this list, or `help COMMAND`: its options and examples",

@@ -9,11 +9,12 @@ from inspector.base.arguments import BadWord, read_number
 from inspector.base.errors import UsageError
 from inspector.base.foreign_text import one_line
 from inspector.model.answer import Answer, AnyAnswer, Text
+from inspector.model.schema_name import schema_name
 
 if TYPE_CHECKING:
     from inspector.model.documents import Lines
 
-SCHEMA = "vtdpi/lines/2"
+SCHEMA = schema_name("lines")
 
 
 def answer(lines: Sequence[str], words: Sequence[str]) -> AnyAnswer:
@@ -34,6 +35,6 @@ def answer(lines: Sequence[str], words: Sequence[str]) -> AnyAnswer:
         raise UsageError(f"history: {error}") from None
     width = len(str(len(lines)))
     told = [f"{number:{width}}  {one_line(line)}" for number, line in enumerate(lines[first:], first + 1)]
-    document: Lines = {"first": first + 1, "lines": list(lines[first:])}
+    document: Lines = {"first_number": first + 1, "lines": list(lines[first:])}
     whole: AnyAnswer = Answer(document, [Text("\n".join(told))])
     return whole.named(SCHEMA)

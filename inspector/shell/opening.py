@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, AnyAnswer, Facts
+from inspector.model.schema_name import schema_name
 from inspector.targets.options import DumpOptions, LiveOptions, SimOptions
 from inspector.targets.target import Control
 from structs.frozen import frozen
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[str, type] = {"sim": SimOptions, "live": LiveOptions, "dump": DumpOptions, "log": DumpOptions}
 """What `open` opens, and the options that follow."""
-SCHEMA = "vtdpi/open/2"
+SCHEMA = schema_name("open")
 
 
 def _nothing_ahead(symbols: str | None, profile: str | None) -> Ahead | None:

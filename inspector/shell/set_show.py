@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from inspector.base.errors import UsageError
 from inspector.model.answer import Answer, AnyAnswer, Table
+from inspector.model.schema_name import schema_name
 from inspector.shell import settings
 from inspector.shell.settings import Settings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from inspector.shell.session import Session
 
 KEEP = "--keep"
-SCHEMA = "vtdpi/show/2"
+SCHEMA = schema_name("show")
 
 
 def show(session: Session, words: Sequence[str]) -> AnyAnswer:

@@ -50,7 +50,7 @@ class Situations:
         running, in_guest = bool(row["is_running"]), guest.get(row["processor"])
         now = replace(
             vcpu,
-            processor=row["processor"],
+            cpu=row["processor"],
             is_running=running,
             pause_flags=row["pause_flags"],
             pause_count=row["pause_count"] + domain["pause_count"],

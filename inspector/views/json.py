@@ -12,8 +12,9 @@ from inspector.base.errors import VtdpiError
 from inspector.model.answer import AnyAnswer
 from inspector.model.hex_members import hexed
 from inspector.model.json_codec import plain
+from inspector.model.schema_name import schema_name
 
-ERROR = "vtdpi/error/2"
+ERROR = schema_name("error")
 
 
 def show(answer: AnyAnswer, out: IO[str], target: str | None = None) -> None:
@@ -32,7 +33,7 @@ def show(answer: AnyAnswer, out: IO[str], target: str | None = None) -> None:
 
 def show_error(error: VtdpiError, out: IO[str], target: str | None = None) -> None:
     """Print why there is no answer, as a document."""
-    told: dict[str, Any] = {"message": str(error), "status": error.exit_status}
+    told: dict[str, Any] = {"message": str(error), "exit_status": error.exit_status}
     for name in ("expected", "found", "advice", "address"):
         if (value := getattr(error, name)) is not None:
             told[name] = list(value) if isinstance(value, tuple | list) else value if name == "address" else str(value)

@@ -40,6 +40,7 @@ class Seen:
 
     Attributes:
         number: counted from 1.
+        snapshot: what was seen, whole.
         rows: the vCPUs.
         lists: the lists of blocked vCPUs, as text, and whether they changed.
         findings: what the audit says now, bugs and warnings; a suspicion only once two looks have shown the same.
@@ -49,6 +50,7 @@ class Seen:
     """
 
     number: int
+    snapshot: Snapshot
     rows: tuple[Row, ...]
     lists: tuple[tuple[str, bool], ...]
     findings: tuple[Finding, ...]
@@ -130,6 +132,7 @@ class Looks:
         earlier = {text for text, _ in before.lists} if before else set(lists)
         return Seen(
             before.number + 1 if before else 1,
+            snapshot,
             tuple(self._row(snapshot, vcpu, known, tuple(said.get(vcpu.name, ()))) for vcpu in snapshot.vcpus),
             tuple((text, text not in earlier) for text in lists),
             findings,
@@ -152,7 +155,7 @@ class Looks:
 
 def _cells(snapshot: Snapshot, vcpu: Vcpu) -> tuple[str, ...]:
     state = vcpu.runstate + (" guest" if vcpu.in_guest else "")
-    cpu = "-" if vcpu.processor is None else str(vcpu.processor)
+    cpu = "-" if vcpu.cpu is None else str(vcpu.cpu)
     listed = "-" if vcpu.blocking_list is None else f"CPU {vcpu.blocking_list}"
     where = situation(snapshot, vcpu)
     pi = vcpu.pi

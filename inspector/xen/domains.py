@@ -120,7 +120,7 @@ def _read_vcpus(
                     vcpu=number,
                     address=at,
                     hvm=domain.hvm,
-                    processor=row["processor"],
+                    cpu=row["processor"],
                     runstate=_runstate(row),
                     is_running=bool(row["is_running"]),
                     pause_flags=row["pause_flags"],

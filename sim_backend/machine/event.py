@@ -43,11 +43,11 @@ class Event:
     def document(self) -> dict[str, str | int | None]:
         """It for JSON."""
         return {
-            "number": self.number,
+            "step": self.number,
             "actor": self.actor,
             "cpu": self.cpu,
             "function": self.function,
-            "step": self.step,
+            "step_name": self.step,
             "action": self.action,
             "subject": self.subject,
             "field": self.field,

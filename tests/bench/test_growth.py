@@ -64,7 +64,7 @@ def many_vcpus(tmp_path_factory, share) -> Path:
             "vcpu": number % 64,
             "address": 0xFFFF830000000000 + number * 0x2000,
             "hvm": True,
-            "processor": number % 64,
+            "cpu": number % 64,
             "runstate": luck.choice(["running", "blocked", "runnable"]),
             "is_running": False,
             "pause_flags": luck.choice([0, 1]),

@@ -109,7 +109,7 @@ def test_route_from_a_posted_entry_to_the_vcpu_and_back(
             name = f"d{vcpu['domain']}v{vcpu['vcpu']}"
             (forth,) = ask("route", "irte", str(index))["routes"]
             assert (forth["entry"]["vector"], forth["entry"]["pda"]) == (0x40 + index, vcpu["pi"]["address"])
-            assert (forth["vcpu"]["domain"], forth["vcpu"]["vcpu"]) == (vcpu["domain"], vcpu["vcpu"])
+            assert (forth["vcpu"]["domain_id"], forth["vcpu"]["vcpu_id"]) == (vcpu["domain"], vcpu["vcpu"])
             assert forth["fires"]
             assert forth["vcpu"]["blocking_list"] == vcpu["blocking_list"]
             back = ask("route", name)
@@ -118,6 +118,7 @@ def test_route_from_a_posted_entry_to_the_vcpu_and_back(
         listed = {vcpu["pi"]["address"]: vcpu for vcpu in ask("vcpus")["vcpus"] if vcpu["pi"]}
         for vcpu in expected["vcpus"]:
             ours = listed[vcpu["pi"]["address"]]
-            assert {
-                name: ours[name] for name in ("domain", "vcpu", "processor", "runstate", "blocked", "blocking_list")
-            } == {name: vcpu[name] for name in ("domain", "vcpu", "processor", "runstate", "blocked", "blocking_list")}
+            same = ("runstate", "blocked", "blocking_list")
+            names = ("domain_id", "vcpu_id", "cpu", *same)
+            expected_names = ("domain", "vcpu", "processor", *same)
+            assert [ours[name] for name in names] == [vcpu[name] for name in expected_names]

@@ -134,7 +134,7 @@ def test_the_command_line_finds_it(storm: HvmLab) -> None:
         env=env,
     )
     assert done.returncode == 0, done.stderr
-    names = [f"d{vcpu['domain']}v{vcpu['vcpu']}" for vcpu in json.loads(done.stdout)["vcpus"]]
+    names = [vcpu["name"] for vcpu in json.loads(done.stdout)["vcpus"]]
     assert "d1v0" in names
     listed = subprocess.run(
         [sys.executable, "-m", "inspector.frontends.cli", "lab", "list"], capture_output=True, text=True, env=env
@@ -188,11 +188,11 @@ def test_every_store_is_traced_with_its_cpu_function_and_line(asked: Session, st
         shown = "\n".join(str(hit) for hit in hits[max(0, refused[0]["place"] - 30) : refused[0]["place"] + 5])
         kept = path.rename(Path(tempfile.gettempdir()) / f"refused-{os.getpid()}.jsonl")
         pytest.fail(f"the model refuses {refused}; the trace is {kept}, and there:\n{shown}")
-    assert held["accepted"] == len(hits)
-    assert held["gaps"] == 0
+    assert held["accepted_count"] == len(hits)
+    assert held["gap_count"] == 0
     # Of whom a store is seen: running, woken and running, preempted, about to block, blocked.
-    assert {name for name, count in held["situations"].items() if count} >= {"S2", "S3", "S4", "S7", "S8"}
-    assert sum(held["situations"].values()) <= len(hits)
+    assert {name for name, count in held["situation_counts"].items() if count} >= {"S2", "S3", "S4", "S7", "S8"}
+    assert sum(held["situation_counts"].values()) <= len(hits)
     for hit in hits:
         if hit["function"] == "vmx_vcpu_block":
             assert hit["situation"] == "S7"
@@ -259,7 +259,7 @@ def test_hooks_are_traced_as_xen_takes_them_away_and_brings_them_back(
                 assert (hit["domain"], hit["vcpu"], hit["function"], hit["kind"]) == ("d1", None, function, "write")
                 assert hit["line"].startswith("vmx.c:")
             held = coverage(lines.read_text(), lines.name, "current").document
-            assert (held["hook_changes"], held["refused"]) == (2, [])
+            assert (held["hook_change_count"], held["refused"]) == (2, [])
             tracks = [each for each in json.loads(events.read_text())["traceEvents"] if each["ph"] == "M"]
             assert {"domains", "d1"} <= {each["args"]["name"] for each in tracks}
             vcpus = found.inspection.again().snapshot.vcpus
@@ -311,7 +311,7 @@ def test_saved_compared_reported_and_traced_for_perfetto(asked: Session, tmp_pat
     deadline = time.monotonic() + 60
     while not (changed := asked.ask(["diff", str(first)]).answer.document["changes"]):
         assert time.monotonic() < deadline
-    assert {each["subject"].partition("v")[0] for each in changed} & {"cpu 0", "cpu 1", "d1"}
+    assert {each["subject"].partition("v")[0] for each in changed} & {"CPU 0", "CPU 1", "d1"}
     assert asked.ask(["save", str(second)]).status == 0
     lines, events, page = (tmp_path / name for name in ("t.jsonl", "t.json", "r.html"))
     words = ["trace", "--seconds", "60", "--count", "50", "--output", str(lines), "--perfetto", str(events)]

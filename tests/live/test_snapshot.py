@@ -45,9 +45,7 @@ def test_a_healthy_xen_breaks_no_rule(lab_dom0, tmp_path):
         assert confirm([first, Inspection(target).snapshot]) == []
     printed = told_by_keys(lab_dom0, "Vqi", tmp_path)
     assert entries(printed) == entries(first)
-    assert [(vcpu.name, vcpu.processor) for vcpu in printed.vcpus] == [
-        (vcpu.name, vcpu.processor) for vcpu in first.vcpus
-    ]
+    assert [(vcpu.name, vcpu.cpu) for vcpu in printed.vcpus] == [(vcpu.name, vcpu.cpu) for vcpu in first.vcpus]
     assert printed.problems == ()
 
 

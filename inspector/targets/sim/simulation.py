@@ -323,7 +323,7 @@ class Replay(Simulation):
         first, inside = self._at + 1, len(self.moving.ahead)
         events = super().step(count)
         for number, event in enumerate(events[:inside], first):
-            event["history"] = number
+            event["history_step"] = number
             event["text"] = f"{number}/{self._steps} {event['text']}"
         if 0 < inside <= len(events):
             events[inside - 1]["text"] += "\n(the history ends here; what comes now is chance)"

@@ -16,7 +16,7 @@ ENTRY = {"p": 1, "vector": 0x40, "sid": 0x18, "svt": 1}
 
 def machine(*entries: bytes) -> Snapshot:
     """A vCPU and a unit with these entries, from index 0x18 on."""
-    vcpu = Vcpu(1, 0, hvm=True, processor=0, pi=Descriptor(0x1000, (0x31,), on=0, sn=0, nv=0xF2, ndst=0))
+    vcpu = Vcpu(1, 0, hvm=True, cpu=0, pi=Descriptor(0x1000, (0x31,), on=0, sn=0, nv=0xF2, ndst=0))
     indices = tuple(range(0x18, 0x18 + len(entries)))
     return Snapshot("a machine", vcpus=(vcpu,), units=(VtdUnit(0, 0, indices=indices, raw=b"".join(entries)),))
 
@@ -30,9 +30,9 @@ def test_the_fields_of_a_descriptor() -> None:
     before = machine()
     vcpu = before.vcpus[0]
     assert vcpu.pi
-    after = replace(before, vcpus=(replace(vcpu, processor=1, pi=replace(vcpu.pi, on=1, pir=(0x31, 0x52))),))
+    after = replace(before, vcpus=(replace(vcpu, cpu=1, pi=replace(vcpu.pi, on=1, pir=(0x31, 0x52))),))
     assert diff(before, after) == [
-        Change("d1v0", "processor", 0, 1),
+        Change("d1v0", "cpu", 0, 1),
         Change("d1v0", "pi.pir", [0x31], [0x31, 0x52]),
         Change("d1v0", "pi.on", 0, 1),
     ]
@@ -52,7 +52,7 @@ def test_what_came_and_went() -> None:
     before, after = machine(), machine(REMAPPED.build(ENTRY))
     assert Change("unit 0 entry 0x18", "vector", None, 0x40) in diff(before, after)
     assert Change("unit 0 entry 0x18", "vector", 0x40, None) in diff(after, before)
-    assert Change("d1v0", "processor", 0, None) in diff(before, replace(before, vcpus=()))
+    assert Change("d1v0", "cpu", 0, None) in diff(before, replace(before, vcpus=()))
 
 
 def test_what_a_log_does_not_tell_has_not_changed() -> None:
@@ -79,6 +79,6 @@ def test_what_s3_changes_affinity_masks_and_pins() -> None:
         ("irq 25", "affinity"): ([0, 1], [0]),
         ("irq 25", "host_masked"): (False, True),
         ("irq 25 of d1", "pirq_masked"): (False, True),
-        ("ioapic 0 pin 9", "mask"): (0, 1),
-        ("ioapic 0 pin 9", "irr"): (0, 1),
+        ("IO-APIC 0 pin 9", "mask"): (0, 1),
+        ("IO-APIC 0 pin 9", "irr"): (0, 1),
     }

@@ -40,10 +40,10 @@ def same_source_everywhere(target: Target) -> int:
         assert not any(unit.indices for unit in inspection.snapshot.units)
         return 0
     tables = answer.document["units"]
-    documents = {(unit["index"], entry["index"]): entry["source"] for unit in tables for entry in unit["entries"]}
+    documents = {(unit["unit"], entry["index"]): entry["source"] for unit in tables for entry in unit["entries"]}
     columns = [block for block in answer.blocks if hasattr(block, "columns")]
     words: Said = {
-        (unit["index"], entry["index"]): row[-1]
+        (unit["unit"], entry["index"]): row[-1]
         for unit, table in zip(tables, columns, strict=True)
         for entry, row in zip(unit["entries"], table.rows, strict=True)
     }
@@ -68,8 +68,8 @@ def of_irte(inspection: Inspection, index: int, units: list[int | None]) -> Iter
         return  # another unit's table is too small for this index
     texts = [block.text for block in answer.blocks if hasattr(block, "text")]
     for one, text in zip(answer.document["units"], texts, strict=True):
-        if one["index"] in units and one["entry"]["p"]:
-            yield one["index"], (one["entry"]["source"], text.partition("; is used by ")[2])
+        if one["unit"] in units and one["entry"]["p"]:
+            yield one["unit"], (one["entry"]["source"], text.partition("; is used by ")[2])
 
 
 def of_reports(inspection: Inspection, tables: list[dict[str, object]]) -> Said:
@@ -77,14 +77,14 @@ def of_reports(inspection: Inspection, tables: list[dict[str, object]]) -> Said:
     said: Said = {}
     for unit, table in zip(tables, gather(inspection).tables, strict=True):
         for entry, row in zip(table.entries, table.rows.rows, strict=True):
-            said[unit["index"], entry.index] = row[-1]  # type: ignore[index]
+            said[unit["unit"], entry.index] = row[-1]  # type: ignore[index]
     return said
 
 
 def of_completion(inspection: Inspection, tables: list[dict[str, object]]) -> list[tuple[object, str]]:
     """What stands beside each index: the units one after another, each by index."""
     found = [(int(index, 0), about) for index, about in KINDS["INDEX"](inspection)]
-    keys = [(unit["index"], entry["index"]) for unit in tables for entry in unit["entries"]]  # type: ignore[attr-defined]
+    keys = [(unit["unit"], entry["index"]) for unit in tables for entry in unit["entries"]]  # type: ignore[attr-defined]
     assert [index for index, _ in found] == [index for _, index in keys]
     named = [re.sub(r".* to (?:APIC )?0x[0-9a-f]+, ", "", about) for _, about in found]
     return sorted(zip(keys, named, strict=True), key=str)

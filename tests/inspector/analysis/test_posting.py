@@ -13,7 +13,7 @@ from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 
 P, W = 0xF1, 0xF2
 PI = Descriptor(0x1000, (), on=0, sn=0, nv=P, ndst=3)
-VCPU = Vcpu(1, 0, processor=1, runstate="running", is_running=True, in_guest=True, pi=PI)
+VCPU = Vcpu(1, 0, cpu=1, runstate="running", is_running=True, in_guest=True, pi=PI)
 CPUS = (Cpu(0, online=True, apic_id=0), Cpu(1, online=True, apic_id=3), Cpu(2, online=False, apic_id=5))
 MACHINE = Snapshot("a machine", cpus=CPUS, x2apic=True, posted_intr_vector=P, pi_wakeup_vector=W)
 BLOCKED = replace(VCPU, runstate="blocked", pause_flags=1, is_running=False, in_guest=False)

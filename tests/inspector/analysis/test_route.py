@@ -22,7 +22,7 @@ def machine(*entries: dict[str, int], cap_pi: int = 1, **pi: int) -> Snapshot:
     raw = b"".join((POSTED if entry.get("im") else REMAPPED).build({"p": 1, **entry}) for entry in entries)
     descriptor = Descriptor(**{"address": 0x1000, "pir": (), "on": 0, "sn": 0, "nv": P, "ndst": 0, **pi})  # type: ignore[arg-type]
     vcpu = Vcpu(
-        1, 0, hvm=True, processor=0, runstate="running", is_running=True, in_guest=True, hooks=("block",), pi=descriptor
+        1, 0, hvm=True, cpu=0, runstate="running", is_running=True, in_guest=True, hooks=("block",), pi=descriptor
     )
     return Snapshot(
         "a machine",

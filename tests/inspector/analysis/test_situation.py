@@ -11,7 +11,7 @@ from inspector.model.snapshot import BLOCK, SWITCH_TO, Cpu, Descriptor, Snapshot
 
 P, W = 0xF1, 0xF2
 PI = Descriptor(0x1000, (), on=0, sn=0, nv=P, ndst=0)
-RUNNING = Vcpu(1, 0, hvm=True, processor=0, runstate="running", is_running=True, in_guest=True, hooks=(BLOCK,), pi=PI)
+RUNNING = Vcpu(1, 0, hvm=True, cpu=0, runstate="running", is_running=True, in_guest=True, hooks=(BLOCK,), pi=PI)
 WAITING = replace(RUNNING, runstate="runnable", is_running=False, in_guest=False)
 BLOCKED = replace(WAITING, runstate="blocked", pause_flags=1, blocking_list=0, pi=replace(PI, nv=W))
 CPUS = (Cpu(0, apic_id=0, online=True), Cpu(1, apic_id=1, online=True, loaded="d1v0"))

@@ -179,7 +179,7 @@ def test_every_command_names_the_same_source(run: Callable[..., Any], data: Path
         tables = run("dump", file, "irt", "--json").json["units"]
         for table in tables:
             for row in table["entries"]:
-                words = ["irte", hex(row["index"]), "--unit", table["index"], "--json"]
+                words = ["irte", hex(row["index"]), "--unit", table["unit"], "--json"]
                 (one,) = run("dump", file, *words).json["units"]
                 (route,) = run("dump", file, "route", *words).json["routes"]
                 assert one["entry"]["source"] == route["source"] == row["source"], (file, row)

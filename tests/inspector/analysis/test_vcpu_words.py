@@ -11,7 +11,7 @@ from inspector.base.errors import UsageError
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 
 PI = Descriptor(0x1000, (0x31, 0x52), on=1, sn=0, nv=0xF2, ndst=3)
-VCPU = Vcpu(1, 2, processor=0, runstate="blocked", pause_flags=1, pi=PI)
+VCPU = Vcpu(1, 2, cpu=0, runstate="blocked", pause_flags=1, pi=PI)
 MACHINE = Snapshot(
     "a machine",
     vcpus=(Vcpu(0, 0), VCPU),

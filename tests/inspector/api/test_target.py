@@ -17,7 +17,7 @@ def sim():
 def test_a_program_sees_what_the_commands_print(sim, run):
     printed = run("sim", "--scenario", "idle", "vcpus", "--json").json
     assert sim.run("vcpus").document["vcpus"] == printed["vcpus"]
-    assert [vcpu.name for vcpu in sim.snapshot().vcpus] == [f"d{v['domain']}v{v['vcpu']}" for v in printed["vcpus"]]
+    assert [vcpu.name for vcpu in sim.snapshot().vcpus] == [v["name"] for v in printed["vcpus"]]
 
 
 def test_a_snapshot_is_of_one_moment(sim):

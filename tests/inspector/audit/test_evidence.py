@@ -81,7 +81,7 @@ def test_pending_is_yes_no_or_not_known():
 
 def test_a_vcpu_that_moved_is_in_another_state():
     vcpu = Vcpu(1, 0, runstate="blocked", since=100, pi=PI)
-    same = replace(vcpu, processor=3)
+    same = replace(vcpu, cpu=3)
     assert state(vcpu) == state(same)
     for other in (replace(vcpu, since=101), replace(vcpu, lock=8), replace(vcpu, pi=replace(PI, on=1))):
         assert state(other) != state(vcpu)

@@ -48,7 +48,7 @@ def test_no_clean_up_and_the_domain_is_destroyed(machine):
     """9152b5f8d9: the node is then in freed memory, which the next wakeup interrupt walks."""
     machine.block(0, 1, domain=2)
     machine.layout.destroy_domain(2)
-    assert machine.found() == {"D11": ["bug cpu 1"]}
+    assert machine.found() == {"D11": ["bug CPU 1"]}
 
 
 def test_a_cpu_goes_offline_with_vcpus_on_its_list(machine):

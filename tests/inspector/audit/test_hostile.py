@@ -100,7 +100,7 @@ def test_an_array_of_vcpus_that_is_garbage(machine, count):
     told = answers(machine.target)
     assert "D28" in rules(told)
     assert "D11" in rules(told), "the nodes on the list are no known vCPU's now"
-    assert {vcpu["domain"] for vcpu in told["vcpus"]["vcpus"]} == {0, 2}
+    assert {vcpu["domain_id"] for vcpu in told["vcpus"]["vcpus"]} == {0, 2}
 
 
 def test_an_array_of_vcpus_that_points_to_other_structures(machine):
@@ -109,7 +109,7 @@ def test_an_array_of_vcpus_that_points_to_other_structures(machine):
     layout.memory.set_u64(array, layout.virtual(layout.domain(2)))
     layout.memory.set_u64(array + 8, layout.virtual(layout.vcpu(2, 0)))
     told = answers(machine.target)
-    assert {(v["domain"], v["vcpu"]) for v in told["vcpus"]["vcpus"]} == {(0, 0), (1, 2), (1, 3), (2, 0), (2, 1)}
+    assert {(v["domain_id"], v["vcpu_id"]) for v in told["vcpus"]["vcpus"]} == {(0, 0), (1, 2), (1, 3), (2, 0), (2, 1)}
     assert messages(told).count("is no such vCPU") == 2
 
 
@@ -158,7 +158,7 @@ def test_a_million_domains(large):
     layout.put("domain", layout.domain(2), {"next_in_list": chain(layout, 16, link % 16) - link // 16 * 16})
     told = answers(large.target)
     assert "the list of domains is broken" in messages(told)
-    assert {vcpu["domain"] for vcpu in told["vcpus"]["vcpus"]} == {0, 1, 2}
+    assert {vcpu["domain_id"] for vcpu in told["vcpus"]["vcpus"]} == {0, 1, 2}
 
 
 def test_a_domain_list_that_loops(machine):

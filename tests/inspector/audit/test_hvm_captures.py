@@ -48,7 +48,7 @@ def test_it_is_what_gdb_read(take: Callable[[str], Snapshot], name: str) -> None
     assert snapshot.intpost == known["iommu_intpost"]
     assert [vcpu.name for vcpu in snapshot.vcpus] == [f"d{each['domain']}v{each['vcpu']}" for each in known["vcpus"]]
     for vcpu, each in zip(snapshot.vcpus, known["vcpus"], strict=True):
-        assert (vcpu.processor, vcpu.runstate) == (each["processor"], each["runstate"])
+        assert (vcpu.cpu, vcpu.runstate) == (each["processor"], each["runstate"])
         assert (vcpu.pause_flags, vcpu.blocked) == (each["pause_flags"], each["blocked"])
         if "pi" in each:
             assert vcpu.pi

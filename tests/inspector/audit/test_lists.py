@@ -40,7 +40,7 @@ def test_d10_a_lock_pointer_to_nowhere(machine):
 def test_d11_a_node_that_is_no_vcpus(machine):
     stranger = machine.layout.new_pages()
     machine.layout.list_add_tail(machine.head(1), stranger)
-    assert machine.found() == {"D11": ["bug cpu 1"]}
+    assert machine.found() == {"D11": ["bug CPU 1"]}
 
 
 def test_d11_nv_stays_after_the_hooks_are_gone(machine):
@@ -53,18 +53,18 @@ def test_d11_nv_stays_after_the_hooks_are_gone(machine):
 def test_d12_a_list_that_is_not_whole(machine):
     layout = machine.layout
     layout.put("list_head", machine.node(3), {"prev": layout.virtual(machine.node(3))})
-    assert machine.found() == {"D12": ["bug cpu 1"]}
+    assert machine.found() == {"D12": ["bug CPU 1"]}
     layout.put("list_head", machine.node(2), {"next": layout.virtual(machine.node(2))})
-    assert machine.found()["D12"] == ["bug cpu 1", "bug d1v2"]
+    assert machine.found()["D12"] == ["bug CPU 1", "bug d1v2"]
     layout.put("list_head", machine.node(2), {"next": 0x00100100})
-    assert machine.found() == {"D12": ["bug cpu 1"]}
+    assert machine.found() == {"D12": ["bug CPU 1"]}
 
 
 def test_d27_the_list_of_an_offline_cpu(machine):
     machine.layout.offline(1)
     found = machine.found()
     assert found.pop("D16") == ["warning d1v2", "warning d1v3"]
-    assert found == {"D27": ["warning cpu 1"]}
+    assert found == {"D27": ["warning CPU 1"]}
     first, again = machine.snapshot(), machine.snapshot()
     assert {finding.severity for finding in confirm([first, again])} == {"bug"}
 
@@ -114,18 +114,18 @@ def test_d12_any_one_pointer_back_that_is_wrong_is_found(addresses, data):
         others = replace(node, preceding=node.preceding + 1)
         broken = replace(whole, nodes=(*whole.nodes[:which], others, *whole.nodes[which + 1 :]))
         wanted = f"d1v{which} points back to {node.preceding + 1:#x}, not to {node.preceding:#x}"
-    assert said("D12", broken) == [("bug", "cpu 0", f"its list of blocked vCPUs is inconsistent: {wanted}")]
+    assert said("D12", broken) == [("bug", "CPU 0", f"its list of blocked vCPUs is inconsistent: {wanted}")]
     held = (
         f"its list of blocked vCPUs is inconsistent: {wanted} (a suspicion: a list's lock is held, it may be changing)"
     )
-    assert said("D12", replace(broken, locked=True)) == [("warning", "cpu 0", held)]
+    assert said("D12", replace(broken, locked=True)) == [("warning", "CPU 0", held)]
 
 
 def test_d12_in_words():
     stranger = replace(circle([0x100]), nodes=(Node(0x100, None, HEAD, 0x77),))
     assert "0x100 points back to 0x77, not to 0x9000" in said("D12", stranger)[0][2]
     broken = replace(circle([]), broken="it leads to 0x44", locked=True)
-    assert said("D12", broken) == [("bug", "cpu 0", "its list of blocked vCPUs is broken: it leads to 0x44")]
+    assert said("D12", broken) == [("bug", "CPU 0", "its list of blocked vCPUs is broken: it leads to 0x44")]
     itself = waiting(0, following=0x100)
     (_, subject, message) = said("D12", circle([]), vcpus=(itself,))[0]
     assert (subject, message) == (
@@ -166,7 +166,7 @@ def test_d11_nodes_that_are_no_vcpus_are_counted(count, more):
     whole = circle([0x700 + number for number in range(count)])
     strangers = replace(whole, nodes=tuple(replace(node, vcpu=None) for node in whole.nodes))
     assert said("D11", strangers) == [
-        ("bug", "cpu 0", f"node 0x700 of its list is no vCPU's{more}: freed memory, or a corrupt list")
+        ("bug", "CPU 0", f"node 0x700 of its list is no vCPU's{more}: freed memory, or a corrupt list")
     ]
     # Where the place of one vCPU's node is not known, it may be this one.
     assert said("D11", strangers, vcpus=(waiting(0), waiting(1, node=0))) == []
@@ -194,7 +194,7 @@ def test_d27_who_is_left_behind():
     (found,) = said("D27", stranger, cpus=(Cpu(0, 0, online=False),))
     assert found == (
         "warning",
-        "cpu 0",
+        "CPU 0",
         "is offline, and its list still holds d1v0, 0x200 (a suspicion: they may be moved in a moment)",
     )
     assert said("D27", stranger) == [], "CPU 0 is online"

@@ -54,12 +54,12 @@ CPU = Cpu(0, 0)
 LISTS = (BlockingList(0, 0x9000, 0x9010, locked=False, following=0x9000, preceding=0x9000),)
 
 
-def said(rule: str, pi: Descriptor = PI, cpu: Cpu = CPU, **fields) -> list[tuple[str, str]]:
+def said(rule: str, pi: Descriptor = PI, on: Cpu = CPU, **fields) -> list[tuple[str, str]]:
     """What a rule says of d1v0, which runs in the guest on CPU 0: severity and message."""
-    fields = {"processor": 0, "is_running": True, "in_guest": True, "hooks": (BLOCK, SWITCH_TO)} | fields
+    fields = {"cpu": 0, "is_running": True, "in_guest": True, "hooks": (BLOCK, SWITCH_TO)} | fields
     known = {"x2apic": True, "posted_intr_vector": P, "pi_wakeup_vector": W}
     vcpu = Vcpu(1, 0, hvm=True, pi=pi, **fields)
-    found = audit(Snapshot("a machine", cpus=(cpu,), vcpus=(vcpu,), lists=LISTS, **known), the_rule(rule))
+    found = audit(Snapshot("a machine", cpus=(on,), vcpus=(vcpu,), lists=LISTS, **known), the_rule(rule))
     assert all(finding.subject == "d1v0" for finding in found)
     return [(finding.severity, finding.message) for finding in found]
 
@@ -84,8 +84,8 @@ def test_d7_in_words():
     [
         {"is_running": False},
         {"hooks": (BLOCK,)},
-        {"processor": None},
-        {"processor": 7},
+        {"cpu": None},
+        {"cpu": 7},
         {"pi": replace(PI, ndst=MARKER)},
         {"pi": PI},
     ],
@@ -100,7 +100,7 @@ def test_d8_in_words():
     text = "is in the guest with ON=1 for vector 0x31, and no notification is pending at its CPU " + way
     assert said("D8", outstanding, Cpu(0, 0, irr=(), isr=())) == [("warning", text.format(")"))]
     unread = text.format(", and local APICs cannot be read here)")
-    assert said("D8", outstanding) == said("D8", outstanding, processor=None) == [("warning", unread)]
+    assert said("D8", outstanding) == said("D8", outstanding, cpu=None) == [("warning", unread)]
     assert "with ON=1, and no" in said("D8", replace(outstanding, pir=()))[0][1]
     assert said("D8", outstanding, Cpu(0, 0, irr=(), isr=(P,))) == []
     assert said("D8", outstanding, in_guest=False) == said("D8", outstanding, hooks=()) == []

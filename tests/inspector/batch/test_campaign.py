@@ -40,7 +40,7 @@ def test_no_scenario():
 def test_here_and_on_a_cluster_alike(tmp_path, dask):
     made = asked("one-device,migration", "0..1", tmp_path)
     here = campaign(made, 2)
-    assert [(each.scenario, each.seed, each.steps) for each in here.results] == [
+    assert [(each.scenario, each.seed, each.step_count) for each in here.results] == [
         (name, seed, 10) for name in ("migration", "one-device") for seed in (0, 1)
     ]
     assert campaign(made, 1, dask) == here

@@ -36,6 +36,24 @@ def test_what_was_written_is_read_again(tmp_path_factory, first, then):
     assert read(path) == Kept([*first, *then], [])
 
 
+def test_rows_of_an_older_version_are_read(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    older = {
+        "file": "a",
+        "size": 1,
+        "modified": "1",
+        "vtdpi": "0.2.0",
+        "cpus": 2,
+        "vcpus": 3,
+        "entries": 5,
+        "posted": 4,
+    }
+    path.write_text(json.dumps(older) + "\n")
+    assert read(str(path)) == Kept(
+        [Row("a", 1, "1", "0.2.0", cpu_count=2, vcpu_count=3, entry_count=5, posted_count=4)], []
+    )
+
+
 def test_a_line_that_was_cut_short_is_told_and_spoils_nothing(tmp_path):
     path = tmp_path / "rows.jsonl"
     one, two = Row("a", 1, "1", "0"), Row("b", 1, "1", "0")
@@ -61,7 +79,7 @@ def test_what_is_no_row_is_told(tmp_path):
     path = tmp_path / "rows.jsonl"
     good = json.dumps(msgspec.to_builtins(Row("a", 1, "1", "0")))
     finding = {"severity": "dire", "rule": "D5", "subject": "d1v0", "message": "", "suspicion": False}
-    bad = [{"cpus": 1 << 64}, {"vcpus": -1}, {"size": -1}, {"findings": [finding]}, {"file": "\\udc", "size": "1"}]
+    bad = [{"cpu_count": 1 << 64}, {"vcpus": -1}, {"size": -1}, {"findings": [finding]}, {"file": "\\udc", "size": "1"}]
     lines = [good, *(json.dumps({**json.loads(good), **each}) for each in bad), "[" * 100_000, "1" * 5000]
     path.write_text("\n".join(lines))
     assert read(str(path)) == Kept([Row("a", 1, "1", "0")], list(range(2, len(lines) + 1)))

@@ -26,7 +26,7 @@ def failed(tmp_path_factory):
 def test_a_bug_ends_it_and_the_file_shows_it_again(failed):
     failure = failed.failure
     assert (failure.rule, failure.subject) == ("D17", "unit 0 entry 0x1b")
-    assert failed.steps == failure.step < 100
+    assert failed.step_count == failure.step < 100
     assert failure.file.endswith("/hotplug-seed7-D17.machine")
     words = shlex.split(failure.replay)
     assert words[:4] == ["vtdpi", "sim", "--load", failure.file]
@@ -46,7 +46,7 @@ def test_its_command_shows_it(failed, run):
 def test_the_same_seed_runs_alike_and_what_goes_is_a_suspicion(tmp_path):
     first, second = (run_of_campaign(asked(tmp_path, "one-device", "current", 5, 15)) for _ in range(2))
     assert first == second
-    assert (first.failure, first.steps) == (None, 15)
+    assert (first.failure, first.step_count) == (None, 15)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,7 +56,7 @@ def test_a_suspicion_is_a_failure_once_it_lasts(tmp_path, monkeypatch, run):
     monkeypatch.setattr(runs, "LASTS", 4)
     failed = run_of_campaign(asked(tmp_path, "hotplug", "current", 7, 60))
     failure = failed.failure
-    assert failed.suspicions[failure.rule] >= 1
+    assert failed.suspicion_counts[failure.rule] >= 1
     assert "; the same for 4 steps" in failure.message
     words = shlex.split(failure.replay)
     assert words[4:6] == ["--steps", "4"]
@@ -75,7 +75,7 @@ def test_a_failure_that_cannot_be_kept_is_told_all_the_same(tmp_path):
 @pytest.mark.thorough
 def test_one_in_which_nothing_happens_is_over_at_once(tmp_path):
     result = run_of_campaign(asked(tmp_path, "h-a", "current", 0, 5000))
-    assert result.steps < 5000
+    assert result.step_count < 5000
     assert result.failure is None
 
 

@@ -24,9 +24,9 @@ def test_a_dump_as_the_commands_tell_it(golden, run):
     info = run("dump", core, "info", "--json").json["xen"]
     assert (row.version, row.build_id) == (info["version"], info["build_id"])
     vcpus = run("dump", core, "vcpus", "--json").json["vcpus"]
-    assert row.vcpus == len(vcpus)
-    assert row.blocked == sum(each["blocked"] for each in vcpus)
-    assert (row.file, row.vtdpi, row.problems, row.unread) == (str(core), __version__, (), False)
+    assert row.vcpu_count == len(vcpus)
+    assert row.blocked_count == sum(each["blocked"] for each in vcpus)
+    assert (row.file, row.vtdpi_version, row.problems, row.unread) == (str(core), __version__, (), False)
 
 
 def vars_of(finding):
@@ -37,8 +37,8 @@ def test_posted_entries_of_a_log(data, run):
     log = data / "field" / "logs" / "c03_16_units_hex_index.log"
     row = survey(evidence(log))
     entries = [each for unit in run("dump", log, "irt", "--json").json["units"] for each in unit["entries"]]
-    assert row.entries == len(entries)
-    assert row.posted == sum(each["format"] == "posted" for each in entries) == 12
+    assert row.entry_count == len(entries)
+    assert row.posted_count == sum(each["format"] == "posted" for each in entries) == 12
 
 
 def test_what_cannot_be_opened_has_a_row_that_says_why(tmp_path):
@@ -56,7 +56,7 @@ def test_whether_it_is_still_true(tmp_path):
     before = evidence(path)
     row = survey(before)
     assert row.is_of(before)
-    assert not replace(row, vtdpi="0.0.1").is_of(before)
+    assert not replace(row, vtdpi_version="0.0.1").is_of(before)
     assert not row.is_of(replace(before, modified="1"))
     assert not row.is_of(replace(before, size=2))
     assert not replace(row, modified="").is_of(replace(before, modified=""))

@@ -42,7 +42,7 @@ def test_run_until_a_condition_stops_at_its_first_moment(run):
     assert ran.status == 0, ran.err
     first = json.loads(ran.out.splitlines()[0])
     assert first["stopped"] == {"step": 21, "where": ON}
-    assert (first["steps"], first["events"]) == (21, [])
+    assert (first["step_count"], first["events"]) == (21, [])
 
 
 def test_run_until_tells_each_step_if_asked(run):
@@ -57,9 +57,7 @@ def test_a_condition_with_options_is_quoted_and_signs_are_no_redirections(run, t
     monkeypatch.chdir(tmp_path)
     ran = run(
         *IDLE,
-        *lines(
-            "run until 'irt --posted .units[0].entries[#] == 2'", "run 500 until vcpus .vcpus[name=d1v0].processor > -1"
-        ),
+        *lines("run until 'irt --posted .units[0].entries[#] == 2'", "run 500 until vcpus .vcpus[name=d1v0].cpu > -1"),
     )
     assert ran.status == 0, ran.err
     assert ran.out.count("it is so already at step 0") == 2
@@ -86,7 +84,7 @@ def test_breaks_go(run):
     ran = run("sim", *lines("break schedule", "break vmx_vcpu_block", "breaks --delete 1 --json", "breaks --clear"))
     assert ran.status == 0, ran.err
     (left,) = json.loads(next(line for line in ran.out.splitlines() if line.startswith("{")))["breaks"]
-    assert left == {"number": 2, "kind": "function", "where": "vmx_vcpu_block", "hits": 0}
+    assert left == {"number": 2, "kind": "function", "where": "vmx_vcpu_block", "hit_count": 0}
     assert ran.out.endswith("no breaks\n")
 
 

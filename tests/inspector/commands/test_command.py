@@ -26,7 +26,7 @@ def x(inspection, arguments):
 def test_the_function_says_it_all():
     assert (x.name, x.summary, x.help) == ("x", "What it does", "What it does.\n\nMore of it.")
     assert (x.while_running, x.instead_in_gdb) == (True, "")
-    assert x.answer("here").document == {"schema": "vtdpi/x/2", "of": "here"}
+    assert x.answer("here").document == {"schema": "vtdpi/x/3", "of": "here"}
 
 
 def test_examples_as_one_types_them():

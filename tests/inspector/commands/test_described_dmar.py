@@ -45,11 +45,12 @@ def test_info_regs_dmar_and_faults_answer(run: Run, tmp_path: Path) -> None:
     assert run("dump", log, "regs", "fsts").status == 3
     drhd, both, rmrr = run("dump", log, "dmar", "--json").json["structures"]
     assert (drhd["base"], drhd["scopes"][0]["bdf"]) == (0xFED90000, "00:02.0")
-    assert (both["all"], both["scopes"][0]["enumeration_id"]) == (True, 2)
+    assert (both["flags"], both["scopes"][0]["enumeration_id"]) == ({"include_pci_all": 1}, 2)
+    assert (drhd["flags"], "flags" in rmrr) == ({"include_pci_all": 0}, False)
     assert (rmrr["name"], rmrr["base"], rmrr["limit"]) == ("RMRR", 0x8E000000, 0x8EFFFFFF)
     assert "INCLUDE_PCI_ALL" in run("dump", log, "dmar").out
     faults = {fault["reason"]: fault for fault in run("dump", log, "faults", "--json").json["faults"]}
     assert "lies in an RMRR" in faults[6]["advice"]
-    assert faults[0x25]["source"] == "HPET"
+    assert faults[0x25]["source_name"] == "HPET"
     audited = {finding["rule"] for finding in run("dump", log, "audit", "--json").json["findings"]}
     assert {"D25", "D38"} <= audited

@@ -20,7 +20,7 @@ def test_a_real_capture(run, golden, name):
         snapshot.posted_intr_vector,
         snapshot.pi_wakeup_vector,
     )
-    assert xen["x2apic_enabled"] == int(snapshot.x2apic)
+    assert xen["x2apic"] is snapshot.x2apic
     assert document["memory"] == snapshot.memory
     text = run("dump", golden(name), "info").out
     assert f"{snapshot.version}, build-id {snapshot.build_id}" in text
@@ -42,14 +42,14 @@ def test_memory_with_a_unit_and_no_xen(run, image):
     assert document["xen"] is None
     (unit,) = document["units"]
     assert unit == {
-        "index": 0,
+        "unit": 0,
         "register_base": 0xFED90000,
         "irta": 0x40000F,
         "base": 0x400000,
         "size": 65536,
-        "eime": 0,
+        "eime": False,
         "origin": "IRTA",
-        "cap_pi": 1,
+        "cap_pi": True,
     }
     row = next(line for line in run("dump", image.path, "info").out.splitlines() if "0xfed90000" in line)
     assert row.split() == ["0", "0xfed90000", "0x400000", "65536", "0", "supported", "IRTA"]

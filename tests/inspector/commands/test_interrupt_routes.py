@@ -20,7 +20,8 @@ def test_one_interrupt_from_any_end(run: Run, words: tuple[str, ...]) -> None:
     for expected in ("device 03:00.0", "25 PCI-MSI", "0:0x18", "d1 as pirq 87", "vector 0x62"):
         assert expected in told.out
     (found,) = run("dump", LOG, "route", *words, "--json").json["routes"]
-    assert (found["irq"], found["unit"], found["index"]) == (25, 0, 0x18)
+    assert (found["irq"]["irq"], found["unit"], found["index"]) == (25, 0, 0x18)
+    assert (found["entry"]["vector"], found["source"]["bdf"]) == (0x62, "03:00.0")
 
 
 def test_a_device_with_its_segment_and_its_irq(run: Run) -> None:

@@ -20,9 +20,10 @@ def numbers(run: Run, *words: str) -> list[int | None]:
 
 def test_one_table_of_all(run: Run) -> None:
     found = {each["irq"]: each for each in run("dump", LOG, "irqs", "--json").json["irqs"]}
-    assert found[9]["pin"] == {"ioapic": 0, "pin": 9, "mask": 0, "irr": 1}
+    assert found[9]["pin"] == {"ioapic": 0, "pin": 9, "masked": False, "remote_irr": True}
     assert (found[9]["index"], found[9]["taken_by"], found[9]["pending"]) == (1, "d0", ["IRR"])
-    assert found[25]["guests"] == [{"domain": 1, "pirq": 87, "pending": False, "masked": False, "pirq_masked": False}]
+    bound = {"domain": "d1", "domain_id": 1, "pirq": 87}
+    assert found[25]["guests"] == [{**bound, "pending": False, "masked": False, "pirq_masked": False}]
     assert (found[25]["unit"], found[25]["index"], found[25]["source"]["bdf"]) == (0, 0x18, "03:00.0")
     shown = run("dump", LOG, "irqs")
     assert shown.status == 0

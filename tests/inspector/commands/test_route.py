@@ -40,7 +40,7 @@ def test_every_end_of_one_interrupt_leads_to_the_same(run):
     assert posted
     for row in posted:
         (by_entry,) = run(*at, "route", "irte", row["index"], "--json").json["routes"]
-        vcpu = f"d{by_entry['vcpu']['domain']}v{by_entry['vcpu']['vcpu']}"
+        vcpu = by_entry["vcpu"]["name"]
         assert by_entry in run(*at, "route", vcpu, "--json").json["routes"]
         assert by_entry in run(*at, "route", row["source"]["bdf"], "--json").json["routes"]
 

@@ -33,7 +33,7 @@ def test_what_is_said_of_it(run, golden, tmp_path):
     file = tmp_path / "now.json"
     told = run("dump", golden("lost-wakeup"), "save", file, "--json").json
     saved = loads(file.read_text())
-    assert (told["file"], told["snapshot_schema"], told["vcpus"]) == (str(file), SCHEMA, len(saved.vcpus))
+    assert (told["file"], told["snapshot_schema"], told["vcpu_count"]) == (str(file), SCHEMA, len(saved.vcpus))
     assert run("dump", golden("lost-wakeup"), "save", file).out == (
         f"{len(saved.vcpus)} vCPUs and 0 VT-d units saved to {file}\n"
     )

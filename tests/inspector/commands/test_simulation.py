@@ -7,7 +7,7 @@ import json
 import pytest
 
 IDLE = ("sim", "--scenario", "idle")
-EVENT = {"number", "actor", "cpu", "function", "step", "action", "subject", "field", "before", "after"}
+EVENT = {"step", "actor", "cpu", "function", "step_name", "action", "subject", "field", "before", "after"}
 
 
 def ask(run, *commands):
@@ -27,7 +27,7 @@ def vcpu(run, name, *commands):
 def test_step_tells_each_action(run):
     ran = run(*IDLE, "step", "3", "--json")
     events = ran.json["events"]
-    assert [event["number"] for event in events] == [1, 2, 3]
+    assert [event["step"] for event in events] == [1, 2, 3]
     assert all(set(event) == EVENT for event in events)
     text = run(*IDLE, "step", "3")
     assert text.out.count("\n") == 3
@@ -37,7 +37,7 @@ def test_step_tells_each_action(run):
 def test_run(run):
     assert run("sim", "--scenario", "one-device", "run", "500").out == "500 steps\n"
     assert "then nothing more could happen" in run(*IDLE, "run").out
-    assert run("sim", "--scenario", "one-device", "run", "5", "--events", "--json").json["events"][4]["number"] == 5
+    assert run("sim", "--scenario", "one-device", "run", "5", "--events", "--json").json["events"][4]["step"] == 5
 
 
 def test_an_order_is_shown_to_happen(run):
@@ -63,9 +63,9 @@ def test_what_each_does(run):
     assert vcpu(run, "d1v0", "sleep d1v0")["situation"] == "S6"
     assert vcpu(run, "d1v0", "sleep d1v0", "wake d1v0")["situation"] == "S1"
     assert vcpu(run, "d1v0", "preempt d1v0 --tasklet --later", "step 12")["runstate"] in ("runnable", "running")
-    assert vcpu(run, "d1v1", "sleep d1v0", "migrate d1v1 0")["processor"] == 0
+    assert vcpu(run, "d1v1", "sleep d1v0", "migrate d1v1 0")["cpu"] == 0
     assert vcpu(run, "d1v1", "block d1v1", "offline 1")["blocking_list"] == 0
-    assert vcpu(run, "d1v0", "offline 1", "offline 1 --back", "migrate d1v0 1")["processor"] == 1
+    assert vcpu(run, "d1v0", "offline 1", "offline 1 --back", "migrate d1v0 1")["cpu"] == 1
     assert vcpu(run, "d1v0", "deassign 00:03.0")["situation"] == "S14"
     assert vcpu(run, "d1v0", "deassign 00:03.0", "assign 00:03.0 1")["situation"] == "S1"
 

@@ -54,6 +54,6 @@ def test_what_was_never_kept(run):
 
 def test_registers_are_in_hexadecimal(run):
     ran = run(*IDLE, *lines("run", "snapshot before", "block d1v0 --later", "run 9", "diff before"))
-    told = {line.split()[2]: line.split()[3:] for line in ran.out.splitlines() if line.startswith("cpu 0")}
+    told = {line.split()[2]: line.split()[3:] for line in ran.out.splitlines() if line.startswith("CPU 0")}
     assert {"rip", "rsp", "cs", "cr3"} <= told.keys()
     assert all(value.startswith("0x") for name in ("rip", "rsp", "cs", "cr3") for value in told[name])

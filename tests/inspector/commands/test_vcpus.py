@@ -12,11 +12,13 @@ PI_KEYS = {"address", "pir", "on", "sn", "nv", "ndst"}
 def test_vcpus_has_the_keys_that_scripts_rely_on(run, golden, data):
     vcpus = run("dump", golden("woken-still-listed"), "vcpus", "--json").json["vcpus"]
     expected = json.loads((data / "golden/xen-4.20.3-woken-still-listed.expected.json").read_text())["vcpus"]
-    shown = {(v["domain"], v["vcpu"]): v for v in vcpus}
+    shown = {(v["domain_id"], v["vcpu_id"]): v for v in vcpus}
     for wanted in expected:
         got = shown[wanted["domain"], wanted["vcpu"]]
-        assert {key: got[key] for key in ("processor", "runstate", "blocked", "pi", "blocking_list")} == {
-            key: wanted[key] for key in ("processor", "runstate", "blocked", "pi", "blocking_list")
+        assert (got["name"], got["domain"]) == (f"d{wanted['domain']}v{wanted['vcpu']}", f"d{wanted['domain']}")
+        assert (got["cpu"], got["in_guest"]) == (wanted["processor"], wanted["in_guest_mode"])
+        assert {key: got[key] for key in ("runstate", "blocked", "pi", "blocking_list")} == {
+            key: wanted[key] for key in ("runstate", "blocked", "pi", "blocking_list")
         }
     assert shown[0, 0]["pi"] is None
     assert shown[1, 4]["situation"] == "S8"
@@ -41,10 +43,9 @@ def test_without_a_xen_there_is_one_clear_line(run, image, words):
 def test_all_of_a_capture_and_one_alone_say_the_same(run, golden):
     every = run("dump", golden("lost-wakeup"), "vcpus", "--json").json["vcpus"]
     for vcpu in every:
-        name = f"d{vcpu['domain']}v{vcpu['vcpu']}"
-        assert run("dump", golden("lost-wakeup"), "vcpus", name, "--json").json["vcpus"] == [vcpu]
-    lost = next(vcpu for vcpu in every if (vcpu["domain"], vcpu["vcpu"]) == (1, 2))
-    assert lost["findings"] == ["D5"]
+        assert run("dump", golden("lost-wakeup"), "vcpus", vcpu["name"], "--json").json["vcpus"] == [vcpu]
+    lost = next(vcpu for vcpu in every if vcpu["name"] == "d1v2")
+    assert [(finding["rule"], finding["severity"]) for finding in lost["findings"]] == [("D5", "bug")]
     assert all(vcpu["findings"] == [] for vcpu in every if vcpu is not lost)
 
 

@@ -51,7 +51,7 @@ def test_json_is_a_document_a_look(run):
     looks = [json.loads(line) for line in ran.out.splitlines()]
     for look in looks:
         check_schema(look)
-    assert [look["looks"] for look in looks] == [1, 2, 3]
+    assert [look["look"] for look in looks] == [1, 2, 3]
     assert all(len(look["vcpus"]) == 13 for look in looks)
     assert not any(row["changed"] for row in looks[0]["vcpus"])
-    assert any("pir" in row["changed"] for look in looks[1:] for row in look["vcpus"])
+    assert any("pi.pir" in row["changed"] for look in looks[1:] for row in look["vcpus"])

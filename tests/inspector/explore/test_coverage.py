@@ -17,8 +17,8 @@ TRACE = Path(__file__).parents[2] / "data/traces/xen-4.20.4-storm.jsonl"
 @pytest.mark.thorough
 def test_each_step_with_how_often_it_was_seen() -> None:
     document = coverage(TRACE.read_text(), TRACE.name, "current").document
-    assert (document["changes"], document["accepted"], document["refused"]) == (700, 700, [])
-    seen = {(each["function"], each["step"]): each["seen"] for each in document["steps"]}
+    assert (document["change_count"], document["accepted_count"], document["refused"]) == (700, 700, [])
+    seen = {(each["function"], each["step_name"]): each["count"] for each in document["steps"]}
     assert seen["vmx_pi_switch_from", "suppresses notifications"] > 0
     assert seen["pi_wakeup_interrupt", "takes it off the list"] == 0
 
@@ -26,15 +26,15 @@ def test_each_step_with_how_often_it_was_seen() -> None:
 @pytest.mark.thorough
 def test_the_situations_that_a_trace_tells_and_what_tells_none() -> None:
     older = coverage(TRACE.read_text(), TRACE.name, "current").document
-    assert older["situations"] is None
+    assert older["situation_counts"] is None
     head, *lines = TRACE.read_text().splitlines()
     told = [
         json.dumps({**json.loads(line), "situation": name})
         for line, name in zip(lines[:3], ("S2", "S8", "S8"), strict=True)
     ]
     document = coverage("\n".join([head, *told]), "t.jsonl", "current").document
-    assert {name: count for name, count in document["situations"].items() if count} == {"S2": 1, "S8": 2}
-    assert list(document["situations"]) == [f"S{number}" for number in range(1, 16)]
+    assert {name: count for name, count in document["situation_counts"].items() if count} == {"S2": 1, "S8": 2}
+    assert list(document["situation_counts"]) == [f"S{number}" for number in range(1, 16)]
     with pytest.raises(TargetError, match="situation 'S99'"):
         coverage("\n".join([head, *told]).replace("S8", "S99"), "t.jsonl", "current")
 
@@ -58,11 +58,11 @@ def test_changes_of_hooks_are_counted_apart() -> None:
     text = "\n".join([head, *lines[:3], json.dumps(gone | {"changes": changes}), *lines[3:40]])
     answer = coverage(text, TRACE.name, "current")
     document = answer.document
-    assert (document["changes"], document["accepted"], document["hook_changes"]) == (40, 40, 1)
+    assert (document["change_count"], document["accepted_count"], document["hook_change_count"]) == (40, 40, 1)
     assert any(
         "1 change of pi_ops: not held against" in block.text for block in answer.blocks if isinstance(block, Text)
     )
-    assert coverage(TRACE.read_text(), TRACE.name, "current").document["hook_changes"] == 0
+    assert coverage(TRACE.read_text(), TRACE.name, "current").document["hook_change_count"] == 0
 
 
 @pytest.mark.thorough

@@ -24,7 +24,8 @@ def test_what_waits_in_the_irr_of_a_blocked_vcpu_is_named(tmp_path, capsys, scen
     # It is named where the vCPU can no longer see it: h-o, when it is switched out; h-m, when it is no longer paused.
     (fired,) = [found for found in reading["fired"] if found["rule"] == "D30"]
     changes = reading["steps"][fired["step"] - 1]["changes"]["d1v0"]
-    assert changes["running" if scenario == "h-o" else "pauses"]["after"] == 0
+    after = changes["is_running" if scenario == "h-o" else "pause_count"]["after"]
+    assert after is False if scenario == "h-o" else after == 0
 
 
 @pytest.mark.thorough

@@ -71,8 +71,8 @@ class TestDocument:
     def test_each_verdict_with_its_moves(self):
         found = Found(explored(broken(LOST, 2), Verdict(CRASH, ALWAYS, UNKNOWN)))
         document = answer(found, None).document
-        assert document["schema"] == "vtdpi/explore/2"
-        numbers = ("scenario", "version", "exhausted", "stopped", "states", "transitions", "depth")
+        assert document["schema"] == "vtdpi/explore/3"
+        numbers = ("scenario", "version", "exhausted", "stop_reason", "states", "transitions", "depth")
         assert [document[name] for name in numbers] == ["h-a", "current", True, None, 1234, 5678, 9]
         lost, crash = document["properties"]
         assert lost == {

@@ -18,7 +18,7 @@ def test_a_campaign_and_its_failure(run, tmp_path):
 def test_json(run, tmp_path):
     words = ("--campaign", "idle", "--seeds", "1", "--steps", "3", "--processes", "1", "--keep", tmp_path / "out")
     document = run("sim", "--json", *words).json
-    assert (document["schema"], document["runs"][0]["steps"], document["left"]) == ("vtdpi/campaign/2", 3, 0)
+    assert (document["schema"], document["runs"][0]["step_count"], document["left_count"]) == ("vtdpi/campaign/3", 3, 0)
 
 
 @pytest.mark.parametrize(

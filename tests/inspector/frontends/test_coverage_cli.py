@@ -21,12 +21,17 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_in_words_and_as_json(run, short):
     ran = run("coverage", short, "--json")
     document = ran.json
-    assert (ran.status, document["changes"], document["accepted"], document["version"]) == (0, 40, 40, "current")
+    assert (ran.status, document["change_count"], document["accepted_count"], document["version"]) == (
+        0,
+        40,
+        40,
+        "current",
+    )
     assert "stores" not in document or document["stores"] is None
     printed = run("coverage", short)
     assert printed.status == 0
     for each in document["steps"]:
-        assert each["step"] in printed.out
+        assert each["step_name"] in printed.out
 
 
 def test_the_stores_to_a_vcpu_as_well(run, short):

@@ -136,7 +136,7 @@ def test_how_to_attach_can_be_pasted_into_a_shell(run):
     assert attach_line(HVM) == "vtdpi live bochs:two"
     told = run("lab", "up")
     assert told.out == f"one is up, its console in {PLACE}/console.log\n{line}\n"
-    assert run("lab", "up", "--json").json == {"schema": "vtdpi/lab/2", **QEMU.record()}
+    assert run("lab", "up", "--json").json == {"schema": "vtdpi/lab/3", **QEMU.record()}
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (signals.Ended(15), 143)])
@@ -158,7 +158,7 @@ def test_the_labs_that_run(run, monkeypatch):
     lines = run("lab", "list").out.splitlines()
     assert [line.split()[:3] for line in lines] == [["one", "process", "71"], ["two", "process", "72"]]
     document = run("lab", "list", "--json").json
-    assert document == {"schema": "vtdpi/lab-list/2", "labs": [QEMU.record(), HVM.record()]}
+    assert document == {"schema": "vtdpi/lab-list/3", "labs": [QEMU.record(), HVM.record()]}
     monkeypatch.setattr(labs, "running", list)
     assert run("lab", "list").err == "vtdpi lab: no lab is running\n"
     assert run("lab", "list", "--json").json["labs"] == []

@@ -23,7 +23,7 @@ def test_files_to_a_table_lines_and_a_status(run, golden, data, tmp_path):
         str(tmp_path / "two-in-guest.core"),
     ]
     again = run("survey", tmp_path / "*.core", "--lines", lines, "--json")
-    assert (again.json["schema"], len(again.json["rows"])) == ("vtdpi/survey/2", 2)
+    assert (again.json["schema"], len(again.json["rows"])) == ("vtdpi/survey/3", 2)
     assert f"vtdpi: 2 of 2 files were looked at before, as {lines} tells" in again.err
 
 

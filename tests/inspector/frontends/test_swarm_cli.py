@@ -19,7 +19,7 @@ def test_searches_a_verdict_and_a_history(run, tmp_path):
 @pytest.mark.thorough
 def test_json_and_bounds(run):
     document = run("explore", "two-by-two", "--swarm", "1", "--states", "200", "--posts", "1", "--json").json
-    assert (document["schema"], document["exhausted"]) == ("vtdpi/swarm/2", False)
+    assert (document["schema"], document["exhausted"]) == ("vtdpi/swarm/3", False)
     assert document["searches"][0]["bounds"]["posts"] == 1
 
 

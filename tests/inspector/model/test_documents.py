@@ -25,8 +25,8 @@ def test_labs_of_both_kinds_are_as_their_schema_says(tmp_path):
     places = [tmp_path / name for name in ("qmp", "control", "serial", "console", "xen.gz")]
     qemu = Lab("x", 1, "127.0.0.1:1", *places, symbols=None, dom0=False)
     bochs = HvmLab("y", 2, *places[3:], tmp_path / "xen-syms", "storm", True, {"command": 0x1000})
-    check_schema({"schema": "vtdpi/lab/2", **qemu.record()})
-    check_schema({"schema": "vtdpi/lab-list/2", "labs": [qemu.record(), bochs.record()]})
+    check_schema({"schema": "vtdpi/lab/3", **qemu.record()})
+    check_schema({"schema": "vtdpi/lab-list/3", "labs": [qemu.record(), bochs.record()]})
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -41,6 +41,8 @@ def test_there_and_back(value):
         ({}, "lacks 'number'"),
         ({"number": "1"}, "expected int, found str"),
         ({"number": True}, "expected int, found bool"),
+        ({"number": "0x"}, "expected int, found str"),
+        ({"number": "0x10000000000000000"}, "expected 0 to 0xffffffffffffffff, found 0x10000000000000000"),
         ({"number": 1, "more": 2}, "unknown 'more'"),
         ({"number": 1, "inner": {}}, "expected list, found dict"),
         ({"number": 1, "inner": [{"name": "x", "raw": "zz"}]}, "expected bytes in hex"),

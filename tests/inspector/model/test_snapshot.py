@@ -11,6 +11,7 @@ import pytest
 
 from inspector.base.errors import TargetError
 from inspector.capture.inspection import Inspection
+from inspector.model.hex_members import EXACT
 from inspector.model.snapshot import BLOCK, SCHEMA, SWITCH_FROM, SWITCH_TO, Snapshot, dumps, loads
 from inspector.targets.open_file import open_file
 
@@ -48,7 +49,7 @@ def test_every_vcpu_is_as_expected(capture: tuple[Snapshot, Any]) -> None:
         assert wanted == {
             "domain": vcpu.domain,
             "vcpu": vcpu.vcpu,
-            "processor": vcpu.processor,
+            "processor": vcpu.cpu,
             "runstate": vcpu.runstate,
             "blocked": vcpu.blocked,
             "in_guest_mode": vcpu.in_guest,
@@ -86,6 +87,23 @@ def test_a_cpu_in_guest_mode_runs_the_vcpu_that_runs_there(capture: tuple[Snapsh
 
 def test_a_saved_snapshot_loads_to_an_equal_one(capture: tuple[Snapshot, Any]) -> None:
     assert loads(dumps(capture[0])) == capture[0]
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_what_an_older_version_saved_opens(schema: int, data: Path, golden: Callable[[str], Path]) -> None:
+    with open_file(golden("lost-wakeup")) as target:
+        now = Inspection(target).snapshot
+    document = json.loads((data / "saved" / "lost-wakeup-schema-2.json").read_text()) | {"schema": schema}
+    assert any("processor" in vcpu for vcpu in document["vcpus"])
+    then = loads(json.dumps(document))
+    assert (then.vcpus, then.cpus, then.lists, then.domains) == (now.vcpus, now.cpus, now.lists, now.domains)
+
+
+def test_other_programs_keep_its_addresses(capture: tuple[Snapshot, Any]) -> None:
+    largest: list[int] = []
+    json.loads(dumps(capture[0]), parse_int=lambda digits: largest.append(int(digits)))
+    assert max(largest) <= EXACT
+    assert {vcpu["address"][:6] for vcpu in json.loads(dumps(capture[0]))["vcpus"]} == {"0xffff"}
 
 
 @pytest.mark.parametrize(

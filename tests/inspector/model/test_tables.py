@@ -16,7 +16,8 @@ def test_every_present_entry_field_by_field(run, unpacked, golden):
         snapshot = Inspection(target).snapshot
     printed = run("dump", core, "vcpus", "--json").json["vcpus"]
     table = tables.vcpus(snapshot)
-    assert table["vcpu"].tolist() == [f"d{v['domain']}v{v['vcpu']}" for v in printed]
+    assert table["name"].tolist() == [v["name"] for v in printed]
+    assert table["cpu"].tolist() == [v["cpu"] for v in printed]
     assert table["nv"].tolist() == [v["pi"]["nv"] if v["pi"] else None for v in printed]
     assert table["blocked"].tolist() == [v["blocked"] for v in printed]
 

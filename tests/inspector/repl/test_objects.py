@@ -57,7 +57,7 @@ def test_what_is_said_of_each_is_what_the_machine_is(simulated):
     for vcpu in snapshot.vcpus:
         words = said[vcpu.name]
         assert words.startswith(vcpu.runstate)
-        assert f"CPU {vcpu.processor}" in words
+        assert f"CPU {vcpu.cpu}" in words
         if vcpu.pi:
             assert f"ON={vcpu.pi.on} SN={vcpu.pi.sn}" in words
             assert ("PIR empty" in words) != bool(vcpu.pi.pir)

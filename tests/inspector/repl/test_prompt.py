@@ -226,7 +226,7 @@ def test_the_simulation_moves_and_is_looked_at_afresh(terminal, tmp_path):
         opened.enter(f"vcpus d1v1 --json > {path}")
         opened.until(lambda screen, path=path: path.read_text().endswith("}\n"), "no answer")
         vcpu = json.loads(path.read_text())["vcpus"][0]
-        state = f"{vcpu['runstate']}, CPU {vcpu['processor']}, ON={vcpu['pi']['on']} SN={vcpu['pi']['sn']}"
+        state = f"{vcpu['runstate']}, CPU {vcpu['cpu']}, ON={vcpu['pi']['on']} SN={vcpu['pi']['sn']}"
         opened.type("pi d1v")
         opened.until(lambda screen, state=state: re.search(rf"d1v1 +{re.escape(state)}", screen), f"no {state}")
         opened.press("C-c")

@@ -20,7 +20,7 @@ def test_all_lines_and_the_last_few():
     said = ["run", "block d1v0", "irt | grep 'a b'"]
     assert history.answer(said, []).blocks[0].text == "1  run\n2  block d1v0\n3  irt | grep 'a b'"
     last = history.answer(said, ["2"])
-    assert last.document == {"schema": history.SCHEMA, "first": 2, "lines": said[1:]}
+    assert last.document == {"schema": history.SCHEMA, "first_number": 2, "lines": said[1:]}
     assert history.answer(said, ["9"]).document["lines"] == said
 
 
@@ -55,4 +55,4 @@ def test_as_json_and_through_a_pipe(run, tmp_path):
     assert ran.status == 0, ran.err
     assert file.read_text() == f"1  run 5\n2  history > {file}\n"
     answer = json.loads(ran.out.splitlines()[-1])
-    assert (answer["first"], answer["lines"]) == (3, ["history 1 --json"])
+    assert (answer["first_number"], answer["lines"]) == (3, ["history 1 --json"])

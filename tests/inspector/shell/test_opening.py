@@ -141,7 +141,7 @@ def test_a_script_reads_two_dumps_and_tells_what_differs(run, golden):
 def test_it_tells_what_is_open_as_json(run, golden):
     (answer,) = run("sim", "--json", "-c", f"open dump {golden('lost-wakeup')}").out.splitlines()
     document = json.loads(answer)
-    assert document["schema"] == "vtdpi/open/2"
+    assert document["schema"] == "vtdpi/open/3"
     assert document["opened"].startswith("ELF core")
     assert document["left"] is None, "it was not opened before"
 

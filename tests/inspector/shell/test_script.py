@@ -92,7 +92,7 @@ def test_a_line_that_fails_ends_it_and_says_where(line, status, message, machine
     ("line", "message"),
     [
         ("expect irt .units[0].entries[0].vektor == 1", "found no key 'vektor' in .units[0].entries[0]; there are"),
-        ("expect irt .units[0].eime == false", "== false, found 0"),
+        ("expect irt .units[0].eime == 0", "== 0, found false"),
         ("expect irt .units[0].size < 3", "< 3, found 65536"),
         ("expect irt .units[0].entries[0].format < 3", '< 3, found "remapped"'),
         ("expect irt .units[0].entries[0].vector in 0x30,0x32", 'in "0x30,0x32", found 49'),

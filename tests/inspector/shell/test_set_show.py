@@ -34,7 +34,7 @@ def test_columns_of_one_command(run):
 def test_json_by_a_setting_is_json_of_every_line(run):
     lines = run("sim", "-c", "set format json; show width; vcpus; run 2; history").out.splitlines()
     schemas = [json.loads(line)["schema"] for line in lines[-4:]]
-    assert schemas == ["vtdpi/show/2", "vtdpi/vcpus/2", "vtdpi/run/2", "vtdpi/lines/2"]
+    assert schemas == ["vtdpi/show/3", "vtdpi/vcpus/3", "vtdpi/run/3", "vtdpi/lines/3"]
 
 
 def test_show_tells_every_setting_as_it_is(run):

@@ -43,7 +43,7 @@ def without_about(text: str) -> dict[str, object]:
     return document
 
 
-ANSWER = Answer({"schema": "vtdpi/irt/2", "text": 'a\n"b"\u202e'}, [Text("for people")])
+ANSWER = Answer({"schema": "vtdpi/irt/3", "text": 'a\n"b"\u202e'}, [Text("for people")])
 
 
 def test_on_one_line_for_programs() -> None:
@@ -75,13 +75,13 @@ def test_an_error_is_a_document_too(run) -> None:
     check_schema(document)
     assert document["error"] == {
         "message": "no command 'irtt'",
-        "status": 2,
+        "exit_status": 2,
         "expected": ["irt"],
         "found": "irtt",
         "advice": "did you mean irt?",
     }
     ran = run("sim", "irtt", "--json")
-    assert ran.status == ran.json["error"]["status"] == 2
+    assert ran.status == ran.json["error"]["exit_status"] == 2
     assert ran.err.startswith("vtdpi: ")
 
 

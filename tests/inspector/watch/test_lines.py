@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.audit.rule import Finding
+from inspector.model.snapshot import Snapshot
 from inspector.watch.lines import lines
 from inspector.watch.looks import COLUMNS, Row, Seen
 
@@ -13,7 +14,7 @@ FINDING = Finding("D5", "bug", "d1v0", "stranded")
 
 def seen(number=2, changed=SAME, **fields):
     values = {"lists": (("CPU 0: empty", False),), "findings": (), "fresh": (), "stopped": None, **fields}
-    return Seen(number, (Row(CELLS, changed, (), ()),), **values)
+    return Seen(number, Snapshot(target="t"), (Row(CELLS, changed, (), ()),), **values)
 
 
 def test_the_first_look_shows_every_vcpu():

@@ -166,8 +166,8 @@ def test_of_a_profile_file_what_memory_contradicts_is_not_believed(golden, tmp_p
     path.write_text(json.dumps({**profile.document, **parts}))
     with open_file(golden("lost-wakeup")) as target:
         inspection = Inspection(target, profile=str(path))
-        right = {(vcpu.domain, vcpu.vcpu, vcpu.processor) for vcpu in Inspection(target).snapshot.vcpus}
-        found = {(vcpu.domain, vcpu.vcpu, vcpu.processor) for vcpu in inspection.snapshot.vcpus}
+        right = {(vcpu.domain, vcpu.vcpu, vcpu.cpu) for vcpu in Inspection(target).snapshot.vcpus}
+        found = {(vcpu.domain, vcpu.vcpu, vcpu.cpu) for vcpu in inspection.snapshot.vcpus}
     assert found <= right
     assert any("contradict" in note for note in inspection.notes), (inspection.notes, inspection.absent)
 

@@ -37,7 +37,7 @@ def test_variables_are_answered_with_no_profile(golden, run, no_profile):
     assert answer.json["xen"]["build_id"] == BUILD_4_20
     assert answer.json["xen"]["version"].startswith("4.20.3")
     assert len(answer.json["xen"]["cpus"]) == 4
-    assert answer.json["xen"]["x2apic_enabled"] == 0
+    assert answer.json["xen"]["x2apic"] is False
 
 
 COMMANDS = ("vcpus", "blocked", "audit")

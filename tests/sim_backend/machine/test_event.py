@@ -51,7 +51,7 @@ def test_an_order_is_the_environments():
 def test_its_document_is_json():
     event = Event(7, "CPU 1", "f", "does", who=ActorId(ActorKind.CPU, 1), step="do_it")
     again = json.loads(json.dumps(event.document()))
-    assert (again["number"], again["cpu"], again["step"], again["field"]) == (7, 1, "do_it", None)
+    assert (again["step"], again["cpu"], again["step_name"], again["field"]) == (7, 1, "do_it", None)
 
 
 def test_values_in_words():

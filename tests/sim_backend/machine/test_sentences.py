@@ -86,14 +86,14 @@ def test_a_vcpu_that_comes_back_elsewhere_is_notified_there(two_cpus):
     """The message: "vmx_pi_switch_to()": NDST follows the vCPU to its new CPU."""
     sim = two_cpus
     before = sim.vcpu("d1v0")
-    target = 1 - before.processor
-    assert before.pi.ndst == destination(sim, before.processor)
+    target = 1 - before.cpu
+    assert before.pi.ndst == destination(sim, before.cpu)
     sim.machine.sleep("d1v1")
     sim.settle()
     sim.machine.migrate("d1v0", target)
     sim.settle()
     after = sim.vcpu("d1v0")
-    assert (after.processor, after.pi.ndst, after.pi.sn) == (target, destination(sim, target), 0)
+    assert (after.cpu, after.pi.ndst, after.pi.sn) == (target, destination(sim, target), 0)
     assert sim.situation("d1v0") == "S1"
 
 
@@ -112,7 +112,7 @@ def test_a_slept_vcpu_suppresses(two_cpus):
 def test_a_blocked_vcpu_is_on_its_cpus_list_with_the_wakeup_vector(two_cpus):
     """The message: "vCPU is blocked": arch_vcpu_block() updates the descriptor."""
     sim = two_cpus
-    cpu = sim.vcpu("d1v0").processor
+    cpu = sim.vcpu("d1v0").cpu
     sim.machine.block("d1v0")
     sim.settle()
     blocked = sim.vcpu("d1v0")
@@ -144,7 +144,7 @@ def test_before_vm_entry_the_descriptor_is_restored(two_cpus):
     blocking lists [...] we change the posted-interrupts descriptor in vcpu_block(), however, we don't change it back in
     vcpu_unblock()"."""
     sim = two_cpus
-    cpu = sim.vcpu("d1v0").processor
+    cpu = sim.vcpu("d1v0").cpu
     sim.machine.block("d1v0")
     sim.settle()
     sim.machine.wake("d1v0")
@@ -166,7 +166,7 @@ def test_before_vm_entry_also_when_vcpu_block_returns_at_once(two_cpus):
     "or when vcpu_block() directly returns due to event delivery (in fact, we don't need to do it in the two places,
     that is why we do it before VM-Entry)"."""
     sim = two_cpus
-    cpu = sim.vcpu("d1v0").processor
+    cpu = sim.vcpu("d1v0").cpu
     sim.machine.block("d1v0")
     sim.run_until("VPF_blocked 0 -> 1")
     sim.machine.post("00:03.0", 0)

@@ -417,7 +417,7 @@ def _vcpu(domain: key_domains.DomainFacts, vcpu: key_domains.VcpuFacts) -> Vcpu:
         vcpu.domain,
         vcpu.vcpu,
         hvm=domain.hvm,
-        processor=vcpu.processor,
+        cpu=vcpu.processor,
         runstate=_runstate(vcpu, pauses),
         is_running=vcpu.running,
         pause_flags=vcpu.pause_flags or 0,

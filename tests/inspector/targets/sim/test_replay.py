@@ -68,7 +68,7 @@ def test_step_goes_on_along_the_history_and_says_so(vtdpi, path):
             wanted.append("(the history ends here; what comes now is chance)")
         assert out.splitlines() == wanted
     _, out, _ = vtdpi("sim", "--replay", path, "--at", 2, "--json", "step", 2)
-    assert [event["history"] for event in json.loads(out)["events"]] == [3, 4]
+    assert [event["history_step"] for event in json.loads(out)["events"]] == [3, 4]
 
 
 def test_run_and_trace_go_along_it_too(vtdpi, path):
@@ -184,6 +184,6 @@ def test_stops_and_places_are_steps_of_the_history_while_it_is_on_it(vtdpi, path
     _, out, _ = vtdpi("sim", "--replay", path, "--at", stopped, "--json", "vcpus", "d1v0")
     assert json.loads(out)["vcpus"][0]["pi"]["on"] == 1
     _, out, _ = vtdpi("sim", "--replay", path, "--at", 3, "--json", "goto", 5)
-    assert json.loads(out)["history"] == 5
+    assert json.loads(out)["history_step"] == 5
     _, out, _ = vtdpi("sim", "--replay", path, "goto", steps)
     assert out.startswith(f"at step {steps} of the history")

@@ -82,11 +82,12 @@ def test_info(ask, layout):
     assert xen["cpus"] == [{"cpu": n, "apic_id": apic} for n, apic in enumerate(layout.config.apics)]
     assert xen["page_table"] == layout.symbol("idle_pg_table")
     assert (xen["posted_intr_vector"], xen["pi_wakeup_vector"]) == (0xF2, 0xF3)
-    assert (xen["iommu_intremap"], xen["iommu_intpost"], xen["x2apic_enabled"]) == (1, 1, layout.config.x2apic)
+    assert (xen["intremap"], xen["intpost"], xen["x2apic"]) == (True, True, layout.config.x2apic)
     assert info["memory"] == layout.memory.size
-    units = [(u["index"], u["register_base"], u["base"], u["size"], u["eime"], u["cap_pi"]) for u in info["units"]]
-    eime = int(layout.config.x2apic)
-    assert units == [(n, 0xFED9_0000 + n * 0x1000, layout.irte(n, 0), 65536, eime, 1) for n in range(2)]
+    units = [(u["unit"], u["register_base"], u["base"], u["size"], u["eime"], u["cap_pi"]) for u in info["units"]]
+    assert units == [
+        (n, 0xFED9_0000 + n * 0x1000, layout.irte(n, 0), 65536, layout.config.x2apic, True) for n in range(2)
+    ]
 
 
 def test_irt_names_every_source(ask, layout):
@@ -104,7 +105,7 @@ def test_irt_names_every_source(ask, layout):
     ]
     for number, entry in enumerate(others[:3]):
         assert (entry["vector"], entry["pda"]) == (0x61 + number, layout.pi_desc(1, number))
-        assert entry["source"]["gvec"] == 0x61 + number
+        assert entry["source"]["guest_vector"] == 0x61 + number
         assert entry["source"]["pi_desc"] == layout.pi_desc(1, number)
 
 
@@ -140,10 +141,10 @@ def test_registers_queue_and_faults(ask, layout):
     for unit in ask("regs")["units"]:
         registers = unit["registers"]
         assert registers["gsts"]["ires"] == registers["gsts"]["qies"] == registers["cap"]["pi"] == 1
-        assert registers["irta"]["irta"] == layout.irte(unit["index"], 0)
+        assert registers["irta"]["irta"] == layout.irte(unit["unit"], 0)
     for unit in ask("queue")["units"]:
-        assert (unit["base"], unit["slots"]) == (layout.units[unit["index"]].queue, 256)
-    assert [unit["index"] for unit in ask("faults")["units"]] == [0, 1]
+        assert (unit["base"], unit["slots"]) == (layout.units[unit["unit"]].queue, 256)
+    assert [unit["unit"] for unit in ask("faults")["units"]] == [0, 1]
 
 
 def test_what_is_written_is_seen(layout):
@@ -203,11 +204,11 @@ def test_a_machine_that_moves_is_read_at_every_stop(version):
         assert not [*inspection.absent, *inspection.notes]
         layout = machine.layout
         for row in rows:
-            vcpu = layout.vcpu(row["domain"], row["vcpu"])
-            assert row["processor"] == layout.get("vcpu", vcpu, "processor")
+            vcpu = layout.vcpu(row["domain_id"], row["vcpu_id"])
+            assert row["cpu"] == layout.get("vcpu", vcpu, "processor")
             assert row["blocked"] == bool(layout.get("vcpu", vcpu, "pause_flags") & 1)
             if row["pi"]:
-                assert row["pi"]["address"] == layout.pi_desc(row["domain"], row["vcpu"])
+                assert row["pi"]["address"] == layout.pi_desc(row["domain_id"], row["vcpu_id"])
                 assert row["pi"]["nv"] == layout.memory.u8(row["pi"]["address"] + 34)
             situations.add(row["situation"])
     assert len(situations) >= 5
@@ -221,4 +222,7 @@ def test_a_core_of_a_machine_that_moved_tells_the_same(tmp_path):
         here.write_core(file)
     with ElfCore(tmp_path / "core") as dump:
         documents = [parse(["vcpus"]).answer(Inspection(target)).document for target in (here, dump)]
+    for vcpu in (*documents[0]["vcpus"], *documents[1]["vcpus"]):
+        # A core has no local APICs, which a finding's words tell.
+        vcpu["findings"] = [(finding["rule"], finding["severity"]) for finding in vcpu["findings"]]
     assert documents[0] == documents[1]

@@ -77,7 +77,8 @@ def test_a_real_capture_as_a_page(run, golden, browse, tmp_path, width):
     path = tmp_path / "lost.html"
     ran = run("dump", golden("lost-wakeup"), "report", path, "--json")
     assert ran.status == 0
-    assert ran.json == {"schema": "vtdpi/report/2", "file": str(path), "bytes": len(path.read_bytes()), "findings": 1}
+    said = {"file": str(path), "size": len(path.read_bytes()), "finding_count": 1}
+    assert ran.json == {"schema": "vtdpi/report/3", **said}
     dom, console = browse(path, width)
     assert not console
     for text in ("1 bug", "D5 stranded-vector", "d1v2 PIR 0x52", "0x27bdb680", "How it comes about"):

@@ -139,7 +139,7 @@ def test_a_sign_extended_pda_of_an_old_xen_is_repaired(tmp_path: Path) -> None:
 def test_domains_and_vcpus(tmp_path: Path) -> None:
     snapshot = inspection(DOMAINS, tmp_path)
     host, guest = snapshot.vcpus
-    assert (host.name, host.runstate, host.blocked, host.processor, host.hvm) == ("d0v0", "blocked", True, 0, False)
+    assert (host.name, host.runstate, host.blocked, host.cpu, host.hvm) == ("d0v0", "blocked", True, 0, False)
     assert (guest.name, guest.runstate, guest.is_running, guest.dirty_cpu, guest.hvm) == (
         "d1v0",
         "running",
