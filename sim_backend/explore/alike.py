@@ -128,6 +128,12 @@ def _learn(alike: int, word: int, value: Any, entry: int) -> Any:
 
 
 @bare()
+def likes(alike: int) -> Any:
+    """How many renamings there are."""
+    return _number(alike, COUNT) if alike else 0
+
+
+@bare()
 def begin(alike: int, row: int) -> Any:
     """Note the state (at an address) that others come after; False if not all is known of it."""
     size = 8 * (_number(alike, COUNT) + 1)

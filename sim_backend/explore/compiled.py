@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from sim_backend.explore.search import Search
 
 PART = 1 << 15
-"""So many states are given to a thread at once."""
+"""So many states, at most, are given to a thread at once,"""
+LEAST, PARTS = 1 << 12, 8
+"""and so many at least; between these, a thread gets as many parts as this, so that none waits long for another."""
+MANY_PARTS = 32
+MARKS = 64
+"""A word marks so many states."""
 
 
 class Compiler:
@@ -133,20 +138,80 @@ class Compiled:
         flags[wanted - first] = True
         parent = np.full(len(flags), -1)
         learnt, sets = self._learnt(), self.states.sets
-        space = self._kernels.space_for(sets, learnt)
+        space, sieve = self._kernels.space_for(sets, learnt), np.zeros(self._kernels.SIEVE, bool)
+        self._kernels.sift(sets, wanted, space, sieve)
         with self._alike() as alike:
             for at in range(start, end, PART):
                 last = min(at + PART, end)
-                self._kernels.predecessors(sets, learnt, alike, at, last, space, first, flags, parent)
+                self._kernels.predecessors(sets, learnt, alike, at, last, space, sieve, first, flags, parent)
                 if (parent[flags] >= 0).all():
                     break
         return {int(state): int(parent[state - first]) for state in wanted if parent[state - first] >= 0}
 
+    def endless(self, number: int) -> Any:
+        """The states from which progress need not end among those that have a like (or are one) of which a property's
+        test is false. A bit for each state, and no edges, are kept.
+
+        Raises:
+            Stale: the search has to begin again.
+        """
+        marks = np.zeros(-(-self.states.count // MARKS), np.uint64)
+        self._mark_false(number, marks)
+        while self._unmark(marks):
+            pass
+        return _marked(marks)
+
+    def _mark_false(self, number: int, marks: Any) -> None:
+        tree, count = self._search.tests + number, self.states.count
+
+        def work(first: int, last: int) -> Any:
+            unknown, sets = np.empty(last - first, np.int64), self.states.sets
+            space = self._kernels.space_for(sets, learnt)
+            with self._alike() as alike:
+                unknowns = self._kernels.false(sets, learnt, alike, tree, first, last, space, marks, unknown)
+            return unknown[:unknowns]
+
+        # What is not known is learnt by the way, so that little is not known of what follows.
+        start, size = 0, PART
+        while start < count:
+            learnt, end = self._learnt(), min(start + size, count)
+            unknown = np.concatenate(list(self._spread(work, start, end)))
+            for at in range(0, len(unknown), PART):
+                some = unknown[at : at + PART]
+                false = some[~self._search.true_of_all(number, some)]
+                np.bitwise_or.at(marks, false // MARKS, np.uint64(1) << (false % MARKS).astype(np.uint64))
+            self._search.report(count - end)
+            start, size = end, min(2 * size, MANY_PARTS * PART)
+
+    def _unmark(self, marks: Any) -> bool:
+        """Unmark each state of which no progress leads to a marked one; whether there was any."""
+        from sim_backend.explore.search import Stale
+
+        learnt, count = self._learnt(), self.states.count
+        end = -(-count // PART) * PART
+
+        def work(first: int, last: int) -> int:
+            # From the last state to the first: progress mostly leads to later ones.
+            sets = self.states.sets
+            space = self._kernels.space_for(sets, learnt)
+            with self._alike() as alike:
+                start, end_of_part = end - last, min(end - first, count)
+                return int(self._kernels.unmark(sets, learnt, alike, start, end_of_part, space, marks))
+
+        dropped = 0
+        for which, found in enumerate(spread(work, 0, end, PART, self._search.threads)):
+            if found < 0:
+                raise Stale
+            dropped += found
+            self._search.report(max(count - which * PART, 0))
+        return bool(dropped)
+
     def _spread(self, work: Any, start: int, end: int) -> Any:
         threads = self._search.threads
-        if threads == 1 or end - start <= PART:
+        if threads == 1 or end - start <= LEAST:
             return iter([work(start, end)])
-        return spread(work, start, end, PART, threads)
+        part = -(-(end - start) // (threads * PARTS) // MARKS) * MARKS
+        return spread(work, start, end, min(max(part, LEAST), PART), threads)
 
     def _learnt(self) -> Learnt:
         learnt = self._search.learnt
@@ -177,6 +242,15 @@ class Compiled:
         if self._renaming is None or self._renaming[0] != symmetry.learnt:
             self._renaming = symmetry.learnt, renamings(symmetry)
         return self._renaming[1]
+
+
+def _marked(marks: Any) -> Any:
+    """The states that are marked."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(marks), PART):
+        bits = np.unpackbits(marks[start : start + PART].view(np.uint8), bitorder="little")
+        found.append(np.flatnonzero(bits) + MARKS * start)
+    return np.concatenate(found)
 
 
 def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sim_backend.explore.fields import Rows
 from sim_backend.explore.numbered import ABOUT, LIMIT, LINE, NUMBERS, SIZE, SLOTS, VALUES, Sets
 from sim_backend.explore.pages import Pages
 from sim_backend.explore.states import AT_ONCE
+from sim_backend.explore.threads import spread, undisturbed
 from structs.frozen import frozen
 
 FULL = 0.8
@@ -22,6 +25,8 @@ GROWTH, LARGE = 1.4, 1 << 18
 SPRAWLING = 4
 """Fields had better be arranged anew when all sets but the root have more than a part of this of its values."""
 FEW = 1 << 12
+MANY = 1 << 18
+"""So many values at once are entered into new slots by a thread."""
 SAMPLE = 1 << 14
 VALUE, NUMBER = 64, 31
 """A value has so many bits, a number at most."""
@@ -50,11 +55,12 @@ class CompressedStates:
     Args:
         parent: of the first states, the one that each was first reached from.
         folder: where states go that memory shall not hold; None: nowhere.
+        threads: how many may work on them at once.
     """
 
-    def __init__(self, words: int, shape: Shape, parent: Any, folder: Path | None = None) -> None:
+    def __init__(self, words: int, shape: Shape, parent: Any, folder: Path | None = None, threads: int = 1) -> None:
         self.parent = parent
-        self._words, self._shape, self._folder = words, shape, folder
+        self._words, self._shape, self._folder, self._threads = words, shape, folder, threads
         count = shape.count
         up = np.array([*shape.up, count], np.int64)
         about, counts = np.zeros((count, len(ABOUT)), np.int64), np.zeros((count, LINE), np.int64)
@@ -101,8 +107,13 @@ class CompressedStates:
 
     def make_room(self, room: int) -> None:
         """Let every set that has no room for so many more values, and one, grow."""
-        need = self.sets.counts[:, 0] + room + 1
         self._room = max(self._room, room)
+        need = self.sets.counts[:, 0] + room + 1
+        if (need > self.sets.about[:, LIMIT]).any():
+            undisturbed(partial(self._make_room, room))
+
+    def _make_room(self, room: int) -> None:
+        need = self.sets.counts[:, 0] + room + 1
         if (need[:-1].astype(np.uint64) > self.sets.mask[:-1]).any():
             self._reshape()
             need = self.sets.counts[:, 0] + room + 1
@@ -115,7 +126,12 @@ class CompressedStates:
         # The slots are made anew from the values; they need not be there twice.
         self._slots[which] = None  # type: ignore[call-overload]
         self._slots[which] = self._give_slots(which, size)
-        numbered.refill(self.sets.about, which, 0, int(self.sets.counts[which, 0]))
+        count = int(self.sets.counts[which, 0])
+        if self._threads == 1 or count < MANY:
+            numbered.refill(self.sets.about, which, 0, count)
+        else:
+            refill = partial(numbered.refill, self.sets.about, which)
+            deque(spread(refill, 0, count, MANY, self._threads), 0)
 
     def _reshape(self) -> None:
         """Let numbers have other places, for one has no room in its place any more."""
@@ -158,26 +174,49 @@ class CompressedStates:
         return rows
 
     def _in_shape(self, shape: Shape, move: Callable[[Rows], Rows], words: int) -> CompressedStates:
-        new = CompressedStates(words, shape, self.parent, self._folder)
-        new._shaped_at, new._room = self.count, self._room
-        for start in range(0, self.count, AT_ONCE):
-            new.add(move(self.rows[start : start + AT_ONCE]))
+        """As `moved`, and these are of no use any more: the values of the root are replaced where they are, as they are
+        most of the memory."""
+        count = self.count
+        size = max(int(self.sets.about[-1, SIZE]), int((count + self._room + 1) / FULL) + FEW)
+        self._slots[-1] = Pages(1)
+        self._values[-1].grow(_values_of(size))
+        self.sets.about[-1, VALUES] = self._values[-1].address
+        new = CompressedStates(words, shape, self.parent, self._folder, self._threads)
+        new._shaped_at, new._room = count, self._room
+        new._values[-1] = self._values[-1]
+        new._set_size(shape.count - 1, size)
+        for start in range(0, count, AT_ONCE):
+            rows, done = np.ascontiguousarray(move(self.rows[start : min(start + AT_ONCE, count)])), 0
+            while done < len(rows):
+                new.make_room(numbered.TOGETHER)
+                done = numbered.replace_states(new.sets, rows, start, done)
+                new.sets.counts[-1, 0] = start + done
+        new._refill(new._shape.count - 1, size)
         return new
 
     def _give_slots(self, which: int, size: int) -> Pages:
-        pages, about = Pages(4 * size), self.sets.about
-        self._values[which].grow(8 * (int(size * FULL) + 1))
-        about[which, SLOTS], about[which, SIZE] = pages.address, size
-        about[which, VALUES] = self._values[which].address
+        pages = Pages(4 * size)
+        self._values[which].grow(_values_of(size))
+        self.sets.about[which, SLOTS] = pages.address
+        self._set_size(which, size)
+        return pages
+
+    def _set_size(self, which: int, size: int) -> None:
+        about = self.sets.about
+        about[which, SIZE], about[which, VALUES] = size, self._values[which].address
         about[which, NUMBERS] = (1 << size.bit_length()) - 1
         self._set_limit(which)
-        return pages
 
     def _set_limit(self, which: int) -> None:
         """Neither may its slots become too full, nor a number too large for its place in the set above."""
         most = int(self.sets.about[which, SIZE] * FULL)
         above = int(self.sets.mask[which]) or most
         self.sets.about[which, LIMIT] = min(most, above)
+
+
+def _values_of(slots: int) -> int:
+    """Bytes for the values of a set with so many slots."""
+    return 8 * (int(slots * FULL) + 1)
 
 
 def _places(shape: Shape) -> tuple[Any, Any]:
@@ -204,10 +243,10 @@ class _Opened:
         return found.reshape((*numbers.shape, states.sets.words))
 
 
-def compressed(rows: Rows, parent: Any, folder: Path | None = None) -> CompressedStates:
+def compressed(rows: Rows, parent: Any, folder: Path | None = None, threads: int = 1) -> CompressedStates:
     """States, all different, compressed; `parent` by state."""
     shape = shape_for(rows[:: max(1, len(rows) // SAMPLE)])
-    states = CompressedStates(rows.shape[1], shape, parent[: len(rows)], folder)
+    states = CompressedStates(rows.shape[1], shape, parent[: len(rows)], folder, threads)
     states.add(rows)
     states._shaped_at = states.count
     return states

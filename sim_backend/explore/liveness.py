@@ -30,7 +30,10 @@ def fair_cycle(search: Search, number: int) -> int | None:
     Raises:
         Stale: the search has to begin again.
     """
-    endless = _endless(_edges(search, _where_false(search, number)))
+    if search.compiled is not None:
+        endless = search.compiled.endless(number)
+    else:
+        endless = _endless(_edges(search, _where_false(search, number)))
     if not endless.size:
         return None
     table = States(search.fields.words)
@@ -46,10 +49,7 @@ def _where_false(search: Search, number: int) -> Any:
     for start in range(0, search.states.count, BATCH):
         search.report(search.states.count - start)
         end = min(start + BATCH, search.states.count)
-        true = np.ones(end - start, bool)
-        for rows in search.renaming.images(search.states.rows[start:end]):
-            true &= search.true(number, rows)
-        found.append(np.flatnonzero(~true) + start)
+        found.append(np.flatnonzero(~search.true_of_all(number, np.arange(start, end))) + start)
     return np.concatenate(found)
 
 

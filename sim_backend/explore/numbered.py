@@ -89,7 +89,7 @@ def _number(slots: Any, size: Any, values: Any, numbers: Any, count: Any, value:
             place = place + 1 if place + 1 < size else 0
 
 
-@bare()
+@bare(inline="always")
 def enter(sets: Sets, which: int, these: Any, count: int, hashes: Any) -> None:
     """Put values into a set, and their numbers into the values of the set above. `these[:count]` are the addresses of
     what has 64 bits for the value in each set."""
@@ -173,16 +173,16 @@ def recode(sets: Sets, which: int, shift: Any) -> None:
         store(values + 8 * at, new)
 
 
-@bare()
-def is_full(sets: Sets, room: int) -> Any:
-    """Whether one of the sets has no room for so many more values."""
+@bare(inline="always")
+def is_full(sets: Sets, some: int, room: int) -> Any:
+    """Whether one of the first sets has no room for so many more values."""
     full = False
-    for which in range(len(sets.up)):
+    for which in range(some):
         full |= sets.counts[which, 0] + room >= sets.about[which, LIMIT]
     return full
 
 
-@bare()
+@bare(inline="always")
 def open_state(sets: Sets, state: int, parts: int) -> None:
     """A state's value in each set, to an address: its row comes first."""
     top = len(sets.up) - 1
@@ -208,13 +208,34 @@ def add(sets: Sets, new: Any, start: int) -> Any:
     parts = np.zeros((TOGETHER, len(sets.up)), np.uint64)
     hashes = np.empty(TOGETHER, np.uint64)
     these = parts.ctypes.data + 8 * len(sets.up) * np.arange(TOGETHER)
-    while start < len(new) and not is_full(sets, TOGETHER):
+    while start < len(new) and not is_full(sets, len(sets.up), TOGETHER):
         count = min(TOGETHER, len(new) - start)
         for at in range(count):
             for word in range(sets.words):
                 parts[at, word] = new[start + at, word]
         for which in range(len(sets.up)):
             enter(sets, which, these, count, hashes)
+        start += count
+    return start
+
+
+@njit(nogil=True, cache=True)
+def replace_states(sets: Sets, new: Any, number: int, start: int) -> Any:
+    """Let states from a number on have the rows `new`, from one of them on, until a set other than the root has to
+    grow; returns how far it came. The root's slots are wrong then."""
+    top = len(sets.up) - 1
+    parts = np.zeros((TOGETHER, top + 1), np.uint64)
+    hashes = np.empty(TOGETHER, np.uint64)
+    these = parts.ctypes.data + 8 * (top + 1) * np.arange(TOGETHER)
+    while start < len(new) and not is_full(sets, top, TOGETHER):
+        count = min(TOGETHER, len(new) - start)
+        for at in range(count):
+            for word in range(sets.words):
+                parts[at, word] = new[start + at, word]
+        for which in range(top):
+            enter(sets, which, these, count, hashes)
+        for at in range(count):
+            store(sets.about[top, VALUES] + 8 * (number + start + at), parts[at, top])
         start += count
     return start
 

@@ -23,7 +23,7 @@ from sim_backend.explore.paths import moves_along, paths_to
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.states import States
 from sim_backend.explore.symmetry import Symmetry
-from sim_backend.explore.threads import spread
+from sim_backend.explore.threads import spread, undisturbed
 from sim_backend.explore.transitions import Transitions
 from sim_backend.explore.view import View
 from structs.frozen import frozen
@@ -282,7 +282,7 @@ class Search:
 
             if not self.fields.arranged:
                 self._arrange()
-            self._keep(compressed(self.states.rows[: self.states.count], self.states.parent, self.folder))
+            self._keep(compressed(self.states.rows[: self.states.count], self.states.parent, self.folder, self.threads))
         elif isinstance(self.states, States):
             return
         elif self.states.sprawling:
@@ -374,6 +374,13 @@ class Search:
         """Of states that were all visited, or their likes: which a property's test is true of."""
         leaves = self.leaves(self.tests + number, rows)
         return self.learnt.leaf_count.array[leaves] > 0
+
+    def true_of_all(self, number: int, states: Any) -> Any:
+        """Of states that were all visited: of which a property's test is true, and of all that are like them."""
+        true = np.ones(len(states), bool)
+        for rows in self.renaming.images(self.states.rows[states]):
+            true &= self.true(number, rows)
+        return true
 
     def smallest(self, rows: Rows) -> Rows:
         """Of states that were all visited, or their likes: the ones that stand for them."""
@@ -485,6 +492,9 @@ class Search:
 
     def move(self) -> None:
         """Pack everything as fields lie now."""
+        undisturbed(self._move)
+
+    def _move(self) -> None:
         before = self.placement
         self._keep(self.states.moved(lambda rows: self.fields.moved(rows, before), self.fields.words))
         self.placed, self.placement = self.fields.layout, self.fields.placement()

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TypeVar
 
 Found = TypeVar("Found")
+
+
+def undisturbed(work: Callable[[], Found]) -> Found:
+    """What work returns that must not be left half done: Ctrl-C waits until its end."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        return work()
+    asked: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda number, frame: asked.append(frame))
+    try:
+        return work()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if asked:
+            handler(signal.SIGINT, asked[0])
 
 
 def spread(work: Callable[[int, int], Found], start: int, end: int, size: int, threads: int) -> Iterator[Found]:

@@ -80,10 +80,11 @@ def test_a_value_that_no_renaming_knows_is_not_guessed():
     memo = Memo(renamings(symmetry))
     assert fields.intern(0, "new") == VALUES
     known, new = rows(fields, [[0] * 5, [VALUES, *[0] * 4]])
+    renamed = np.zeros(fields.words, np.uint64)
     assert begin(memo.address, known.ctypes.data)
     assert not smallest(memo.address, known.ctypes.data, new.ctypes.data)
     assert not begin(memo.address, new.ctypes.data)
-    assert not rename(memo.address, new.ctypes.data, 0, known.copy().ctypes.data)
+    assert not rename(memo.address, new.ctypes.data, 0, renamed.ctypes.data)
     # More is known of the same renamings later; what was remembered stays.
     assert symmetry.smallest(new[None]) is not None
     memo.take(renamings(symmetry))

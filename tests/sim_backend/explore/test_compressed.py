@@ -37,8 +37,10 @@ def test_as_a_list_of_different_rows(kernels, parts):
     assert states.find(states.rows[:]).tolist() == list(range(len(known)))
     states = states.moved(lambda rows: rows >> np.uint64(9) | rows << np.uint64(55), parts[0].shape[1])
     assert list(map(tuple, states.rows[:].tolist())) == known
+    before = states.rows[:].tolist()
     moved = states.moved(lambda rows: np.concatenate((rows, rows[:, :1] ^ np.uint64(1)), axis=1), parts[0].shape[1] + 1)
-    assert moved.rows[:][:, :-1].tolist() == states.rows[:].tolist()
+    assert moved.rows[:][:, :-1].tolist() == before
+    assert moved.find(moved.rows[:]).tolist() == list(range(len(known)))
 
 
 @given(st.lists(st.integers(1, 1 << 20), min_size=1, max_size=24), st.integers(0, 1 << 14))

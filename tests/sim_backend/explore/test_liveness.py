@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_backend.explore.liveness import components, fair_cycle
+from sim_backend.explore.liveness import _edges, _endless, _where_false, components, fair_cycle
 from sim_backend.explore.model import EVENTUALLY, Action, Model, Property
 from sim_backend.explore.search import Search
 
@@ -117,3 +117,19 @@ def test_components_are_the_states_that_reach_each_other(drawn):
 def test_a_long_way_is_no_recursion():
     edges = np.array([np.arange(50_000), np.roll(np.arange(50_000), 1)], np.int32)
     assert set(components(50_000, edges).tolist()) == {0}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("turned", [False, True])
+def test_compiled_code_finds_the_same_states(kernels, models, threads, turned):
+    """Those from which a walk in which a test stays false need not end, of more states than one word marks."""
+    everything = [models.philosophers(6, symmetries=models.rotations(6) if turned else ())]
+    everything += [] if turned else [models.token_ring(9), models.peterson(), graph(("start", "b"), ("b", "start"))]
+    for model in everything:
+        search = Search(model, symmetry=turned, compile_from=0, threads=threads)
+        assert search.run().exhausted
+        for number, asked in enumerate(model.properties):
+            if asked.kind == EVENTUALLY:
+                wanted = _endless(_edges(search, _where_false(search, number)))
+                assert search.compiled.endless(number).tolist() == sorted(set(wanted.tolist()))
+    assert any(len(search.compiled.endless(n)) for n in range(len(model.properties)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
-from sim_backend.explore.threads import spread
+from sim_backend.explore.threads import spread, undisturbed
 
 
 @pytest.mark.parametrize(("end", "size"), [(0, 3), (10, 3), (9, 3), (1, 100)])
@@ -19,3 +22,27 @@ def test_an_error_in_a_thread_comes_out():
 
     with pytest.raises(ValueError, match="0"):
         list(spread(fail, 0, 10, 5, 2))
+
+
+def test_ctrl_c_waits_for_what_must_not_be_left_half_done():
+    done = []
+
+    def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("after it")
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            undisturbed(work)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert done == ["after it"]
+
+
+def test_without_ctrl_c_work_is_done_as_it_is():
+    before = signal.getsignal(signal.SIGINT)
+    assert undisturbed(lambda: 5) == 5
+    with pytest.raises(ValueError, match="no"):
+        undisturbed(lambda: int("no"))
+    assert signal.getsignal(signal.SIGINT) is before
