@@ -16,7 +16,8 @@ from inspector.audit.rule import Finding
 from inspector.capture.inspection import Inspection
 from inspector.targets.sim.refusals import refusals
 from inspector.targets.sim.simulation import Simulation
-from sim_backend.machine.machine import Machine
+from sim_backend.machine.boot import AnyMachine, switched_on
+from sim_backend.machine.checkpoint import read
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bugs import version
 from sim_backend.scenario.scenario import load
@@ -78,7 +79,7 @@ class RunResult:
 
 class _Seen(NamedTuple):
     step: int
-    machine: Machine
+    machine: AnyMachine
 
 
 def run(asked: Run) -> RunResult:
@@ -92,13 +93,13 @@ def run(asked: Run) -> RunResult:
     if asked.build:
         scenario = replace(scenario, layout=replace(scenario.layout, profile=asked.build))
     with refusals(None if asked.build else asked.scenario):
-        machine = Machine(scenario, version=logic, seed=asked.seed)
+        machine = switched_on(scenario, logic, asked.seed)
     with refusals():
         return _Running(asked, machine).result()
 
 
 class _Running:
-    def __init__(self, asked: Run, machine: Machine) -> None:
+    def __init__(self, asked: Run, machine: AnyMachine) -> None:
         self.asked, self.machine = asked, machine
         self.simulation = Simulation(machine)
         self.inspection = Inspection(self.simulation)
@@ -159,7 +160,7 @@ class _Running:
         return RunFailure(step, rule, subject, message, file, self._replay(file, rule, step - seen.step))
 
     def _replay(self, file: str, rule: str | None, steps: int) -> str | None:
-        again = Machine.load(file)
+        again = read(Path(file))
         again.run(steps)
         if again.digest() != self.machine.digest():
             return None

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from inspector.base import progress
+from inspector.base.errors import UsageError
 from inspector.batch.workers import Failure, Workers
 from inspector.targets.sim.refusals import refusals
 from sim_backend.explore import chained, seen_sometimes
@@ -21,9 +22,10 @@ from sim_backend.explore.result import BROKEN, Verdict
 from sim_backend.explore.search import Limits, Search
 from sim_backend.explore.sketch import NO_STATES, Sketch, sketch
 from sim_backend.explore.walk import walk
-from sim_backend.logic.versions import Version
+from sim_backend.logic.versions import AnyVersion
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
+from sim_backend.machine.machine import Machine
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
@@ -47,7 +49,7 @@ class Member:
 
     number: int
     scenario: Scenario
-    version: Version
+    version: AnyVersion
     bounds: Bounds
     limits: Limits
     walk: int = 0
@@ -86,7 +88,7 @@ class Swarm:
     """
 
     scenario: Scenario
-    version: Version
+    version: AnyVersion
     store_buffers: bool
     results: Mapping[int, tuple[Member, MemberResult]]
     failures: Mapping[int, str] = field(default_factory=dict)
@@ -166,6 +168,8 @@ def explored(member: Member) -> MemberResult:
     asked: tuple[Asked, ...] = PROPERTIES
     with refusals(member.scenario.name):
         machine = started(replace(member.scenario, workload=Workload()), member.version, member.store_buffers)
+    if not isinstance(machine, Machine):
+        raise UsageError(f"{member.version.name} is not explored")
     if member.properties:
         with refusals():
             asked += read(Path(member.properties))

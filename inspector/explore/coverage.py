@@ -16,7 +16,7 @@ from inspector.trace.trace_event import LIST_FIELDS, WRITE, Beginning, TraceEven
 from inspector.trace.trace_file import beginning_of, loads
 from sim_backend.logic.versions import Version
 from sim_backend.machine.acceptor import Acceptor, Seen, Verdict, steps_of_interest
-from sim_backend.scenario.bugs import version as version_of
+from sim_backend.scenario.bugs import xen_version
 
 if TYPE_CHECKING:
     from inspector.model.documents import Coverages
@@ -44,7 +44,7 @@ def coverage(text: str, source: str, version: str, stores_of: str | None = None)
         raise TargetError(f"{source} does not follow the blocking lists: make it on an HVM lab (`lab up --hvm`)")
     seen = _seen(hits, source)
     with refusals():
-        logic = version_of(version)
+        logic = xen_version(version)
     _refuse_strangers(beginning, seen, source)
     with refusals(source):
         verdict = _acceptor(beginning, logic).see(seen)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inspector.model.snapshot import Snapshot
     from sim_backend.explore import Exploration
     from sim_backend.explore.result import Verdict
-    from sim_backend.machine.machine import Machine
+    from sim_backend.machine.boot import AnyMachine
 
 HISTORY, OTHER, WRONG = "#2b6cb0", "#a0aec0", "#c53030"
 """Colours: of the history, of what else could have been done, of states in which the audit finds a bug."""
@@ -137,7 +137,7 @@ def _told(explored: Exploration, node: Node) -> tuple[bool, str]:
     return any(finding.severity == BUG for finding in findings), "".join(parts)
 
 
-def _vcpus(machine: Machine, snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
+def _vcpus(machine: AnyMachine, snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
     for address in machine.names:
         name = machine.vcpu_name(address)
         vcpu = snapshot.by_name.get(name)

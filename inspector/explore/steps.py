@@ -17,9 +17,9 @@ from inspector.targets.sim.simulation import Simulation
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
+    from sim_backend.machine.boot import AnyMachine
     from sim_backend.machine.event import Event
     from sim_backend.machine.history import History
-    from sim_backend.machine.machine import Machine
 
 Value = int | str | tuple[int, ...] | None
 State = Mapping[str, Value]
@@ -134,7 +134,7 @@ def read(history: History, audit_steps: bool = False) -> Reading:
     stood = first = _situations(before)
     steps: list[Step] = []
     fired: dict[tuple[str, str], tuple[int, Finding]] = {}
-    machine: Machine | None = None
+    machine: AnyMachine | None = None
     buffered = 0
     for machine, event in history.replay():
         inspection = _inspection(machine, inspection)
@@ -201,11 +201,11 @@ def _step(
     )
 
 
-def _inspection(machine: Machine, before: Inspection | None = None) -> Inspection:
+def _inspection(machine: AnyMachine, before: Inspection | None = None) -> Inspection:
     return Inspection(Simulation(machine), before=before)
 
 
-def _rest(machine: Machine, inspection: Inspection) -> tuple[int | None, Snapshot | None]:
+def _rest(machine: AnyMachine, inspection: Inspection) -> tuple[int | None, Snapshot | None]:
     """How many steps later the machine is at rest, and what it then is like; None if it never is."""
     other = machine.copy()
     steps = other.settle(AT_MOST)

@@ -15,7 +15,9 @@ class SimOptions:
 
     scenario: str | None = option("a bundled scenario or a TOML file (default: one-device)", metavar="F")
     seed: Integer = option("of the order in which things happen (default: 0)", 0)
-    version: str = option("the logic of Xen 4.7 (seed), 4.20 (current) or 4.21", "current", metavar="V")
+    version: str = option(
+        "the logic of Xen 4.7 (seed), 4.20 (current) or 4.21, or of KVM (kvm, kvm-preempt)", "current", metavar="V"
+    )
     build: str | None = option(
         "which Xen's layout: a version or its beginning, the start of a build-id, a file",
         flags=["--profile"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from sim_backend.layout.builder import DIRECT_MAP, IMAGE_ALIGNMENT, PHYS_START
 from sim_backend.layout.layout import Layout
@@ -22,6 +22,11 @@ from sim_backend.memory.errors import SimError
 from sim_backend.memory.memory import PAGE
 from structs import new_file
 from structs.frozen import frozen
+
+if TYPE_CHECKING:
+    from sim_backend.layout.kvm.layout import KvmLayout
+
+LINUX_DIRECT_MAP = 0xFFFF_8880_0000_0000
 
 _HEADER = struct.Struct("<4s5B7xHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
@@ -94,7 +99,7 @@ def _header(segments: int) -> bytes:
     )
 
 
-def _places(layout: Layout, start: int) -> list[tuple[int, int, int]]:
+def _places(layout: Layout | KvmLayout, start: int) -> list[tuple[int, int, int]]:
     """Physical address, size and place in the file of all memory and of each unit's registers."""
     places = []
     for address, size in (*layout.memory.ram(), *((unit.registers, PAGE) for unit in layout.units)):
@@ -103,7 +108,10 @@ def _places(layout: Layout, start: int) -> list[tuple[int, int, int]]:
     return places
 
 
-def _loads(layout: Layout) -> Iterator[_Load]:
+def _loads(layout: Layout | KvmLayout) -> Iterator[_Load]:
+    if not isinstance(layout, Layout):
+        yield from (_Load(LINUX_DIRECT_MAP + start, start, size) for start, size in layout.memory.ram())
+        return
     for start, size in layout.memory.ram():
         yield _Load(DIRECT_MAP + start, start, size)
     data, size = PHYS_START + 2 * IMAGE_ALIGNMENT, layout.image_size - 2 * IMAGE_ALIGNMENT

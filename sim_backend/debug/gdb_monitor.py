@@ -6,11 +6,15 @@ Source: QEMU `hmp_info_status`, `hmp_info_version`, `mtree_info_flatview`, `ioap
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sim_backend.layout.interrupts import IOAPIC_PINS, IOAPIC_VERSION
 from sim_backend.layout.layout import Layout
 from sim_backend.memory.memory import PAGE
 from structs.ioapic import RTE
+
+if TYPE_CHECKING:
+    from sim_backend.layout.kvm.layout import KvmLayout
 
 SPEAKS_AS = "7.2.0"
 """Up to 8.0 a QEMU that is stopped by a debugger's arrival says so with a stop reply; this stub does likewise."""
@@ -20,7 +24,7 @@ Region = tuple[int, int, str, str]
 """Where it starts, its size, its kind and name as QEMU has them."""
 
 
-def answer(layout: Layout, command: str) -> str:
+def answer(layout: Layout | KvmLayout, command: str) -> str:
     """What the monitor of a simulated machine prints."""
     regions: list[Region] = [(start, size, "ram", "ram") for start, size in layout.memory.ram()]
     regions += [(unit.registers, PAGE, "i/o", "intel_iommu") for unit in layout.units]
@@ -60,7 +64,7 @@ def _flat_view(regions: Sequence[Region]) -> list[str]:
     return ["FlatView #0", ' AS "memory", root: system', " Root memory region: system", *ranges, ""]
 
 
-def _pic(layout: Layout) -> list[str]:
+def _pic(layout: Layout | KvmLayout) -> list[str]:
     lines = []
     for number in range(layout.config.ioapics):
         lines.append(f"ioapic{number}: ver=0x{IOAPIC_VERSION:x} id=0x{number:02x} sel=0x00")

@@ -23,10 +23,12 @@ from sim_backend.explore.properties import PROPERTIES, Asked
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.search import Limits, Progress, Search
 from sim_backend.explore.tracked import TrackedMachine
-from sim_backend.logic.versions import CURRENT, Version
+from sim_backend.logic.versions import CURRENT, AnyVersion
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History, started
+from sim_backend.machine.machine import Machine
+from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
 
@@ -53,7 +55,7 @@ class Exploration:
     """What was explored, and what was found. `search` has all states, and `machine` can be put into each."""
 
     scenario: Scenario
-    version: Version
+    version: AnyVersion
     store_buffers: bool
     result: Result
     search: Search = field(repr=False)
@@ -66,7 +68,7 @@ class Exploration:
 
 def explore(
     scenario: Scenario,
-    version: Version = CURRENT,
+    version: AnyVersion = CURRENT,
     limits: Limits | None = None,
     properties: Sequence[Asked] = PROPERTIES,
     symmetry: bool = True,
@@ -82,7 +84,10 @@ def explore(
         OSError: no file can be made in the folder.
     """
     scenario = replace(scenario, workload=Workload())
-    bounded = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
+    machine = started(scenario, version, store_buffers)
+    if not isinstance(machine, Machine):
+        raise SimError(f"{version.name} is not explored")
+    bounded = BoundedMachine(machine, scenario.bounds)
     search = Search(bounded.model(properties), limits or Limits(), symmetry, tell, threads, folder=folder)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}

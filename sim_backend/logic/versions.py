@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim_backend.logic.kvm.versions import KVM, KVM_PREEMPT, KvmVersion
 from structs.frozen import frozen
 
 
@@ -150,4 +151,6 @@ in one operation (b473e5e212, 3e0bc4b503). Stable releases since July 2025, Debi
 the second without the first.
 """
 
-VERSIONS = {version.name: version for version in (SEED, CURRENT, V4_21)}
+AnyVersion = Version | KvmVersion
+VERSIONS: dict[str, AnyVersion] = {version.name: version for version in (SEED, CURRENT, V4_21, KVM, KVM_PREEMPT)}
+"""Xen's, and KVM's."""

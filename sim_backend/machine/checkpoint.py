@@ -14,8 +14,11 @@ from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_STATE
 from sim_backend.layout.layout import Layout
 from sim_backend.layout.vtd import REGISTERS
 from sim_backend.logic.kinds import restore, saved
+from sim_backend.logic.kvm.versions import KvmVersion
 from sim_backend.logic.state import State
+from sim_backend.logic.versions import AnyVersion
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.boot import AnyMachine
 from sim_backend.machine.machine import Machine
 from sim_backend.machine.parts import assembled
 from sim_backend.memory.errors import FileError, SimError
@@ -35,7 +38,7 @@ LENGTH = 8
 ADDRESS = 8
 
 
-def write(machine: Machine, path: Path) -> None:
+def write(machine: AnyMachine, path: Path) -> None:
     """Write a machine to a file, which appears whole or not at all. Raises SimError if it cannot be written."""
     text = msgspec.json.encode(_document(machine))
     pages = b"".join(at.to_bytes(ADDRESS, "little") + page for at, page in machine.memory.used_pages())
@@ -46,8 +49,8 @@ def write(machine: Machine, path: Path) -> None:
         raise SimError(f"the machine cannot be saved to {path}: {error.strerror}") from None
 
 
-def read(path: Path, state: type[State] = State) -> Machine:
-    """The machine that `write` wrote, whose state is of that class.
+def read(path: Path, state: type[State] | None = None) -> AnyMachine:
+    """The machine that `write` wrote, whose state is of that class, if not of its hypervisor's own.
 
     Raises:
         FileError: the file cannot be read, is damaged, or is something else.
@@ -116,7 +119,7 @@ class Document:
     records: dict[str, dict[str, object]]
 
 
-def _document(machine: Machine) -> Document:
+def _document(machine: AnyMachine) -> Document:
     scenario, layout = machine.scenario, machine.layout
     return Document(
         version=machine.version.name,
@@ -131,7 +134,7 @@ def _document(machine: Machine) -> Document:
     )
 
 
-def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
+def _machine(document: Document, pages: bytes, kind: type[State] | None) -> AnyMachine:
     config = document.config
     memory = Memory(document.memory, config.high)
     memory.add(DEVICE_STATE, config.cpus * PAGE)
@@ -140,13 +143,12 @@ def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
         memory.add(REGISTERS + unit * PAGE, PAGE)
     for at in range(0, len(pages), ADDRESS + PAGE):
         memory.write(int.from_bytes(pages[at : at + ADDRESS], "little"), pages[at + ADDRESS : at + ADDRESS + PAGE])
-    layout = Layout.restored(_profile(config.profile, document.build_id), config, document.layout, memory)
+    logic = version(document.version)
     booted, about = replace(config, devices=document.boot_devices), document.scenario
     if odd := about.workload.keys() - Workload().rates().keys():
         raise ValueError(f"workload {', '.join(sorted(odd))[:100]}: there is none such")
     scenario = Scenario(about.name, about.title, booted, Workload(**about.workload))
-    state = kind.switched_on(config.cpus, config.units, document.store_buffers)
-    machine = Machine.of(scenario, assembled(layout, version(document.version), state, scenario.workload))
+    machine = _put_together(document, scenario, logic, memory, kind)
     records = machine.records
     if odd := document.records.keys() ^ records.keys():
         raise ValueError(f"{', '.join(sorted(odd))[:100]}: it is no part of this machine")
@@ -154,6 +156,24 @@ def _machine(document: Document, pages: bytes, kind: type[State]) -> Machine:
         restore(record, document.records[name])
     machine.loaded = True
     return machine
+
+
+def _put_together(
+    document: Document, scenario: Scenario, logic: AnyVersion, memory: Memory, kind: type[State] | None
+) -> AnyMachine:
+    """The machine around a memory, before the rest of its state is what it was."""
+    config = document.config
+    counts = config.cpus, config.units, document.store_buffers
+    if isinstance(logic, KvmVersion):
+        from sim_backend.layout.kvm.layout import KvmLayout, linux_profile
+        from sim_backend.logic.kvm.state import KvmState
+        from sim_backend.machine.kvm import KvmMachine
+
+        assert kind is None or issubclass(kind, KvmState)
+        linux = KvmLayout.restored(linux_profile(config.profile), config, document.layout, memory)
+        return KvmMachine.around(linux, logic, (kind or KvmState).switched_on(*counts), scenario)
+    layout = Layout.restored(_profile(config.profile, document.build_id), config, document.layout, memory)
+    return Machine.of(scenario, assembled(layout, logic, (kind or State).switched_on(*counts), scenario.workload))
 
 
 def _profile(name: str, build_id: str) -> Profile:

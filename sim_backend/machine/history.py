@@ -7,8 +7,8 @@
     {"turn": "CPU 0", "choices": [1]}
     ]}
 
-`scenario` has the keys of a scenario's TOML file, and `name`; `version` those of `sim_backend.logic.versions.Version`,
-and what it leaves out is as there by default.
+`scenario` has the keys of a scenario's TOML file, and `name`; `version` those of `sim_backend.logic.versions.Version`
+or of `sim_backend.logic.kvm.versions.KvmVersion`, and what it leaves out is as there by default.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from sim_backend.layout.config import Text
+from sim_backend.logic.kvm.versions import KvmVersion
 from sim_backend.logic.state import State
-from sim_backend.logic.versions import Version
+from sim_backend.logic.versions import VERSIONS, AnyVersion, Version
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.boot import AnyMachine, switched_on
 from sim_backend.machine.engine import SETTLED
 from sim_backend.machine.environment import Argument, Move, give
 from sim_backend.machine.event import Event
-from sim_backend.machine.machine import Machine
 from sim_backend.memory.errors import FileError, SimError
 from sim_backend.scenario import scenario as scenarios
+from sim_backend.scenario.bugs import WITH
 from sim_backend.scenario.decoding import decoded, table
 from sim_backend.scenario.scenario import Scenario
 from structs import new_file
@@ -87,17 +89,17 @@ class History:
     """
 
     scenario: Scenario
-    version: Version
+    version: AnyVersion
     moves: tuple[Move, ...] = ()
     property: str | None = None
     why: str | None = None
     store_buffers: bool = False
 
-    def machine(self) -> Machine:
+    def machine(self) -> AnyMachine:
         """The machine before the first move. Raises SimError if there is none such."""
         return started(self.scenario, self.version, self.store_buffers)
 
-    def replay(self, to: int | None = None) -> Iterator[tuple[Machine, Event]]:
+    def replay(self, to: int | None = None) -> Iterator[tuple[AnyMachine, Event]]:
         """The machine (always the same one) after each move up to step `to`, and what the move did.
 
         Raises:
@@ -107,7 +109,7 @@ class History:
         for number, move in enumerate(self.moves[:to], 1):
             yield machine, perform(machine, number, move)
 
-    def at(self, step: int | None = None) -> Machine:
+    def at(self, step: int | None = None) -> AnyMachine:
         """The machine after that many moves, by default all. Raises SimError, also if there are not so many."""
         if step is not None and not 0 <= step <= len(self.moves):
             raise SimError(f"there is no step {step} in this history: it has {len(self.moves)}")
@@ -143,13 +145,15 @@ class History:
         return read(path)
 
 
-def started(scenario: Scenario, version: Version, store_buffers: bool = False, state: type[State] = State) -> Machine:
+def started(
+    scenario: Scenario, version: AnyVersion, store_buffers: bool = False, state: type[State] | None = None
+) -> AnyMachine:
     """A machine from which histories begin: at rest, after the orders of the scenario's prelude, and no workload.
 
     Raises:
         SimError: there is no such machine, it does not come to rest, or the prelude is none.
     """
-    machine = Machine(replace(scenario, workload=Workload()), version, store_buffers=store_buffers, state=state)
+    machine = switched_on(replace(scenario, workload=Workload()), version, 0, store_buffers, state)
     _settle(machine)
     for line in scenario.bounds.prelude:
         word, *rest = line.split() or [""]
@@ -164,7 +168,7 @@ def started(scenario: Scenario, version: Version, store_buffers: bool = False, s
     return machine
 
 
-def _settle(machine: Machine) -> None:
+def _settle(machine: AnyMachine) -> None:
     if machine.settle() == SETTLED:
         raise SimError(f"the machine does not come to rest within {SETTLED} steps")
     if machine.crashed is not None:
@@ -180,7 +184,7 @@ def _argument(word: str) -> Argument:
         return word
 
 
-def perform(machine: Machine, number: int, move: Move) -> Event:
+def perform(machine: AnyMachine, number: int, move: Move) -> Event:
     """As Machine.perform; errors say which step it is."""
     try:
         return machine.perform(move)
@@ -243,9 +247,12 @@ def _history(document: Mapping[str, Any]) -> History:
     )
 
 
-def _version(saved: Mapping[str, Any]) -> Version:
+def _version(saved: Mapping[str, Any]) -> AnyVersion:
     # What is null in it is as there by default.
     told = {key: value for key, value in saved.items() if value is not None}
+    base = VERSIONS.get(str(told.get("name", "")).partition(WITH)[0])
+    if isinstance(base, KvmVersion):
+        return table(told, KvmVersion, [field.name for field in fields(KvmVersion)], "version.")
     return table(told, Version, [field.name for field in fields(Version)], "version.")
 
 

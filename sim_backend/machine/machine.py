@@ -34,7 +34,7 @@ from sim_backend.machine.environment import PCIE_ENDPOINT, Environment
 from sim_backend.machine.outside import Outside, xen_happens
 from sim_backend.machine.parts import assembled
 from sim_backend.memory.errors import SimError
-from sim_backend.scenario.bugs import version as version_of
+from sim_backend.scenario.bugs import xen_version
 from sim_backend.scenario.scenario import DEFAULT, Scenario, load, parse_bdf
 
 
@@ -68,7 +68,7 @@ class Machine(Environment, Engine[LogicContext]):
         if isinstance(scenario, LayoutConfig):
             scenario = Scenario(layout=scenario)
         scenario = scenario or load(DEFAULT)
-        chosen = version_of(version) if isinstance(version, str) else version
+        chosen = xen_version(version) if isinstance(version, str) else version
         layout = Layout(_boot_config(scenario.layout, chosen))
         first = state.switched_on(layout.config.cpus, len(layout.units), store_buffers)
         first.draw = first.random = seed & U64
@@ -150,7 +150,10 @@ class Machine(Environment, Engine[LogicContext]):
         """The machine that `save` wrote. Raises SimError if the file is damaged or none of these."""
         from sim_backend.machine.checkpoint import read
 
-        return read(Path(path))
+        machine = read(Path(path))
+        if not isinstance(machine, Machine):
+            raise SimError(f"{path} is a machine with another hypervisor than Xen")
+        return machine
 
 
 def _boot_config(config: LayoutConfig, version: Version) -> LayoutConfig:

@@ -1,6 +1,7 @@
 """Named changes of a version: bugs that Xen had, bugs that it did not have, repairs, and other ways to do the same.
 
-    >>> from sim_backend.logic.versions import CURRENT
+    >>> from sim_backend.logic.kvm.versions import KvmVersion
+from sim_backend.logic.versions import CURRENT
     >>> with_bugs(CURRENT, ["ZOO-03", "no-recheck"]).name
     'current with ZOO-03, no-recheck'
 
@@ -10,10 +11,11 @@ Each undoes one fix and nothing else: all else stays as in the version that it i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
-from sim_backend.logic.versions import CURRENT, V4_21, VERSIONS, Version
+from sim_backend.logic.kvm.versions import KvmVersion
+from sim_backend.logic.versions import CURRENT, V4_21, VERSIONS, AnyVersion, Version
 from sim_backend.memory.errors import SimError
 from structs.frozen import frozen
 
@@ -55,6 +57,7 @@ class Bug(Change):
     base: str = "current"
 
 
+A = TypeVar("A", Version, KvmVersion, AnyVersion)
 C = TypeVar("C", bound=Change)
 
 
@@ -484,7 +487,7 @@ def base_of(names: Iterable[str]) -> str:
     return next((base for base in bases if base != CURRENT.name), CURRENT.name)
 
 
-def with_bugs(version: Version, names: Iterable[str]) -> Version:
+def with_bugs(version: A, names: Iterable[str]) -> A:
     """A version with some of the changes, whatever case their names are written in.
 
     Raises:
@@ -492,16 +495,27 @@ def with_bugs(version: Version, names: Iterable[str]) -> Version:
     """
     changed = version
     for each in map(change, names):
-        if isinstance(each, Bug) and each.base == V4_21.name and not changed.in_mwait:
+        if not each.apply.keys() <= {field.name for field in fields(changed)}:
+            raise SimError(f"{each.name} is no change of {changed.name}: it does not do what would be different")
+        if isinstance(each, Bug) and each.base == V4_21.name and isinstance(changed, Version) and not changed.in_mwait:
             raise SimError(f"{each.name} is of {each.base} on: {changed.name} tells nobody that a CPU waits in MWAIT")
         if all(getattr(changed, field) == value for field, value in each.apply.items()):
             raise SimError(f"{changed.name} has {each.name} already")
         joint = ", " if WITH in changed.name else WITH
-        changed = replace(changed, **dict(each.apply), name=f"{changed.name}{joint}{each.name}")
+        different: Mapping[str, Any] = each.apply
+        changed = replace(changed, **different, name=f"{changed.name}{joint}{each.name}")
     return changed
 
 
-def version(name: str) -> Version:
+def xen_version(name: str) -> Version:
+    """As `version`, of Xen. Raises SimError if it is another hypervisor's."""
+    found = version(name)
+    if not isinstance(found, Version):
+        raise SimError(f"{found.name} is no version of Xen")
+    return found
+
+
+def version(name: str) -> AnyVersion:
     """The version of that name: one of VERSIONS, or one with changes, `current with ZOO-03, no-recheck`.
 
     Raises:

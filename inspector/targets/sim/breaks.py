@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sim_backend.logic.program import BY_NUMBER
 
 if TYPE_CHECKING:
-    from sim_backend.machine.machine import Machine
+    from sim_backend.machine.boot import AnyMachine
 
 
 def functions() -> frozenset[str]:
@@ -46,7 +46,7 @@ class Break:
         """The machine is about to move."""
         self.held = self._holds is not None and self._holds(self)
 
-    def reached(self, machine: Machine) -> bool:
+    def reached(self, machine: AnyMachine) -> bool:
         """Whether the step that it has just done came there: entered the function, or made so what was not so."""
         if self._holds is None:
             there = machine.entered is not None and machine.entered[1] == self.words

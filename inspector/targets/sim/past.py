@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
-    from sim_backend.machine.machine import Machine
+    from sim_backend.machine.boot import AnyMachine
 
 MOST = 100
 """Copies that are kept: each has some 200 KB of its own."""
@@ -25,7 +25,7 @@ class Kept:
         left: of a replay, the step at which it had left its history.
     """
 
-    machine: Machine
+    machine: AnyMachine
     words: str = ""
     jump: bool = False
     left: int | None = None

@@ -20,14 +20,15 @@ from inspector.targets.target import Cpu, IoApic, Target
 from inspector.targets.watchpoint import StopEvent, Write
 from sim_backend.layout.config import PROFILE_PLACES
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_VERSION
+from sim_backend.layout.layout import Layout
 from sim_backend.machine.registers import Placed, registers
 from sim_backend.memory.errors import FileError, SimError
 from sim_backend.memory.memory import PAGE
 
 if TYPE_CHECKING:
+    from sim_backend.machine.boot import AnyMachine
     from sim_backend.machine.event import Event
     from sim_backend.machine.history import History
-    from sim_backend.machine.machine import Machine
     from sim_backend.scenario.scenario import Scenario
 
 STILL = ("save",)
@@ -55,7 +56,7 @@ class Simulation(Target):
         self._within = False
         config = machine.layout.config
         cpus = "1 CPU" if config.cpus == 1 else f"{config.cpus} CPUs"
-        self.description = f"simulated machine with {cpus} and Xen {machine.layout.profile.version}"
+        self.description = f"simulated machine with {cpus} and {_kernel(machine)}"
 
     def touched(self) -> None:
         """Say that the machine has moved, or was told to: what was read before is of the past."""
@@ -278,7 +279,7 @@ class Replay(Simulation):
         self._left: int | None = None
         super().__init__(self.moving)
 
-    def _machine_at(self, step: int) -> Machine:
+    def _machine_at(self, step: int) -> AnyMachine:
         machine = self._history.at(step)
         machine.ahead = self._history.moves[step:]
         return machine
@@ -347,6 +348,12 @@ class Replay(Simulation):
         return self._steps - len(self.moving.ahead) if self._left is None else self._left
 
 
+def _kernel(machine: Placed) -> str:
+    """Whose memory a machine's is, and which build's."""
+    profile = machine.layout.profile
+    return f"{'Xen' if isinstance(machine.layout, Layout) else 'KVM of Linux'} {profile.version}"
+
+
 def _add_cache() -> None:
     """Have machines laid out by the user's cached profiles too, which `profile make` keeps."""
     if store.known not in PROFILE_PLACES:
@@ -391,23 +398,25 @@ def _replay(options: SimOptions, path: str) -> Replay:
         raise UsageError(f"--at {options.at}: {error}") from None
 
 
-def _machine(options: SimOptions) -> Machine:
+def _machine(options: SimOptions) -> AnyMachine:
     _add_cache()
     if options.replay is not None:
         return _replay(options, options.replay).moving
     if options.at is not None:
         raise UsageError(f"--at {options.at}: it is a step of a history, which --replay FILE names")
-    from sim_backend.machine.machine import Machine
+    from sim_backend.machine.boot import switched_on
+    from sim_backend.machine.checkpoint import read
     from sim_backend.scenario.bugs import version
 
+    machine: AnyMachine | None
     with refusals():
-        machine = Machine.load(options.load) if options.load is not None else None
+        machine = read(Path(options.load)) if options.load is not None else None
         logic = version(options.version)
     if machine is None:
         scenario = _scenario(options)
         # Another build's name is a word, and not the file's fault.
         with refusals(None if options.build else options.scenario):
-            machine = Machine(scenario, version=logic, seed=options.seed)
+            machine = switched_on(scenario, logic, options.seed)
     with refusals():
         machine.run(options.steps)
     return machine

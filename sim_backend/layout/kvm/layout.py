@@ -167,6 +167,10 @@ class KvmLayout(LinuxBuilder):
             raise SimError(f"there is no CPU {cpu}")
         return self._areas[cpu]
 
+    def is_online(self, cpu: int) -> bool:
+        """Whether a CPU is online: all are."""
+        return 0 <= cpu < self.config.cpus
+
     def lapic(self, cpu: int) -> int:
         """A page with the registers of a CPU's local APIC: ISR at 0x100, IRR at 0x200. No CPU can address it."""
         return interrupts.lapic(cpu)

@@ -59,8 +59,9 @@ def look_whether_runnable(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     return None
 
 
-@kvm_vcpu_check_block.step("looks whether it is asked to look again")
+@kvm_vcpu_check_block.step("looks whether a timer has expired, and whether it is asked to look again")
 def look_for_unblock(w: KvmContext, a: Actor, f: Frame) -> None:
+    a.result = int(bool(a.result) or f[V] in w.state.expired)
     if not a.result and w.memory.u32(f[V] + w.o.requests) >> REQ_UNBLOCK & 1:
         w.memory.test_and_clear_bit(f[V] + w.o.requests, REQ_UNBLOCK)
         w.effect = (VCPU, f[V], ("request {}", REQ_UNBLOCK), 1, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim_backend.logic.context import CONTROL, Context, DescriptorOffsets
+from sim_backend.logic.context import Context, DescriptorOffsets
 from sim_backend.logic.lapic import LAPIC_IRR
 from structs.apic import XAPIC_DESTINATION
 
@@ -34,8 +34,8 @@ class KvmOffsets(DescriptorOffsets):
     """Where members lie in the structures of one build of Linux, from the `struct vcpu_vmx` where they are a vCPU's."""
 
     __slots__ = (
-        *("apicv_active", "assigned", "cpu", "irr_pending", "irte_entry", "kvm", "mode", "mp_state", "node"),
-        *("on_cpu", "posted_vcpu", "preempted", "producer", "ready", "requests", "scheduled_out", "task_cpu"),
+        *("assigned", "cpu", "irqfds_lock", "irte_entry", "mode", "mp_state", "node"),
+        *("on_cpu", "on_rq", "posted_vcpu", "preempted", "producer", "ready", "requests", "scheduled_out", "task_cpu"),
         *("task_state", "wait", "wants_to_run"),
     )
 
@@ -44,7 +44,6 @@ class KvmOffsets(DescriptorOffsets):
         super().__init__(member("vcpu_vmx", "pi_desc"), member("list_head", "next"), member("list_head", "prev"))
         self.node = member("vcpu_vmx", "pi_wakeup_list")
         self.cpu = member("kvm_vcpu", "cpu")
-        self.kvm = member("kvm_vcpu", "kvm")
         self.mode = member("kvm_vcpu", "mode")
         self.requests = member("kvm_vcpu", "requests")
         self.wait = member("kvm_vcpu", "wait.task")
@@ -54,7 +53,9 @@ class KvmOffsets(DescriptorOffsets):
         self.wants_to_run = member("kvm_vcpu", "wants_to_run")
         self.mp_state = member("kvm_vcpu", "arch.mp_state")
         self.assigned = member("kvm", "arch.assigned_device_count.counter")
+        self.irqfds_lock = member("kvm", "irqfds.lock")
         self.task_state = member("task_struct", "__state")
+        self.on_rq = member("task_struct", "on_rq")
         self.on_cpu = member("task_struct", "on_cpu")
         self.task_cpu = member("task_struct", "thread_info.cpu")
         self.producer = member("kvm_kernel_irqfd", "producer")
@@ -74,6 +75,7 @@ class KvmAddresses:
             its current task.
         idle: by CPU, its idle task.
         destinations: by CPU, the NDST that names it.
+        entries_lock: `irq_2_ir_lock`.
     """
 
     names: dict[int, tuple[int, int]]
@@ -88,6 +90,7 @@ class KvmAddresses:
     current: list[int]
     idle: list[int]
     destinations: list[int]
+    entries_lock: int
 
     @classmethod
     def of(cls, layout: KvmLayout) -> KvmAddresses:
@@ -109,13 +112,18 @@ class KvmAddresses:
             idle=[layout.idle_task(cpu) for cpu in cpus],
             # Linux's `apic_id << 8 & 0xFF00` where the APICs are no x2APICs.
             destinations=[apic if layout.config.x2apic else apic << 8 & XAPIC_DESTINATION for apic in apics],
+            entries_lock=layout.symbol("irq_2_ir_lock"),
         )
 
 
 class KvmContext(Context):
-    """A machine that Linux and KVM run on."""
+    """A machine that Linux and KVM run on.
 
-    __slots__ = ()
+    Attributes:
+        producers: by MSI that a VM has, its `struct irq_bypass_producer` (virtual).
+    """
+
+    __slots__ = ("producers",)
 
     layout: KvmLayout
     version: KvmVersion
@@ -127,12 +135,25 @@ class KvmContext(Context):
     def __init__(self, layout: KvmLayout, version: KvmVersion, state: KvmState, chance: Chance) -> None:
         super().__init__(layout, version, state, chance, KvmOffsets(layout))
         self.addresses = KvmAddresses.of(layout)
+        self.producers: dict[int, int] = {}
+        self.find_producers()
 
-    def in_post_mode(self, v: int) -> bool:
-        """Whether devices may post to a vCPU. Source: `vmx_can_use_vtd_pi`."""
-        return self.layout.config.intpost and self.memory.u32(self.addresses.vms[v] + self.o.assigned) != 0
+    def find_producers(self) -> None:
+        """Note who produces the interrupts of devices that VMs have: an irqfd forgets it, but for the time being."""
+        for device in self.layout.devices.values():
+            for msi in device.msis:
+                if msi.pirq and (producer := self.memory.u64(msi.pirq + self.o.producer)):
+                    self.producers[msi_key(msi.sid, msi.number)] = producer
+
+    def posts(self, vm: int) -> bool:
+        """Whether devices may post to a VM's vCPUs. Source: `vmx_can_use_vtd_pi`."""
+        return self.layout.config.intpost and self.memory.u32(vm + self.o.assigned) != 0
 
 
 CONTROL_NV, CONTROL_NDST = 16, 32
 """Bits of the descriptor's control word below NV and NDST."""
-assert CONTROL == 32
+
+
+def msi_key(sid: int, number: int) -> int:
+    """A number for an MSI."""
+    return sid << 16 | number

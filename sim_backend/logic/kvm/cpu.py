@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sim_backend.logic.context import CPU, VCPU
 from sim_backend.logic.cpu import Cpu
-from sim_backend.logic.guests import TIMER_VECTOR
 from sim_backend.logic.kinds import NUMBER
 from sim_backend.logic.kvm.context import (
     LOCAL_TIMER_VECTOR,
     POSTED_INTR_VECTOR,
     POSTED_INTR_WAKEUP_VECTOR,
+    REQ_UNBLOCK,
     RESCHEDULE_VECTOR,
     KvmContext,
 )
@@ -17,6 +17,7 @@ from sim_backend.logic.kvm.deliver import vmx_deliver_posted_interrupt
 from sim_backend.logic.kvm.posted_intr import pi_wakeup_handler
 from sim_backend.logic.kvm.procedure import KvmProcedure
 from sim_backend.logic.kvm.schedule import schedule
+from sim_backend.logic.kvm.wake import kvm_make_request
 from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
 
 interrupt_return = KvmProcedure("irqentry_exit")
@@ -61,7 +62,10 @@ def call_wakeup_handler(w: KvmContext, a: Actor, f: Frame) -> None:
 def expire(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     timers = w.state.timers[a.cpu]
     if timers:
-        a.call(vmx_deliver_posted_interrupt, timers.pop(0), TIMER_VECTOR)
+        v = timers.pop(0)
+        w.state.expired = sorted({*w.state.expired, v})
+        a.call(kvm_make_request, v, REQ_UNBLOCK)
+        w.effect = (VCPU, v, "timer expired", 0, 1)
         return expire if timers else None
     w.effect = (CPU, a.cpu, "to reschedule", w.state.reschedule[a.cpu], 1)
     w.state.reschedule[a.cpu] = 1

@@ -188,7 +188,7 @@ vmx_vcpu_pi_put = KvmProcedure("vmx_vcpu_pi_put", v=PLACE)
 
 @vmx_vcpu_pi_put.step("looks whether devices may post to it")
 def look_for_devices(w: KvmContext, a: Actor, f: Frame) -> Outcome:
-    return None if w.in_post_mode(f[V]) else DONE
+    return None if w.posts(w.addresses.vms[f[V]]) else DONE
 
 
 @vmx_vcpu_pi_put.step("looks whether it blocks, with interrupts enabled")

@@ -1,7 +1,7 @@
 """Threads take turns on a CPU (kernel/sched/core.c), and what KVM does then (virt/kvm/kvm_main.c).
 
-What is done under the run queue's lock is one step. The policy is a round robin on each CPU; a CPU that would idle takes
-over what waits elsewhere. A thread that does not run has its kernel stack in `KvmState.threads`.
+What is done under the run queue's lock is one step. The policy is a round robin on each CPU; a CPU that would idle
+takes over what waits elsewhere. A thread that does not run has its kernel stack in `KvmState.threads`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ OTHER = 0
 """The thread of no vCPU: the idle one, or another one of the host."""
 
 
-def enqueue(w: KvmContext, a: Actor, v: int, cpu: int) -> None:
-    """Put a vCPU's thread into a CPU's queue, and have a CPU that could run it choose again."""
+def enqueue(w: KvmContext, a: Actor, v: int, cpu: int, moved: bool = False) -> None:
+    """Put a vCPU's thread into a CPU's queue, and have a CPU choose again: that one if the thread was moved there, else
+    one that could run it."""
     state = w.state
     state.runq[cpu].append(v)
     idle = [each for each in state.active if state.scheduled[each] == OTHER and not state.tasklets[each]]
-    resched(w, a, cpu if cpu in idle or not idle else idle[0])
+    resched(w, a, cpu if moved or cpu in idle or not idle else idle[0])
 
 
 def resched(w: KvmContext, a: Actor, cpu: int) -> None:
@@ -75,7 +76,8 @@ def choose_next(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     state.scheduled[cpu] = following
     a.irqs = False
     if prev != OTHER:
-        a.call(kvm_sched_out, prev, int(stays))
+        w.memory.set_u32(w.addresses.tasks[prev] + w.o.on_rq, int(stays))
+        a.call(kvm_sched_out, prev)
     w.effect = (CPU, cpu, "thread", prev, following)
     return None
 
@@ -88,12 +90,14 @@ def switch(w: KvmContext, a: Actor, f: Frame) -> None:
         # Where it goes on is stored in its frame once this step is over.
         state.threads[prev] = a.stack.copy()
         if f[STAYS] and prev in state.migrating:
-            enqueue(w, a, prev, state.migrating.pop(prev))
+            enqueue(w, a, prev, state.migrating.pop(prev), True)
     w.services.set_current(a, following)
     a.stack[:] = state.threads.pop(following) if following != OTHER else [w.services.idle_frame()]
     if following != OTHER:
         w.services.set_on_cpu(following, 1)
     w.memory.fence()
+    # Until its vCPU is loaded, whichever way it came here.
+    state.unpreemptible[a.cpu] = int(following != OTHER)
     # The idle thread, and one that was never here before, are not in the middle of a switch.
     a.irqs = a.stack[-1][PROCEDURE] != schedule.number
 
@@ -105,7 +109,7 @@ def finish_switch(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     return DONE
 
 
-kvm_sched_out = KvmProcedure("kvm_sched_out", v=PLACE, runnable=NUMBER)
+kvm_sched_out = KvmProcedure("kvm_sched_out", v=PLACE)
 V = FIRST
 
 
@@ -113,11 +117,12 @@ V = FIRST
 def note_out(w: KvmContext, a: Actor, f: Frame) -> None:
     v, o, memory = f[V], w.o, w.memory
     memory.set_u8(v + o.scheduled_out, 1)
-    if f[FIRST + 1] and memory.u8(v + o.wants_to_run):
+    preempted = memory.u32(w.addresses.tasks[v] + o.on_rq) and memory.u8(v + o.wants_to_run)
+    if preempted:
         memory.set_u8(v + o.preempted, 1)
         memory.set_u8(v + o.ready, 1)
     a.call(vmx_vcpu_pi_put, v)
-    w.effect = (VCPU, v, "preempted", 0, f[FIRST + 1])
+    w.effect = (VCPU, v, "preempted", 0, int(bool(preempted)))
 
 
 @kvm_sched_out.step("says that no vCPU runs here")
@@ -132,7 +137,6 @@ kvm_sched_in = KvmProcedure("kvm_sched_in", v=PLACE)
 def note_in(w: KvmContext, a: Actor, f: Frame) -> None:
     v, o, memory = f[V], w.o, w.memory
     was = memory.u8(v + o.preempted)
-    w.state.unpreemptible[a.cpu] += 1
     memory.set_u8(v + o.preempted, 0)
     memory.set_u8(v + o.ready, 0)
     w.services.set_running_vcpu(a.cpu, v)
@@ -143,7 +147,7 @@ def note_in(w: KvmContext, a: Actor, f: Frame) -> None:
 @kvm_sched_in.step("notes that it is scheduled in")
 def note_scheduled_in(w: KvmContext, a: Actor, f: Frame) -> None:
     w.memory.set_u8(f[V] + w.o.scheduled_out, 0)
-    w.state.unpreemptible[a.cpu] -= 1
+    w.state.unpreemptible[a.cpu] = 0
 
 
 kvm_arch_vcpu_load = KvmProcedure("kvm_arch_vcpu_load", v=PLACE, cpu=CPU_ID)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from sim_backend.layout.devices import Msi
 from sim_backend.logic.apics import Apics
 from sim_backend.logic.context import CPU, LAPIC_IRR_BIT
 from sim_backend.logic.cpu import Cpu
+from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from sim_backend.logic.kinds import Frame
-from sim_backend.logic.kvm.context import POSTED_INTR_VECTOR, TASK_RUNNING, KvmContext
+from sim_backend.logic.kvm.context import POSTED_INTR_VECTOR, TASK_RUNNING, KvmContext, msi_key
 from sim_backend.logic.kvm.cpu import HANDLERS, device, do_idle, interrupt_return
 from sim_backend.logic.kvm.schedule import OTHER, enqueue
-from sim_backend.logic.kvm.vcpu import TAKEN, leave_guest, say_outside, vcpu_enter_guest
+from sim_backend.logic.kvm.vcpu import TAKEN, enable_interrupts, leave_guest, vcpu_enter_guest
 from sim_backend.logic.program import PC, PROCEDURE, Actor
-from sim_backend.logic.vtd_engine import posted_interrupt_processing
+from sim_backend.logic.vtd_engine import flush_entry, posted_interrupt_processing
 
 
 class KvmServices(Apics):
@@ -23,18 +25,18 @@ class KvmServices(Apics):
 
     def interrupt(self, cpu: Cpu, vector: int) -> None:
         """As Apics."""
-        w = self.w
+        w, guest = self.w, cpu.guest
         cpu.lapic.acknowledge(vector)
-        if cpu.guest and vector == POSTED_INTR_VECTOR:
+        if guest and vector == POSTED_INTR_VECTOR:
             cpu.irqs = False
             cpu.stack[-1][TAKEN] = 0
             cpu.call(posted_interrupt_processing, cpu.current)
-        elif cpu.guest:
-            leave_guest(w, cpu, vector)
+        elif guest:
+            leave_guest(cpu, vector)
         else:
             self.handle(cpu, vector)
         w.effect = (CPU, cpu.cpu, (LAPIC_IRR_BIT, vector), 1, 0)
-        w.words = ("interrupt", f"takes vector {vector:#x}" + (" in the guest" if cpu.guest else ""))
+        w.words = ("interrupt", f"takes vector {vector:#x}" + (" in the guest" if guest else ""))
 
     def handle(self, cpu: Cpu, vector: int) -> None:
         """A CPU begins to handle an interrupt, outside of the guest."""
@@ -47,7 +49,11 @@ class KvmServices(Apics):
         """Whether what an interrupt returns to is the way out of the guest, where interrupts are still off."""
         stack = cpu.stack
         below = stack[-2] if len(stack) > 1 else stack[-1]
-        return below[PROCEDURE] == vcpu_enter_guest.number and below[PC] == say_outside.pc + 2
+        return below[PROCEDURE] == vcpu_enter_guest.number and below[PC] == enable_interrupts.pc
+
+    def flush_iec(self, actor: Actor, unit: int, index: int) -> None:
+        """Have a unit forget an entry, and wait until it has. Source: `qi_flush_iec`."""
+        actor.call(flush_entry, unit, index)
 
     def routes_of(self, vector: int) -> tuple[tuple[int, int], ...]:
         """The vCPUs and vectors that the irqfd of the MSI with this physical vector goes to."""
@@ -57,6 +63,10 @@ class KvmServices(Apics):
                 if msi.vector == vector:
                     return w.state.routes.get(msi_key(msi.sid, msi.number), ())
         return ()
+
+    def vector_of(self, msi: Msi) -> int:
+        """The vector that a guest has given an MSI."""
+        return FIRST_GUEST_VECTOR + (msi.number * 8 + msi.number // 24) % GUEST_VECTORS
 
     # Threads.
 
@@ -93,8 +103,10 @@ class KvmServices(Apics):
         w.memory.fence()
         state = w.state
         if v not in state.scheduled and not any(v in queue for queue in state.runq):
+            w.memory.set_u32(w.addresses.tasks[v] + w.o.on_rq, 1)
             cpu = w.memory.u32(v + w.o.cpu)
-            enqueue(w, actor, v, state.migrating.pop(v, cpu if cpu in state.active else state.active[0]))
+            moved = v in state.migrating
+            enqueue(w, actor, v, state.migrating.pop(v, cpu if cpu in state.active else state.active[0]), moved)
         return True
 
     def set_current(self, actor: Actor, v: int) -> None:
@@ -115,8 +127,3 @@ class KvmServices(Apics):
         """Whether a vCPU is the one that runs on the actor's CPU. Source: `kvm_get_running_vcpu`."""
         w = self.w
         return actor.cpu >= 0 and w.memory.u64(w.addresses.running[actor.cpu]) == w.virtual(v)
-
-
-def msi_key(sid: int, number: int) -> int:
-    """A number for an MSI."""
-    return sid << 16 | number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.logic.context import VCPU, VIRR_BIT
 from sim_backend.logic.cpu import Cpu
-from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI
+from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI, TIMER_VECTOR
 from sim_backend.logic.kinds import NUMBER, PLACE
 from sim_backend.logic.kvm.block import kvm_vcpu_block, kvm_vcpu_has_events
 from sim_backend.logic.kvm.context import (
@@ -31,14 +31,13 @@ kvm_arch_vcpu_ioctl_run = KvmProcedure("kvm_arch_vcpu_ioctl_run", v=PLACE)
 
 @kvm_arch_vcpu_ioctl_run.step("has its vCPU be the one that runs here, and loads it")
 def load(w: KvmContext, a: Actor, f: Frame) -> None:
-    w.state.unpreemptible[a.cpu] += 1
     w.services.set_running_vcpu(a.cpu, f[V])
     a.call(kvm_arch_vcpu_load, f[V], a.cpu)
 
 
 @kvm_arch_vcpu_ioctl_run.step("enables preemption")
 def loaded(w: KvmContext, a: Actor, f: Frame) -> None:
-    w.state.unpreemptible[a.cpu] -= 1
+    w.state.unpreemptible[a.cpu] = 0
     a.call(vcpu_run, f[V])
 
 
@@ -55,6 +54,13 @@ def run_or_block(w: KvmContext, a: Actor, f: Frame) -> None:
 def forget_unblock(w: KvmContext, a: Actor, f: Frame) -> None:
     if w.memory.u32(f[V] + w.o.requests) >> REQ_UNBLOCK & 1:
         w.memory.test_and_clear_bit(f[V] + w.o.requests, REQ_UNBLOCK)
+
+
+@vcpu_run.step("is given the interrupt of a timer that has expired")
+def inject_timer(w: KvmContext, a: Actor, f: Frame) -> None:
+    if f[V] in w.state.expired:
+        w.state.expired = [v for v in w.state.expired if v != f[V]]
+        a.call(vmx_deliver_posted_interrupt, f[V], TIMER_VECTOR)
 
 
 @vcpu_run.step("lets another thread run, if one is to")
@@ -118,7 +124,7 @@ def serve_requests(w: KvmContext, a: Actor, f: Frame) -> None:
     if w.memory.u32(f[V] + w.o.requests) >> REQ_NMI & 1:
         w.memory.test_and_clear_bit(f[V] + w.o.requests, REQ_NMI)
         w.effect = (VCPU, f[V], ("request {}", REQ_NMI), 1, 0)
-        w.state.masked[:] = [v for v in w.state.masked if v != f[V]]
+        w.state.masked = [v for v in w.state.masked if v != f[V]]
 
 
 @vcpu_enter_guest.step("disables interrupts, and says that it is in the guest")
@@ -212,7 +218,7 @@ def handle_exit(w: KvmContext, a: Actor, f: Frame) -> Outcome:
         a.call(kvm_set_irq_routing, *w.guests.arguments())
     elif action in (HALT, DOWN):
         if action == DOWN:
-            w.state.masked[:] = sorted({*w.state.masked, v})
+            w.state.masked = sorted({*w.state.masked, v})
         a.call(kvm_vcpu_has_events, v)
         return None
     return DONE
@@ -232,7 +238,7 @@ def turn_back(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     return DONE
 
 
-def leave_guest(w: KvmContext, cpu: Cpu, vector: int) -> None:
+def leave_guest(cpu: Cpu, vector: int) -> None:
     """VM exit, for an interrupt."""
     frame = cpu.stack[-1]
     cpu.guest = cpu.irqs = False

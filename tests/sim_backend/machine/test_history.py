@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim_backend.layout.config import LayoutConfig
 from sim_backend.logic.versions import CURRENT, VERSIONS
 from sim_backend.logic.workload import Drawn
-from sim_backend.machine.environment import ORDERS
+from sim_backend.machine.environment import ORDERS, orders
 from sim_backend.machine.history import History, Move, parse, read, started
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.bounds import Bounds
@@ -37,6 +37,8 @@ def recorded(scenario, version, randomly, store_buffers=False):
     for _ in range(STEPS):
         if randomly.random() < 0.06:
             move = any_order(machine, randomly)
+            if move.order not in orders(machine.environment):
+                continue
             try:
                 getattr(machine, move.order)(*move.arguments)
             except SimError:
