@@ -12,6 +12,10 @@ DELIVERY_MODES = {0: "fixed", 1: "lowest priority", 2: "SMI", 4: "NMI", 5: "INIT
 DESTINATION_MODES = {0: "physical", 1: "logical"}
 TRIGGER_MODES = {0: "edge", 1: "level"}
 
+TPR, PPR, ISR, IRR, VECTORS = 0x80, 0xA0, 0x100, 0x200, 0x80
+"""Where registers are in a local APIC's page, and the bytes of ISR and of IRR: 8 of 32 bits each, 16 bytes apart
+(SDM volume 3, table 11-1)."""
+
 XAPIC_DESTINATION = 0xFF00
 """Where a 32-bit destination holds the APIC ID while IRTA.EIME is 0; its other bits are reserved (VT-d 9.9, 9.11)."""
 
@@ -39,3 +43,8 @@ def from_apic_id(apic_id: int, x2apic: bool) -> int:
 def reserved_bits(destination: int, x2apic: bool) -> int:
     """The bits of a DST or NDST that are set but reserved in this mode; hardware faults on them (0x24, 0x28)."""
     return 0 if x2apic else destination & ~XAPIC_DESTINATION
+
+
+def vector_set(registers: bytes) -> int:
+    """ISR or IRR as one number of 256 bits, of its VECTORS bytes in an APIC's page."""
+    return int.from_bytes(b"".join(registers[at : at + 4] for at in range(0, VECTORS, 16)), "little")

@@ -97,12 +97,17 @@ def _flat(snapshot: Snapshot, other: Snapshot) -> Flat:
         _add(flat, f"list {of_cpu.cpu}", of_cpu, {"cpu", "nodes", "following", "preceding"})
         flat[f"list {of_cpu.cpu}", "vcpus"] = _names(of_cpu)
     for domain in snapshot.domains:
-        _add(flat, f"d{domain.domain}", domain, {"domain", "devices", "bindings"})
-        flat[f"d{domain.domain}", "devices"] = [bdf(device & 0xFFFF) for device in domain.devices]
+        _add(flat, domain.name, domain, {"domain", "devices", "bindings", "irqfds"})
+        flat[domain.name, "devices"] = [bdf(device & 0xFFFF) for device in domain.devices]
         for binding in domain.bindings or ():
-            _add(flat, f"d{domain.domain} irq {binding.irq}", binding, {"irq"})
+            _add(flat, f"{domain.name} irq {binding.irq}", binding, {"irq"})
+        for irqfd in domain.irqfds or ():
+            _add(flat, f"{domain.name} GSI {irqfd.gsi}", irqfd, {"gsi"})
     for vcpu in snapshot.vcpus:
-        _add(flat, vcpu.name, vcpu, {"domain", "vcpu", "pi"})
+        _add(flat, vcpu.name, vcpu, {"domain", "vcpu", "pi", "kvm"})
+        if vcpu.kvm:
+            for field in fields(vcpu.kvm):
+                flat[vcpu.name, f"kvm.{field.name}"] = getattr(vcpu.kvm, field.name)
         if vcpu.pi:
             for field in fields(vcpu.pi):
                 flat[vcpu.name, f"pi.{field.name}"] = _plain(getattr(vcpu.pi, field.name))

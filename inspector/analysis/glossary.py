@@ -17,7 +17,7 @@ from structs.faults import INTERRUPT_REASONS, REASONS
 from structs.frozen import frozen
 
 SITUATION, HAZARD, BUG = "situation", "hazard", "mended bug"
-KINDS = {"S": SITUATION, "H": HAZARD, "Z": BUG}
+KINDS = {"S": SITUATION, "K": SITUATION, "H": HAZARD, "Z": BUG}
 WORD_KINDS = ("word", "letter", "run state", "column")
 FAULT_REASON = "fault reason"
 

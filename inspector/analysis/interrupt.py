@@ -50,6 +50,7 @@ class Interrupt:
         host: what owns the machine's interrupts: `Xen`, `Linux`.
         own_cpu: the CPU to whose own descriptor it is posted (Linux's posted MSI).
         actions: who handles it in domain 0's Linux, above a Xen.
+        irqfd: of which VM of KVM's it is, and its number there: `vm1234 GSI 25`.
     """
 
     irq: int | None
@@ -68,6 +69,7 @@ class Interrupt:
     host: str = "Xen"
     own_cpu: int | None = None
     actions: str = ""
+    irqfd: str = ""
 
     @property
     def posted(self) -> bool:
@@ -107,7 +109,7 @@ class Interrupt:
     def taker(self) -> str:
         """Who takes it: a vCPU that it is posted to, the domains that it is bound to, the host, or nobody."""
         if self.vcpu:
-            return f"posted to {self.vcpu}"
+            return f"posted to {self.vcpu}" + (f", {self.irqfd}" if self.irqfd else "")
         if self.own_cpu is not None:
             action = self.state.action if self.state else None
             return f"posted to CPU {self.own_cpu}, {self.host}: {action or 'nobody'}"
@@ -119,7 +121,7 @@ class Interrupt:
         if self.state is None:
             return "not known"
         if self.state.action:
-            return f"{self.host}: {self.state.action}"
+            return f"{self.host}: {self.state.action}" + (f", for {self.irqfd}" if self.irqfd else "")
         if self.state.status is None:
             return "not known"
         if self.state.status & GUEST:

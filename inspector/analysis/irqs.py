@@ -70,6 +70,12 @@ class _Join:
         self.rewritten = {(pin.ioapic, pin.pin) for pin in snapshot.pins if pin.rewritten}
         self.owners = owners(snapshot)
         self.host = snapshot.host
+        self.irqfds = {
+            irqfd.irq: f"{domain.name} GSI {irqfd.gsi}"
+            for domain in snapshot.domains
+            for irqfd in domain.irqfds or ()
+            if irqfd.irq is not None
+        }
         self.own_cpus = {cpu.posted_msi.address: cpu.cpu for cpu in snapshot.cpus if cpu.posted_msi}
         self.actions = _actions(snapshot)
         self.devices = {irq: device.sbdf for device in snapshot.devices for irq in device.irqs}
@@ -173,6 +179,7 @@ class _Join:
             host=self.host,
             own_cpu=self.own_cpus.get(entry["pda"]) if entry and entry["im"] else None,
             actions=self._actions_of(state),
+            irqfd=self.irqfds.get(number, "") if number is not None else "",
         )
 
     def _actions_of(self, state: Irq | None) -> str:
@@ -260,7 +267,11 @@ def pin_states(snapshot: Snapshot) -> list[PinState]:
 
 def owners(snapshot: Snapshot) -> Mapping[int, str]:
     """Who has each PCI device, by seg << 16 | bus << 8 | devfn."""
-    found = {device: f"d{domain.domain}" for domain in snapshot.domains for device in domain.devices}
+    found = {device: domain.name for domain in snapshot.domains for device in domain.devices}
+    if any(domain.irqfds for domain in snapshot.domains):
+        takers = {irqfd.irq: domain.name for domain in snapshot.domains for irqfd in domain.irqfds or ()}
+        known = [(msi.device, takers.get(msi.irq)) for msi in snapshot.msis if msi.device is not None]
+        found |= {device: name for device, name in known if name}
     return found | {device.sbdf: device.owner for device in snapshot.devices}
 
 

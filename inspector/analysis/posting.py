@@ -3,6 +3,7 @@ of it."""
 
 from __future__ import annotations
 
+from inspector.analysis import kvm_posting
 from inspector.model.snapshot import MARKER, Cpu, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id, ndst_reserved_bits
 
@@ -20,7 +21,9 @@ def effect(snapshot: Snapshot, pi: Descriptor, vcpu: Vcpu | None) -> list[str]:
         return [
             "the unit sets the vector's bit in PIR, leaves ON at 0 and sends nothing: SN suppresses the notification "
             "(an urgent one, URG=1, would be sent)",
-            "PIR holds the vector until something looks at it after the vCPU runs again",
+            "PIR holds the vector until something looks at it after the vCPU runs again"
+            if not snapshot.is_linux
+            else kvm_posting.suppressed(vcpu),
         ]
     return [
         f"the unit sets the vector's bit in PIR and ON, and sends vector {pi.nv:#x} to {_whom(snapshot, pi.ndst)}",
@@ -51,6 +54,8 @@ def _arrival(snapshot: Snapshot, pi: Descriptor, vcpu: Vcpu | None) -> list[str]
     cpu = destination(snapshot, pi.ndst)
     if cpu is None:
         return [] if snapshot.x2apic is None or not snapshot.online else ["the notification is lost, and ON stays 1"]
+    if snapshot.is_linux:
+        return [kvm_posting.arrival(snapshot, pi, cpu, vcpu)]
     if snapshot.pi_wakeup_vector and pi.nv == snapshot.pi_wakeup_vector:
         return [_wakeup(cpu, vcpu)]
     if not snapshot.posted_intr_vector or pi.nv != snapshot.posted_intr_vector:
@@ -83,6 +88,8 @@ def _until(snapshot: Snapshot, pi: Descriptor, vcpu: Vcpu | None) -> list[str]:
     """When a vector that found ON=1 is looked at."""
     if vcpu is None:
         return []
+    if vcpu.kvm:
+        return [kvm_posting.until(pi, vcpu)]
     if vcpu.blocked and not vcpu.is_running:
         return [f"{vcpu.name} is blocked: if no vector {pi.nv:#x} is pending at its destination, nothing wakes it"]
     if vcpu.in_guest:

@@ -1,4 +1,4 @@
-"""Where a vCPU stands in the life of its posted interrupts, S1 to S15, with the evidence.
+"""Where a vCPU stands in the life of its posted interrupts, S1 to S15 (KVM's: K1 to K10), with the evidence.
 
 Sources: `vmx_vcpu_block`, `vmx_pi_switch_from`, `vmx_pi_switch_to`, `vmx_pi_do_resume`, `pi_wakeup_interrupt`,
 `vmx_pi_hooks_assign`, `vmx_pi_hooks_deassign`, `__context_switch`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inspector.analysis.kvm_situation import KVM_SITUATIONS, decide
 from inspector.model.snapshot import BLOCK, SWITCH_TO, Snapshot, Vcpu
 from structs.frozen import frozen
 
@@ -30,6 +31,7 @@ SITUATIONS = {
     "S13": "without a device: no posting hooks",
     "S14": "without a device, after it had one",
     "S15": "offline",
+    **KVM_SITUATIONS,
     "between": "between two situations",
 }
 
@@ -60,9 +62,11 @@ def short_situation(label: str) -> str:
 
 def situation(snapshot: Snapshot, vcpu: Vcpu) -> Situation | None:
     """Where the vCPU stands; None for one that has no descriptor (a paravirtualised guest's), or none that is known."""
+    evidence: list[str] = []
+    if vcpu.kvm:
+        return Situation(decide(snapshot, vcpu, vcpu.kvm, evidence.append), tuple(evidence))
     if vcpu.pi is None:
         return None
-    evidence: list[str] = []
     return Situation(_decide(snapshot, vcpu, vcpu.pi.nv, evidence.append), tuple(evidence))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from inspector.analysis.situation import label, situation
 from inspector.base.errors import UsageError
+from inspector.model.kvm import KvmVcpu
 from inspector.model.snapshot import MARKER, Descriptor, Snapshot, Vcpu
 from structs.pi_desc import ndst_apic_id
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def choose(snapshot: Snapshot, name: str) -> Vcpu:
-    """The vCPU of that name. Raises UsageError if there is none."""
+    """The vCPU of that name; KVM's `vm1v0` may be called `d1v0` too. Raises UsageError if there is none."""
+    if name not in snapshot.by_name and name.startswith("d") and f"vm{name[1:]}" in snapshot.by_name:
+        name = f"vm{name[1:]}"
     if name not in snapshot.by_name:
         known = ", ".join(list(snapshot.by_name)[:20]) or "none"
         raise UsageError(f"there is no vCPU {name}; those that were found: {known}")
@@ -31,7 +34,7 @@ def descriptor(pi: Descriptor | None) -> documents.Descriptor | None:
 def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
     """A vCPU as the documents have it."""
     where = situation(snapshot, vcpu)
-    return {
+    made: documents.VcpuState = {
         "name": vcpu.name,
         "domain": vcpu.domain_name,
         "domain_id": vcpu.domain,
@@ -48,6 +51,25 @@ def document(snapshot: Snapshot, vcpu: Vcpu) -> documents.VcpuState:
         "pause_flags": vcpu.pause_flags,
         "pause_count": vcpu.pause_count,
         "hooks": list(vcpu.hooks),
+    }
+    if vcpu.kvm:
+        made["kvm"] = kvm_document(vcpu.kvm)
+    return made
+
+
+def kvm_document(kvm: KvmVcpu) -> documents.KvmState:
+    """What KVM keeps of a vCPU as the documents have it."""
+    return {
+        "thread": kvm.thread,
+        "mode": kvm.mode,
+        "loaded_on": kvm.loaded_on,
+        "blocking": kvm.blocking,
+        "preempted": kvm.preempted,
+        "ready": kvm.ready,
+        "runnable": kvm.runnable,
+        "on_cpu": kvm.on_cpu,
+        "exit_count": kvm.exits,
+        "wakes": kvm.wakes,
     }
 
 

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from inspector.audit import blocked, entries, interrupts, lists, machine, running  # noqa: F401 - they register their rules
+from inspector.audit import (  # noqa: F401 - they register their rules
+    blocked,
+    entries,
+    interrupts,
+    kvm,
+    kvm_entries,
+    lists,
+    machine,
+    running,
+)
 from inspector.audit.rule import BUG, INFO, RULES, SEVERITIES, WARNING, Coverage, Finding, Rule
 from inspector.base import entry_points
 from inspector.base.errors import UsageError, VtdpiError
@@ -84,7 +93,8 @@ def audit(snapshot: Snapshot, only: Rule | None = None) -> list[Finding]:
 
 def coverage(snapshot: Snapshot, only: Rule | None = None) -> Coverage:
     """What the audit of a machine rests on: which rules are asked, and which cannot be."""
-    chosen = [only] if only else rules()
+    # What is about Linux alone is no question of a Xen; what is about Xen is told of a Linux, where it is most.
+    chosen = [only] if only else [rule for rule in rules() if rule.xen or snapshot.is_linux]
     held = [rule for rule in chosen if rule.holds_for(snapshot)]
     missing = tuple((rule.id, why) for rule in held if (why := rule.missing(snapshot)))
     lacking = {id for id, _ in missing}

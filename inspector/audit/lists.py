@@ -82,7 +82,7 @@ def foreign_node(snapshot: Snapshot) -> Iterator[Found]:
         yield Found(vcpu.name, f"its domain has no posting hooks, yet {where}{doubt}", certain, state(vcpu))
 
 
-@rule("D12", "broken-list", "a list of blocked vCPUs is not whole", needs=(LISTS,))
+@rule("D12", "broken-list", "a list of blocked vCPUs is not whole", needs=(LISTS,), linux=((5, 17), None))
 def broken_list(snapshot: Snapshot) -> Iterator[Found]:
     """Each node's neighbours must point back to it, and the last one to the head. On a list that does not, the wakeup
     handler loops with interrupts off, crashes, or misses vCPUs.

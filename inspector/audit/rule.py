@@ -181,6 +181,8 @@ def _lacking(what: str, there: Callable[[Snapshot], object], member: str = "") -
 def _why(snapshot: Snapshot, member: str) -> str:
     if not member and is_log(snapshot):
         return "which are not in the log"
+    if member in ("pi", "lists", "vcpus") and not snapshot.vcpus and snapshot.is_linux:
+        return "and there is no VM"
     absent = next((a for a in snapshot.absences if a.kind == NOT_PRINTED and a.member == member), None)
     if absent is None:
         return "which could not be read here"

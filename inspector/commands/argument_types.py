@@ -11,6 +11,8 @@ from inspector.base.arguments import BadWord, Word, read_number
 ENTRY = re.compile(r"\d+:0x[0-9a-f]+", re.IGNORECASE)
 BDF = re.compile(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])", re.IGNORECASE)
 VCPU = re.compile(r"d(\d+)v(\d+)", re.IGNORECASE)
+VM = re.compile(r"vm(\d+(?:\.\d+)?)(?:v(\d+))?", re.IGNORECASE)
+"""A VM of KVM's, and a vCPU of it."""
 
 
 class SourceId(int):
@@ -60,7 +62,9 @@ def read_bdf(word: str) -> SourceId:
 
 
 def read_vcpu(word: str) -> str:
-    """A vCPU's name, `d1v2`. Raises BadWord."""
+    """A vCPU's name, `d1v2`, or KVM's `vm1234v0`. Raises BadWord."""
+    if (of_kvm := VM.fullmatch(word)) and of_kvm[2]:
+        return f"vm{of_kvm[1]}v{int(of_kvm[2])}"
     match = VCPU.fullmatch(word)
     if not match:
         raise BadWord(f"{word!r} is no vCPU; expected one such as d1v0")
@@ -90,9 +94,11 @@ Device = Annotated[SourceId, Word("BDF", read_bdf, "BDF", "device", "00:1f.0")]
 
 
 def read_vcpus(word: str) -> str:
-    """A vCPU's name, or a domain's for all of its: `d1v2`, `d1`. Raises BadWord."""
+    """A vCPU's name, or a domain's for all of its: `d1v2`, `d1`; KVM's `vm1234v0`, `vm1234`. Raises BadWord."""
     if word[:1] in ("d", "D") and word[1:].isdigit():
         return f"d{int(word[1:])}"
+    if (of_kvm := VM.fullmatch(word)) and not of_kvm[2]:
+        return f"vm{of_kvm[1]}"
     return read_vcpu(word)
 
 

@@ -17,7 +17,7 @@ from structs.frozen import frozen
 if TYPE_CHECKING:
     from inspector.model import documents
 
-RULES = ("D9", "D10", "D11", "D12", "D27")
+RULES = ("D9", "D10", "D11", "D12", "D27", "D41", "D42", "D46", "D47")
 SHOWN = 64
 
 
@@ -34,13 +34,16 @@ class Arguments:
     Example("live", "blocked 1", "CPU 1's, node by node"),
 )
 def blocked(inspection: Inspection, arguments: Arguments) -> Answer[documents.Blocked]:
-    """The per-CPU lists of blocked vCPUs, in list order, and whether they are whole."""
+    """The per-CPU lists of blocked vCPUs (KVM's wakeup lists), in list order, and whether they are whole."""
     snapshot = inspection.machine("lists")
     lists = [of_cpu for of_cpu in snapshot.lists if arguments.cpu in (None, of_cpu.cpu)]
     if arguments.cpu is not None and not lists:
         known = ", ".join(str(of_cpu.cpu) for of_cpu in snapshot.lists) or "none"
         raise UsageError(f"no list of a CPU {arguments.cpu}; there are those of CPUs {known}")
     rows = [_row(snapshot, of_cpu) for of_cpu in lists]
+    if not lists and snapshot.is_linux:
+        none = next((each.why for each in snapshot.absences if each.member in ("vcpus", "lists", "pi")), "not known")
+        return Answer({"lists": []}, [Text(f"no wakeup list: {none}")], absent=snapshot.absences)
     blocks: list[Block] = [Table(("CPU", "STATE", "VCPUS", "LOCK", "INTEGRITY"), rows, numeric=frozenset({"CPU"}))]
     if arguments.cpu is not None:
         nodes = [

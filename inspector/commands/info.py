@@ -9,7 +9,7 @@ from inspector.capture.inspection import Inspection
 from inspector.commands.command import Example, command
 from inspector.commands.units import why
 from inspector.model.answer import Answer, Block, Facts, Table
-from inspector.model.snapshot import Snapshot
+from inspector.model.snapshot import PID_BITS, Domain, Snapshot
 from inspector.model.vtd import VtdUnit
 from inspector.xen.knowledge import Knowledge
 from inspector.xen.selfcheck import CONSISTENT, PROVED, UNKNOWN
@@ -17,6 +17,7 @@ from inspector.xen.selfcheck import CONSISTENT, PROVED, UNKNOWN
 if TYPE_CHECKING:
     from inspector.model import documents
 
+VMS_SHOWN = 8
 UNKNOWN_TABLE = "registers not readable here"
 UNIT_COLUMNS = ("UNIT", "REGISTERS", "TABLE", "ENTRIES", "EIME", "POSTING", "KNOWN FROM")
 
@@ -100,6 +101,7 @@ def _linux(snapshot: Snapshot, facts: list[tuple[str, str]]) -> documents.Linux:
             ("interrupt remapping", _on(snapshot.intremap)),
             ("interrupt posting", _on(snapshot.intpost)),
             ("x2APIC destinations", _on(snapshot.x2apic)),
+            ("kvm", _kvm(snapshot)),
         ]
     return {
         "release": kernel.release,
@@ -116,6 +118,29 @@ def _linux(snapshot: Snapshot, facts: list[tuple[str, str]]) -> documents.Linux:
         "intremap": snapshot.intremap if own else None,
         "intpost": snapshot.intpost if own else None,
         "x2apic": snapshot.x2apic if own else None,
+        "vms": [_vm(snapshot, domain) for domain in snapshot.domains] if own else [],
+    }
+
+
+def _kvm(snapshot: Snapshot) -> str:
+    """The VMs in words; why there are none."""
+    told = [_vm(snapshot, domain) for domain in snapshot.domains]
+    if not told:
+        return f"no VM: {why(snapshot, 'vcpus', 'not known')}"
+    words = [
+        f"{vm['name']}: {vm['vcpu_count']} vCPUs, {vm['device_irq_count']} irqs of devices" for vm in told[:VMS_SHOWN]
+    ]
+    return "; ".join(words) + (f"; and {len(told) - VMS_SHOWN} more" if len(told) > VMS_SHOWN else "")
+
+
+def _vm(snapshot: Snapshot, domain: Domain) -> documents.Vm:
+    irqfds = domain.irqfds or ()
+    return {
+        "name": domain.name,
+        "pid": domain.domain & (1 << PID_BITS) - 1,
+        "vcpu_count": sum(vcpu.domain == domain.domain for vcpu in snapshot.vcpus),
+        "irqfd_count": len(irqfds),
+        "device_irq_count": sum(irqfd.irq is not None for irqfd in irqfds),
     }
 
 

@@ -14,7 +14,7 @@ from inspector.commands.argument_types import CpuNumber, Device, DomainNumber, S
 from inspector.commands.command import Example, command
 from inspector.model.absence import NOT_PRINTED
 from inspector.model.answer import Answer, Block, Later, Table, Text
-from inspector.model.snapshot import Snapshot
+from inspector.model.snapshot import Snapshot, vm_name
 from structs.frozen import frozen
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ def _is_of(interrupt: Interrupt, device: SourceId) -> bool:
 
 def _is_domains(interrupt: Interrupt, domain: int) -> bool:
     bound = any(guest.domain == domain for guest in interrupt.guests)
-    return bound or interrupt.owner == f"d{domain}" or (interrupt.vcpu or "").startswith(f"d{domain}v")
+    owned = interrupt.owner in (f"d{domain}", vm_name(domain))
+    return bound or owned or (interrupt.vcpu or "").startswith((f"d{domain}v", f"{vm_name(domain)}v"))
 
 
 def _flag(bit: int | None) -> bool | None:

@@ -14,7 +14,8 @@ from inspector.base.errors import UsageError
 from inspector.capture.inspection import Inspection
 from inspector.commands.argument_types import VcpusName
 from inspector.commands.command import Example, command
-from inspector.model.answer import Answer, Block, Facts, Later, Table
+from inspector.model.answer import Answer, Block, Facts, Later, Table, Text
+from inspector.model.kvm import KvmVcpu
 from inspector.model.snapshot import Snapshot, Vcpu, is_log
 from structs.frozen import frozen
 
@@ -55,22 +56,29 @@ def vcpus(inspection: Inspection, arguments: Arguments) -> Answer[documents.Vcpu
         pairs = zip(chosen, entries, strict=True)
         rows = [_row(snapshot, vcpu, entry, said.get(vcpu.name, ())) for vcpu, entry in pairs]
         table = _table(rows, entries)
-        if not arguments.vcpu or arguments.vcpu not in snapshot.by_name:
+        if not snapshot.vcpus and snapshot.is_linux:
+            return [Text(f"no VM: {_no_vm(snapshot)}")]
+        if not arguments.vcpu or len(chosen) != 1 or arguments.vcpu in (f"d{chosen[0].domain}", chosen[0].domain_name):
             return [table]
-        return [table, _details(snapshot, chosen[0], entries[0], said.get(arguments.vcpu, ()))]
+        return [table, _details(snapshot, chosen[0], entries[0], said.get(chosen[0].name, ()))]
 
     return Answer({"vcpus": entries}, Later(blocks), absent=snapshot.absences)
+
+
+def _no_vm(snapshot: Snapshot) -> str:
+    return next((each.why for each in snapshot.absences if each.member == "vcpus"), "this kernel has no KVM")
 
 
 def _chosen(snapshot: Snapshot, name: str | None) -> list[Vcpu]:
     """The vCPU of that name, those of that domain, or all. Raises UsageError if there is none."""
     if name is None:
         return list(snapshot.vcpus)
-    if "v" in name:
+    if "v" in name.removeprefix("vm"):
         return [words.choose(snapshot, name)]
-    found = [vcpu for vcpu in snapshot.vcpus if vcpu.domain == int(name[1:])]
+    names = (name, f"vm{name[1:]}")
+    found = [vcpu for vcpu in snapshot.vcpus if vcpu.domain_name in names]
     if not found:
-        known = ", ".join(dict.fromkeys(f"d{vcpu.domain}" for vcpu in snapshot.vcpus)) or "none"
+        known = ", ".join(dict.fromkeys(vcpu.domain_name for vcpu in snapshot.vcpus)) or "none"
         raise UsageError(f"no vCPU of a domain {name}; those that were found are of {known}")
     return found
 
@@ -110,10 +118,28 @@ def _row(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Seque
     )
 
 
+def _of_kvm(kvm: KvmVcpu) -> list[tuple[str, str]]:
+    """What KVM and the scheduler keep of a vCPU."""
+    runs = {None: "not known", True: "runnable", False: "asleep"}[kvm.runnable] + (", on a CPU" if kvm.on_cpu else "")
+    wakes = {None: "not known", True: "put on a wakeup list", False: "put on no wakeup list"}[kvm.wakes]
+    exits = "" if kvm.exits is None else f", {kvm.exits} VM exits"
+    return [
+        ("thread", f"{kvm.thread or 'none yet'}, {runs}"),
+        ("mode", f"{kvm.mode or 'not known'}{exits}"),
+        ("when it blocks", wakes),
+    ]
+
+
 def _details(snapshot: Snapshot, vcpu: Vcpu, entry: documents.VcpuState, said: Sequence[Finding]) -> Facts:
-    facts = [
-        ("pause_flags", f"{vcpu.pause_flags:#x}, paused {vcpu.pause_count} times"),
-        ("hooks", ", ".join(vcpu.hooks) or ("not known: no debug key prints them" if is_log(snapshot) else "none")),
+    facts = (
+        _of_kvm(vcpu.kvm)
+        if vcpu.kvm
+        else [
+            ("pause_flags", f"{vcpu.pause_flags:#x}, paused {vcpu.pause_count} times"),
+            ("hooks", ", ".join(vcpu.hooks) or ("not known: no debug key prints them" if is_log(snapshot) else "none")),
+        ]
+    )
+    facts += [
         ("evidence", "; ".join(entry["evidence"]) or "none"),
     ]
     if vcpu.event_pending is not None:

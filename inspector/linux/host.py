@@ -7,7 +7,7 @@ from functools import cached_property
 
 from inspector.base.errors import UNREADABLE
 from inspector.kernels.host import Build, HostUnit, Machine, Switches
-from inspector.linux import cpus, interrupts, irq_chain, pirqs, units
+from inspector.linux import cpus, interrupts, irq_chain, kvm, pirqs, units
 from inspector.linux.interrupts import Entry
 from inspector.linux.irq_chain import LinuxIrq
 from inspector.linux.linux import Linux
@@ -18,6 +18,10 @@ from inspector.model.snapshot import Domain, Kernel, Pirq
 from inspector.targets.ranges import Range
 
 VERSION_BYTES = 512
+POSTED_INTR_VECTOR, POSTED_INTR_WAKEUP_VECTOR = 0xF2, 0xF1
+"""Constants of the kernel (asm/irq_vectors.h), the wakeup vector since 4.4."""
+WAKEUP_HANDLERS = ("sysvec_kvm_posted_intr_wakeup_ipi", "smp_kvm_posted_intr_wakeup_ipi")
+"""The handler of the wakeup vector, in a kernel for which KVM was built (5.8 on, and before)."""
 
 
 class LinuxHost:
@@ -51,20 +55,27 @@ class LinuxHost:
         )
 
     def switches(self, absent: list[Absence]) -> Switches:
-        """`irq_remapping_enabled`, whether posting is in use, and the mode of the tables."""
+        """`irq_remapping_enabled`, whether posting is in use, the APICs' mode, and the vectors of KVM."""
+        x2apic = self._flag("x2apic_mode")
+        if x2apic is None and (eim := self.x2apic()) is not None:
+            x2apic = bool(eim)
+        handles = any(self.linux.profile.has_symbol(name) for name in WAKEUP_HANDLERS)
         return Switches(
             intremap=self._flag("irq_remapping_enabled"),
             intpost=self._posting(),
-            x2apic=None if (eim := self.x2apic()) is None else bool(eim),
+            x2apic=x2apic,
+            posted_intr_vector=POSTED_INTR_VECTOR if handles else None,
+            pi_wakeup_vector=POSTED_INTR_WAKEUP_VECTOR if handles else None,
         )
 
     def machine(self, absent: list[Absence]) -> Machine:
-        """Its CPUs."""
+        """Its CPUs, and KVM's VMs, vCPUs and wakeup lists."""
         try:
-            return Machine(cpus=tuple(cpus.cpus(self.linux, absent)))
+            found = cpus.cpus(self.linux, absent)
         except UNREADABLE as error:
             absent.append(unreadable("CPUs", error, "cpus"))
-            return Machine()
+            found = []
+        return kvm.machine(self.linux, found, self._posting(), absent)
 
     def units(self) -> tuple[list[HostUnit], list[Absence]]:
         """`dmar_drhd_units`."""

@@ -33,20 +33,22 @@ STATUS_PENDING = 1 << 2
 class Entry:
     """An irq's remapping entry: the unit's `struct intel_iommu`, the index, and what Linux wrote there.
 
-    `posted_msi`: it posts to a CPU's own descriptor.
+    `posted_msi`: it posts to a CPU's own descriptor. `posted_vcpu`: it posts to a vCPU's, and `written` is what it was
+    before; None if this build keeps no such mark.
     """
 
     iommu: int
     index: int
     written: int
     posted_msi: bool
+    posted_vcpu: bool | None = None
 
 
 def entries(linux: Linux, irqs: Sequence[LinuxIrq], absent: list[Absence]) -> dict[int, Entry]:
     """The remapping entry of each irq that has one, by irq. Raises ProfileError."""
     found: dict[int, Entry] = {}
     chosen = [(irq, link.data) for irq in irqs if (link := irq.link(REMAPPING)) and link.data]
-    own = linux.optional("irq_2_iommu", "posted_msi")
+    own = linux.optional("irq_2_iommu", "posted_msi", "posted_vcpu")
     paths = [f"irq_2_iommu.{name}" for name in ("iommu", "irte_index", "sub_handle", *own)]
     rows = linux.structs("intel_ir_data", [data for _, data in chosen], *paths)
     written = linux.memory.read_parts(
@@ -60,7 +62,9 @@ def entries(linux: Linux, irqs: Sequence[LinuxIrq], absent: list[Absence]) -> di
         if iommu := row["irq_2_iommu.iommu"]:
             index = row["irq_2_iommu.irte_index"] + row["irq_2_iommu.sub_handle"]
             posted = bool(row.get("irq_2_iommu.posted_msi"))
-            found[irq.irq] = Entry(iommu, index, int.from_bytes(raw, "little"), posted)
+            mark = row.get("irq_2_iommu.posted_vcpu")
+            to_vcpu = None if mark is None else bool(mark)
+            found[irq.irq] = Entry(iommu, index, int.from_bytes(raw, "little"), posted, to_vcpu)
     return found
 
 
@@ -94,6 +98,7 @@ def msis(linux: Linux, irqs: Sequence[LinuxIrq], entries: Mapping[int, Entry], u
                 vector=known.get(irq.irq),
                 host_masked=bool(irq.state & MASKED),
                 unit=units.get(entry.iommu),
+                to_vcpu=None if entry.posted_msi else entry.posted_vcpu,
             )
         )
     return made

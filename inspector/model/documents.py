@@ -132,11 +132,26 @@ class Finding(TypedDict):
     suspicion: bool
 
 
+class KvmState(TypedDict):
+    """What KVM and the scheduler keep of a vCPU: see `inspector.model.kvm.KvmVcpu`."""
+
+    thread: int | None
+    mode: str | None
+    loaded_on: int | None
+    blocking: bool
+    preempted: bool
+    ready: bool
+    runnable: bool | None
+    on_cpu: bool | None
+    exit_count: int | None
+    wakes: bool | None
+
+
 class VcpuState(TypedDict):
     """A vCPU, `d1v0`: its domain by name and number, and its own number there.
 
     `cpu`: the one that it runs on, or ran on last; `blocking_list`: the one on whose list of blocked vCPUs it is.
-    `post`: what a post to it does now.
+    `post`: what a post to it does now; `kvm` is there of KVM's only.
     """
 
     name: str
@@ -155,6 +170,7 @@ class VcpuState(TypedDict):
     pause_flags: int
     pause_count: int
     hooks: list[str]
+    kvm: NotRequired[KvmState]
     findings: NotRequired[list[Finding]]
     post: NotRequired[list[str]]
 
@@ -339,6 +355,16 @@ class Xen(TypedDict):
     pi_wakeup_vector: int | None
 
 
+class Vm(TypedDict):
+    """A VM of KVM's: the process that made it, its vCPUs, its irqfds, and how many of those are of devices."""
+
+    name: str
+    pid: int
+    vcpu_count: int
+    irqfd_count: int
+    device_irq_count: int
+
+
 class Linux(TypedDict):
     """The Linux that was found: the machine's own, or domain 0's above a Xen.
 
@@ -361,6 +387,7 @@ class Linux(TypedDict):
     intremap: bool | None
     intpost: bool | None
     x2apic: bool | None
+    vms: list[Vm]
 
 
 class UnitInfo(TypedDict):

@@ -16,7 +16,8 @@ class Msi:
     are set while Xen posts it to a guest; `pi_desc` is a physical address, all ones if Xen's pointer leads nowhere.
     `vector` is the host's, and `address` the lower half of the host's own message; None if that is not known.
     `host_masked`, `guest_masked`: who has it masked, as Xen remembers; `masked` is what the device itself says.
-    `unit` is the index of the VT-d unit that it goes through, where the host keeps that.
+    `unit` is the index of the VT-d unit that it goes through, where the host keeps that. `to_vcpu`: whether a Linux has
+    it as posted to a vCPU (`posted_vcpu`), of which it keeps no more; None if this build does not say so.
     """
 
     irq: int
@@ -31,6 +32,7 @@ class Msi:
     guest_masked: bool | None = None
     masked: bool | None = None
     unit: int | None = None
+    to_vcpu: bool | None = None
 
 
 @frozen

@@ -18,6 +18,7 @@ from inspector.model import json_codec as records
 from inspector.model.absence import NOT_PRINTED, UNREADABLE, Absence, lines
 from inspector.model.deferred import Deferred, deferrable
 from inspector.model.interrupts import Device, IoApic, Irq, Msi, Pin, Redirection
+from inspector.model.kvm import Irqfd, KvmVcpu
 from inspector.model.reports import FaultReport, Message
 from inspector.model.vtd import Dmar, Structure, VtdUnit
 from structs.frozen import frozen
@@ -28,7 +29,10 @@ Byte = Annotated[int, range(1 << 8)]
 """A vector, or a priority."""
 Word = Annotated[int, range(1 << 32)]
 CpuNumber = Annotated[int, range(1 << 20)]
-DomainId = Annotated[int, range(1 << 15)]
+DomainId = Annotated[int, range(1 << 30)]
+"""Xen's are below 1 << 15; of a VM of KVM's it is the process that made it, and which of that process's it is."""
+PID_BITS = 22
+"""Bits of a process's number (PID_MAX_LIMIT)."""
 VcpuId = Annotated[int, range(1 << 14)]
 VcpuIdOrSeveral = Annotated[int, range(-1, 1 << 14)]
 
@@ -50,6 +54,12 @@ CRASHED, CRASHED_OR_IN_GUEST = "crashed", "crashed or guest"
 BLOCK, SWITCH_FROM, SWITCH_TO, RESUME = "block", "switch_from", "switch_to", "resume"
 MARKER = (1 << 32) - 1
 """NDST of a vCPU that no hook has seen yet (Xen 4.9 and later); as `dirty_cpu`: on no CPU (VCPU_CPU_CLEAN)."""
+
+
+def vm_name(number: int) -> str:
+    """A VM as it is called: `vm1234` by the process that made it, `vm1234.1` the second one of that process."""
+    which = number >> PID_BITS
+    return f"vm{number & (1 << PID_BITS) - 1}" + (f".{which}" if which else "")
 
 
 @frozen
@@ -86,6 +96,8 @@ class Vcpu:
         polling: whether it waits in SCHEDOP_poll, for event channels.
         event_pending, event_masked: whether an event channel's upcall is pending, and whether it is masked.
         vmcs_pi: the physical address of a descriptor that its VMCS page holds.
+        kvm: what KVM keeps of it; None if it is Xen's. Then `domain` is its VM's, `address` that of `struct kvm_vcpu`,
+            `node` is `pi_wakeup_list`, and what is Xen's own is left empty.
     """
 
     domain: DomainId
@@ -117,21 +129,22 @@ class Vcpu:
     event_pending: bool | None = None
     event_masked: bool | None = None
     vmcs_pi: int | None = None
+    kvm: KvmVcpu | None = None
 
     @property
     def name(self) -> str:
-        """`d1v2`."""
-        return f"d{self.domain}v{self.vcpu}"
+        """`d1v2`; of KVM's `vm1234v0`."""
+        return f"{self.domain_name}v{self.vcpu}"
 
     @property
     def domain_name(self) -> str:
-        """`d1`."""
-        return self.name.rpartition("v")[0]
+        """`d1`; of KVM's `vm1234`."""
+        return vm_name(self.domain) if self.kvm else f"d{self.domain}"
 
     @property
     def blocked(self) -> bool:
-        """VPF_blocked: it waits for an event."""
-        return bool(self.pause_flags & 1)
+        """VPF_blocked, or that KVM waits for an event of it: it waits for an event."""
+        return self.kvm.blocking if self.kvm else bool(self.pause_flags & 1)
 
 
 @frozen
@@ -198,7 +211,10 @@ class Node:
 
 @frozen
 class BlockingList:
-    """A CPU's list of blocked vCPUs (`per_cpu(vmx_pi_blocking, cpu)`), in order. `broken` says why it ends early."""
+    """A CPU's list of blocked vCPUs, in order; `broken` says why it ends early.
+
+    Xen's is `per_cpu(vmx_pi_blocking, cpu)`, KVM's `wakeup_vcpus_on_cpu`.
+    """
 
     cpu: CpuNumber
     head: int
@@ -222,7 +238,14 @@ class Binding:
 
 @frozen
 class Domain:
-    """A domain. `devices` are its PCI devices, seg << 16 | bus << 8 | devfn; `bindings` is None where not known."""
+    """A domain, or a VM of KVM's.
+
+    Attributes:
+        devices: its PCI devices, seg << 16 | bus << 8 | devfn.
+        bindings: its MSIs as Xen has bound them; None where not known.
+        irqfds: of a VM, with which devices and user space raise interrupts; None for a domain of Xen's.
+        assigned: of a VM, how many devices' interrupts may be posted; None where not known.
+    """
 
     domain: DomainId
     address: int = 0
@@ -231,6 +254,13 @@ class Domain:
     dying: int = 0
     devices: tuple[int, ...] = ()
     bindings: tuple[Binding, ...] | None = None
+    irqfds: tuple[Irqfd, ...] | None = None
+    assigned: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`d1`; a VM's `vm1234`."""
+        return f"d{self.domain}" if self.irqfds is None else vm_name(self.domain)
 
 
 @frozen

@@ -16,12 +16,11 @@ from inspector.model.absence import Absence, unreadable
 from inspector.model.snapshot import Vcpu
 from inspector.xen.percpu import interruptible
 from inspector.xen.xen import Xen
+from structs.apic import IRR, ISR, PPR, TPR, VECTORS, vector_set
 from structs.columns import Array
 from structs.pi_desc import vectors
 from structs.xen import variants
 
-# A local APIC's registers; of IRR and ISR 8, of 32 bits each, 16 bytes apart (SDM volume 3, table 11-1).
-TPR, PPR, ISR, IRR, BITS = 0x80, 0xA0, 0x100, 0x200, 0x80
 RFLAGS, POLL = "arch.user_regs.rflags", "poll_evtchn"
 VMCS_SIZE = 0x1000
 
@@ -86,7 +85,7 @@ def _with_vlapic(xen: Xen, vcpus: list[Vcpu]) -> list[Vcpu]:
     more = variants.optional(xen.profile, "vcpu", [off, RFLAGS, POLL])
     rows = xen.structs("vcpu", [vcpu.address for vcpu in vcpus], regs, *more)
     pages = [row[regs] if row else 0 for row in rows]
-    parts = iter(xen.memory.read_parts([(page + TPR, IRR + BITS - TPR) for page in pages if page]))
+    parts = iter(xen.memory.read_parts([(page + TPR, IRR + VECTORS - TPR) for page in pages if page]))
     made = []
     for vcpu, row, page in zip(vcpus, rows, pages, strict=True):
         if row:
@@ -103,8 +102,7 @@ def _with_vlapic(xen: Xen, vcpus: list[Vcpu]) -> list[Vcpu]:
 
 
 def _bits(raw: bytes, start: int) -> tuple[int, ...]:
-    words = b"".join(raw[at : at + 4] for at in range(start - TPR, start - TPR + BITS, 16))
-    return tuple(vectors(int.from_bytes(words, "little")))
+    return tuple(vectors(vector_set(raw[start - TPR : start - TPR + VECTORS])))
 
 
 def _with_vmcs(xen: Xen, vmx: str, vcpus: list[Vcpu]) -> list[Vcpu]:

@@ -91,6 +91,8 @@ def _vcpu(ground: LinuxBuilder, kvm: int, pid: int, vcpu_id: int) -> tuple[int, 
     kernel_pid = ground.made("pid", {"level": 0}, more=ground.size("upid"))
     numbers = kernel_pid + ground.member("pid", "numbers")
     ground.put("upid", numbers, {"nr": thread})
+    links = task + ground.member("task_struct", "pid_links")
+    ground.put("hlist_head", kernel_pid + ground.member("pid", "tasks"), {"first": ground.virtual(links)})
     # A vCPU's descriptor must not cross a cache line: vcpu_vmx is aligned as it is.
     address = ground.new("vcpu_vmx")
     regs = ground.new_pages()
@@ -100,6 +102,7 @@ def _vcpu(ground: LinuxBuilder, kvm: int, pid: int, vcpu_id: int) -> tuple[int, 
             "base_address": APIC_DEFAULT,
             "vcpu": ground.virtual(address),
             "apicv_active": 1,
+            "irr_pending": 1,
             "regs": ground.virtual(regs),
         },
     )

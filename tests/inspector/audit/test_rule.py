@@ -91,8 +91,10 @@ def test_every_rule_is_checked_or_needs_something_or_is_of_another_version() -> 
     for snapshot in (Snapshot("nothing"), of_log("c01_posted_rows_and_q_false_D17.log")):
         found = coverage(snapshot)
         ids = [*found.checked, *(id for id, _ in found.missing), *found.other]
-        assert sorted(ids) == sorted(rule.id for rule in rules())
-        assert str(found).startswith(f"{len(rules())} rules: {len(found.checked)} checked")
+        # What is about a Linux alone is no question of a machine that runs none.
+        about = [rule.id for rule in rules() if rule.xen]
+        assert sorted(ids) == sorted(about)
+        assert str(found).startswith(f"{len(about)} rules: {len(found.checked)} checked")
 
 
 def test_nothing_can_be_said_of_nothing() -> None:
