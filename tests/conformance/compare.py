@@ -34,11 +34,15 @@ class Names:
     Args:
         parts: addresses, sizes and names; the first one that fits counts.
         unordered: how the names end of parts of which it does not matter when they are stored to.
+        foreign: and of those that the model does not have.
     """
 
-    def __init__(self, parts: Iterable[tuple[int, int, str]], unordered: tuple[str, ...]) -> None:
+    def __init__(
+        self, parts: Iterable[tuple[int, int, str]], unordered: tuple[str, ...], foreign: tuple[str, ...] = ()
+    ) -> None:
         self._parts = [*parts]
-        self._unordered = unordered
+        self._unordered = (*unordered, *foreign)
+        self._foreign = foreign
         self._cache: dict[int, str] = {}
 
     def __call__(self, address: int) -> str:
@@ -46,6 +50,10 @@ class Names:
             fits = (name for start, size, name in self._parts if start <= address < start + size)
             self._cache[address] = next(fits, "memory")
         return self._cache[address]
+
+    def compared(self, address: int) -> bool:
+        """Whether the model has what is there."""
+        return not self(address).endswith(self._foreign)
 
     def in_order(self, event: Event, stack: range) -> bool:
         """Whether it matters when this happens."""
@@ -94,6 +102,7 @@ def differences(code: Run | None, model: Run | None, names: Names, stack: range)
         ours, theirs = code.page(page), model.page(page)
         if ours != theirs:
             start = page * PAGE
-            for at in (at for at in range(PAGE) if ours[at] != theirs[at] and start + at not in stack):
+            places = [at for at in range(PAGE) if ours[at] != theirs[at] and start + at not in stack]
+            for at in (at for at in places if names.compared(start + at)):
                 found.append(f"memory: {names(start + at)} [{start + at:#x}] {ours[at]:02x}; model: {theirs[at]:02x}")
     return found

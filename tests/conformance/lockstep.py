@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sim_backend.logic.cpu import Cpu, interrupt_return
+from sim_backend.logic.cpu import Cpu
 from sim_backend.logic.program import FIRST, PROCEDURE, Frame
 from sim_backend.logic.services import Services
 from sim_backend.machine.event import Event as RecordedTarget
@@ -29,8 +29,9 @@ from .machine_code import MOST_INSTRUCTIONS, Event, Fails, MachineCode, change
 
 OUTSIDE, TOUCH = "outside", "touch"
 """Events: a store that a stub stands for; a part of memory is read, or stored to without a change."""
-READS = ("read", "u8", "u16", "u32", "u64", "cmpxchg_u64")
+READS = ("u8", "u16", "u32", "u64", "cmpxchg_u64")
 """Operations of a memory of which it does not tell of itself."""
+WORD = 8
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Sides:
         stubbed: what the procedures ask of the machine, which in the code is a stub, and how the call is told.
         told: how the model tells what happens in the code on a CPU; None for what is not compared.
         watched: the bytes that procedures read while others write, and the part of memory that each belongs to.
+        interrupt_return: the number of the procedure that an interrupt begins with.
     """
 
     code: MachineCode
@@ -70,6 +72,7 @@ class Sides:
     stubbed: Mapping[str, Callable[..., Event]]
     told: Callable[[int, Event], Event | None]
     watched: Mapping[int, int]
+    interrupt_return: int
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,24 @@ class Flow:
 
 
 class Noted:
-    """A memory that also tells what is read."""
+    """A memory that also tells what is read. Who reads several words looks for one that is not 0, and stops there."""
 
     def __init__(self, memory: Memory, note: Callable[[int], None]) -> None:
-        self._memory = memory
+        self._memory, self._note = memory, note
         for name in READS:
             setattr(self, name, self._noted(getattr(memory, name), note))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._memory, name)
+
+    def read(self, address: int, size: int) -> bytes:
+        """As Memory.read."""
+        content = self._memory.read(address, size)
+        for at in range(0, size, WORD):
+            self._note(address + at)
+            if any(content[at : at + WORD]):
+                break
+        return content
 
     def _noted(self, operation: Callable[..., Any], note: Callable[[int], None]) -> Callable[..., Any]:
         def noted(address: int, *others: Any) -> Any:
@@ -202,11 +214,13 @@ class Lockstep:
         w = machine.context
         w.memory = Noted(machine.layout.memory, self._touched)  # type: ignore[assignment]
         stubs = {name: self._stub(getattr(w.services, name), tell) for name, tell in sides.stubbed.items()}
-        w.services = w.calls = Stubbed(w.services, stubs)  # type: ignore[assignment]
+        w.services = Stubbed(w.services, stubs)  # type: ignore[assignment]
+        if hasattr(w, "calls"):
+            w.calls = w.services
 
     def turn(self, act: Callable[[], RecordedTarget]) -> RecordedTarget:
         """Have the machine do one step, and the code follow. Raises AssertionError if it goes another way."""
-        before = {cpu.name: (cpu, self._running(cpu), _interrupts(cpu), cpu.irqs) for cpu in self.machine.cpus}
+        before = {cpu.name: (cpu, self._running(cpu), self._interrupts(cpu), cpu.irqs) for cpu in self.machine.cpus}
         begun = {name: frame and frame.copy() for name, (_, frame, _, _) in before.items()}
         self._done, self._toucher = [], ""
         told = act()
@@ -216,7 +230,7 @@ class Lockstep:
             self._done = stored
         cpu, frame, interrupts, irqs = before.get(told.actor, (None, None, 0, False))
         own = None
-        if cpu is not None and frame is not None and _interrupts(cpu) <= interrupts:
+        if cpu is not None and frame is not None and self._interrupts(cpu) <= interrupts:
             own = self._flow(cpu, frame, begun[cpu.name] or frame, irqs)
         self._let_others(own, told)
         if own is None:
@@ -233,7 +247,9 @@ class Lockstep:
     def differences(self, everywhere: bool = True) -> list[str]:
         """Where the two memories differ, stacks apart; of what the code may have written, or everywhere."""
         memory = self.machine.memory
-        pages = range(memory.size // PAGE) if everywhere else sorted(self.code.pages)
+        pages = (
+            range(memory.size // PAGE) if everywhere else sorted(p for p in self.code.pages if p < memory.size // PAGE)
+        )
         stacks = {page for cpu in self._flows for page in _pages(self.code.stack(cpu))}
         found = []
         for page in pages:
@@ -241,17 +257,22 @@ class Lockstep:
             if ours != theirs:
                 places = [page * PAGE + at for at in range(PAGE) if ours[at] != theirs[at]]
                 found += [place for place in places if not (page in stacks and self._on_a_stack(place))]
+        found = [place for place in found if self.names.compared(place)]
         return [self._say(place) for place in found if not self._under_way(place)]
 
     def _running(self, cpu: Cpu) -> Frame | None:
         """The frame of the outermost procedure that runs in the code, unless an interrupt came on top of it."""
         inner = []
         for frame in reversed(cpu.stack):
-            if frame[PROCEDURE] == interrupt_return.number:
+            if frame[PROCEDURE] == self.sides.interrupt_return:
                 break
             assert frame[PROCEDURE] not in self.sides.not_run
             inner.append(frame)
         return next((frame for frame in reversed(inner) if frame[PROCEDURE] in self.sides.run), None)
+
+    def _interrupts(self, cpu: Cpu) -> int:
+        """How many interrupts a CPU is handling."""
+        return sum(frame[PROCEDURE] == self.sides.interrupt_return for frame in cpu.stack)
 
     def _flow(self, cpu: Cpu, frame: Frame, begun: Frame, irqs: bool) -> Flow:
         flows = self._flows[cpu.cpu]
@@ -338,10 +359,6 @@ class Lockstep:
     def _say(self, place: int) -> str:
         ours, theirs = self.code.read(place, 1), self.machine.memory.read(place, 1)
         return f"{self.names(place)} [{place:#x}] {ours.hex()}; model: {theirs.hex()}"
-
-
-def _interrupts(cpu: Cpu) -> int:
-    return sum(frame[PROCEDURE] == interrupt_return.number for frame in cpu.stack)
 
 
 def _pages(part: range) -> range:

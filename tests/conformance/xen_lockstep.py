@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sim_backend.logic.cpu import interrupt_return
 from sim_backend.logic.program import PROCEDURES
 from sim_backend.machine.machine import Machine
 
@@ -53,7 +54,10 @@ def followed(machine: Machine, symbols: Path) -> Lockstep:
     run = {PROCEDURES[name].number: _followed(machine, BY_NAME[name], count) for name, count in ARGUMENTS.items()}
     not_run = frozenset(PROCEDURES[name].number for name in BY_NAME.keys() - ARGUMENTS.keys())
     watched = {at: part for v in machine.names for at, part in _contested(machine, v)}
-    return Lockstep(machine, Sides(code, names_of(layout, code.virtual), run, not_run, STUBBED, told, watched))
+    return Lockstep(
+        machine,
+        Sides(code, names_of(layout, code.virtual), run, not_run, STUBBED, told, watched, interrupt_return.number),
+    )
 
 
 def _followed(machine: Machine, function: Function, arguments: int) -> Followed:

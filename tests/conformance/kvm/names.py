@@ -10,8 +10,19 @@ from .states import descriptor_of, node_of
 
 UNORDERED = ("preempt_count",)
 """The count that is up while a lock is held."""
+FOREIGN = ("statistics",)
+"""What the code counts for `kvm_stat`."""
 FIELDS = ((0, 32, "PIR"), (32, 1, "ON SN"), (34, 1, "NV"), (36, 4, "NDST"), (32, 32, "reserved"))
-MEMBERS = ("cpu", "mode", "requests", "wait.task", "preempted", "ready", "arch.mp_state")
+MEMBERS = {
+    "cpu": 4,
+    "mode": 4,
+    "requests": 8,
+    "wait.task": 8,
+    "preempted": 1,
+    "ready": 1,
+    "scheduled_out": 1,
+    "arch.mp_state": 4,
+}
 
 
 def names_of(layout: KvmLayout) -> Names:
@@ -31,12 +42,13 @@ def names_of(layout: KvmLayout) -> Names:
             place = descriptor_of(layout, vcpu)
             parts += [(place + at, size, f"{name} {part}") for at, size, part in FIELDS]
             parts.append((node_of(layout, vcpu), 16, f"{name} node"))
-            for member in MEMBERS:
-                parts.append((vcpu + layout.member("vcpu_vmx", f"vcpu.{member}"), 4, f"{name} {member}"))
+            parts.append((vcpu + layout.member("vcpu_vmx", "vcpu.stat.generic.halt_wakeup"), 8, f"{name} statistics"))
+            for member, size in MEMBERS.items():
+                parts.append((vcpu + layout.member("vcpu_vmx", f"vcpu.{member}"), size, f"{name} {member}"))
             parts.append((vcpu, layout.size("vcpu_vmx"), f"{name} struct vcpu_vmx"))
             parts.append((vm.lapics[index], PAGE, f"{name} APIC page"))
             parts.append((layout.task(vcpu), layout.size("task_struct"), f"{name} task"))
     for msi in [msi for device in layout.devices.values() for msi in device.msis]:
         parts.append((layout.irte(msi.unit, msi.index), 16, f"IRTE {msi.index}"))
         parts.append((msi.msi_desc, layout.size("intel_ir_data"), f"intel_ir_data of irq {msi.irq}"))
-    return Names(parts, UNORDERED)
+    return Names(parts, UNORDERED, FOREIGN)

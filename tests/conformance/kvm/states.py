@@ -1,8 +1,11 @@
-"""Random states of a machine with KVM, legal and illegal ones: what a call of the code and of the model starts from."""
+"""Random states of a machine with KVM, legal and illegal ones: what a call of the code and of the model starts from.
+
+Not varied, for the model takes it for granted: APICv is on for all vCPUs, IPIs are not virtualised, nothing is nested.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from sim_backend.layout.kvm.layout import DeviceConfig, DomainConfig, KvmLayout, LayoutConfig
@@ -47,8 +50,8 @@ class State:
         cpu: the CPU that acts.
         in_irq: whether that CPU is handling an interrupt.
         blocked: whether the guest takes no interrupt now (`vmx_interrupt_blocked`).
-        posting: whether the VT-d units can post (`irq_remapping_cap`).
         rvi: the vector that the current VMCS requests.
+        scratch: a page for what arguments lead to.
         lists: by CPU, the vCPUs on its wakeup list, in order.
     """
 
@@ -57,8 +60,8 @@ class State:
     cpu: int
     in_irq: bool
     blocked: bool
-    posting: bool
     rvi: int
+    scratch: int
     lists: dict[int, list[int]]
 
     @property
@@ -79,16 +82,15 @@ def state(base: KvmLayout, seed: str) -> State:
         cpu=rng.randrange(CPUS),
         in_irq=rng.random() < 0.2,
         blocked=rng.random() < 0.3,
-        posting=rng.random() < 0.9,
         rvi=rng.choice((0, rng.randrange(256))),
+        scratch=layout.heap.pages(layout.memory, 1, PAGE),
         lists={cpu: [] for cpu in range(CPUS)},
     )
     illegal = rng.random() < 1 / 3
     _globals(made, rng)
     for vm in layout.domains.values():
         count = rng.choice((0, 1, 1, 2))
-        mode = rng.choice((0, 1, 2, 2))
-        layout.put("kvm", vm.address, {"arch.assigned_device_count.counter": count, "arch.irqchip_mode": mode})
+        layout.put("kvm", vm.address, {"arch.assigned_device_count.counter": count})
     for vcpu in made.vcpus:
         _vcpu(made, vcpu, rng, illegal)
     _lists(made, rng, illegal)
@@ -99,21 +101,22 @@ def state(base: KvmLayout, seed: str) -> State:
 
 
 def _globals(made: State, rng: Random) -> None:
-    layout = made.layout
-    x2apic = rng.random() < 0.5
+    """Whether devices may post; x2APIC mode, and the CPUs' APIC IDs."""
+    layout, x2apic = made.layout, rng.random() < 0.5
+    apics = tuple(rng.sample(range(0xFFFF_FFFF if x2apic else 0xFF), CPUS))
+    layout.config = replace(layout.config, intpost=rng.random() < 0.9, x2apic=x2apic, apic_ids=apics)
     layout.set_variable("x2apic_mode", 4, x2apic)
-    layout.set_variable("enable_apicv", 1, rng.random() < 0.95)
-    layout.set_variable("enable_ipiv", 1, rng.random() < 0.5)
-    for cpu in range(CPUS):
-        layout.memory.set_u32(layout.percpu(cpu, "x86_cpu_to_apicid"), rng.getrandbits(32 if x2apic else 8))
+    for cpu, apic in enumerate(apics):
+        layout.memory.set_u32(layout.percpu(cpu, "x86_cpu_to_apicid"), apic)
 
 
 def _vcpu(made: State, vcpu: int, rng: Random, illegal: bool) -> None:
     layout = made.layout
     task = layout.task(vcpu)
+    cpu = rng.choice((made.cpu, rng.randrange(CPUS), NEVER_LOADED))
     values = {
-        "vcpu.cpu": rng.choice((made.cpu, rng.randrange(CPUS), NEVER_LOADED)),
-        "vcpu.mode": rng.randrange(4 if illegal else 3),
+        "vcpu.cpu": cpu,
+        "vcpu.mode": 0 if cpu == NEVER_LOADED else rng.randrange(4 if illegal else 3),
         "vcpu.requests": rng.choice((0, rng.getrandbits(12))),
         "vcpu.wait.task": rng.choice((0, layout.virtual(task))),
         "vcpu.preempted": rng.getrandbits(1),
@@ -123,7 +126,7 @@ def _vcpu(made: State, vcpu: int, rng: Random, illegal: bool) -> None:
     layout.put("vcpu_vmx", vcpu, values)
     layout.put("task_struct", task, {"__state": rng.choice((0, 1)), "on_cpu": rng.getrandbits(1)})
     apic = layout.physical(layout.get("vcpu_vmx", vcpu, "vcpu.arch.apic"))
-    layout.put("kvm_lapic", apic, {"apicv_active": rng.random() < 0.8, "irr_pending": rng.random() < 0.7})
+    layout.put("kvm_lapic", apic, {"apicv_active": 1, "irr_pending": 1})
     pir = rng.choice((0, 1 << rng.randrange(256), rng.getrandbits(256) & rng.getrandbits(256), rng.getrandbits(256)))
     fields = {
         "pir": pir,
@@ -156,7 +159,7 @@ def _lists(made: State, rng: Random, illegal: bool) -> None:
     rng.shuffle(vcpus)
     sizes = [(made.cpu, rng.randint(0, MOST_ON_A_LIST)), *((cpu, rng.randint(0, 2)) for cpu in range(CPUS))]
     for cpu, size in sizes:
-        while vcpus and len(made.lists[cpu]) < size:
+        while len(vcpus) > 1 and len(made.lists[cpu]) < size:
             vcpu = vcpus.pop()
             layout.list_add_tail(layout.percpu(cpu, "wakeup_vcpus_on_cpu"), node_of(layout, vcpu))
             made.lists[cpu].append(vcpu)
