@@ -39,7 +39,7 @@ def glossary_page() -> str:
         for each in glossary.entries().values():
             if each.kind == kind:
                 versions = f" ({each.versions})" if each.versions else ""
-                parts.append(f"### {each.name}: {each.title}{versions}\n\n{each.text}\n")
+                parts.append(f"({each.name.lower()})=\n### {each.name}: {each.title}{versions}\n\n{each.text}\n")
     for kind, title in (("word", "Words"), ("letter", "Letters"), ("run state", "Run states"), ("column", "Columns")):
         parts.append(f"## {title}\n")
         parts += [
@@ -47,7 +47,9 @@ def glossary_page() -> str:
         ]
     parts.append("## Rules of the audit\n")
     for rule in rules():
-        parts.append(f"### {rule.id} {rule.name}: {rule.title}\n\n```text\n{rule.explanation}\n```\n")
+        parts.append(
+            f"({rule.id.lower()})=\n### {rule.id} {rule.name}: {rule.title}\n\n```text\n{rule.explanation}\n```\n"
+        )
     return "\n".join(parts)
 
 
