@@ -53,6 +53,7 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         title: what it is about.
         steps: what is to be done, in order.
         end: what to keep in mind.
+        about: what has to be known before.
         scenario: the simulated machine's.
         before: lines that bring that machine to where the lesson begins.
         capture: a dump's name beside the lessons, in place of a simulated machine.
@@ -61,6 +62,7 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     steps: tuple[Step, ...] = msgspec.field(name="step")
     end: str
+    about: str = ""
     scenario: str = "idle"
     before: tuple[str, ...] = ()
     capture: str | None = None

@@ -18,6 +18,8 @@ LONGEST = 24
 def page(number: int, lesson: Lesson) -> str:
     """The page in Markdown, made by taking the lesson. Raises VtdpiError if a line of it fails."""
     parts = [f"# {number}. {lesson.title}\n", f"`vtdpi learn {number}` gives this lesson at the prompt.\n"]
+    if lesson.about:
+        parts.append(f"{lesson.about}\n")
     with Session(Opening(lambda: opened(lesson), name=f"lesson {number}")) as session:
         for line in lesson.before:
             session.ask(line.split())

@@ -66,6 +66,9 @@ class Teacher:
 
     def begin(self) -> None:
         """Say what the lesson is about, and the first step."""
+        if self.lesson.about:
+            self.say(self.lesson.about)
+            self.say("")
         self.say("Beside all commands: " + "; ".join(f"`{word}`: {what}" for word, what in WORDS.items()) + ".")
         self.say("")
         self._ask()

@@ -129,7 +129,8 @@ class Prompt:
             before = self._session.steps
             note(self._session, text)
             try:
-                run_line(self._session, text, paged=True)
+                # A guide speaks when the answer is there: a pager would stand before that.
+                run_line(self._session, text, paged=self._guide is NOBODY)
             except VtdpiError as error:
                 if self._failure:
                     raise

@@ -95,7 +95,7 @@ class Toolstack(Beside):
 mark_events_pending = Procedure("vcpu_mark_events_pending", v=PLACE)
 
 
-@mark_events_pending.step("makes the upcall pending; it was: nothing to do")
+@mark_events_pending.step("makes the upcall pending; if it was, there is nothing to do")
 def mark_pending(w: LogicContext, a: Actor, f: Frame) -> None:
     was = f[FIRST] in w.state.events
     w.state.events[f[FIRST]] = 1

@@ -18,7 +18,7 @@ vmx_deliver_posted_intr = Procedure(
 VECTOR, SEEN, OLD, NEW = FIRST + 1, FIRST + 2, FIRST + 3, FIRST + 4
 
 
-@vmx_deliver_posted_intr.step("sets the vector in PIR; it was set: nothing more to do")
+@vmx_deliver_posted_intr.step("sets the vector in PIR; if it was set, there is nothing more to do")
 def set_pir(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     was = w.memory.test_and_set_bit(f[V] + w.o.pir, f[VECTOR])
     w.effect = (VCPU, f[V], (PIR_BIT, f[VECTOR]), int(was), 1)

@@ -17,7 +17,7 @@ vmx_sync_pir_to_irr = Procedure(
 GROUP, PIR = FIRST + 1, FIRST + 2
 
 
-@vmx_sync_pir_to_irr.step("clears ON; it was clear: PIR is not looked at")
+@vmx_sync_pir_to_irr.step("clears ON; if it was clear, PIR is not looked at")
 def clear_on(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     was = clear_bit(w, f[V], "on", ON)
     # With the plain read before, Xen takes for granted that it was set.

@@ -16,7 +16,7 @@ V = FIRST
 vcpu_unblock = Procedure("vcpu_unblock", v=PLACE)
 
 
-@vcpu_unblock.step("clears VPF_blocked; it was clear: nothing to do")
+@vcpu_unblock.step("clears VPF_blocked; if it was clear, there is nothing to do")
 def clear_blocked(w: LogicContext, a: Actor, f: Frame) -> Outcome:
     was = w.memory.test_and_clear_bit(f[V] + w.o.pause_flags, VPF_BLOCKED)
     w.effect = (VCPU, f[V], "VPF_blocked", int(was), 0)

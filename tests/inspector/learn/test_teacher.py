@@ -9,6 +9,7 @@ import pytest
 
 from inspector.learn import teacher
 from inspector.learn.lesson import Claim, Lesson, Step, lessons, opened
+from inspector.learn.page import page
 from inspector.learn.teacher import Teacher, holds
 from inspector.shell.opening import Opening
 from inspector.shell.script import Leave
@@ -120,3 +121,12 @@ def test_lines_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_s_command_is_that_of_its_last_line() -> None:
     assert Step(say="", type=("post d1v0 0x41 --later", "step 2"), then=()).command == "step"
+
+
+def test_what_has_to_be_known_before_is_said_first():
+    lesson = next(iter(lessons().values()))
+    said = []
+    with Session(Opening(lambda: opened(lesson))) as session:
+        Teacher(lesson, session, lambda line: None, say=said.append).begin()
+    assert said[0] == lesson.about
+    assert lesson.about in page(1, lesson)

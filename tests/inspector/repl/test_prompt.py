@@ -298,3 +298,15 @@ def test_another_target_in_the_same_prompt(lost, golden):
     terminal.wait("vtdpi: not confirmed: the target stays")
     terminal.enter("set confirm off; open sim h-a; vcpus d1v1")
     terminal.wait("with 1 CPU", "S4")
+
+
+def test_a_lesson_goes_on_below_a_long_answer(terminal):
+    """A pager would take what is typed next, and hide what the lesson says."""
+    opened = terminal("learn", "5", height=24)
+    opened.wait("[1/5]")
+    opened.enter("vcpus")
+    opened.wait("[2/5]")
+    opened.enter("preempt d1v0")
+    opened.wait("[3/5] Post to the vCPU that does not run", "lesson 5>")
+    opened.enter("post 00:03.0 0")
+    opened.wait("[4/5]")
