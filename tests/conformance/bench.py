@@ -8,6 +8,7 @@ from random import Random
 
 from sim_backend.layout.config import profile_named
 from sim_backend.layout.layout import Layout
+from sim_backend.logic.versions import Version
 from sim_backend.memory.memory import PAGE
 
 from .compare import Run, differences
@@ -62,6 +63,14 @@ class Bench:
             if (found := self.compare(made, xen, model)) or not model:
                 return layout, [f"call {place}, {function.name}: {line}" for line in found]
         return layout, []
+
+    def run_code(self, function: Function, made: State, arguments: tuple[int, ...]) -> Run | None:
+        """The call in Xen's code, or None if that fails."""
+        return run_xen(self.code, function, made, arguments)
+
+    def run_model(self, function: Function, made: State, arguments: tuple[int, ...], version: Version) -> Run | None:
+        """The call in the model, or None if that fails."""
+        return run_model(function, made, arguments, version)
 
     def compare(self, made: State, xen: Run | None, model: Run | None) -> list[str]:
         """Where two runs from a state differ, the stack of the CPU apart."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from sim_backend.logic import context as world
-from sim_backend.logic import pi as pi_logic
 from sim_backend.logic.program import BY_NUMBER, FUNCTIONS
 
 SETS = {"set_u8", "set_u16", "set_u32", "set_u64", "write", "cmpxchg_u128"}
@@ -38,6 +36,7 @@ CALLS = {
     "raise_softirq",
     "send_ipi",
     "vcpu_wake",
+    "wake_up_process",
 }
 """Calls that leave the procedures, and the call of one procedure by another."""
 
@@ -72,13 +71,13 @@ class Mutant:
             self.function.__code__ = original
 
 
-def all_mutants() -> list[Mutant]:
-    """Every mutant of every step and helper."""
-    modules = [module for name, module in sys.modules.items() if name.startswith(pi_logic.__name__)]
-    functions = dict(_functions(modules))
+def all_mutants(package: str, context: type) -> list[Mutant]:
+    """Every mutant of every step and helper of a package, and of the methods of the context that they are given."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(package)]
+    functions = dict(_functions(modules, context))
     nodes = [
         (module.__file__, node)
-        for module in [*modules, world]
+        for module in {*modules, sys.modules[context.__module__]}
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)
     ]
@@ -108,11 +107,13 @@ def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _functions(modules: list[ModuleType]) -> Iterator[tuple[tuple[str | None, int], tuple[str, FunctionType]]]:
+def _functions(
+    modules: list[ModuleType], context: type
+) -> Iterator[tuple[tuple[str | None, int], tuple[str, FunctionType]]]:
     """Where each function of the model begins, its name and itself."""
     helpers = [f for module in modules for f in vars(module).values() if isinstance(f, FunctionType)]
-    helpers += filter(inspect.isfunction, vars(world.LogicContext).values())
-    named = [(f.__name__, f) for f in helpers if f is not pi_logic.run_procedure]
+    helpers += filter(inspect.isfunction, vars(context).values())
+    named = [(f.__name__, f) for f in helpers if f.__name__ != "run_procedure"]
     for procedure in BY_NUMBER:
         steps = zip(procedure.steps, FUNCTIONS[procedure.number], strict=True)
         named += [(f"{procedure.name} {step.pc} ({step.action})", function) for step, function in steps]

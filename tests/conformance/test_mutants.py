@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
-from functools import lru_cache
-from types import CodeType, FrameType
-from typing import Any
-
 import pytest
 
 from sim_backend.logic import pi as pi_logic
-from sim_backend.logic.versions import CURRENT, SEED, VERSIONS, Version
-from sim_backend.memory.memory import PAGE
+from sim_backend.logic.context import LogicContext
+from sim_backend.logic.versions import CURRENT, SEED, VERSIONS
 from sim_backend.scenario.bugs import CHANGES, base_of, with_bugs
 
 from .bench import Bench
-from .compare import Run
-from .functions import FUNCTIONS, Function
+from .functions import FUNCTIONS
+from .judge import CASES, Judge
 from .mutants import Mutant, all_mutants
-from .sides import run_model, run_xen
-from .states import State
 
 pytestmark = pytest.mark.live
 
-CASES = 200
-KEPT = 1000
 
 CLEARED = "VPF_blocked has just been cleared"
 POLL = "vcpu_unblock 1 (ends its poll): "
@@ -62,87 +52,28 @@ NOT_ALONE = {
     **{f"vmx_pi_unblock_vcpu {step} (": WRONG_LOCK for step in (8, 9, 10, 11)},
 }
 """How mutants begin that no function run alone gets to, and why."""
-OTHER_VERSIONS = (SEED, *(with_bugs(VERSIONS[base_of([name])], [name]) for name in CHANGES))
+OTHER_VERSIONS = [with_bugs(VERSIONS[base_of([name])], [name]) for name in CHANGES]
 ONLY_THERE = "only run by {}, of which there is no machine code here"
 FEW = 20
 """Calls of each function by which it is found which lines a changed version runs."""
 
-Case = tuple[Function, int]
 
-
-class Judge:
-    """Tries mutants on the calls that run the function which they change."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.case = lru_cache(KEPT)(self._case)
-        self.users: dict[CodeType, list[Case]] = defaultdict(list)
-        self.lines: dict[Version, set[tuple[str, int]]] = {version: set() for version in (CURRENT, *OTHER_VERSIONS)}
-        for number in range(CASES):
-            for function in FUNCTIONS:
-                for code in self._traced((function, number), CURRENT):
-                    self.users[code].append((function, number))
-                for version in OTHER_VERSIONS if number < FEW else (SEED,):
-                    self._traced((function, number), version)
-
-    def says(self, mutant: Mutant) -> tuple[str, bool]:
-        """What becomes of a mutant, and whether that is as it should be."""
-        if case := self._caught_by(mutant):
-            return f"caught by {case[0].name}, state {case[1]}", True
-        place = mutant.function.__code__.co_filename, mutant.line
-        there = [version.name for version in OTHER_VERSIONS if place in self.lines[version]]
-        if place not in self.lines[CURRENT] and there:
-            return ONLY_THERE.format(there[0]), True
-        known = NO_DIFFERENCE if place in self.lines[CURRENT] else OTHER_BUILD | NOT_ALONE
-        reason = next((why for start, why in known.items() if str(mutant).startswith(start)), "")
-        return f"no difference: {reason}" if reason else "SURVIVES", bool(reason)
-
-    def _caught_by(self, mutant: Mutant) -> Case | None:
-        """The first call in which the mutant does not do as Xen does."""
-        cases = self.users.get(mutant.function.__code__, [])
-        with mutant.applied():
-            return next((case for case in cases if self._differs(case)), None)
-
-    def _case(self, case: Case) -> tuple[State, tuple[int, ...], Run | None]:
-        made, arguments = self.bench.state(*case)
-        run = run_xen(self.bench.code, case[0], made, arguments)
-        if run:
-            # The next call in Xen's code has the same memory.
-            pages = {page: run.page(page) for page in run.pages | made.pages}
-            run.page = lambda page: pages[page] if page in pages else self.bench.base.memory.read(page * PAGE, PAGE)
-        return made, arguments, run
-
-    def _traced(self, case: Case, version: Version) -> set[CodeType]:
-        """Run the model; the functions that ran. Their lines are noted as run by this version."""
-        made, arguments, _ = self.case(case)
-        seen: set[CodeType] = set()
-        lines = self.lines[version]
-
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            seen.add(frame.f_code)
-            if not frame.f_globals["__name__"].startswith(pi_logic.__name__):
-                return None
-            lines.add((frame.f_code.co_filename, frame.f_lineno))
-            return trace
-
-        sys.settrace(trace)
-        try:
-            run_model(case[0], made, arguments, version)
-        finally:
-            sys.settrace(None)
-        return seen
-
-    def _differs(self, case: Case) -> bool:
-        made, arguments, xen = self.case(case)
-        try:
-            return bool(self.bench.compare(made, xen, run_model(case[0], made, arguments)))
-        except Exception:
-            return True
+def says(judge: Judge, mutant: Mutant) -> tuple[str, bool]:
+    """What becomes of a mutant, and whether that is as it should be."""
+    if case := judge.caught_by(mutant):
+        return f"caught by {case[0].name}, state {case[1]}", True
+    there = judge.only_there(mutant)
+    if there:
+        return ONLY_THERE.format(there), True
+    known = NO_DIFFERENCE if judge.is_run(mutant) else OTHER_BUILD | NOT_ALONE
+    reason = next((why for start, why in known.items() if str(mutant).startswith(start)), "")
+    return f"no difference: {reason}" if reason else "SURVIVES", bool(reason)
 
 
 def test_every_mutant_is_caught(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    judge = Judge(bench)
-    verdicts = [(mutant, *judge.says(mutant)) for mutant in all_mutants()]
+    # The version before all of Xen's repairs runs lines that no other one does.
+    judge = Judge(bench, FUNCTIONS, pi_logic.__name__, CURRENT, {SEED: CASES, **dict.fromkeys(OTHER_VERSIONS, FEW)})
+    verdicts = [(mutant, *says(judge, mutant)) for mutant in all_mutants(pi_logic.__name__, LogicContext)]
     with capsys.disabled():
         print(f"\n{len(verdicts)} mutants of the model, against Xen {bench.version}:")
         for mutant, said, _ in verdicts:

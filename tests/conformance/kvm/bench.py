@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from sim_backend.logic.kvm.versions import KvmVersion
 from sim_backend.memory.memory import PAGE
 from tests.fixtures.kvm import KvmBuild
 
@@ -12,7 +13,7 @@ from ..machine_code import Event
 from .code import KvmCode
 from .functions import Function
 from .names import names_of
-from .sides import STUBS
+from .sides import STUBS, run_code, run_model
 from .states import CPUS, State, machine, state
 
 
@@ -36,6 +37,14 @@ class KvmBench:
         seed = f"{function.name} {number}"
         made = state(self.base, seed)
         return made, function.arguments(made, Random(seed))
+
+    def run_code(self, function: Function, made: State, arguments: tuple[int, ...]) -> Run | None:
+        """The call in the code, or None if that fails."""
+        return run_code(self.code, function, made, arguments)
+
+    def run_model(self, function: Function, made: State, arguments: tuple[int, ...], version: KvmVersion) -> Run | None:
+        """The call in the model, or None if that fails."""
+        return run_model(function, made, arguments, version)
 
     def compare(self, made: State, code: Run | None, model: Run | None, everywhere: bool = False) -> list[str]:
         """Where two runs from a state differ, in all of memory or in the pages that someone wrote to."""

@@ -10,7 +10,7 @@ from random import Random
 
 from sim_backend.layout.kvm.layout import DeviceConfig, DomainConfig, KvmLayout, LayoutConfig
 from sim_backend.memory.memory import PAGE
-from structs.irte import POSTED
+from structs.irte import POSTED, REMAPPED
 from structs.pi_desc import PI_DESC
 
 CPUS = 4
@@ -95,7 +95,7 @@ def state(base: KvmLayout, seed: str) -> State:
         _vcpu(made, vcpu, rng, illegal)
     _lists(made, rng, illegal)
     _running(made, rng)
-    _interrupts(made, rng)
+    _interrupts(made, rng, illegal)
     layout.memory.observer = None
     return made
 
@@ -176,17 +176,21 @@ def _running(made: State, rng: Random) -> None:
         layout.memory.set_u64(layout.percpu(cpu, "kvm_running_vcpu"), 0 if vcpu is None else layout.virtual(vcpu))
 
 
-def _interrupts(made: State, rng: Random) -> None:
-    """Entries that are remapped or post to anybody; what is kept of them was remapped."""
+def _interrupts(made: State, rng: Random, illegal: bool) -> None:
+    """Entries that are as the host has them on record, or post to anybody. Illegal: others than on record."""
     layout = made.layout
     for msi in layout.device(DEVICE).msis:
-        entry = layout.irte(msi.unit, msi.index)
-        posts = rng.random() < 0.5
-        if posts:
-            pda = descriptor_of(layout, rng.choice(made.vcpus))
-            fields = {"p": 1, "im": 1, "vector": rng.getrandbits(8), "pda": pda, "sid": msi.sid, "svt": 1}
-            layout.memory.write(entry, POSTED.build(fields))
-        layout.put("intel_ir_data", msi.msi_desc, {"irq_2_iommu.posted_vcpu": posts or rng.getrandbits(1)})
+        place = layout.irte(msi.unit, msi.index)
+        common = {"p": 1, "sid": msi.sid, "svt": 1, "sq": rng.randrange(4), "fpd": rng.getrandbits(1)}
+        own = REMAPPED.build(common | {"vector": rng.getrandbits(8), "dst": rng.getrandbits(32)})
+        layout.memory.write(msi.msi_desc + layout.member("intel_ir_data", "irte_entry"), own)
+        pda = descriptor_of(layout, rng.choice(made.vcpus))
+        posted = POSTED.build(common | {"im": 1, "vector": rng.getrandbits(8), "pda": pda})
+        others = {"vector": rng.getrandbits(8), "dst": rng.getrandbits(32), "sid": rng.getrandbits(16)}
+        other = REMAPPED.build(common | others)
+        entry = rng.choice((own, posted, other) if illegal else (own, posted))
+        layout.memory.write(place, entry)
+        layout.put("intel_ir_data", msi.msi_desc, {"irq_2_iommu.posted_vcpu": entry == posted})
 
 
 def descriptor_of(layout: KvmLayout, vcpu: int) -> int:
