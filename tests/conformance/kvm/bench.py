@@ -13,7 +13,7 @@ from ..machine_code import Event
 from .code import KvmCode
 from .functions import Function
 from .names import names_of
-from .sides import STUBS, run_code, run_model
+from .sides import STUBS, connect, run_code, run_model
 from .states import CPUS, State, machine, state
 
 
@@ -30,6 +30,7 @@ class KvmBench:
         self.base = machine(profile)
         self.version = self.base.profile.version
         self.code = KvmCode(build.vmlinux, build.modules, self.base, STUBS, CPUS)
+        connect(self.code)
         self.names = names_of(self.base)
 
     def state(self, function: Function, number: int) -> tuple[State, tuple[int, ...]]:

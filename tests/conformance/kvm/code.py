@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import unicorn.x86_const as x86
 from unicorn import UC_HOOK_CODE, Uc
 
+from sim_backend.layout.kvm.layout import KvmLayout
 from sim_backend.memory.errors import SimError
-from sim_backend.memory.memory import PAGE, Memory
+from sim_backend.memory.memory import PAGE
 from structs.arrays import np
-from structs.xen.profile import Profile
 from tests.fixtures.vmlinux import Vmlinux
 
 from ..machine_code import RET, STAY, VMX_SUCCEEDS, MachineCode
@@ -42,19 +42,6 @@ VMREAD, VMWRITE, WARNS = "vmread", "vmwrite", "warns"
 UD2, NOP = b"\x0f\x0b", b"\x90"
 
 
-class Machine(Protocol):
-    """What is needed of a layout."""
-
-    memory: Memory
-    profile: Profile
-
-    def virtual(self, physical: int) -> int: ...
-
-    def physical(self, virtual: int) -> int: ...
-
-    def percpu(self, cpu: int, name: str) -> int: ...
-
-
 class KvmCode(MachineCode):
     """The code of one build, on the memory of one machine.
 
@@ -70,7 +57,7 @@ class KvmCode(MachineCode):
     """
 
     def __init__(
-        self, vmlinux: Path, modules: Iterable[Path], layout: Machine, stubs: Iterable[str], cpus: int
+        self, vmlinux: Path, modules: Iterable[Path], layout: KvmLayout, stubs: Iterable[str], cpus: int
     ) -> None:
         self.layout = layout
         self.kernel = Vmlinux(vmlinux)

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from random import Random
 
 from sim_backend.layout.kvm.layout import Msi
+from sim_backend.layout.kvm.vms import MSI_ADDRESS, MSI_DESTINATION_SHIFT
 from sim_backend.memory.memory import PAGE
 
-from .states import CPUS, DEVICE, NEVER_LOADED, State, descriptor_of
+from .states import CPUS, DEVICE, NEVER_LOADED, OWNER, VECTORS, State, descriptor_of
 
 Arguments = Callable[[State, Random], tuple[int, ...]]
 ForCode = Callable[[State, tuple[int, ...]], tuple[str, list[int]]]
 U32 = (1 << 32) - 1
+TABLE_COUNT, TABLE_MAP, TABLE_SIZE = 288, 296, 0x200
+ENTRY_TYPE, ENTRY_MSI, ENTRY_LINK = 4, 16, 48
+"""Of `struct kvm_irq_routing_table` and `struct kvm_kernel_irq_routing_entry`, which no profile keeps."""
+ROUTE_PIN, ROUTE_MSI = 1, 2
+EVERYBODY = 0xFF
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,30 @@ def _affinity_for_code(made: State, arguments: tuple[int, ...]) -> tuple[str, li
     return "intel_ir_set_vcpu_affinity", [layout.virtual(data), layout.virtual(target) if vcpu else 0]
 
 
+def _update(made: State, rng: Random) -> tuple[int, ...]:
+    return DEVICE, rng.randrange(VECTORS), rng.getrandbits(1)
+
+
+def _update_for_code(made: State, arguments: tuple[int, ...]) -> tuple[str, list[int]]:
+    """The code finds the route in the VM's table: no entry, one of an IO-APIC's pin, or an MSI to one vCPU or all."""
+    layout = made.layout
+    _, number, to_set = arguments
+    vm, gsi = layout.vm(OWNER), number
+    table, entry = made.scratch, made.scratch + TABLE_SIZE
+    place = vm + layout.member("kvm", "irq_routing")
+    made.pages.update((made.scratch // PAGE, place // PAGE))
+    layout.memory.set_u64(place, layout.virtual(table))
+    layout.memory.set_u32(table + TABLE_COUNT, VECTORS)
+    layout.memory.set_u64(table + TABLE_MAP + 8 * gsi, layout.virtual(entry + ENTRY_LINK))
+    layout.memory.set_u32(entry + ENTRY_TYPE, ROUTE_MSI if made.route else ROUTE_PIN)
+    if made.route:
+        vcpu, vector = made.route[0]
+        to = layout.domains[OWNER].vcpus.index(vcpu) if len(made.route) == 1 else EVERYBODY
+        layout.memory.set_u32(entry + ENTRY_MSI, MSI_ADDRESS | to << MSI_DESTINATION_SHIFT)
+        layout.memory.set_u32(entry + ENTRY_MSI + 8, vector)
+    return "vmx_pi_update_irte", [layout.virtual(vm), _msi(made, number).irq, gsi, to_set]
+
+
 FUNCTIONS = [
     Function("vmx_vcpu_pi_load", _vcpu_and_cpu),
     Function("vmx_vcpu_pi_put", _vcpu_to_put),
@@ -102,4 +132,5 @@ FUNCTIONS = [
     Function("kvm_vcpu_wake_up", _any_vcpu, value=1),
     Function("kvm_vcpu_kick", _any_vcpu),
     Function("intel_ir_set_vcpu_affinity", _affinity, for_code=_affinity_for_code),
+    Function("vmx_pi_update_irte", _update, for_code=_update_for_code),
 ]

@@ -62,7 +62,7 @@ def followed(machine: KvmMachine, build: KvmBuild) -> Lockstep:
 
 def _followed(machine: KvmMachine, function: Function, arguments: int) -> Followed:
     def call(cpu: int, given: tuple[int, ...]) -> tuple[str, list[int]]:
-        return function.call(State(machine.layout, set(), cpu, False, False, 0, 0, {}), given)
+        return function.call(State(machine.layout, set(), cpu, False, False, 0, 0, (), {}), given)
 
     return Followed(function.name, arguments, function.value, call)
 

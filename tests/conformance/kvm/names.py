@@ -8,8 +8,10 @@ from sim_backend.memory.memory import PAGE
 from ..compare import Names
 from .states import descriptor_of, node_of
 
-UNORDERED = ("preempt_count",)
-"""The count that is up while a lock is held."""
+UNORDERED = ("preempt_count", "irq_desc lock")
+"""The count that is up while a lock is held; the lock of an irq, which is not modelled."""
+IRQ_DESC_LOCK = 164
+"""Of `struct irq_desc`, of which no profile keeps it."""
 FOREIGN = ("statistics",)
 """What the code counts for `kvm_stat`."""
 FIELDS = ((0, 32, "PIR"), (32, 1, "ON SN"), (34, 1, "NV"), (36, 4, "NDST"), (32, 32, "reserved"))
@@ -48,6 +50,9 @@ def names_of(layout: KvmLayout) -> Names:
             parts.append((vcpu, layout.size("vcpu_vmx"), f"{name} struct vcpu_vmx"))
             parts.append((vm.lapics[index], PAGE, f"{name} APIC page"))
             parts.append((layout.task(vcpu), layout.size("task_struct"), f"{name} task"))
+    for desc in layout.interrupts.descs.values():
+        parts.append((desc + IRQ_DESC_LOCK, 4, "irq_desc lock"))
+    parts.append((layout.symbol("irq_2_ir_lock"), 4, "lock of all entries"))
     for msi in [msi for device in layout.devices.values() for msi in device.msis]:
         parts.append((layout.irte(msi.unit, msi.index), 16, f"IRTE {msi.index}"))
         parts.append((msi.msi_desc, layout.size("intel_ir_data"), f"intel_ir_data of irq {msi.irq}"))

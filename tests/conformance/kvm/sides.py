@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.layout.kvm.layout import KvmLayout
 from sim_backend.logic.guests import Guests
-from sim_backend.logic.kvm.context import RESCHEDULE_VECTOR, TASK_RUNNING, KvmContext
+from sim_backend.logic.kvm.context import RESCHEDULE_VECTOR, TASK_RUNNING, KvmContext, msi_key
 from sim_backend.logic.kvm.services import KvmServices
 from sim_backend.logic.kvm.state import KvmState
 from sim_backend.logic.kvm.versions import KVM, KvmVersion
@@ -18,13 +18,15 @@ from ..compare import Run, model_run
 from ..machine_code import Event, Fails
 from .code import VMWRITE, WARNS, KvmCode
 from .functions import Function
-from .states import State
+from .states import DEVICE, OWNER, VECTORS, State
 
 STUBS = {
     "__SCT__apic_call_send_IPI_mask": "asks the local APIC for an IPI",
     "__SCT__apic_call_send_IPI_self": "the same",
     "native_smp_send_reschedule": "the same",
     "__rcu_read_lock": "counts in the current task",
+    "__srcu_read_lock": "counts readers of the routes",
+    "__srcu_read_unlock": "the same",
     "__rcu_read_unlock": "the same",
     "__warn_printk": "prints",
     "irq_remapping_cap": "looks at what the VT-d driver has found out at boot",
@@ -34,13 +36,23 @@ STUBS = {
 }
 """What is called and not run, and why not."""
 NOT_COMPARED = (
-    *("__rcu_read_lock", "__rcu_read_unlock", "__warn_printk", "irq_remapping_cap", "vmx_interrupt_blocked"),
+    *("__rcu_read_lock", "__rcu_read_unlock", "__srcu_read_lock", "__srcu_read_unlock"),
+    *("__warn_printk", "irq_remapping_cap", "vmx_interrupt_blocked"),
     # The model has no VMCS, and no warnings.
     *(VMWRITE, WARNS),
 )
 GUEST_INTR_STATUS = 0x810
 STEPS = 3000
+REMAPPING_CHIP, SET_VCPU_AFFINITY = "INTEL-IR", 216
+"""Whose `struct irq_chip` has it, and where; no profile keeps that."""
 POINTER = 8
+
+
+def connect(code: KvmCode) -> None:
+    """Let irqs find the VT-d driver's function, as boot does."""
+    chip = code.layout.interrupts.chips[REMAPPING_CHIP]
+    code.memory.set_u64(chip + SET_VCPU_AFFINITY, code.virtual("intel_ir_set_vcpu_affinity"))
+    code.start()
 
 
 def run_code(code: KvmCode, function: Function, made: State, arguments: tuple[int, ...]) -> Run | None:
@@ -54,6 +66,7 @@ def run_code(code: KvmCode, function: Function, made: State, arguments: tuple[in
         "vmx_interrupt_blocked": lambda *_: int(made.blocked),
         "wake_up_process": lambda task, *_: int(sleeps(layout, code, task)),
         "qi_submit_sync": lambda *_: 0,
+        "__srcu_read_lock": lambda *_: 0,
     }
     try:
         outcome = code.call(name, *given, cpu=made.cpu, interrupts_on=not made.in_irq)
@@ -109,6 +122,9 @@ def run_model(function: Function, made: State, arguments: tuple[int, ...], versi
     actor.irqs, actor.in_irq = not made.in_irq, int(made.in_irq)
     w = alone(layout, version, noted)
     w.state.masked = made.vcpus if made.blocked else []
+    w.state.owners[DEVICE] = OWNER
+    for number in range(VECTORS):
+        w.state.bindings[msi_key(DEVICE, number)] = made.route
     Actor.call(actor, PROCEDURES[f"kvm {function.name}"], *arguments)
     layout.memory.observer = lambda *store: noted.append(Store(*store))
     try:

@@ -16,7 +16,7 @@ from structs.pi_desc import PI_DESC
 CPUS = 4
 VMS = {1: 6, 2: 1}
 MOST_ON_A_LIST = 4
-DEVICE, VECTORS = 0x0308, 3
+DEVICE, VECTORS, OWNER = 0x0308, 3, 1
 NOTIFICATION, WAKEUP = 0xF2, 0xF1
 POISON = 0xDEAD_0000_0000_0100, 0xDEAD_0000_0000_0122
 IRR = 0x200
@@ -28,7 +28,7 @@ NEVER_LOADED = (1 << 32) - 1
 def machine(profile: str) -> KvmLayout:
     """The machine that all states are states of. `profile` names a file."""
     domains = tuple(DomainConfig(number, vcpus) for number, vcpus in VMS.items())
-    devices = (DeviceConfig(DEVICE, VECTORS, 1),)
+    devices = (DeviceConfig(DEVICE, VECTORS, OWNER),)
     layout = KvmLayout(LayoutConfig(profile=profile, cpus=CPUS, domains=domains, devices=devices))
     prepare(layout)
     return layout
@@ -52,6 +52,7 @@ class State:
         blocked: whether the guest takes no interrupt now (`vmx_interrupt_blocked`).
         rvi: the vector that the current VMCS requests.
         scratch: a page for what arguments lead to.
+        route: the vCPUs, and each one's vector, that the guest has the device's interrupts go to; none if it is no MSI.
         lists: by CPU, the vCPUs on its wakeup list, in order.
     """
 
@@ -62,6 +63,7 @@ class State:
     blocked: bool
     rvi: int
     scratch: int
+    route: tuple[tuple[int, int], ...]
     lists: dict[int, list[int]]
 
     @property
@@ -84,6 +86,7 @@ def state(base: KvmLayout, seed: str) -> State:
         blocked=rng.random() < 0.3,
         rvi=rng.choice((0, rng.randrange(256))),
         scratch=layout.heap.pages(layout.memory, 1, PAGE),
+        route=_route(layout, rng),
         lists={cpu: [] for cpu in range(CPUS)},
     )
     illegal = rng.random() < 1 / 3
@@ -98,6 +101,12 @@ def state(base: KvmLayout, seed: str) -> State:
     _interrupts(made, rng, illegal)
     layout.memory.observer = None
     return made
+
+
+def _route(layout: KvmLayout, rng: Random) -> tuple[tuple[int, int], ...]:
+    vcpus, vector = layout.domains[OWNER].vcpus, rng.randrange(16, 256)
+    chosen = rng.choice(((), vcpus, *((vcpu,) for vcpu in vcpus)))
+    return tuple((vcpu, vector) for vcpu in chosen)
 
 
 def _globals(made: State, rng: Random) -> None:

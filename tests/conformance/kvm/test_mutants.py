@@ -34,6 +34,11 @@ NO_DIFFERENCE = {
     "pi_enable_wakeup_handler 5 (writes it back with NV the wakeup vector; again if it changed): condition flipped: "
     "w.version.put_keeps_control": NOTHING_CHANGES,
     "modify_irte 1 (writes the entry): operand not": IN_HALVES,
+    **{
+        "vmx_pi_update_irte 0 (looks up the guest's route, and whether it can be posted): operand "
+        + operand: OF_THIS_VERSION
+        for operand in ("not f[SET] flipped: w.version", "len(route) > 1 flipped")
+    },
     "find_producers: ": NOT_ASKED,
 }
 """How mutants begin that no run on one CPU can tell from the model, and why."""
