@@ -82,13 +82,13 @@ def claim(typing: Any, address: Any, value: Any) -> tuple[Any, Emit]:
 
 
 @intrinsic
-def count_up(typing: Any, address: Any) -> tuple[Any, Emit]:
-    """Add 1 to the 64 bits at an address; what they were before."""
+def count_up(typing: Any, address: Any, number: Any) -> tuple[Any, Emit]:
+    """Add a number to the 64 bits at an address; what they were before."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.atomic_rmw("add", _pointer(builder, arguments[0], WORD), ir.Constant(WORD, 1), "monotonic")
+        return builder.atomic_rmw("add", _pointer(builder, arguments[0], WORD), arguments[1], "monotonic")
 
-    return types.int64(types.int64), emit
+    return types.int64(types.int64, types.int64), emit
 
 
 @intrinsic

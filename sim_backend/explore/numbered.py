@@ -78,7 +78,7 @@ def _number(slots: Any, size: Any, values: Any, numbers: Any, count: Any, value:
         found = acquire(slots + 4 * place)
         if found == 0:
             if claim(slots + 4 * place, TAKEN):
-                number = count_up(count)
+                number = count_up(count, 1)
                 store(values + 8 * number, value)
                 publish(slots + 4 * place, np.uint32(tag | np.uint64(number + 1)))
                 return number
@@ -89,10 +89,53 @@ def _number(slots: Any, size: Any, values: Any, numbers: Any, count: Any, value:
             place = place + 1 if place + 1 < size else 0
 
 
+@bare()
+def _enter_states(
+    slots: Any, size: Any, values: Any, numbers: Any, counts: Any, which: int, these: Any, count: int, hashes: Any
+) -> None:
+    """Put states into the root: those that are new get numbers side by side, for threads that write to one cache line
+    wait for each other."""
+    new = 0
+    for at in range(count):
+        row, hashed = these[at], hashes[at]
+        value, place, tag = load(row + 8 * which), _place(hashed, size), _tag(hashed, numbers)
+        while True:
+            found = acquire(slots + 4 * place)
+            if found == 0:
+                if claim(slots + 4 * place, TAKEN):
+                    these[new], hashes[new] = row, place
+                    new += 1
+                    break
+            elif found == TAKEN:
+                # Nobody waits for another who waits for him.
+                _publish_states(slots, values, numbers, counts, which, these, new, hashes)
+                new = 0
+            else:
+                number = np.int64(found & numbers) - 1
+                if _tag(found, numbers) == tag and load(values + 8 * number) == value:
+                    break
+                place = place + 1 if place + 1 < size else 0
+    _publish_states(slots, values, numbers, counts, which, these, new, hashes)
+
+
+@bare()
+def _publish_states(
+    slots: Any, values: Any, numbers: Any, counts: Any, which: int, these: Any, new: int, places: Any
+) -> None:
+    """Number states whose slots were claimed."""
+    if new:
+        number = count_up(counts, new)
+        for at in range(new):
+            value = load(these[at] + 8 * which)
+            store(values + 8 * (number + at), value)
+            tag = _tag(_hashed(value), numbers)
+            publish(slots + 4 * np.int64(places[at]), np.uint32(tag | np.uint64(number + at + 1)))
+
+
 @bare(inline="always")
 def enter(sets: Sets, which: int, these: Any, count: int, hashes: Any) -> None:
     """Put values into a set, and their numbers into the values of the set above. `these[:count]` are the addresses of
-    what has 64 bits for the value in each set."""
+    what has 64 bits for the value in each set; of states, `these` and `hashes` are overwritten."""
     about = sets.about
     slots, size, values, numbers = about[which, SLOTS], about[which, SIZE], about[which, VALUES], about[which, NUMBERS]
     counts = sets.counts.ctypes.data + 8 * LINE * which
@@ -105,8 +148,7 @@ def enter(sets: Sets, which: int, these: Any, count: int, hashes: Any) -> None:
         if found != 0 and found != TAKEN:
             prefetch(values + 8 * (np.int64(found & numbers) - 1))
     if which + 1 == len(sets.up):
-        for at in range(count):
-            _number(slots, size, values, numbers, counts, load(these[at] + 8 * which), hashes[at])
+        _enter_states(slots, size, values, numbers, counts, which, these, count, hashes)
         return
     up, shift, mask = 8 * sets.up[which], sets.shift[which], sets.mask[which] << sets.shift[which]
     for at in range(count):
@@ -207,12 +249,12 @@ def add(sets: Sets, new: Any, start: int) -> Any:
     """Add rows from one on, until a set has to grow; returns how far it came."""
     parts = np.zeros((TOGETHER, len(sets.up)), np.uint64)
     hashes = np.empty(TOGETHER, np.uint64)
-    these = parts.ctypes.data + 8 * len(sets.up) * np.arange(TOGETHER)
     while start < len(new) and not is_full(sets, len(sets.up), TOGETHER):
         count = min(TOGETHER, len(new) - start)
         for at in range(count):
             for word in range(sets.words):
                 parts[at, word] = new[start + at, word]
+        these = parts.ctypes.data + 8 * len(sets.up) * np.arange(TOGETHER)
         for which in range(len(sets.up)):
             enter(sets, which, these, count, hashes)
         start += count

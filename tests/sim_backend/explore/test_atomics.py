@@ -19,7 +19,7 @@ def words(at):
     store(at, np.uint64(1 << 63 | 5))
     publish(at + 8, np.uint32(0xFFFFFFFF))
     prefetch(at)
-    return load(at), acquire(at + 8), claim(at + 8, np.uint32(1)), claim(at + 12, np.uint32(9)), count_up(at + 16)
+    return load(at), acquire(at + 8), claim(at + 8, np.uint32(1)), claim(at + 12, np.uint32(9)), count_up(at + 16, 1)
 
 
 @njit(nogil=True)
@@ -27,7 +27,7 @@ def work(counter, slots, size, times):
     """Count up so often, and claim every slot that is free; how many were won."""
     won = 0
     for _ in range(times):
-        count_up(counter)
+        count_up(counter, 1)
     for slot in range(size):
         if claim(slots + 4 * slot, np.uint32(1)):
             won += 1
