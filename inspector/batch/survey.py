@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import field
+from itertools import accumulate
 
 from inspector.base import progress
 from inspector.batch import lines_file
@@ -13,8 +14,8 @@ from inspector.batch.survey_row import Row, survey, unread
 from inspector.batch.workers import Failure, Workers
 from structs.frozen import frozen
 
-BATCH = 8
-"""Files that a worker takes at once."""
+BATCH, BYTES = 32, 1 << 29
+"""Files that a worker takes at once, and how large they are together, at most."""
 
 
 @frozen
@@ -115,9 +116,7 @@ def survey_files(
 
 
 def _rows(files: Sequence[Evidence], processes: int, dask: str | None) -> Iterator[list[Row]]:
-    # The last ones singly, so that nobody waits for one who has many left.
-    size = max(1, min(BATCH, len(files) // (8 * processes)))
-    batches = [tuple(files[at : at + size]) for at in range(0, len(files), size)]
+    batches = list(_batches(files, processes))
     again: list[tuple[Evidence, ...]] = []
     for batch, rows in Workers(_surveyed, processes, dask).results(batches):
         if not isinstance(rows, Failure):
@@ -128,6 +127,18 @@ def _rows(files: Sequence[Evidence], processes: int, dask: str | None) -> Iterat
             again += [(each,) for each in batch]
     for batch, rows in Workers(_surveyed, processes, dask).results(again):
         yield [unread(batch[0], rows.why)] if isinstance(rows, Failure) else rows
+
+
+def _batches(files: Sequence[Evidence], processes: int) -> Iterator[tuple[Evidence, ...]]:
+    """Many at once, for each batch is sent, and waited for; the last ones singly, so that nobody waits for one who has
+    many left."""
+    start = 0
+    while start < len(files):
+        size = max(1, min(BATCH, (len(files) - start) // (4 * processes)))
+        together = accumulate(each.size or 0 for each in files[start : start + size])
+        end = start + max(1, sum(total <= BYTES for total in together))
+        yield tuple(files[start:end])
+        start = end
 
 
 def _surveyed(files: tuple[Evidence, ...]) -> list[Row]:

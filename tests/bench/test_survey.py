@@ -16,7 +16,7 @@ import pytest
 from inspector.batch.evidence import found
 from inspector.batch.survey import Survey, survey_files
 
-FILES, SOME = 2000, 300
+FILES, SOME = 2000, 1000
 
 
 @pytest.fixture(scope="module")

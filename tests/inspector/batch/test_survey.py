@@ -7,9 +7,11 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inspector.batch import survey as surveys
-from inspector.batch.evidence import found
+from inspector.batch.evidence import Evidence, found
 from inspector.batch.survey import Build, Common, Survey, survey_files
 from inspector.batch.survey_row import Row, SurveyFinding
 
@@ -91,3 +93,14 @@ def test_what_files_have_in_common():
         Common("bug", "D5", 2, 3, ("4.20.3", "unknown")),
         Common("info", "D26", 2, 2, ("4.20.3", "unknown")),
     ]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, surveys.BYTES * 2)), max_size=300), st.integers(1, 4))
+def test_batches_are_all_files_in_order_and_the_last_ones_small(sizes, processes):
+    files = [Evidence(str(number), size, "") for number, size in enumerate(sizes)]
+    batches = list(surveys._batches(files, processes))
+    assert [each for batch in batches for each in batch] == files
+    for batch in batches:
+        assert len(batch) <= surveys.BATCH
+        assert len(batch) == 1 or sum(each.size or 0 for each in batch) <= surveys.BYTES
+    assert all(len(batch) == 1 for batch in batches[-processes:])
