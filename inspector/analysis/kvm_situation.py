@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inspector.model.kvm import IN_GUEST, KvmVcpu
+from inspector.model.kvm import IN_GUEST, NEVER_RUN, KvmVcpu
 from inspector.model.snapshot import Snapshot, Vcpu
 
 Say = Callable[[str], None]
@@ -23,7 +23,7 @@ KVM_SITUATIONS = {
     "K7": "preempted",
     "K8": "preempted on its way to block, on a wakeup list",
     "K9": "put, its thread outside KVM_RUN",
-    "K10": "never loaded",
+    "K10": "never run",
 }
 
 
@@ -32,8 +32,8 @@ def decide(snapshot: Snapshot, vcpu: Vcpu, kvm: KvmVcpu, say: Say) -> str:
     if kvm.loaded_on is not None:
         return _loaded(vcpu, kvm, say)
     say("no CPU has it loaded")
-    if vcpu.cpu is None:
-        say("kvm_vcpu.cpu is -1")
+    if vcpu.runstate == NEVER_RUN:
+        say("kvm_vcpu.cpu is -1" if vcpu.cpu is None else "kvm_vcpu.pid is NULL: KVM_RUN was never called")
         return "K10"
     listed = vcpu.blocking_list is not None
     if kvm.blocking:

@@ -181,10 +181,9 @@ class Inspection:
 
         above = self.xen is not None
         before = self._linux_before.linux if isinstance(self._linux_before, LinuxHost) else None
-        # A machine that stands still for it is not searched: there its CPUs have page tables.
-        search = not above and not isinstance(self.target, Control)
         try:
-            found = find(self.target, self._domains_tables() if above else (), search, before)
+            # No CPU of a live machine need have Linux's page tables: all may be in guests of KVM's.
+            found = find(self.target, self._domains_tables() if above else (), search=not above, before=before)
         except UNREADABLE as error:
             self.notes.append(f"{self.target.description} holds {error}")
             return None

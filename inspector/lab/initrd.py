@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inspector.lab import Say, cpio, crash
 from inspector.lab.boot import DOM0_READY, LINUX_READY
-from inspector.lab.kernel import kernel, linux
+from inspector.lab.kernel import KVM_AMD, kernel, linux
 from inspector.lab.machine import Recipe
 
 # An interface that is up, and a disk that is read, have their MSI-X vectors in use. The messages go to Xen's console.
@@ -33,6 +33,10 @@ for irq in /proc/irq/[0-9]*; do
         "goes to $(/busybox cat $irq/effective_affinity_list)"
 done
 """
+
+
+# It may say what it likes; the host does not wait for it.
+GUEST = "/guest &\n"
 
 
 def write(directory: Path, recipe: Recipe, say: Say) -> str:
@@ -63,9 +67,13 @@ def write_linux(directory: Path, recipe: Recipe, say: Say) -> str:
     Raises:
         LabError: the kernel cannot be downloaded.
     """
-    parts = linux(recipe.linux, say)
+    parts = linux(recipe.linux, say, KVM_AMD if recipe.guest else ())
     (directory / "vmlinuz").symlink_to(parts / "vmlinuz")
-    (directory / "initrd").write_bytes(_root(parts, INTERRUPTS, (), LINUX_READY))
+    steps, more = INTERRUPTS, []
+    if recipe.guest:
+        steps = GUEST + steps
+        more = [cpio.file("guest", recipe.guest.read_bytes(), 0o755)]
+    (directory / "initrd").write_bytes(_root(parts, steps, more, LINUX_READY))
     (directory / "disk").write_bytes(bytes(1 << 20))
     return "initrd"
 

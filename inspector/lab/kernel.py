@@ -22,6 +22,8 @@ VMCOREINFO = "qemu_fw_cfg"
 """The driver that tells QEMU where vmcoreinfo is, so that a dump has it as a note."""
 MODULES = ("e1000e", "virtio_pci", "virtio_blk")
 """Drivers of the devices that have MSI-X."""
+KVM_AMD = ("kvm_amd",)
+"""KVM on a processor that QEMU emulates: it has SVM, and no VMX."""
 KVM = ("kvm_intel",)
 """What posts interrupts to guests, as a module; what it depends on comes with it."""
 
@@ -43,18 +45,21 @@ def kernel(say: Say, more: Sequence[str] = ()) -> Path:
     return tree(f"dom0-linux-{'-'.join(modules)}", RELEASE, [_newest, "busybox-static"], say, finish)
 
 
-def linux(version: str, say: Say) -> Path:
+def linux(version: str, say: Say, more: Sequence[str] = ()) -> Path:
     """A directory as `kernel`'s, of the Linux (a key of LINUX) that is to be the host: `vmlinuz`, its bzImage, in place
     of `vmlinux`.
+
+    Args:
+        more: modules besides those for the lab's devices.
 
     Raises:
         LabError: there is none of that version, it cannot be downloaded, or the packages are not as expected.
     """
 
     def finish(root: Path) -> None:
-        _finish(root, (*MODULES, VMCOREINFO), with_image=True, with_vmlinux=False)
+        _finish(root, (*MODULES, VMCOREINFO, *more), with_image=True, with_vmlinux=False)
 
-    return tree(f"linux-{version}", _release(version), [_newest, "busybox-static"], say, finish)
+    return tree("-".join(("linux", version, *more)), _release(version), [_newest, "busybox-static"], say, finish)
 
 
 def kvm(version: str, say: Say) -> Path:

@@ -39,6 +39,8 @@ class Recipe:
         uefi: UEFI firmware in place of a BIOS; the Xen is a xen.efi then, unless an own one is given.
         grub: with UEFI firmware, Debian's xen.gz, started by GRUB, as Debian itself does.
         linux: no Xen is started, but Debian's Linux of that version, with the same devices as a dom0 has.
+        guest: with `linux`: a static program that makes a VM, and is left running; the processor then has SVM, which
+            TCG emulates, and the host loads kvm_amd.
         qemu: `system` for the qemu-system-x86_64 on the path, `trixie` for Debian 13's, `sid`, or a path.
     """
 
@@ -56,6 +58,7 @@ class Recipe:
     uefi: bool = False
     grub: bool = False
     linux: str = ""
+    guest: Path | None = None
     qemu: str = "system"
 
 
@@ -95,7 +98,7 @@ def command_line(recipe: Recipe, lab: Lab, boot: list[str]) -> list[str]:
     """
     memory = _memory(recipe)
     # Xen turns extended interrupt mode on together with x2APIC.
-    cpu = "qemu64,+x2apic" if recipe.eim else "qemu64"
+    cpu = "qemu64,+x2apic" if recipe.eim else "qemu64,+svm,+npt" if recipe.guest else "qemu64"
     words = [
         *_any_machine(recipe, lab),
         *("-cpu", cpu, "-m", f"{memory}M"),

@@ -22,7 +22,17 @@ from inspector.linux.linux import Linux
 from inspector.linux.modules import modules, with_module
 from inspector.linux.trees import BrokenTree, xarray
 from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
-from inspector.model.kvm import IN_GUEST, MODES, KvmVcpu
+from inspector.model.kvm import (
+    BLOCKED,
+    IN_GUEST,
+    MODES,
+    NEVER_RUN,
+    PREEMPTED,
+    RUNNING,
+    USER_SPACE,
+    WOKEN,
+    KvmVcpu,
+)
 from inspector.model.snapshot import PID_BITS, BlockingList, Cpu, Domain, Node, Vcpu
 from structs.apic import IRR, ISR, PPR, TPR, VECTORS, vector_set
 from structs.pi_desc import vectors
@@ -32,9 +42,6 @@ KVM, KVM_INTEL = "kvm", "kvm_intel"
 VMS_LIMIT, VCPUS_LIMIT = 1 << 14, 1 << 14
 NO_VM = "no VM"
 SPINLOCK = 4
-RUNNING, PREEMPTED, BLOCKED, WOKEN = "running", "preempted", "blocked", "runnable"
-USER, NEW = "user space", "never run"
-"""States of a vCPU that none of its CPUs has loaded: its thread is in user space, or it never ran."""
 
 
 class Kvm:
@@ -168,7 +175,7 @@ def _running(kvm: Linux, cpus: Sequence[Cpu]) -> dict[int, int]:
 
 
 def _vcpus(kvm: Kvm, vm: Vm, posting: bool | None, running: Mapping[int, int], absent: list[Absence]) -> list[Vcpu]:
-    """A VM's vCPUs by their index, without lists."""
+    """A VM's vCPUs by their ids, without lists."""
     linux = kvm.kvm
     try:
         addresses = _addresses(linux, vm, absent)
@@ -189,7 +196,7 @@ def _vcpus(kvm: Kvm, vm: Vm, posting: bool | None, running: Mapping[int, int], a
             continue
         found.append(_vcpu(kvm, vm, address, row, thread, holders.get(address), posting, count))
     found = _with_apics(linux, found, [row["arch.apic"] for row in rows if row])
-    return _with_descriptors(kvm, found, absent)
+    return sorted(_with_descriptors(kvm, found, absent), key=lambda vcpu: vcpu.vcpu)
 
 
 def _exits(linux: Linux, addresses: Sequence[int]) -> list[int | None]:
@@ -242,7 +249,7 @@ def _vcpu(
         address=address,
         hvm=True,
         cpu=cpu,
-        runstate=_runstate(state, cpu),
+        runstate=_runstate(state, cpu, bool(row["pid"])),
         is_running=loaded_on is not None,
         in_guest=loaded_on is not None and mode == IN_GUEST,
         kvm=state,
@@ -261,14 +268,14 @@ def _wakes(kvm: Kvm, vm: Vm, posting: bool | None) -> bool | None:
     return True if devices and posting and kvm.posts else None
 
 
-def _runstate(state: KvmVcpu, cpu: int | None) -> str:
+def _runstate(state: KvmVcpu, cpu: int | None, ran: bool) -> str:
     if state.loaded_on is not None:
         return RUNNING
-    if cpu is None:
-        return NEW
+    if cpu is None or not ran:
+        return NEVER_RUN
     if state.blocking:
         return WOKEN if state.runnable else BLOCKED
-    return PREEMPTED if state.preempted else USER
+    return PREEMPTED if state.preempted else USER_SPACE
 
 
 def _with_apics(linux: Linux, vcpus: list[Vcpu], apics: Sequence[int]) -> list[Vcpu]:

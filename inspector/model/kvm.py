@@ -10,6 +10,10 @@ OUTSIDE, IN_GUEST, EXITING, READING = "outside guest", "in guest", "exiting gues
 MODES = (OUTSIDE, IN_GUEST, EXITING, READING)
 """`kvm_vcpu.mode`: OUTSIDE_GUEST_MODE, IN_GUEST_MODE, EXITING_GUEST_MODE, READING_SHADOW_PAGE_TABLES."""
 
+RUNNING, PREEMPTED, BLOCKED, WOKEN = "running", "preempted", "blocked", "runnable"
+USER_SPACE, NEVER_RUN = "user space", "never run"
+"""`Vcpu.runstate` of KVM's: what it, or its thread, does; `runnable` is one that was woken and waits for a CPU."""
+
 Pid = Annotated[int, range(1 << 22)]
 CpuNumber = Annotated[int, range(1 << 20)]
 
@@ -19,7 +23,7 @@ class KvmVcpu:
     """What KVM and the scheduler keep of a vCPU and its thread. None is what could not be read.
 
     Attributes:
-        thread: the number of its thread; None before it first ran.
+        thread: the number of its thread; None before its ioctl KVM_RUN was called.
         mode: one of MODES.
         loaded_on: the CPU that has it loaded (`kvm_running_vcpu`), between vcpu_load and vcpu_put.
         blocking: whether it waits in kvm_vcpu_block (`wait.task` is set).

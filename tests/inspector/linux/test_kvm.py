@@ -170,7 +170,7 @@ def answer(layout, line):
     [
         ("info", "vm1234: 3 vCPUs, 2 irqs of devices; vm77: 1 vCPUs, 0 irqs of devices"),
         ("vcpus", "K4 blocked, on a wakeup list"),
-        ("vcpus vm1234", "K10 never loaded"),
+        ("vcpus vm1234", "K10 never run"),
         ("vcpus d1234v1", "1236, asleep"),
         ("vcpus vm1234v1", "put on a wakeup list"),
         ("pi vm1234v1", "vector 0xf1 wakeup at CPU 1"),
