@@ -109,9 +109,9 @@ def test_a_linux_of_its_own_says_all_of_its_interrupts(
     lab: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(initrd, "linux", lambda version, say: asked.append(version) or parts)
+    monkeypatch.setattr(initrd, "linux", lambda version, say, more: asked.append((version, more)) or parts)
     assert initrd.write_linux(lab, Recipe(linux="6.12"), silent) == "initrd"
-    assert asked == ["6.12"]
+    assert asked == [("6.12", ())]
     assert (lab / "vmlinuz").resolve() == parts / "vmlinuz"
     assert (lab / "disk").stat().st_size == 1 << 20
     script = unpacked(lab / "initrd", tmp_path / "root") / "init"
@@ -120,3 +120,18 @@ def test_a_linux_of_its_own_says_all_of_its_interrupts(
     assert lines[-2] == f'echo "{LINUX_READY}"'
     assert "/busybox cat /proc/interrupts" in lines
     assert 'smp_affinity_list)," \\' in script.read_text()
+
+
+def test_a_linux_with_a_vm_loads_kvm_and_starts_what_makes_it(
+    lab: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(initrd, "linux", lambda version, say, more: asked.append(more) or parts)
+    program = tmp_path / "program"
+    program.write_bytes(b"makes a VM")
+    assert initrd.write_linux(lab, Recipe(linux="6.12", guest=program), silent) == "initrd"
+    assert asked == [("kvm_amd",)]
+    root = unpacked(lab / "initrd", tmp_path / "root")
+    assert (root / "guest").read_bytes() == b"makes a VM"
+    assert (root / "guest").stat().st_mode & 0o111
+    assert "/guest &" in (root / "init").read_text().splitlines()
