@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from inspector.base import streams
 from inspector.base.arguments import NoArguments, argument, flag, option
 from inspector.base.foreign_text import visible
+from inspector.base.wrapping import wrapped
 from inspector.frontends.front_end import front_end, group
 from structs.frozen import frozen
 
@@ -78,7 +80,7 @@ def _list(options: NoArguments) -> int:
     from inspector.profiles import store as profiles
 
     for profile in profiles.known():
-        print(visible(f"{profile.build_id}  Xen {profile.version}"))
+        print(wrapped(visible(f"{profile.build_id}  Xen {profile.version}"), streams.width(sys.stdout)))
     return 0
 
 
