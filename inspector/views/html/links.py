@@ -15,28 +15,30 @@ MARKS = {"bug": "\u2716", "warning": "\u25b2", "info": "\u2139", "ok": "\u2714"}
 
 _USER = re.compile(r"irq \d+|[0-9a-f:]+\.[0-7]")
 
+_INDEX = re.compile(r"\bat index (0x[0-9a-f]+)")
+"""How a fault that was reported names an entry."""
+
 
 @frozen
 class Links:
     """The findings by the name of what they are about: of those things only that the page shows.
 
-    `places` are these names by the subjects of the findings; a finding's number is its place in the report.
+    `places` are these names by the findings; a finding's number is its place in the report.
     """
 
-    places: Mapping[str, str]
+    places: Mapping[Explained, str]
     findings: Mapping[str, Sequence[tuple[int, Explained]]]
 
     @classmethod
     def of(cls, report: Report) -> Self:
         """The links of a report's page."""
         shown, sources = set(_names(report)), list(_sources(report))
-        places: dict[str, str] = {}
+        places: dict[Explained, str] = {}
         findings: dict[str, list[tuple[int, Explained]]] = {}
         for numbered in enumerate(report.findings):
-            subject = numbered[1].subject
-            name = _place(subject, shown, sources)
+            name = _place(numbered[1], shown, sources)
             if name is not None:
-                places[subject] = name
+                places[numbered[1]] = name
                 findings.setdefault(name, []).append(numbered)
         return cls(places, findings)
 
@@ -44,10 +46,10 @@ class Links:
         """The anchor of what has this name; None if no finding is about it."""
         return f"about-{self.findings[name][0][0]}" if name in self.findings else None
 
-    def to(self, subject: str) -> Element:
+    def to(self, finding: Explained) -> Element:
         """A finding's subject: a link where the page shows what it is about."""
-        place = self.id(self.places.get(subject, ""))
-        return tag("a", subject, href=f"#{place}") if place else tag("span", subject)
+        place = self.id(self.places.get(finding, ""))
+        return tag("a", finding.subject, href=f"#{place}") if place else tag("span", finding.subject)
 
     def back(self, name: str) -> list[Element]:
         """Links to the findings about what has this name."""
@@ -98,12 +100,21 @@ def _sources(report: Report) -> Iterator[tuple[str, str]]:
                 yield row[column], entry_name(table.unit, entry.index)
 
 
-def _place(subject: str, shown: set[str], sources: Sequence[tuple[str, str]]) -> str | None:
-    """The name of what a finding is about; an irq and a device are where the first entry is that they use."""
+def _place(finding: Explained, shown: set[str], sources: Sequence[tuple[str, str]]) -> str | None:
+    """The name of what a finding is about: the entry that it speaks of; an irq and a device are where the first entry
+    is that they use, or at the only table that is shown, if they spoke of an entry that is not there.
+    """
+    subject = finding.subject
     name = re.sub(r"^cpu (?=\d+$)", "CPU ", subject)
     if name in shown:
         return name
     if not _USER.fullmatch(subject):
         return None
+    index = _INDEX.search(finding.message)
+    there = [name for name in shown if index and name.endswith(f" entry {index[1]}")]
+    if len(there) == 1:
+        return there[0]
     whole = re.compile(rf"(?<![\w:.]){re.escape(subject)}(?![\w:.])")
-    return next((place for source, place in sources if whole.search(source)), None)
+    used = next((place for source, place in sources if whole.search(source)), None)
+    units = [name for name in shown if re.fullmatch(r"unit \d+", name)]
+    return used or (units[0] if index and len(units) == 1 else None)

@@ -83,7 +83,7 @@ def _card(found: Sequence[tuple[int, Explained]], links: Links) -> Element:
         "div",
         tag("strong", word, f" {first.rule} {first.name}"),
         *(
-            tag("p", tag("strong", links.to(finding.subject)), f" {finding.message}", id=anchor(number))
+            tag("p", tag("strong", links.to(finding)), f" {finding.message}", id=anchor(number))
             for number, finding in found
         ),
         tag("details", tag("summary", "What this means"), *_paragraphs(first.explanation)),

@@ -64,6 +64,7 @@ dl{grid-template-columns:1fr}dt{margin-top:.4rem}}
 details::details-content{display:block;content-visibility:visible;block-size:auto}
 table{font-size:7pt}td,td:not(.wide){white-space:normal}th,td{padding:.15rem .3rem}
 .timeline svg{min-width:0}.map svg{max-width:100%}
+@supports not selector(::details-content){details:not([open])>summary::after{content:" (open this before printing)"}}
 h2,h3,summary,thead{break-after:avoid}tr,.verdict,ol.chain li{break-inside:avoid}
 *{print-color-adjust:exact}:target{background:none;outline:0}}
 """

@@ -14,7 +14,7 @@ from inspector.views.html.page import page
 ROWS = [("0x1", "00:03.1 MSI-X irq 25"), ("0x18", "00:03.0 MSI-X irq 24, 00:03.0 MSI irq 2")]
 
 
-def of(*subjects, severity="bug"):
+def of(*subjects, severity="bug", message="message"):
     table = RemappingTable(
         "the first",
         64,
@@ -25,7 +25,7 @@ def of(*subjects, severity="bug"):
     return Report(
         "title",
         [],
-        [Explained("D1", "name", severity, each, "message", "text") for each in subjects],
+        [Explained("D1", "name", severity, each, message, "text") for each in subjects],
         Table(("VCPU", "VERDICT"), [("d1v0", "ok"), ("d1v1", "ok")]),
         [Chain(3, "online", [])],
         [table],
@@ -48,7 +48,7 @@ def of(*subjects, severity="bug"):
 def test_what_a_finding_is_about_has_an_anchor_and_leads_back(said, name):
     report = of("machine", said)
     links = Links.of(report)
-    assert links.to(said).get("href") == f"#{links.id(name)}" == "#about-1"
+    assert links.to(report.findings[-1]).get("href") == f"#{links.id(name)}" == "#about-1"
     assert [(link.get("href"), link.text) for link in links.back(name)] == [("#finding-1", "\u2716 D1 bug")]
     source = page(report)
     assert source.count('id="about-1"') == source.count('id="finding-1"') == 1
@@ -56,16 +56,35 @@ def test_what_a_finding_is_about_has_an_anchor_and_leads_back(said, name):
 
 @pytest.mark.parametrize("said", ["machine", "d1v", "d1v10", "CPU 4", "unit 0 entry 0x2", "irq 5", "03.0", "irq", ""])
 def test_what_the_page_does_not_show_is_no_link(said):
-    links = Links.of(of(said))
-    assert links.to(said).tag == "span"
+    report = of(said)
+    links = Links.of(report)
+    assert links.to(report.findings[-1]).tag == "span"
     assert not links.findings
 
 
 def test_several_findings_about_one_thing_share_its_anchor():
-    links = Links.of(of("d1v0", "d1v1", "d1v0", severity="warning"))
-    assert links.to("d1v0").get("href") == "#about-0"
+    report = of("d1v0", "d1v1", "d1v0", severity="warning")
+    links = Links.of(report)
+    assert links.to(report.findings[0]).get("href") == "#about-0"
     assert [link.get("href") for link in links.back("d1v0")] == ["#finding-0", "#finding-2"]
     assert {link.get("class") for link in links.back("d1v0")} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("subject", "index", "name"),
+    [
+        ("03:00.0", "0x18", "unit 0 entry 0x18"),
+        ("00:03.0", "0x1", "unit 0 entry 0x1"),
+        ("00:03.0", "0x19", "unit 0 entry 0x18"),
+        ("03:00.0", "0x19", "unit 0"),
+    ],
+)
+def test_a_reported_fault_leads_to_the_entry_that_it_names_or_to_the_table_that_lacks_it(subject, index, name):
+    report = of(subject, message=f"Xen reported fault 0x22 at index {index}: the IRTE is not present (P=0)")
+    links = Links.of(report)
+    assert links.places[report.findings[0]] == name
+    assert links.to(report.findings[0]).get("href") == "#about-0"
+    assert page(report).count('id="about-0"') == 1
 
 
 def test_entries_are_named_as_the_audit_names_them():
@@ -75,5 +94,5 @@ def test_entries_are_named_as_the_audit_names_them():
 
 def test_with_no_links_nothing_is_one():
     assert NONE.id("d1v0") is None
-    assert NONE.to("d1v0").tag == "span"
+    assert NONE.to(of("d1v0").findings[0]).tag == "span"
     assert NONE.back("d1v0") == []
