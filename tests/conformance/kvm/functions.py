@@ -20,6 +20,8 @@ ENTRY_TYPE, ENTRY_MSI, ENTRY_LINK = 4, 16, 48
 """Of `struct kvm_irq_routing_table` and `struct kvm_kernel_irq_routing_entry`, which no profile keeps."""
 ROUTE_PIN, ROUTE_MSI = 1, 2
 EVERYBODY = 0xFF
+NOTIFIER = 8
+"""Of `struct kvm_vcpu`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,21 @@ def _vcpu_to_put(made: State, rng: Random) -> tuple[int, ...]:
         loaded = free[:1]
         layout.put("vcpu_vmx", loaded[0], {"vcpu.cpu": made.cpu})
     return (rng.choice(loaded),)
+
+
+def _scheduled_vcpu(made: State, rng: Random) -> tuple[int, ...]:
+    """One whose thread is the CPU's current one."""
+    (vcpu,) = _any_vcpu(made, rng)
+    layout = made.layout
+    place = layout.percpu(made.cpu, "pcpu_hot")
+    made.pages.add(place // PAGE)
+    layout.put("pcpu_hot", place, {"current_task": layout.virtual(layout.task(vcpu))})
+    return (vcpu,)
+
+
+def _scheduled(function: str) -> ForCode:
+    """The code gets the vCPU's `struct preempt_notifier`, and the CPU; what it gets when it goes is not asked."""
+    return lambda made, arguments: (function, [made.layout.virtual(arguments[0]) + NOTIFIER, made.cpu])
 
 
 def _vcpu_and_cpu(made: State, rng: Random) -> tuple[int, ...]:
@@ -132,5 +149,7 @@ FUNCTIONS = [
     Function("kvm_vcpu_wake_up", _any_vcpu, value=1),
     Function("kvm_vcpu_kick", _any_vcpu),
     Function("intel_ir_set_vcpu_affinity", _affinity, for_code=_affinity_for_code),
+    Function("kvm_sched_out", _scheduled_vcpu, for_code=_scheduled("kvm_sched_out")),
+    Function("kvm_sched_in", _scheduled_vcpu, for_code=_scheduled("kvm_sched_in")),
     Function("vmx_pi_update_irte", _update, for_code=_update_for_code),
 ]

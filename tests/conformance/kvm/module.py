@@ -116,10 +116,11 @@ class Module:
         if symbol.name in self.defined:
             return self.defined[symbol.name][0] + addend
         if self._all[place].name == PER_CPU:
-            # From the end of an instruction that ends with these 4 bytes, unless the place is absolute.
-            behind = 4 if kind in RELATIVE else 0
-            at = symbol["st_value"] + addend + behind
-            return self._per_cpu.get(at, NOWHERE) - behind
+            # From the end of the instruction, in which an operand of 1, 2 or 4 bytes may follow; else absolute.
+            at = symbol["st_value"] + addend
+            ways = [size for size in (4, 5, 6, 8) if at + size in self._per_cpu] if kind in RELATIVE else [0]
+            behind = ways[0] if ways else 0
+            return self._per_cpu.get(at + behind, NOWHERE) - behind
         return int(self.sections.get(place, 0) + symbol["st_value"]) + addend
 
     def _note_warnings(self, start: int, table: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sim_backend.layout.kvm.layout import KvmLayout
 from sim_backend.logic.guests import Guests
 from sim_backend.logic.kvm.context import RESCHEDULE_VECTOR, TASK_RUNNING, KvmContext, msi_key
+from sim_backend.logic.kvm.posted_intr import vmx_vcpu_pi_put
+from sim_backend.logic.kvm.schedule import kvm_arch_vcpu_load
 from sim_backend.logic.kvm.services import KvmServices
 from sim_backend.logic.kvm.state import KvmState
 from sim_backend.logic.kvm.versions import KVM, KvmVersion
@@ -29,6 +31,8 @@ STUBS = {
     "__srcu_read_unlock": "the same",
     "__rcu_read_unlock": "the same",
     "__warn_printk": "prints",
+    "kvm_arch_vcpu_load": "has more to do than vmx_vcpu_pi_load, which is compared by itself",
+    "kvm_arch_vcpu_put": "has more to do than vmx_vcpu_pi_put, which is compared by itself",
     "irq_remapping_cap": "looks at what the VT-d driver has found out at boot",
     "qi_submit_sync": "waits for the VT-d unit",
     "vmx_interrupt_blocked": "reads the VMCS",
@@ -43,6 +47,12 @@ NOT_COMPARED = (
 )
 GUEST_INTR_STATUS = 0x810
 STEPS = 3000
+NOTED = {
+    flush_entry: "flush",
+    kvm_arch_vcpu_load: "kvm_arch_vcpu_load",
+    vmx_vcpu_pi_put: "kvm_arch_vcpu_put",
+}
+"""Procedures that others call, and how that is told."""
 REMAPPING_CHIP, SET_VCPU_AFFINITY = "INTEL-IR", 216
 """Whose `struct irq_chip` has it, and where; no profile keeps that."""
 POINTER = 8
@@ -96,7 +106,9 @@ def as_told(code: KvmCode, layout: KvmLayout, cpu: int, event: Event) -> Event |
             return "send_ipi", _cpu_of(code, arguments[0]), arguments[1]
         case "native_smp_send_reschedule":
             return "send_ipi", arguments[0] & 0xFFFF_FFFF, RESCHEDULE_VECTOR
-        case "wake_up_process":
+        case "kvm_arch_vcpu_load":
+            return name, layout.physical(arguments[0]), arguments[1] & 0xFFFF_FFFF
+        case "wake_up_process" | "kvm_arch_vcpu_put":
             return name, layout.physical(arguments[0]), 0
         case "qi_submit_sync":
             unit = next(n for n, u in enumerate(layout.units) if layout.virtual(u.iommu) == arguments[0])
@@ -143,7 +155,7 @@ def run_model(function: Function, made: State, arguments: tuple[int, ...], versi
 
 
 class Alone(Actor):
-    """A CPU that runs one procedure. What waits for a VT-d unit is only noted."""
+    """A CPU that runs one procedure. What is no call but a stub in the code is only noted."""
 
     def __init__(self, cpu: int, noted: list[Store | Call]) -> None:
         super().__init__(ActorId(ActorKind.CPU, cpu), f"CPU {cpu}", cpu)
@@ -151,9 +163,9 @@ class Alone(Actor):
 
     def call(self, procedure: Procedure, *arguments: int) -> None:
         """As Actor.call."""
-        if procedure is flush_entry:
-            unit, index = arguments
-            self.noted.append(("flush", unit, index))
+        if procedure in NOTED:
+            first, second = (*arguments, 0)[:2]
+            self.noted.append((NOTED[procedure], first, second))
         else:
             super().call(procedure, *arguments)
 

@@ -130,10 +130,14 @@ def _vcpu(made: State, vcpu: int, rng: Random, illegal: bool) -> None:
         "vcpu.wait.task": rng.choice((0, layout.virtual(task))),
         "vcpu.preempted": rng.getrandbits(1),
         "vcpu.ready": rng.getrandbits(1),
+        "vcpu.scheduled_out": rng.getrandbits(1),
+        "vcpu.wants_to_run": rng.getrandbits(1),
         "vcpu.arch.mp_state": rng.choice((0, 3)),
     }
     layout.put("vcpu_vmx", vcpu, values)
-    layout.put("task_struct", task, {"__state": rng.choice((0, 1)), "on_cpu": rng.getrandbits(1)})
+    layout.put(
+        "task_struct", task, {"__state": rng.choice((0, 1)), "on_cpu": rng.getrandbits(1), "on_rq": rng.getrandbits(1)}
+    )
     apic = layout.physical(layout.get("vcpu_vmx", vcpu, "vcpu.arch.apic"))
     layout.put("kvm_lapic", apic, {"apicv_active": 1, "irr_pending": 1})
     pir = rng.choice((0, 1 << rng.randrange(256), rng.getrandbits(256) & rng.getrandbits(256), rng.getrandbits(256)))
