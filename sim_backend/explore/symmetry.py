@@ -75,7 +75,7 @@ class Symmetry:
         self._constants |= new
         unlike = [
             (key, permutation.key(key))
-            for key in new
+            for key in sorted(new, key=repr)
             for permutation in self.permutations
             if permutation.value(key, fields.initial(key)) != fields.initial(permutation.key(key))
         ]
