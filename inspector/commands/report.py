@@ -146,8 +146,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("audit", str(coverage(snapshot))),
         (
             "VT-d units",
-            ", ".join(f"{unit.name.removeprefix('unit ')} at {unit.register_base:#x}" for unit in snapshot.units)
-            or "none",
+            ", ".join(unit.name.removeprefix("unit ") + _at(unit.register_base) for unit in snapshot.units) or "none",
         ),
     ]
 
@@ -194,5 +193,10 @@ def _table(unit: Mapping[str, Any], rows: Table) -> RemappingTable:
         for entry, row in zip(unit["entries"], rows.rows, strict=True)
     ]
     name = f"unit {unit['unit']}"
-    title = f"{name} at {unit['register_base']:#x}: {unit['size']} entries, {len(entries)} present"
+    title = f"{name}{_at(unit['register_base'])}: {unit['size']} entries, {len(entries)} present"
     return RemappingTable(title, unit["size"], entries, rows, name)
+
+
+def _at(base: int) -> str:
+    """Where a unit's registers are; nothing where that is not known, as in a log."""
+    return f" at {base:#x}" if base else ""

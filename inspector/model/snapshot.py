@@ -381,7 +381,7 @@ class Snapshot(Deferred):
         """What a notebook cell prints: the vCPUs, and the units."""
         from inspector.model.notebook import html_table, html_text
 
-        units = [(unit.name, f"{unit.register_base:#x}", str(len(unit.indices))) for unit in self.units]
+        units = [(unit.name, unit.registers_at, str(len(unit.indices))) for unit in self.units]
         table = html_table(("unit", "registers", "present entries"), units, "VT-d units")
         return html_text(repr(self)) + self.vcpu_table()._repr_html_() + table
 

@@ -187,7 +187,12 @@ class VtdUnit(Deferred):
 
     def __repr__(self) -> str:
         # Its members are pages of bytes, and to ask for one may read it.
-        return f"<{self.name} at {self.register_base:#x}>"
+        return f"<{self.name} at {self.registers_at}>"
+
+    @property
+    def registers_at(self) -> str:
+        """Where its registers are, in words: a log does not tell."""
+        return f"{self.register_base:#x}" if self.register_base else "unknown"
 
     @property
     def name(self) -> str:

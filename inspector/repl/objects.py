@@ -83,7 +83,7 @@ def registers(inspection: Inspection) -> Iterator[tuple[str, str]]:
 def units(inspection: Inspection) -> Iterator[tuple[str, str]]:
     """The VT-d units."""
     for unit in inspection.deferred.units:
-        yield str(unit.index), f"registers at {unit.register_base:#x}"
+        yield str(unit.index), f"registers at {unit.registers_at}"
 
 
 def vcpus(inspection: Inspection) -> Iterator[tuple[str, str]]:

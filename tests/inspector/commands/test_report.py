@@ -42,3 +42,11 @@ def test_a_simulated_machine_runs_first_and_its_transitions_are_a_timeline(
         pages[name] = path.read_text()
     assert "transitions" not in pages["without"].lower()
     assert "transitions" in pages["with"].lower()
+
+
+def test_no_unit_of_a_log_is_said_to_be_at_address_0(run: Callable[..., Any], data: Path, tmp_path: Path) -> None:
+    log = data / "field" / "logs" / "c15_faults.log"
+    assert run("dump", log, "report", tmp_path / "page.html").status == 0
+    page = (tmp_path / "page.html").read_text()
+    assert " at 0x0" not in page
+    assert "unit 0: 65536 entries, 4 present" in page

@@ -27,3 +27,7 @@ def test_what_could_not_be_read_is_known_by_its_member():
 
 def test_a_queue_counts_its_slots():
     assert Queue(0, bytes(4096), 16, 0, 0).count == 256
+
+
+def test_where_no_registers_are_known_it_is_said():
+    assert (VtdUnit(0, 0).registers_at, VtdUnit(0, 0xFED90000).registers_at) == ("unknown", "0xfed90000")
