@@ -16,13 +16,20 @@ WRONG = 1
 """The exit status of an expectation that failed, and of an audit that found a bug: a failure. Others are errors."""
 
 
-def write(path: str, ran: Sequence[Ran]) -> None:
-    """Write the report. Raises NotWritten."""
+def write(path: str, ran: Sequence[Ran], left: Sequence[tuple[str, str]] = ()) -> None:
+    """Write the report. Raises NotWritten.
+
+    Args:
+        path: where to.
+        ran: the lines that were run.
+        left: where those stand that were not, though nobody left, and what they say.
+    """
     failed = sum(each.status == WRONG for each in ran)
     counts = {
-        "tests": str(len(ran)),
+        "tests": str(len(ran) + len(left)),
         "failures": str(failed),
         "errors": str(sum(each.status != 0 for each in ran) - failed),
+        "skipped": str(len(left)),
         "time": f"{sum(each.seconds for each in ran):.3f}",
     }
     suites = ElementTree.Element("testsuites", counts)
@@ -33,5 +40,9 @@ def write(path: str, ran: Sequence[Ran]) -> None:
         if each.status:
             message = visible(each.said or f"exit status {each.status}")
             ElementTree.SubElement(case, "failure" if each.status == WRONG else "error", {"message": message})
+    for where, text in left:
+        words = {"classname": visible(where), "name": visible(text.strip()), "time": "0.000"}
+        case = ElementTree.SubElement(suite, "testcase", words)
+        ElementTree.SubElement(case, "skipped", {"message": "the script ended before"})
     ElementTree.indent(suites)
     new_file.write(path, ElementTree.tostring(suites, "unicode", xml_declaration=True) + "\n")

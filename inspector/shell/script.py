@@ -94,6 +94,7 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
             try:
                 outcome = Ran(where, text, run_line(session, text))
             except Leave:
+                del lines[len(ran) :]
                 break
             except ExpectationFailed as error:
                 print(f"vtdpi: {visible(f'{where}: {error}')}", file=sys.stderr)
@@ -109,7 +110,7 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
         if junit is not None:
             from inspector.shell import junit as report
 
-            report.write(junit, ran)
+            report.write(junit, ran, lines[len(ran) :])
     unexpected = [each for each in ran if each.said]
     if len(unexpected) > 1:
         print(f"vtdpi: {len(unexpected)} of {len(ran)} lines did not find what they expect", file=sys.stderr)

@@ -14,6 +14,7 @@ from inspector.shell.script import Ran
 @given(text=st.text(), said=st.text(), status=st.sampled_from([0, 1, 2, 3]))
 def test_it_is_xml_whatever_is_in_the_lines(tmp_path_factory, text, said, status):
     path = tmp_path_factory.mktemp("junit") / "report.xml"
-    junit.write(str(path), [Ran("-c", text, status, said)])
+    junit.write(str(path), [Ran("-c", text, status, said)], [("-c", text)])
     suite = ElementTree.parse(path).getroot()[0]
+    assert [each.tag for each in suite[1]] == ["skipped"]
     assert [each.tag for each in suite[0]] == [[], ["failure"], ["error"], ["error"]][status]

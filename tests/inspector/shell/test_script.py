@@ -129,8 +129,23 @@ def test_how_the_lines_went_is_told_to_a_ci_server_too(machine, run, tmp_path):
     cases = [(case.get("name"), [each.tag for each in case]) for case in suite]
     assert cases == [(lines[0], []), (lines[1], []), (lines[3], ["failure"]), ("x", ["error"])]
     assert "found 65536" in suite[2][0].get("message")
+    assert suite.get("skipped") == "0"
     assert all(float(case.get("time")) >= 0 for case in suite)
     assert run("dump", machine, "--junit", report, "irt").status == 2
+
+
+def test_lines_after_the_one_that_ended_the_script_are_told_as_skipped(machine, run, tmp_path):
+    report = tmp_path / "junit.xml"
+    assert run("dump", machine, "-c", "irt", "-c", "irtt", "-c", "regs", "--junit", report).status == 2
+    suite = ElementTree.parse(report).getroot()[0]
+    assert {name: suite.get(name) for name in ("tests", "errors", "skipped")} == {
+        "tests": "3",
+        "errors": "1",
+        "skipped": "1",
+    }
+    assert [[each.tag for each in case] for case in suite] == [[], ["error"], ["skipped"]]
+    assert run("dump", machine, "-c", "irt", "-c", "quit", "-c", "regs", "--junit", report).status == 0
+    assert [[each.tag for each in case] for case in ElementTree.parse(report).getroot()[0]] == [[]]
 
 
 def test_quit_and_help(machine, run):
