@@ -1,10 +1,16 @@
 """How fast bounded scenarios are explored on one core, and beside it SPIN, which is given what was learnt. Run with -s
 to see the tables; timings are printed, not judged. Seconds are CPU time, for other jobs may run.
+
+The largest are run by hand, with `--full-size`: half a minute for two-by-two, and with two blocks some minutes and
+2.5 GB: more than 10^8 states.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+
+import pytest
 
 from sim_backend.explore import explore
 from sim_backend.explore.bounded import BoundedMachine
@@ -108,3 +114,23 @@ def test_three_vcpus_on_two_cpus():
     assert result.exhausted
     assert {verdict.name for verdict in result.broken} == {"no lost wakeup", "no stranded interrupt"}
     assert result.states > 700_000
+
+
+@pytest.mark.parametrize(
+    ("more", "least"),
+    [({}, 32_450_480), ({"blocks": 2}, 145_504_314)],
+    ids=["as it is", "two blocks"],
+)
+def test_two_by_two(full_size, more, least):
+    if not full_size:
+        pytest.skip("takes minutes: --full-size")
+    scenario = load("two-by-two")
+    scenario = replace(scenario, bounds=scenario.bounds.but(**more))
+    begun, wall = time.process_time(), time.monotonic()
+    result = explore(scenario, threads=2).result
+    seconds, wall = time.process_time() - begun, time.monotonic() - wall
+    print(f"\n{HEAD}\n{line('two-by-two', result.states, seconds, result.bytes_per_state * result.states)}")
+    print(f"  {more or 'as it is'}; two threads: {wall:.0f} s, in which they were at work for {seconds:.0f} s")
+    assert result.exhausted
+    assert result.states >= least
+    assert {verdict.name for verdict in result.broken} == {"no lost wakeup", "no stranded interrupt"}
