@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from inspector.base.errors import UNREADABLE
+from inspector.base.errors import UNREADABLE, VtdpiError
 from inspector.kernels.descriptors import read_descriptors
 from inspector.kernels.host import Machine
 from inspector.kernels.structures import BrokenList
 from inspector.linux import kvm_irqfds, kvm_threads
 from inspector.linux.kvm_irqfds import Vm
 from inspector.linux.kvm_threads import Thread
-from inspector.linux.linux import Linux
-from inspector.linux.modules import modules, with_module
+from inspector.linux.linux import MASK64, Linux
+from inspector.linux.modules import modules, symbols_of, with_module
 from inspector.linux.trees import BrokenTree, xarray
 from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
 from inspector.model.kvm import (
@@ -83,21 +83,23 @@ def find(linux: Linux, absent: list[Absence]) -> Kvm | None:
     Raises:
         VtdpiError, ProfileError, NotMapped, NotReadable: it is there and cannot be read.
     """
-    if not linux.profile.has_symbol("vm_list"):
-        if not linux.profile.has_symbol("modules"):
-            return None
-        names = {module.name for module in modules(linux)}
-        if KVM not in names:
+    if linux.profile.has_symbol("vm_list"):
+        # Built into the kernel.
+        names, head = {KVM_INTEL}, linux.profile.symbol("vm_list")
+    elif linux.profile.has_symbol("modules"):
+        loaded = {module.name: module for module in modules(linux)}
+        if KVM not in loaded:
             absent.append(Absence(NOT_APPLICABLE, NO_VM, "the module kvm is not loaded", "vcpus"))
             return None
-        kvm = with_module(linux, KVM)
+        names, head = {*loaded}, symbols_of(linux, loaded[KVM]).get("vm_list", {}).get("address")
+        if head is None:
+            raise VtdpiError("the module kvm has no symbol vm_list")
     else:
-        # Built into the kernel.
-        names, kvm = {KVM_INTEL}, linux
-    head = kvm.profile.symbol("vm_list")
-    if kvm.pointer("vm_list") == head:
+        return None
+    if linux.pointers([head]) == [head]:
         absent.append(Absence(NOT_APPLICABLE, NO_VM, "kvm is loaded, and its vm_list is empty", "vcpus"))
         return None
+    kvm = linux if linux.profile.has_symbol("vm_list") else with_module(linux, KVM)
     intel = None
     if linux.profile.has_symbol("wakeup_vcpus_on_cpu"):
         intel = linux
@@ -127,7 +129,7 @@ def machine(linux: Linux, cpus: Sequence[Cpu], posting: bool | None, absent: lis
         absent.append(unreadable("KVM", f"KVM: {error}", "vcpus"))
         return Machine(cpus=tuple(cpus))
     running = _running(kvm.kvm, cpus)
-    vcpus = [vcpu for vm in vms for vcpu in _vcpus(kvm, vm, posting, running, absent)]
+    vcpus = _once([vcpu for vm in vms for vcpu in _vcpus(kvm, vm, posting, running, absent)], absent)
     names = {vcpu.address: vcpu.name for vcpu in vcpus}
     vcpus, lists = _with_lists(kvm, cpus, vcpus, absent)
     loaded = {cpu: names[address] for cpu, address in running.items() if address in names}
@@ -137,6 +139,17 @@ def machine(linux: Linux, cpus: Sequence[Cpu], posting: bool | None, absent: lis
         domains=tuple(_domain(kvm, vm, vcpus, absent) for vm in vms),
         vcpus=tuple(vcpus),
     )
+
+
+def _once(vcpus: Sequence[Vcpu], absent: list[Absence]) -> list[Vcpu]:
+    """The vCPUs without those whose id another one of their VM has: of these the memory cannot be right."""
+    found: dict[str, Vcpu] = {}
+    for vcpu in vcpus:
+        if vcpu.name in found:
+            why = f"{vcpu.name} is there a second time, at {vcpu.address:#x}"
+            absent.append(unreadable(vcpu.name, why, "vcpus", vcpu.address))
+        found.setdefault(vcpu.name, vcpu)
+    return list(found.values())
 
 
 def _vms(kvm: Linux, absent: list[Absence]) -> list[Vm]:
@@ -150,18 +163,19 @@ def _vms(kvm: Linux, absent: list[Absence]) -> list[Vm]:
         absent.append(unreadable("vm_list", f"vm_list: {error}", "domains", head))
     more = kvm.optional("kvm", "arch.assigned_device_count.counter", "arch.nr_possible_bypass_irqs")
     paths = ("userspace_pid", "online_vcpus.counter", "arch.irqchip_mode", *more)
-    rows = kvm.structs("kvm", [node - link for node in nodes], *paths)
+    addresses = [node - link & MASK64 for node in nodes]
+    rows = kvm.structs("kvm", addresses, *paths)
     seen: dict[int, int] = {}
     found = []
-    for node, row in reversed(list(zip(nodes, rows, strict=True))):
+    for address, row in reversed(list(zip(addresses, rows, strict=True))):
         if row is None:
-            absent.append(unreadable("a VM", f"struct kvm at {node - link:#x} cannot be read", "domains", node - link))
+            absent.append(unreadable("a VM", f"struct kvm at {address:#x} cannot be read", "domains", address))
             continue
         pid = row["userspace_pid"] & (1 << PID_BITS) - 1
         number = pid | seen.get(pid, 0) << PID_BITS
         seen[pid] = seen.get(pid, 0) + 1
         assigned = row[more[0]] if more else None
-        found.append(Vm(number, node - link, row["online_vcpus.counter"], bool(row["arch.irqchip_mode"]), assigned))
+        found.append(Vm(number, address, row["online_vcpus.counter"], bool(row["arch.irqchip_mode"]), assigned))
     return found
 
 
@@ -183,11 +197,11 @@ def _vcpus(kvm: Kvm, vm: Vm, posting: bool | None, running: Mapping[int, int], a
         paths = ("cpu", "vcpu_id", "mode", "wait.task", "pid", "arch.apic", *more)
         rows = linux.structs("kvm_vcpu", addresses, *paths)
         exits = _exits(linux, addresses)
+        threads = kvm_threads.threads(linux, [row["pid"] if row else 0 for row in rows])
     except UNREADABLE as error:
         absent.append(unreadable(vm.name, f"{vm.name}: its vCPUs: {error}", "vcpus", vm.address))
         return []
     holders = {address: cpu for cpu, address in running.items()}
-    threads = kvm_threads.threads(linux, [row["pid"] if row else 0 for row in rows])
     found = []
     for address, row, thread, count in zip(addresses, rows, threads, exits, strict=True):
         if row is None:
@@ -195,8 +209,12 @@ def _vcpus(kvm: Kvm, vm: Vm, posting: bool | None, running: Mapping[int, int], a
             absent.append(unreadable(vm.name, why, "vcpus", address))
             continue
         found.append(_vcpu(kvm, vm, address, row, thread, holders.get(address), posting, count))
-    found = _with_apics(linux, found, [row["arch.apic"] for row in rows if row])
-    return sorted(_with_descriptors(kvm, found, absent), key=lambda vcpu: vcpu.vcpu)
+    try:
+        found = _with_apics(linux, found, [row["arch.apic"] for row in rows if row])
+        found = _with_descriptors(kvm, found, absent)
+    except UNREADABLE as error:
+        absent.append(unreadable(vm.name, f"{vm.name}: its vCPUs' descriptors: {error}", "pi", vm.address))
+    return sorted(found, key=lambda vcpu: vcpu.vcpu)
 
 
 def _exits(linux: Linux, addresses: Sequence[int]) -> list[int | None]:
@@ -306,14 +324,14 @@ def _with_descriptors(kvm: Kvm, vcpus: list[Vcpu], absent: list[Absence]) -> lis
         except UNREADABLE:
             continue
     read = {each.address: each for each in read_descriptors(linux.memory.target, list(places.values()))}
-    nodes = [vcpu.address - start + node for vcpu in vcpus]
+    nodes = [vcpu.address - start + node & MASK64 for vcpu in vcpus]
     links = linux.structs("list_head", nodes, "next", "prev")
     made = []
     for vcpu, at, link in zip(vcpus, nodes, links, strict=True):
         pi = read.get(places.get(vcpu.name, -1))
         if pi is None:
             why = f"its PI descriptor, in the struct vcpu_vmx at {vcpu.address - start:#x}, cannot be read"
-            absent.append(unreadable(vcpu.name, why, "pi", vcpu.address - start + offset))
+            absent.append(unreadable(vcpu.name, why, "pi", vcpu.address - start + offset & MASK64))
         following, preceding = (link["next"], link["prev"]) if link else (0, 0)
         made.append(replace(vcpu, pi=pi, node=at, following=following, preceding=preceding))
     return made

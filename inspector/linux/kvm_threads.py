@@ -28,7 +28,8 @@ def threads(linux: Linux, pids: Sequence[int]) -> list[Thread]:
     numbers = linux.structs("upid", [pid + numbers_at for pid in pids], "nr")
     firsts = linux.pointers([pid + tasks_at for pid in pids])
     link = linux.profile.offset("task_struct", "pid_links")
-    state = linux.optional("task_struct", "__state", "state")[0]
+    # `state` up to 5.13.
+    state = next(iter(linux.optional("task_struct", "__state", "state")), "__state")
     tasks = linux.structs("task_struct", [(first or 0) - link for first in firsts], state, "on_cpu")
     made = []
     for pid, number, first, task in zip(pids, numbers, firsts, tasks, strict=True):

@@ -46,8 +46,8 @@ def units(linux: Linux) -> tuple[list[Unit], list[Absence]]:
         absent.append(unreadable(LIST, f"{LIST}, dmar_drhd_units: {error}", "units", head))
     drhds = linux.structs("dmar_drhd_unit", [node - link for node in nodes], "reg_base_addr", "segment", "iommu")
     named = [drhd for drhd in drhds if drhd and drhd["iommu"]]
-    members = linux.optional("intel_iommu", "reg_phys", "cap", "ecap", "seq_id", "ir_table", "qi")
-    rows = linux.structs("intel_iommu", [drhd["iommu"] for drhd in named], *members)
+    members = linux.optional("intel_iommu", "ir_table", "qi")
+    rows = linux.structs("intel_iommu", [drhd["iommu"] for drhd in named], "reg_phys", "cap", "ecap", *members)
     platform = _platform(linux)
     eime = eim(linux)
     found = []

@@ -131,6 +131,8 @@ class Profile:
             ProfileError: a member is missing.
         """
         members = {path: self.member(struct, path) for path in paths}
+        if not members:
+            raise ProfileError(f"the profile of {self.name} describes no wanted member of struct {struct}")
         first = min(member.offset for member in members.values())
         last = max(member.offset + member.size for member in members.values())
         fields = (_field(path, member, first) for path, member in members.items())
@@ -145,7 +147,9 @@ class Profile:
         if name in fields:
             return int(fields[name]["offset"]), fields[name]["type"]
         for inner in fields.values():
-            if inner.get("anonymous") and (found := self._find(inner["type"]["name"], name)):
+            # Padding without a name is no structure to look into.
+            nested = inner.get("anonymous") and inner["type"]["kind"] in ("struct", "union")
+            if nested and (found := self._find(inner["type"]["name"], name)):
                 return int(inner["offset"]) + found[0], found[1]
         return None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inspector.base.errors import UsageError, VtdpiError
 from inspector.capture.inspection import Inspection
 from inspector.commands import command
 from inspector.linux import kvm
@@ -198,8 +200,6 @@ def test_commands_say_that_there_is_no_vm(line):
 
 
 def test_a_vcpu_that_is_not_there_is_refused():
-    from inspector.base.errors import UsageError
-
     with pytest.raises(UsageError, match="there is no vCPU vm9v0; those that were found: vm1234v0"):
         answer(a_layout(), "pi vm9v0")
     with pytest.raises(UsageError, match="no vCPU of a domain vm9; those that were found are of vm1234, vm77"):
@@ -241,3 +241,29 @@ def test_what_changed_between_two_looks():
     assert changes["vm1234v1", "kvm.blocking"] == (False, True)
     assert changes["vm1234v1", "blocking_list"] == (None, 1)
     assert changes["vm1234 GSI 48", "vcpu"] == (None, 1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(0, (1 << 64) - 1) | st.integers(0, 1 << 30)), max_size=6)
+)
+def test_damage_anywhere_ends_in_what_is_left_or_in_a_line(changes):
+    layout = a_layout()
+    OneVcpu(layout, 1).blocked(1)
+    layout.post_msi(layout.device(0x300).msis[0], VM, 1, 0x41)
+    used = [at for at in range(4 << 20, layout.heap.next, 8) if layout.memory.u64(at)]
+    for place, value in changes:
+        # A number below the heap's words stands for one of them: pointers that lead elsewhere are worse than noise.
+        value = layout.memory.u64(used[value % len(used)]) if value < 1 << 30 else value
+        layout.memory.set_u64(used[place % len(used)], value)
+    for line in ("vcpus", "blocked", "irqs", "info", "audit"):
+        with suppress(VtdpiError):
+            list(answer(layout, line).blocks)
+
+
+def test_a_vcpu_that_is_there_twice_is_told():
+    layout = a_layout()
+    layout.put("vcpu_vmx", layout.vcpu(VM, 2), {"vcpu.vcpu_id": 1})
+    snapshot = seen(layout)
+    assert [vcpu.name for vcpu in snapshot.vcpus] == ["vm1234v0", "vm1234v1", "vm77v0"]
+    assert any("vm1234v1 is there a second time" in line for line in snapshot.problems)
