@@ -204,6 +204,16 @@ def flag(help: str, *, flags: Sequence[str] = (), group: str = "") -> Any:
     return option(help, False, flags=flags, group=group)
 
 
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, however little sense it makes otherwise.
+
+    >>> wants_json(["sim", "irtt", "--json"]), wants_json(["--format=json"]), wants_json(["--format", "jsonl"])
+    (True, True, False)
+    """
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(word in ("--json", "--format=json") or (word, value) == ("--format", "json") for word, value in pairs)
+
+
 def json_flag() -> Any:
     """The flag `--json`, which is the same wherever it is."""
     return flag(JSON_HELP)

@@ -11,9 +11,11 @@ class VtdpiError(Exception):
     Attributes:
         expected, found, advice: what the message says, for programs; None where it does not say it apart.
         address: where it is, physical; None if it is nowhere.
+        shown: whether it has been printed as a document, where JSON is wanted.
     """
 
     exit_status = 3
+    shown = False
 
     def __init__(
         self,
@@ -29,6 +31,14 @@ class VtdpiError(Exception):
         self.found = found
         self.advice = advice
         self.address = address
+
+    def at(self, where: str) -> VtdpiError:
+        """The same, in a message that begins with where it is."""
+        made = VtdpiError(
+            f"{where}: {self}", expected=self.expected, found=self.found, advice=self.advice, address=self.address
+        )
+        made.exit_status, made.shown = self.exit_status, self.shown
+        return made
 
 
 class UsageError(VtdpiError):

@@ -18,6 +18,7 @@ from inspector.model.schema_name import VERSION, schema_name
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEX = "^-?0x[0-9a-f]+$"
 FOLDER = "json_schemas"
+PROBLEMS = "What else could not be read, or went wrong, a line each; then the exit status is 3."
 
 
 def made(name: str, version: int = VERSION) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def made(name: str, version: int = VERSION) -> dict[str, Any]:
         "schema": {"const": named},
         "vtdpi": about,
         **body["properties"],
+        "problems": {"type": "array", "items": {"type": "string"}, "description": PROBLEMS},
         "absent": {"type": "array", "items": absent, "description": "What is not in the answer, and why."},
     }
     body["required"] = ["schema", "vtdpi", *body.get("required", [])]

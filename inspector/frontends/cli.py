@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 
@@ -56,19 +56,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv) or ["sim"]
     try:
         return streams.finish(_run(words))
-    except VtdpiError as error:
-        if "--json" in words:
-            from inspector.views import json
-
-            with suppress(OSError):
-                json.show_error(error, sys.stdout)
-        return streams.complain(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        return streams.complain(INTERRUPTED, 130)
     except BrokenPipeError:
         return streams.finish(0)
-    except OSError as error:
-        return streams.unwritten(error) if error.filename is None else streams.complain(str(error), 3)
+    except (VtdpiError, KeyboardInterrupt, OSError) as error:
+        return _failed(error, words)
+
+
+def _failed(error: BaseException, words: Sequence[str]) -> int:
+    """Tell why there is no answer; the exit status."""
+    from inspector.frontends import failure
+
+    if isinstance(error, VtdpiError):
+        return failure.tell(error, words)
+    if isinstance(error, OSError):
+        return streams.unwritten(error) if error.filename is None else failure.tell_end(str(error), 3, words)
+    return failure.tell_end(INTERRUPTED, 130, words)
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -150,8 +152,12 @@ def _session(asked: Asked) -> int:
             from inspector.repl.start import start
 
             return start(session)
-        answered = session.ask(asked.words)
-        answered.show(sys.stdout)
+        try:
+            answered = session.ask(asked.words)
+            answered.show(sys.stdout)
+        except VtdpiError as error:
+            session.show_error(error, asked.words, sys.stdout)
+            raise
         answered.tell(sys.stderr)
         return answered.status
 

@@ -29,13 +29,19 @@ def _run() -> int:
 
         return main()
     except KeyboardInterrupt:
-        return streams.complain(INTERRUPTED, 130)
+        return _ended(INTERRUPTED, 130)
     except signals.Ended as error:
-        return streams.complain(f"ended by {error.name}; the target was left as it was found", int(str(error.code)))
+        return _ended(f"ended by {error.name}; the target was left as it was found", int(str(error.code)))
     except SystemExit as error:
         return streams.finish(error.code if isinstance(error.code, int) else 0 if error.code is None else 2)
     except Exception as error:
-        return streams.complain(_unforeseen(error), 3)
+        return _ended(_unforeseen(error), 3)
+
+
+def _ended(message: str, status: int) -> int:
+    from inspector.frontends import failure
+
+    return failure.tell_end(message, status, sys.argv[1:])
 
 
 def _unforeseen(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import gdb  # type: ignore[import-untyped]
 
 from inspector import commands
+from inspector.base.arguments import wants_json
 from inspector.base.errors import UsageError, VtdpiError
 from inspector.base.foreign_text import visible
 from inspector.commands import BUILT_IN
@@ -43,6 +44,7 @@ def run(words: list[str]) -> None:
         text, notes, status, json = _answer(words)
     except VtdpiError as error:
         _status(error.exit_status)
+        _show_error(error, words)
         raise gdb.GdbError(f"vtdpi: {visible(str(error))}") from None
     except gdb.error as error:
         raise gdb.GdbError(f"vtdpi: gdb says: {visible(str(error))}") from None
@@ -64,6 +66,16 @@ def run(words: list[str]) -> None:
             gdb.write(notes, gdb.STDERR)
 
 
+def _show_error(error: VtdpiError, words: list[str]) -> None:
+    """Print a document too, if JSON is asked for and none is printed yet."""
+    if wants_json(words) and not error.shown:
+        from inspector.views import json
+
+        out = io.StringIO()
+        json.show_error(error, out)
+        gdb.write(out.getvalue())
+
+
 def _answer(words: list[str]) -> tuple[str, str, int, bool]:
     out, err = io.StringIO(), io.StringIO()
     packages.need()
@@ -78,7 +90,12 @@ def _answer(words: list[str]) -> tuple[str, str, int, bool]:
         raise UsageError(instead)
     with attached() as now:
         now.refresh()
-        answered = now.session.ask(words)
+        try:
+            answered = now.session.ask(words)
+        except VtdpiError as error:
+            now.session.show_error(error, words, out)
+            gdb.write(out.getvalue())
+            raise
     answered.show(out, _screen())
     answered.tell(err)
     return out.getvalue(), err.getvalue(), answered.status, answered.json

@@ -44,6 +44,7 @@ def run(session: Session, guide: Guide = NOBODY) -> int:
         except Leave:
             return status
         except VtdpiError as error:
+            session.show_error(error, text.split(), sys.stdout)
             sys.stdout.flush()
             print(f"vtdpi: {visible(str(error))}", file=sys.stderr)
             ended = error.exit_status

@@ -97,11 +97,13 @@ def run(session: Session, parts: Iterable[CommandLine | ScriptFile], junit: str 
                 del lines[len(ran) :]
                 break
             except ExpectationFailed as error:
+                session.show_error(error.at(where), text.split(), sys.stdout)
                 print(f"vtdpi: {visible(f'{where}: {error}')}", file=sys.stderr)
                 outcome = Ran(where, text, error.exit_status, str(error))
             except VtdpiError as error:
                 ran.append(Ran(where, text, error.exit_status, str(error), time.perf_counter() - began))
-                failed = VtdpiError(f"{where}: {error}")
+                failed = error.at(where)
+                session.show_error(failed, text.split(), sys.stdout)
                 failed.exit_status = status or error.exit_status
                 raise failed from error
             ran.append(replace(outcome, seconds=time.perf_counter() - began))

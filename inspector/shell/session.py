@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from inspector.base import streams
+from inspector.base.arguments import wants_json
 from inspector.base.closing import Closing
 from inspector.base.errors import TargetError, VtdpiError
 from inspector.base.foreign_text import one_line
@@ -377,6 +378,16 @@ class Session(Closing):
     def moved(self) -> int:
         """How many steps the target has done since it was opened."""
         return (self.steps or 0) - self._steps_at_first
+
+    def show_error(self, error: VtdpiError, words: Sequence[str], out: IO[str]) -> None:
+        """Print why a command has no answer as a document, if JSON is wanted of it, and it is not printed yet."""
+        if error.shown or not (self.json or self.settings.format == "json" or wants_json(words)):
+            return
+        from inspector.views import json
+
+        json.show_error(error, out, self._target.description if self._target else None)
+        out.flush()
+        error.shown = True
 
     @property
     def steps(self) -> int | None:

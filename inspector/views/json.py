@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from inspector import __version__
 from inspector.base.errors import VtdpiError
+from inspector.model.absence import lines
 from inspector.model.answer import AnyAnswer
 from inspector.model.hex_members import hexed
 from inspector.model.json_codec import plain
@@ -26,6 +27,8 @@ def show(answer: AnyAnswer, out: IO[str], target: str | None = None) -> None:
         target: what was asked, in words; None for what needs no target.
     """
     document = answer.document
+    if problems := [line for line in answer.problems if line not in lines(answer.absent)]:
+        document = {**document, "problems": problems}
     if answer.absent:
         document = {**document, "absent": [plain(absence) for absence in answer.absent]}
     write(document, out, target)
