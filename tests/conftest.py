@@ -21,6 +21,7 @@ from inspector.model.hex_members import numbers
 
 from .fixtures.gdb import gdb, plugin, served, server
 from .fixtures.kvm import debian_kvm, kvm_profile_of
+from .fixtures.other_readers import other_readers
 from .fixtures.spin import spin
 from .fixtures.terminal import terminal
 from .fixtures.xen import debian_xen, laid_out, profile_of, symbols
@@ -31,6 +32,7 @@ __all__ = [
     "gdb",
     "kvm_profile_of",
     "laid_out",
+    "other_readers",
     "plugin",
     "profile_of",
     "served",

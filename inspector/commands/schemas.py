@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from inspector.base.errors import UsageError
 from inspector.model.hex_members import is_hexadecimal
+from inspector.model.member_units import unit_of
 from inspector.model.schema_name import VERSION, schema_name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,7 +31,10 @@ def made(name: str, version: int = VERSION) -> dict[str, Any]:
     (document, absent, about), definitions = msgspec.json.schema_components(
         (DOCUMENTS[name], Absent, About), ref_template="#/$defs/{name}"
     )
-    body = dict(definitions.pop(document["$ref"].rpartition("/")[2]))
+    kind = document["$ref"].rpartition("/")[2]
+    body = dict(definitions.pop(kind))
+    for named_kind, definition in ((kind, body), *definitions.items()):
+        _add_units(named_kind, definition.get("properties", {}))
     named = schema_name(name, version)
     body["properties"] = {
         "schema": {"const": named},
@@ -42,6 +46,22 @@ def made(name: str, version: int = VERSION) -> dict[str, Any]:
     body["required"] = ["schema", "vtdpi", *body.get("required", [])]
     whole = {"$schema": DIALECT, "$id": f"urn:{named.replace('/', ':')}", **body, "$defs": definitions}
     return cast("dict[str, Any]", _with_hex(whole))
+
+
+def _add_units(kind: str, members: Mapping[str, Any]) -> None:
+    """Have the numbers among a type's members tell in what they are counted."""
+    for member, schema in members.items():
+        if (unit := unit_of(kind, member)) and _is_number(schema):
+            schema["x-unit"] = unit
+
+
+def _is_number(schema: Mapping[str, Any]) -> bool:
+    """Whether it is a number, or a list of them."""
+    if "anyOf" in schema:
+        return any(map(_is_number, schema["anyOf"]))
+    return schema.get("type") in ("integer", "number") or (
+        schema.get("type") == "array" and _is_number(schema["items"])
+    )
 
 
 def _with_hex(schema: Any, name: str = "") -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
@@ -12,7 +11,7 @@ from inspector.base.errors import UsageError
 from inspector.base.foreign_text import one_line
 from inspector.model.answer import AnyAnswer, Table
 from inspector.model.hex_members import hexed
-from inspector.views import text
+from inspector.views import json, text
 from inspector.views.terminal import Screen, screen
 
 
@@ -40,7 +39,7 @@ def _csv(tables: Sequence[Table], out: IO[str]) -> None:
 def _jsonl(tables: Sequence[Table], out: IO[str]) -> None:
     for table in tables:
         for record in _records(table):
-            out.write(json.dumps(record) + "\n")
+            out.write(json.text(record) + "\n")
 
 
 def _records(table: Table) -> Iterator[Mapping[str, Any]]:

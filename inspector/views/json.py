@@ -52,4 +52,20 @@ def write(document: Mapping[str, Any], out: IO[str], target: str | None) -> None
         "target": target,
     }
     whole = hexed(dict([schema, ("vtdpi", about), *members]))
-    out.write(json.dumps(whole, indent=1 if out.isatty() else None) + "\n")
+    out.write(text(whole, 1 if out.isatty() else None) + "\n")
+
+
+def text(document: Mapping[str, Any], indent: int | None = None) -> str:
+    """A document as text that every reader of JSON takes alike: half a character, as in a file's name, is an escape."""
+    said = json.dumps(document, indent=indent)
+    return json.dumps(_whole(document), indent=indent) if "\\ud" in said else said
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        # Two halves that stand together are one.
+        joined = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return joined.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return list(map(_whole, value)) if isinstance(value, list | tuple) else value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -18,8 +18,9 @@ from inspector.base.errors import UsageError
 from inspector.model.absence import UNREADABLE, Absence
 from inspector.model.answer import Answer, Text
 from inspector.model.hex_members import EXACT
-from inspector.views.json import show, show_error, write
+from inspector.views.json import show, show_error, text, write
 
+from ...fixtures.other_readers import PACKAGES, READERS, Answers, changed_by
 from ..conftest import check_schema
 
 
@@ -110,16 +111,23 @@ def test_no_number_is_larger_than_every_reader_keeps(value: object) -> None:
     assert largest(json.loads(out.getvalue())) <= EXACT
 
 
-@pytest.mark.parametrize(
-    "program",
-    [("jq", "-c", "."), ("node", "-e", "console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0))))")],
-    ids=["jq", "node"],
-)
+HALF = {"schema": "x", "file": "a\udcff\ud83d\ude00b"}
+
+
+def test_half_a_character_is_an_escape() -> None:
+    out = io.StringIO()
+    write(HALF, out, None)
+    assert json.loads(out.getvalue())["file"] == "a\\udcff\U0001f600b"
+    assert text({"file": "\U0001f600"}) == '{"file": "\\ud83d\\ude00"}'
+
+
+@pytest.mark.parametrize("program", READERS)
 def test_other_programs_change_nothing(
-    program: tuple[str, ...], run, golden, data, unavailable: Callable[[object], NoReturn]
+    program: str, run, golden, data, tmp_path: Path, unavailable: Callable[[object], NoReturn]
 ) -> None:
-    if not shutil.which(program[0]):
-        unavailable(f"{program[0]} is missing: install the package {'nodejs' if program[0] == 'node' else program[0]}")
+    """Of these few answers here, of every answer of all tests at their end: see `tests/fixtures/other_readers.py`."""
+    if not shutil.which(program):
+        unavailable(f"{program} is missing: install the package {PACKAGES[program]}")
     texts = []
     core, log = golden("lost-wakeup"), data / "field" / "logs" / "c15_faults.log"
     for command in ("info", "vcpus", "irt", "irqs", "cpus", "regs", "queue", "faults", "dmar", "ioapic", "audit"):
@@ -127,12 +135,36 @@ def test_other_programs_change_nothing(
     texts += [
         run("sim", *words, "--json").out for words in (("pi", "d1v0", "--bytes"), ("route", "d1v0"), ("blocked",))
     ]
-    text = "".join(texts)
-    assert text.count("\n") > 25
-    for line in text.splitlines():
+    lines = "".join(texts).splitlines()
+    assert len(lines) > 25
+    for line in lines:
         check_schema(json.loads(line))
-    lines = text.splitlines() if program[0] == "node" else [text]
-    read = [
-        subprocess.run(program, input=line, capture_output=True, text=True, check=True).stdout for line in lines[:40]
-    ]
-    assert [json.loads(line) for line in "".join(read).splitlines()] == [json.loads(line) for line in text.splitlines()]
+    rows = run("sim", "irt", "--format", "jsonl").out.splitlines()
+    assert json.loads(rows[0])["format"] == "remapped"
+    path = tmp_path / "answers"
+    path.write_text("\n".join([*lines, *rows, json.dumps(HALF | {"file": "plain"})]) + "\n")
+    assert changed_by(program, path) == []
+
+
+@pytest.mark.parametrize("program", READERS)
+@pytest.mark.parametrize("said", ['{"a": 18446744073709551615}', '{"a": 9007199254740993}'])
+def test_what_they_change_is_seen(
+    program: str, said: str, tmp_path: Path, unavailable: Callable[[object], NoReturn]
+) -> None:
+    if not shutil.which(program):
+        unavailable(f"{program} is missing: install the package {PACKAGES[program]}")
+    path = tmp_path / "answers"
+    path.write_text(f'{{"b": 1.0, "a": [true, 1e3, 0.1]}}\n{said}\n')
+    ((before, _),) = changed_by(program, path)
+    assert before == said
+
+
+def test_every_answer_that_is_printed_is_kept_once(run, other_readers: Answers) -> None:
+    kept: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(other_readers, "keep", kept.append)
+        printed = run("sim", "blocked", "--json").out
+        rows = run("sim", "vcpus", "--format", "jsonl").out
+        run("sim", "nosuch", "--json")
+    assert kept[:-1] == [printed.strip(), *rows.splitlines()]
+    assert "error" in json.loads(kept[-1])
