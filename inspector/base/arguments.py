@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -210,7 +211,7 @@ def wants_json(words: Sequence[str]) -> bool:
     >>> wants_json(["sim", "irtt", "--json"]), wants_json(["--format=json"]), wants_json(["--format", "jsonl"])
     (True, True, False)
     """
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = pairwise([*words, ""])
     return any(word in ("--json", "--format=json") or (word, value) == ("--format", "json") for word, value in pairs)
 
 

@@ -21,6 +21,7 @@ from inspector.commands import schemas
 from inspector.frontends.cli import main
 from inspector.model.hex_members import hexed, numbers
 from inspector.targets.sim.simulation import Simulation
+from inspector.views import json as view
 from inspector.xen.find import find
 from inspector.xen.xen import Xen
 from sim_backend.layout.layout import DeviceConfig, DomainConfig, Layout, LayoutConfig
@@ -136,6 +137,8 @@ def check_schema(document: Any) -> None:
     if "vtdpi" not in document:
         # As the commands make it, not as it is printed.
         document = hexed({**document, "vtdpi": {"version": "", "time": "", "target": None}})
+    # So other programs read it too: see `tests/fixtures/other_readers.py`.
+    view.text(document)
     name = named.split("/")[1]
     error = next(schema_check(name).iter_errors(document), None)
     assert error is None, f"{named}: {error.message} at {list(error.instance_path)}"
