@@ -132,7 +132,7 @@ def _kernel(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    online = f"{len(snapshot.online)} online"
+    online = f"{len(snapshot.online)} online" if snapshot.cpus else "not known"
     offline = len(snapshot.cpus) - len(snapshot.online)
     vectors = (snapshot.posted_intr_vector, snapshot.pi_wakeup_vector)
     return [

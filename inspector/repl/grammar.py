@@ -13,6 +13,7 @@ from inspector.commands.choosing import Choosing
 from inspector.commands.command import Command
 from inspector.shell import opening, settings
 from inspector.shell.help import OF_THE_SHELL
+from inspector.targets.options import SimOptions
 from structs.frozen import frozen
 
 __all__ = ["COMMAND", "FILE", "Grammar", "Option", "Syntax", "Value"]
@@ -132,8 +133,10 @@ def _syntax(command: Command) -> Syntax:
 
 def _target(name: str, options: type) -> Syntax:
     """What follows `open` and a kind of target."""
-    made = _declared(arguments_of(options))
-    return replace(made, words=[Value(("SCENARIO",))]) if name == "sim" else made
+    if name != "sim":
+        return _declared(arguments_of(options))
+    made = _declared([each for each in arguments_of(options) if each.name not in SimOptions.NOT_OPENED])
+    return replace(made, words=[Value(("SCENARIO",))])
 
 
 def _declared(arguments: Sequence[Argument]) -> Syntax:

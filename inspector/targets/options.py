@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from inspector.base.arguments import FileName, Integer, argument, flag, option
 from structs.frozen import frozen
 
@@ -34,6 +36,11 @@ class SimOptions:
     processes: int | None = option("of a campaign: work in so many (default: one each processor)")
     dask: str | None = option("of a campaign: have a Dask cluster do it (tcp://HOST:PORT)", metavar="ADDRESS")
     scenarios: bool = flag("list the bundled scenarios")
+
+    NOT_OPENED: ClassVar[frozenset[str]] = frozenset(
+        {"serve", "campaign", "seeds", "keep", "processes", "dask", "scenarios"}
+    )
+    """The options that are about something else than a machine to look at."""
 
     @property
     def is_more(self) -> bool:

@@ -31,7 +31,7 @@ from inspector.watch.looks import COLUMNS, Looks, Row, Seen
 BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 SLOWEST, FASTEST = 60.0, 0.05
 LOG = 4
-KEYS = "q quit  space one look  c go on  arrows scroll  + - faster, slower"
+KEYS = "q quit  space one look  c go on  arrows scroll  +/- speed"
 STEP = 8
 """Columns that an arrow key scrolls."""
 ACTIVITY = "PIR ACTIVITY"

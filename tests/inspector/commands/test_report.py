@@ -50,3 +50,4 @@ def test_no_unit_of_a_log_is_said_to_be_at_address_0(run: Callable[..., Any], da
     page = (tmp_path / "page.html").read_text()
     assert " at 0x0" not in page
     assert "unit 0: 65536 entries, 4 present" in page
+    assert "0 online" not in page

@@ -84,6 +84,8 @@ def test_what_open_opens_completes_with_its_own_options(grammar):
     assert grammar.at(["open", "sim"])[1].kinds == ("SCENARIO",)
     assert FILE in grammar.at(["open", "dump"])[1].kinds
     assert FILE in grammar.at(["open", "log", "--boot", "2"])[1].kinds
+    assert "--seed" in grammar.at(["open", "sim"])[0].options
+    assert "--serve" not in grammar.at(["open", "sim"])[0].options
     assert "--qmp" in grammar.at(["open", "live"])[0].options
     assert grammar.at(["open", "nosuch"])[0].options == {}
 
