@@ -146,16 +146,14 @@ def test_other_programs_change_nothing(
     assert changed_by(program, path) == []
 
 
-@pytest.mark.parametrize("program", READERS)
 @pytest.mark.parametrize("said", ['{"a": 18446744073709551615}', '{"a": 9007199254740993}'])
-def test_what_they_change_is_seen(
-    program: str, said: str, tmp_path: Path, unavailable: Callable[[object], NoReturn]
-) -> None:
-    if not shutil.which(program):
-        unavailable(f"{program} is missing: install the package {PACKAGES[program]}")
+def test_what_a_reader_changes_is_seen(said: str, tmp_path: Path, unavailable: Callable[[object], NoReturn]) -> None:
+    """By node: jq rounds such numbers too, but from 1.7 on not those that it only passes on."""
+    if not shutil.which("node"):
+        unavailable("node is missing: install the package nodejs")
     path = tmp_path / "answers"
     path.write_text(f'{{"b": 1.0, "a": [true, 1e3, 0.1]}}\n{said}\n')
-    ((before, _),) = changed_by(program, path)
+    ((before, _),) = changed_by("node", path)
     assert before == said
 
 
