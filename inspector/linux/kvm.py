@@ -18,7 +18,7 @@ from inspector.kernels.structures import BrokenList
 from inspector.linux import kvm_irqfds, kvm_threads
 from inspector.linux.kvm_irqfds import Vm
 from inspector.linux.kvm_threads import Thread
-from inspector.linux.linux import MASK64, Linux
+from inspector.linux.linux import CPUS_LIMIT, MASK64, Linux
 from inspector.linux.modules import modules, symbols_of, with_module
 from inspector.linux.trees import BrokenTree, xarray
 from inspector.model.absence import NOT_APPLICABLE, Absence, unreadable
@@ -41,6 +41,8 @@ from structs.xen.profile import POINTER_SIZE
 KVM, KVM_INTEL = "kvm", "kvm_intel"
 VMS_LIMIT, VCPUS_LIMIT = 1 << 14, 1 << 14
 NO_VM = "no VM"
+NO_CPU = (1 << 32) - 1
+"""kvm_vcpu.cpu of one that no CPU ever loaded: -1."""
 SPINLOCK = 4
 
 
@@ -247,7 +249,7 @@ def _vcpu(
     exits: int | None,
 ) -> Vcpu:
     mode = MODES[row["mode"]] if row["mode"] < len(MODES) else None
-    cpu = None if row["cpu"] >> 31 else row["cpu"]
+    cpu = row["cpu"] if row["cpu"] < CPUS_LIMIT else None
     blocking = bool(row["wait.task"])
     state = KvmVcpu(
         thread=thread.pid,
@@ -267,7 +269,7 @@ def _vcpu(
         address=address,
         hvm=True,
         cpu=cpu,
-        runstate=_runstate(state, cpu, bool(row["pid"])),
+        runstate=_runstate(state, bool(row["pid"]) and row["cpu"] != NO_CPU),
         is_running=loaded_on is not None,
         in_guest=loaded_on is not None and mode == IN_GUEST,
         kvm=state,
@@ -286,10 +288,10 @@ def _wakes(kvm: Kvm, vm: Vm, posting: bool | None) -> bool | None:
     return True if devices and posting and kvm.posts else None
 
 
-def _runstate(state: KvmVcpu, cpu: int | None, ran: bool) -> str:
+def _runstate(state: KvmVcpu, ran: bool) -> str:
     if state.loaded_on is not None:
         return RUNNING
-    if cpu is None or not ran:
+    if not ran:
         return NEVER_RUN
     if state.blocking:
         return WOKEN if state.runnable else BLOCKED
