@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim_backend.layout.kvm.layout import KvmLayout
 from sim_backend.logic.guests import Guests
-from sim_backend.logic.kvm.context import RESCHEDULE_VECTOR, TASK_RUNNING, KvmContext, msi_key
+from sim_backend.logic.kvm.context import RESCHEDULE_VECTOR, TASK_RUNNING, KvmContext
 from sim_backend.logic.kvm.posted_intr import vmx_vcpu_pi_put
 from sim_backend.logic.kvm.schedule import kvm_arch_vcpu_load
 from sim_backend.logic.kvm.services import KvmServices
@@ -20,7 +20,7 @@ from ..compare import Run, model_run
 from ..machine_code import Event, Fails
 from .code import VMWRITE, WARNS, KvmCode
 from .functions import Function
-from .states import DEVICE, OWNER, VECTORS, State
+from .states import DEVICE, OWNER, State
 
 STUBS = {
     "__SCT__apic_call_send_IPI_mask": "asks the local APIC for an IPI",
@@ -135,8 +135,7 @@ def run_model(function: Function, made: State, arguments: tuple[int, ...], versi
     w = alone(layout, version, noted)
     w.state.masked = made.vcpus if made.blocked else []
     w.state.owners[DEVICE] = OWNER
-    for number in range(VECTORS):
-        w.state.bindings[msi_key(DEVICE, number)] = made.route
+    w.state.bindings = AllTo(made.route)
     Actor.call(actor, PROCEDURES[f"kvm {function.name}"], *arguments)
     layout.memory.observer = lambda *store: noted.append(Store(*store))
     try:
@@ -152,6 +151,18 @@ def run_model(function: Function, made: State, arguments: tuple[int, ...], versi
     finally:
         layout.memory.observer = None
     return model_run(layout, actor.result & function.value, noted)
+
+
+class AllTo(dict[int, tuple[tuple[int, int], ...]]):
+    """The guest's routes, where all MSIs have the same."""
+
+    def __init__(self, route: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.route = route
+
+    def get(self, key: int, default: object = None) -> tuple[tuple[int, int], ...]:  # type: ignore[override]
+        """As dict.get."""
+        return self.route
 
 
 class Alone(Actor):

@@ -15,7 +15,7 @@ from .functions import FUNCTIONS
 
 pytestmark = pytest.mark.live
 
-OF_THIS_VERSION = "decides nothing in this version, where the other operand is true"
+OF_THIS_VERSION = "in this version the other operand decides"
 NOTHING_CHANGES = "on one CPU nothing changes meanwhile"
 IN_HALVES = "the emulator tells a store of 16 bytes as two of 8"
 NOT_ASKED = "of what is compared, nothing asks who produces an interrupt"
@@ -34,6 +34,8 @@ NO_DIFFERENCE = {
     "pi_enable_wakeup_handler 5 (writes it back with NV the wakeup vector; again if it changed): condition flipped: "
     "w.version.put_keeps_control": NOTHING_CHANGES,
     "modify_irte 1 (writes the entry): operand not": IN_HALVES,
+    "modify_irte 1 (writes the entry): condition flipped: not (old | new)": IN_HALVES,
+    "vmx_vcpu_pi_put 2 (looks whether it was preempted: suppresses notifications): operand not f[": OF_THIS_VERSION,
     **{
         "vmx_pi_update_irte 0 (looks up the guest's route, and whether it can be posted): operand "
         + operand: OF_THIS_VERSION
