@@ -57,7 +57,8 @@ def _situations(hits: Sequence[TraceEvent], source: str) -> Mapping[str, int] | 
     seen = Counter(hit.situation for hit in hits if hit.situation)
     if unknown := seen.keys() - SITUATIONS.keys():
         raise TargetError(f"{source} tells of a situation {min(unknown)[:20]!r}; expected S1 to S15, or between")
-    return {name: seen[name] for name in SITUATIONS if name != "between"} if seen else None
+    # A trace is of a Xen.
+    return {name: seen[name] for name in SITUATIONS if name.startswith("S")} if seen else None
 
 
 def _seen(hits: Sequence[TraceEvent], source: str) -> list[Seen]:
