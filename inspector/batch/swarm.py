@@ -11,13 +11,12 @@ from random import Random
 from typing import Any
 
 from inspector.base import progress
-from inspector.base.errors import UsageError
 from inspector.batch.workers import Failure, Workers
 from inspector.targets.sim.refusals import refusals
-from sim_backend.explore import chained, seen_sometimes
+from sim_backend.explore import chained, properties_of, seen_sometimes
 from sim_backend.explore.bounded import LEFT, BoundedMachine
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.properties import PROPERTIES, Asked, read
+from sim_backend.explore.properties import read
 from sim_backend.explore.result import BROKEN, Verdict
 from sim_backend.explore.search import Limits, Search
 from sim_backend.explore.sketch import NO_STATES, Sketch, sketch
@@ -25,7 +24,6 @@ from sim_backend.explore.walk import walk
 from sim_backend.logic.versions import AnyVersion
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.history import History, started
-from sim_backend.machine.machine import Machine
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
@@ -165,11 +163,9 @@ def explored(member: Member) -> MemberResult:
         UsageError, TargetError: there is no such machine, or no such properties.
     """
     began = time.monotonic()
-    asked: tuple[Asked, ...] = PROPERTIES
+    asked = properties_of(member.version)
     with refusals(member.scenario.name):
         machine = started(replace(member.scenario, workload=Workload()), member.version, member.store_buffers)
-    if not isinstance(machine, Machine):
-        raise UsageError(f"{member.version.name} is not explored")
     if member.properties:
         with refusals():
             asked += read(Path(member.properties))

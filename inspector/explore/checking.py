@@ -9,9 +9,8 @@ from inspector.base import new_file
 from inspector.base.errors import UsageError
 from inspector.model.notebook import html_table
 from inspector.targets.sim.refusals import refusals
-from sim_backend.explore import Exploration, Limits, explore
+from sim_backend.explore import Exploration, Limits, explore, properties_of
 from sim_backend.explore.model import SOMETIMES
-from sim_backend.explore.properties import PROPERTIES
 from sim_backend.explore.result import BROKEN, HOLDS, Verdict
 from sim_backend.scenario.bugs import base_of, change, with_bugs
 from sim_backend.scenario.bugs import version as version_of
@@ -140,15 +139,17 @@ def check(
         UsageError: there is no such scenario, version, bug, repair or property.
         TargetError: the file cannot be used.
     """
-    named = {each.name: each for each in PROPERTIES}
+    with refusals():
+        logic = with_bugs(version_of(version or base_of(bugs)), [change(name).name for name in (*repairs, *bugs)])
+    named = {each.name: each for each in properties_of(logic)}
     if unknown := [name for name in properties if name not in named]:
         raise UsageError(f"no property {unknown[0]!r}; there are {', '.join(named)}")
     with refusals():
         found = explore(
             model if isinstance(model, Scenario) else load(os.fspath(model)),
-            with_bugs(version_of(version or base_of(bugs)), [change(name).name for name in (*repairs, *bugs)]),
+            logic,
             Limits(states=states, depth=depth, memory=memory << MIB),
-            tuple(named[name] for name in properties) or PROPERTIES,
+            tuple(named[name] for name in properties) or None,
             symmetry=symmetry,
             threads=threads,
             store_buffers=store_buffers,

@@ -22,9 +22,11 @@ from inspector.model.schema_name import schema_name
 from inspector.targets.sim.refusals import refusals
 from inspector.views import json, text
 from inspector.views.progress import Progress
-from sim_backend.explore import Exploration, Limits, explore
-from sim_backend.explore.properties import PROPERTIES, Asked, read
-from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, Bug, Change, base_of, change, version, with_bugs
+from sim_backend.explore import Exploration, Limits, explore, properties_of
+from sim_backend.explore.properties import PROPERTIES, read
+from sim_backend.scenario.bugs import BUGS, REPAIRS, VARIANTS, base_of, change, version, with_bugs
+from sim_backend.scenario.change import Bug, Change
+from sim_backend.scenario.kvm_bugs import KVM_BUGS, KVM_VARIANTS
 from sim_backend.scenario.scenario import BUNDLED, Scenario, load
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ STOPPED = 4
 
 def listed(options: ExploreOptions) -> int:
     """Print what there is to explore."""
-    kinds: Sequence[tuple[Kind, Mapping[str, Change]]] = (("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS))
+    kinds: Sequence[tuple[Kind, Mapping[str, Change]]] = (
+        *(("bug", BUGS), ("repair", REPAIRS), ("variant", VARIANTS)),
+        *(("bug", KVM_BUGS), ("variant", KVM_VARIANTS)),
+    )
     changes = [(kind, each) for kind, table in kinds for each in table.values()]
     scenarios = [(name, load(name).title) for name in to_explore()]
     blocks: list[Block] = [
@@ -150,10 +155,10 @@ def _scenario(name: str) -> Scenario:
 def _explored(options: ExploreOptions, name: str, limits: Limits, changes: Sequence[str]) -> Exploration:
     search = options.search
     scenario = bounded(_scenario(name), options.bounds)
-    asked: tuple[Asked, ...] = PROPERTIES
+    logic = with_bugs(version(options.version or base_of(changes)), changes)
+    asked = properties_of(logic)
     if options.property:
         asked += read(Path(options.property))
-    logic = with_bugs(version(options.version or base_of(changes)), changes)
     if search.threads < 1:
         raise UsageError(f"--threads {search.threads}: expected 1 or more")
     progress = Progress()

@@ -42,6 +42,7 @@ class BoundOptions:
     timers: Integer | None = option(AT_MOST)
     broadcasts: Integer | None = option(AT_MOST)
     disables: Integer | None = option(AT_MOST)
+    moves: Integer | None = option(AT_MOST)
 
     def events(self) -> Mapping[str, int | None]:
         """How often at most each kind of event happens."""

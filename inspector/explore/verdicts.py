@@ -13,7 +13,7 @@ from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import WORDS
 from sim_backend.explore.result import BROKEN, UNKNOWN, Verdict
 from sim_backend.machine.history import move_document
-from sim_backend.scenario.bugs import Bug, Change
+from sim_backend.scenario.change import Bug, Change
 from structs.frozen import frozen
 
 if TYPE_CHECKING:

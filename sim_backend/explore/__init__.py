@@ -22,13 +22,12 @@ from sim_backend.explore.model import SOMETIMES
 from sim_backend.explore.properties import PROPERTIES, Asked
 from sim_backend.explore.result import BROKEN, HOLDS, NOT_SEEN, SEEN, UNKNOWN, Result, Verdict
 from sim_backend.explore.search import Limits, Progress, Search
-from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked import AnyTracked
+from sim_backend.logic.kvm.versions import KvmVersion
 from sim_backend.logic.versions import CURRENT, AnyVersion
 from sim_backend.logic.workload import Workload
 from sim_backend.machine.environment import Move
 from sim_backend.machine.history import History, started
-from sim_backend.machine.machine import Machine
-from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import Scenario
 from structs.frozen import frozen
 
@@ -44,9 +43,37 @@ HOOKS = {
     "pi_notification_interrupt": "a notification is taken in Xen",
     "posted-interrupt processing": "a notification is taken in the guest",
 }
+KVM_SITUATIONS = tuple(f"K{number}" for number in range(1, 10))
+KVM_HOOKS = {
+    "vmx_vcpu_pi_load": "a vCPU is loaded",
+    "vmx_vcpu_pi_put": "a vCPU is put",
+    "pi_enable_wakeup_handler": "a vCPU goes onto a wakeup list",
+    "pi_wakeup_handler": "a wakeup interrupt is handled",
+    "sysvec_kvm_posted_intr_ipi": "a notification is taken in Linux",
+    "posted-interrupt processing": "a notification is taken in the guest",
+}
 SPURIOUS = "a spurious notification occurs"
-LOOKED_FOR = (*HOOKS.values(), *(f"situation {name}" for name in SITUATIONS), SPURIOUS)
-"""What has to happen some time, so that what always holds does not hold of nothing."""
+
+
+def looked_for(version: AnyVersion) -> tuple[str, ...]:
+    """What has to happen some time, so that what always holds does not hold of nothing."""
+    kvm = isinstance(version, KvmVersion)
+    hooks, situations = (KVM_HOOKS, KVM_SITUATIONS) if kvm else (HOOKS, SITUATIONS)
+    return (*hooks.values(), *(f"situation {name}" for name in situations), SPURIOUS)
+
+
+LOOKED_FOR = looked_for(CURRENT)
+
+
+def properties_of(version: AnyVersion) -> tuple[Asked, ...]:
+    """What is asked of a version's hypervisor."""
+    if not isinstance(version, KvmVersion):
+        return PROPERTIES
+    from sim_backend.explore.kvm_properties import KVM_PROPERTIES
+
+    return KVM_PROPERTIES
+
+
 WORST = (BROKEN, UNKNOWN, HOLDS, SEEN, NOT_SEEN)
 
 
@@ -59,7 +86,7 @@ class Exploration:
     store_buffers: bool
     result: Result
     search: Search = field(repr=False)
-    machine: TrackedMachine = field(repr=False)
+    machine: AnyTracked = field(repr=False)
 
     def history(self, verdict: Verdict) -> History:
         """The history that a verdict names, to be written to a file, replayed and shown."""
@@ -70,24 +97,22 @@ def explore(
     scenario: Scenario,
     version: AnyVersion = CURRENT,
     limits: Limits | None = None,
-    properties: Sequence[Asked] = PROPERTIES,
+    properties: Sequence[Asked] | None = None,
     symmetry: bool = True,
     tell: Callable[[Progress], None] | None = None,
     threads: int = 1,
     store_buffers: bool = False,
     folder: Path | None = None,
 ) -> Exploration:
-    """Run all orders of a scenario's events within its bounds.
+    """Run all orders of a scenario's events within its bounds, by default with all properties of the hypervisor's.
 
     Raises:
         SimError: there is no such machine.
         OSError: no file can be made in the folder.
     """
     scenario = replace(scenario, workload=Workload())
-    machine = started(scenario, version, store_buffers)
-    if not isinstance(machine, Machine):
-        raise SimError(f"{version.name} is not explored")
-    bounded = BoundedMachine(machine, scenario.bounds)
+    properties = properties_of(version) if properties is None else properties
+    bounded = BoundedMachine(started(scenario, version, store_buffers), scenario.bounds)
     search = Search(bounded.model(properties), limits or Limits(), symmetry, tell, threads, folder=folder)
     result = search.run()
     verdicts = {verdict.name: verdict for verdict in sorted(result.verdicts, key=_rank, reverse=True)}
@@ -113,11 +138,12 @@ def chained(notes: Iterable[Iterable[Move]]) -> Iterator[Move]:
 def _sometimes(bounded: BoundedMachine, result: Result) -> list[Verdict]:
     seen = seen_sometimes(bounded)
     missing = NOT_SEEN if result.exhausted else UNKNOWN
-    return [Verdict(name, SOMETIMES, SEEN if name in seen else missing) for name in LOOKED_FOR]
+    return [Verdict(name, SOMETIMES, SEEN if name in seen else missing) for name in looked_for(bounded.machine.version)]
 
 
 def seen_sometimes(bounded: BoundedMachine) -> set[str]:
-    """Which of LOOKED_FOR was seen when the actions of a machine were run."""
-    seen = {words for name, words in HOOKS.items() if name in bounded.ran}
+    """Which of what is looked for was seen when the actions of a machine were run."""
+    hooks = KVM_HOOKS if isinstance(bounded.machine.version, KvmVersion) else HOOKS
+    seen = {words for name, words in hooks.items() if name in bounded.ran}
     seen |= {f"situation {name}" for name in bounded.situations}
     return (seen | {SPURIOUS}) if bounded.spurious else seen

@@ -9,22 +9,29 @@ from typing import Any
 
 from sim_backend.explore.model import Action, Key, Model, Property, Value
 from sim_backend.explore.properties import Asked, Test
-from sim_backend.explore.renaming import renamings
-from sim_backend.explore.situations import situation
-from sim_backend.explore.tracked import DOING, LAPIC, WHERE, TrackedMachine
+from sim_backend.explore.renaming import Renaming, renamings
+from sim_backend.explore.tracked import DOING, LAPIC, WHERE, AnyTracked, TrackedMachine, tracked_machine
 from sim_backend.explore.view import Shared, View
+from sim_backend.logic.context import msi_key
 from sim_backend.logic.cpu import Cpu
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, TIMER_VECTOR
 from sim_backend.logic.program import Actor, procedure_of
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
+from sim_backend.machine.boot import AnyMachine
 from sim_backend.machine.environment import IPI_VECTOR, Move, give
-from sim_backend.machine.machine import Machine
 from sim_backend.machine.parts import MACHINE, apic_name
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name
 from sim_backend.scenario.bounds import UNBOUNDED, Bounds
 
 Acted = tuple[bool, Any]
+
+
+def alike(machine: AnyTracked, bounds: Bounds) -> list[Renaming]:
+    """The machine's symmetries; none where KVM runs: what a renaming makes of Linux's memory is not declared."""
+    return renamings(machine, bounds) if isinstance(machine, TrackedMachine) else []
+
+
 LEFT = "left"
 """The first of the keys of what is left of the bounds."""
 MOST_AT_ONCE = 64
@@ -39,8 +46,8 @@ class BoundedMachine:
         ran: the procedures that ran. situations: those in which a vCPU was. spurious: whether a notification was.
     """
 
-    def __init__(self, machine: Machine, bounds: Bounds) -> None:
-        self.machine = TrackedMachine(machine)
+    def __init__(self, machine: AnyMachine, bounds: Bounds) -> None:
+        self.machine = tracked_machine(machine)
         self.bounds = bounds
         self.machine.vectors = self._vectors(machine)
         if bounds.rebinds:
@@ -50,7 +57,7 @@ class BoundedMachine:
         self.situations: set[str] = set()
         self.spurious = False
 
-    def _vectors(self, machine: Machine) -> list[tuple[int, int]]:
+    def _vectors(self, machine: AnyMachine) -> list[tuple[int, int]]:
         """The vCPUs and vectors that interrupts may go to."""
         w, names = machine.context, machine.names
         bound = {pair for pairs in w.state.bindings.values() for pair in pairs} if self.bounds.posts else set()
@@ -58,8 +65,7 @@ class BoundedMachine:
             bound = set(product(names, {vector for _, vector in bound}))
         if self.bounds.posts and self.bounds.attaches:
             msis = [msi for sid in w.devices for msi in w.layout.device(sid).msis]
-            domains = w.guests.domain_numbers()
-            bound |= {w.passthrough.binding_in(msi, domain) for msi in msis for domain in domains}
+            bound |= {machine.binding_in(msi, domain) for msi in msis for domain in w.guests.domain_numbers()}
         emulated = {(v, FIRST_GUEST_VECTOR) for v in names} if self.bounds.emulated else set()
         ipis = {(v, IPI_VECTOR) for v in names} if self.bounds.ipis else set()
         timers = {(v, TIMER_VECTOR) for v in names} if self.bounds.timers or self.bounds.broadcasts else set()
@@ -81,11 +87,11 @@ class BoundedMachine:
             Property(each.name, self._test(test), each.kind) for each in asked for test in each.tests(machine)
         ]
         properties += [Property("", self._test(self._notes_situation(v))) for v in machine.names]
-        return Model(self.first, [*turns, *orders], properties, renamings(machine, self.bounds))
+        return Model(self.first, [*turns, *orders], properties, alike(machine, self.bounds))
 
     def _notes_situation(self, v: int) -> Test:
-        def note(machine: TrackedMachine) -> bool:
-            self.situations.add(situation(machine, v))
+        def note(machine: AnyTracked) -> bool:
+            self.situations.add(machine.situation(v))
             return True
 
         return note
@@ -201,6 +207,7 @@ class BoundedMachine:
             ("loads", self._of_vcpus("load_context", self.machine.context.toolstack)),
             ("timers", self._of_vcpus("expire_timer", None)),
             ("disables", self._disables()),
+            ("moves", self._moves()),
             ("broadcasts", self._of_vcpus("broadcast_timer", self.machine.context.toolstack)),
         ):
             if numbers[kind]:
@@ -242,12 +249,11 @@ class BoundedMachine:
 
     def _count(self, order: str, arguments: tuple[Any, ...]) -> None:
         """Note the vectors that an order sends."""
-        machine, tally = self.machine, self.machine.tally
-        w, passthrough = machine.context, machine.context.passthrough
+        machine, tally, w = self.machine, self.machine.tally, self.machine.context
         if order == "post":
             sid, number = machine.sid(arguments[0]), arguments[1]
             if not self.bounds.rebinds:
-                for v, vector in passthrough.binding_of(passthrough.msi_key(w.layout.device(sid).msis[number])):
+                for v, vector in w.state.bindings.get(msi_key(w.layout.device(sid).msis[number]), ()):
                     tally.count_posted(v, vector)
         elif order == "deliver":
             tally.count_posted(machine.vcpu(arguments[0]), arguments[1])
@@ -278,7 +284,7 @@ class BoundedMachine:
         """What a guest does that makes its CPU leave it, once it has taken the interrupts that are there."""
 
         def act(view: View) -> Acted:
-            cpu = self.machine.cpus[self.machine.memory.u32(v + self.machine.o.processor)]
+            cpu = self.machine.cpus[self.machine.cpu_of(v)]
             if not cpu.guest or cpu.current != v:
                 return False, None
             try:
@@ -305,7 +311,7 @@ class BoundedMachine:
                 yield f"migrate {self.machine.vcpu_name(v)} {cpu}", self._unless(partial(self._is_on, v, cpu), act)
 
     def _is_on(self, v: int, cpu: int) -> bool:
-        return self.machine.memory.u32(v + self.machine.o.processor) == cpu
+        return self.machine.cpu_of(v) == cpu
 
     def _upcalls(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for v in self.machine.names:
@@ -318,7 +324,7 @@ class BoundedMachine:
             yield f"unpause {self.machine.vcpu_name(v)}", self._unless(partial(self._is_paused, v, False), act)
 
     def _is_paused(self, v: int, so: bool = True) -> bool:
-        return bool(self.machine.memory.u32(v + self.machine.o.pause_count)) == so
+        return self.machine.is_paused(v) == so
 
     def _unless(self, obstacle: Callable[[], bool], act: Callable[[View], Acted]) -> Callable[[View], Acted]:
         return lambda view: (False, None) if obstacle() else act(view)
@@ -357,6 +363,12 @@ class BoundedMachine:
             act = self._order(self.machine.context.toolstack, "disable_irq", *vector)
             yield " ".join(map(str, ("disable_irq", *vector))), act
 
+    def _moves(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
+        for device, number in self._device_vectors():
+            for cpu in range(len(self.machine.cpus)):
+                order = ("move_interrupt", device, number, cpu)
+                yield " ".join(map(str, order)), self._order(self.machine.context.toolstack, *order)
+
     def _nmis(self) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         for vector in self._device_vectors():
             yield self._rewritten("make_nmi", *vector)
@@ -383,5 +395,6 @@ class BoundedMachine:
 
     def _of_cpus(self, order: str) -> Iterator[tuple[str, Callable[[View], Acted]]]:
         # One that was offline from the beginning has no place in memory that it could come back to.
-        for cpu in sorted(self.machine.all_areas.keys() - {0}):
+        areas = self.machine.all_areas if isinstance(self.machine, TrackedMachine) else {}
+        for cpu in sorted(areas.keys() - {0}):
             yield f"{order} {cpu}", self._order(self.machine.context.toolstack, order, cpu)

@@ -12,10 +12,10 @@ import numpy as np
 
 from sim_backend.explore.materialise import materialised, values
 from sim_backend.explore.search import Search
-from sim_backend.explore.tracked import STACK, TrackedMachine
+from sim_backend.explore.tracked import STACK, AnyTracked
 from sim_backend.logic.cpu import idle_loop
 from sim_backend.logic.program import PROCEDURE
-from sim_backend.machine.machine import Machine
+from sim_backend.machine.boot import AnyMachine
 
 SEEN = frozenset(("lapic", "curr", "where"))
 """Parts that are seen: local APICs, whose state a CPU holds, what it runs. Of CPUs, also whether they are idle, and
@@ -23,14 +23,14 @@ whether the control domain is at work; nothing of devices, who waits for a CPU, 
 SEEN_OF_MACHINE = frozenset(("online", "areas", "owners"))
 
 
-def every_state(search: Search, machine: TrackedMachine) -> Iterator[tuple[int, Machine]]:
+def every_state(search: Search, machine: AnyTracked) -> Iterator[tuple[int, AnyMachine]]:
     """The number of a state of a search that has run, and a machine in it; the first of those that look alike."""
     rows = search.states.rows[: search.states.count]
     for state in alike(search, machine).tolist():
         yield state, materialised(machine, values(search.fields, rows[state]))
 
 
-def alike(search: Search, machine: TrackedMachine) -> Any:
+def alike(search: Search, machine: AnyTracked) -> Any:
     """The first state of each kind that looking tells apart, in the order in which they were found."""
     fields, rows = search.fields, search.states.rows[: search.states.count]
     cpus = {cpu.name for cpu in machine.cpus}

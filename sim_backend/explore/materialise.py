@@ -7,11 +7,12 @@ from typing import Any
 
 from sim_backend.explore.fields import Fields
 from sim_backend.explore.model import Key, Value
-from sim_backend.explore.tracked import TrackedMachine
+from sim_backend.explore.tracked import AnyTracked
 from sim_backend.explore.tracked_records import parts_of, put_part
 from sim_backend.layout import cpus
 from sim_backend.logic.kinds import held_fields
 from sim_backend.logic.pi import LOCAL_IRQ_COUNT
+from sim_backend.machine.boot import AnyMachine
 from sim_backend.machine.machine import Machine
 
 
@@ -23,13 +24,13 @@ def values(fields: Fields, row: Any) -> dict[Key, Value]:
     }
 
 
-def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine:
+def materialised(tracked: AnyTracked, state: Mapping[Key, Value]) -> AnyMachine:
     """The machine in a state, ready to go on by itself.
 
     As after a history that leads there, but for what counts for ever: interrupts, steps, how often a lock was taken;
     and the order of a domain's devices.
     """
-    machine = tracked.base.copy()
+    machine: AnyMachine = tracked.base.copy()
     records = machine.records
     for key, value in state.items():
         if isinstance(key, int):
@@ -37,9 +38,15 @@ def materialised(tracked: TrackedMachine, state: Mapping[Key, Value]) -> Machine
         elif key[0] in records:
             _put(records[key[0]], key[1:], value)
     machine.state.background = True
-    _mirror_layout(machine, tracked.base)
-    _mirror_cpus(machine)
-    _mirror_vcpus(machine, tracked.base)
+    if isinstance(machine, Machine):
+        assert isinstance(tracked.base, Machine)
+        _mirror_layout(machine, tracked.base)
+        _mirror_cpus(machine)
+        _mirror_vcpus(machine, tracked.base)
+    else:
+        for cpu in machine.cpus:
+            cpu.lapic.store()
+            machine.context.services.set_current(cpu, cpu.current)
     return machine
 
 

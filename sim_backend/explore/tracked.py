@@ -7,24 +7,31 @@ how often it was taken. Each actor has two keys of the view, its local APIC a th
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from sim_backend.explore.model import Key, Value
+from sim_backend.explore.situations import situation
 from sim_backend.explore.tracked_memory import CELL, TrackedMemory, TrackedStores
 from sim_backend.explore.tracked_records import Part, Shown, Tracked, frozen_part, parts_of, tracked
 from sim_backend.explore.view import View
 from sim_backend.layout.layout import Layout
-from sim_backend.logic.context import LogicContext
+from sim_backend.logic.context import Context, LogicContext
 from sim_backend.logic.cpu import INJECTED, assist, idle_loop, in_guest, vmx_do_vmentry
 from sim_backend.logic.kinds import Held, held_fields
 from sim_backend.logic.lapic import LAPIC_IRR, LAPIC_ISR
 from sim_backend.logic.pi import LOCAL_IRQ_COUNT
-from sim_backend.logic.program import PC, PROCEDURE, Actor
+from sim_backend.logic.program import BY_NUMBER, PC, PROCEDURE, Actor
+from sim_backend.machine.boot import AnyMachine
+from sim_backend.machine.engine import Engine
 from sim_backend.machine.machine import Machine
-from sim_backend.machine.parts import MACHINE, add_services, apic_name
+from sim_backend.machine.parts import MACHINE, W, add_services, apic_name
 
+if TYPE_CHECKING:
+    from sim_backend.explore.tracked_kvm import TrackedKvm
+
+AnyTracked = Union["TrackedMachine", "TrackedKvm"]
 REGISTERS = range(0, 8 * 16, 16)
 
 DOING, WHERE, LAPIC = "doing", "where", "lapic"
@@ -99,30 +106,24 @@ class Counted:
         self._shown.view["posted", v, vector] = posted, delivered + 1
 
 
-class TrackedMachine(Machine):
-    """A machine whose state is a view's: a machine of other parts, of which no method is another one.
+class Tracking:
+    """What makes a machine one whose state is a view's: a machine of other parts, of which no method is another one.
 
     Attributes:
         base: the machine in the first state.
         shown: the state that is shown.
         tally: what is counted in it.
-        all_areas: by CPU that may be online, its `vmx_pi_blocking`.
         vectors: the vCPUs and vectors that interrupts may go to.
     """
 
-    __slots__ = ("_first", "all_areas", "base", "shown", "tally", "vectors")
+    if not TYPE_CHECKING:
+        __slots__ = ()
 
-    def __init__(self, machine: Machine) -> None:
-        self.base = machine
-        self.shown = shown = Shown()
-        self.tally = Counted(shown)
-        self.all_areas = dict(machine.state.areas)
-        self.vectors: list[tuple[int, int]] = []
-        self._take(machine.scenario, _context(machine, shown, self.tally))
-        self._first = {
-            name: (record, parts_of(type(record)), held_fields(type(record)))
-            for name, record in machine.records.items()
-        }
+    shown: Shown
+    tally: Counted
+    vectors: list[tuple[int, int]]
+    context: Any
+    _first: dict[str, tuple[object, tuple[Part, ...], tuple[Held, ...]]]
 
     def first(self, key: Key) -> Value:
         """What a key's value is in the first state. Raises KeyError for what is none of the machine's."""
@@ -150,22 +151,72 @@ class TrackedMachine(Machine):
     def show(self, view: View) -> None:
         """Be the machine in the state of a view."""
         self.shown.show(view)
-        self.context.effect = self.context.words = self.context.begun = None
+        w: Context = self.context
+        w.effect = w.words = w.begun = None
 
     def counts(self, v: int, vector: int) -> tuple[int, int]:
         """How often a vector was posted to a vCPU, and delivered there."""
         return self.tally.counts(v, vector)
 
 
-def _context(machine: Machine, shown: Shown, tally: Counted) -> LogicContext:
-    """A machine's parts, with state and memory those that are shown."""
-    base = machine.context
+class TrackedMachine(Tracking, Machine):
+    """A machine with Xen whose state is a view's.
+
+    Attributes:
+        all_areas: by CPU that may be online, its `vmx_pi_blocking`.
+    """
+
+    __slots__ = ("_first", "all_areas", "base", "shown", "tally", "vectors")
+
+    def __init__(self, machine: Machine) -> None:
+        self.base = machine
+        self.shown = shown = Shown()
+        self.tally = Counted(shown)
+        self.all_areas = dict(machine.state.areas)
+        self.vectors = []
+        base = machine.context
+        w = shown_context(base, TrackedLayout, (_locks(base), _mirrors(base)), shown, self.tally)
+        add_services(w)
+        self._take(machine.scenario, w)
+        self._first = first_records(machine)
+
+    def situation(self, v: int) -> str:
+        """Where a vCPU stands."""
+        return situation(self, v)
+
+
+def tracked_machine(machine: AnyMachine) -> AnyTracked:
+    """A machine whose state is a view's; that machine is its first state."""
+    if isinstance(machine, Machine):
+        return TrackedMachine(machine)
+    from sim_backend.explore.tracked_kvm import TrackedKvm
+
+    return TrackedKvm(machine)
+
+
+def first_records(machine: Engine[Any]) -> dict[str, tuple[object, tuple[Part, ...], tuple[Held, ...]]]:
+    """The records of a machine that is the first state, with what is declared of them."""
+    return {
+        name: (record, parts_of(type(record)), held_fields(type(record))) for name, record in machine.records.items()
+    }
+
+
+def shown_context(
+    base: W,
+    layout_kind: type,
+    special: tuple[Iterable[int], Iterable[int]],
+    shown: Shown,
+    tally: Counted,
+) -> W:
+    """A machine's parts, with state and memory those that are shown; they have no services yet.
+
+    `special`: what in memory are ticket locks, and what only mirrors something else.
+    """
+    locks, mirrors = special
     w = copy(base)
     w.layout = layout = copy(base.layout)
-    layout.__class__ = TrackedLayout
-    layout.memory = memory = TrackedMemory(
-        base.layout.memory, frozenset(_locks(base)), frozenset(_mirrors(base)), shown
-    )
+    layout.__class__ = layout_kind
+    layout.memory = memory = TrackedMemory(base.layout.memory, frozenset(locks), frozenset(mirrors), shown)
     w.state = tracked(base.state, MACHINE, shown)
     w.memory, w.buffered = memory, None
     if base.buffered is not None:
@@ -185,7 +236,6 @@ def _context(machine: Machine, shown: Shown, tally: Counted) -> LogicContext:
     w.devices = {sid: tracked(device, device.name, shown, TrackedActor) for sid, device in base.devices.items()}
     w.units = [tracked(unit, unit.name, shown, TrackedActor) for unit in base.units]
     w.toolstack = tracked(base.toolstack, base.toolstack.name, shown, TrackedActor)
-    add_services(w)
     return w
 
 
@@ -201,17 +251,17 @@ def _mirrors(w: LogicContext) -> Iterator[int]:
     shown += [area + offset for area in w.state.areas.values() for offset in (at.irq_count, at.curr_vcpu)]
     shown += [unit + offset for unit in at.units.values() for offset in (at.unit_running, at.unit_res)]
     shown += [resource + at.resource_curr for resource in at.resources]
-    shown += [
-        cpu.lapic.page + start + register
-        for cpu in w.cpus
-        for start in (LAPIC_IRR, LAPIC_ISR)
-        for register in REGISTERS
-    ]
-    return (place & -CELL for place in shown)
+    return (place & -CELL for place in (*shown, *apic_registers(w)))
 
 
-def _memory(machine: Machine) -> TrackedMemory:
-    memory = machine.layout.memory
+def apic_registers(w: Context) -> Iterator[int]:
+    """Where what local APICs hold only shows."""
+    starts = (cpu.lapic.page + start for cpu in w.cpus for start in (LAPIC_IRR, LAPIC_ISR))
+    return (start + register for start in starts for register in REGISTERS)
+
+
+def _memory(machine: Any) -> TrackedMemory:
+    memory = machine.context.layout.memory
     assert isinstance(memory, TrackedMemory)
     return memory
 
@@ -229,7 +279,7 @@ def without_unread(values: tuple[Any, ...]) -> Hashable:
     more."""
     stack, result, *others = values
     top = stack[-1] if stack else None
-    if top is None or top[PROCEDURE] == idle_loop.number:
+    if top is None or top[PROCEDURE] == idle_loop.number or top[PC] in BY_NUMBER[top[PROCEDURE]].forgets:
         result = 0
     elif stack[0][PROCEDURE] == vmx_do_vmentry.number:
         pc, alone = stack[0][PC], len(stack) == 1

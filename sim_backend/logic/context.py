@@ -138,6 +138,11 @@ class Offsets(DescriptorOffsets):
         self.lock_size = layout.profile.member("vmx_pi_blocking_vcpu", "lock").size
 
 
+def msi_key(msi: Msi) -> int:
+    """A number for an MSI."""
+    return msi.sid << 16 | msi.number
+
+
 class Tally(Protocol):
     """Who counts interrupts."""
 

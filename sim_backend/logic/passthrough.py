@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim_backend.layout import pirqs
 from sim_backend.layout.devices import Msi, directed
 from sim_backend.layout.interrupts import irq_desc
-from sim_backend.logic.context import LogicContext
+from sim_backend.logic.context import LogicContext, msi_key
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from structs.bits import packed
 from structs.msi import COMPATIBILITY_DATA
@@ -51,7 +51,7 @@ class Passthrough:
 
     def msi_key(self, msi: Msi) -> int:
         """A number for an MSI."""
-        return msi.sid << 16 | msi.number
+        return msi_key(msi)
 
     def binding_in(self, msi: Msi, domain: int) -> tuple[int, int]:
         """Which vCPU and vector an MSI becomes in a guest: spread over the vCPUs."""

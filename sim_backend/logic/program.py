@@ -78,6 +78,7 @@ class Procedure:
         of: whose it is, if not Xen's or the hardware's: others may have functions of the same name.
         key: by which a file names it, among those of all.
         unset: by number of arguments, the values of the other variables in a new frame.
+        forgets: the program counters at which nobody reads any more what the last procedure returned.
     """
 
     of: ClassVar[str] = ""
@@ -92,6 +93,7 @@ class Procedure:
         self.steps: list[Step] = []
         unset = [kind.unset for kind in self.kinds]
         self.unset = [unset[given:] for given in range(len(unset) + 1)]
+        self.forgets: frozenset[int] = frozenset()
         self.number = len(FUNCTIONS)
         FUNCTIONS.append([])
         PROCEDURES[self.key] = self
@@ -107,6 +109,10 @@ class Procedure:
             return step
 
         return declare
+
+    def forget_at(self, *steps: Step) -> None:
+        """Say that at these steps, or at all, nobody reads any more what the last procedure returned."""
+        self.forgets = frozenset(step.pc for step in steps or self.steps)
 
     def frame(self, *arguments: int) -> Frame:
         """A frame at the first step; the variables that are no arguments are not set."""

@@ -31,7 +31,7 @@ IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1
 
 Argument = str | int
-NOT_ORDERED = frozenset(("environment", "happen", "order", "toolstack_busy", "where"))
+NOT_ORDERED = frozenset(("environment", "happen", "is_connected", "order", "toolstack_busy", "where"))
 """Of what an environment has, what is none."""
 ENVIRONMENT = ActorId(ActorKind.ENVIRONMENT)
 """Who gives orders."""

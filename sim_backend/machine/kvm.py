@@ -16,9 +16,10 @@ from pathlib import Path
 
 from sim_backend.layout.config import DEFAULT_PROFILE as XEN_PROFILE
 from sim_backend.layout.config import LayoutConfig
+from sim_backend.layout.devices import Msi
 from sim_backend.layout.kvm.layout import DEFAULT_PROFILE, KvmLayout
 from sim_backend.logic.actors import Beside
-from sim_backend.logic.context import DOMAIN
+from sim_backend.logic.context import DOMAIN, msi_key
 from sim_backend.logic.guests import (
     DOWN,
     HALT,
@@ -27,7 +28,7 @@ from sim_backend.logic.guests import (
     SEND_IPI,
     Guests,
 )
-from sim_backend.logic.kvm.context import HALTED, LOCAL_TIMER_VECTOR, REQ_NMI, KvmContext, KvmOffsets, msi_key
+from sim_backend.logic.kvm.context import HALTED, LOCAL_TIMER_VECTOR, REQ_NMI, KvmContext, KvmOffsets
 from sim_backend.logic.kvm.cpu import do_idle
 from sim_backend.logic.kvm.deliver import vmx_deliver_posted_interrupt
 from sim_backend.logic.kvm.irqfd import (
@@ -86,6 +87,20 @@ class KvmParts(Parts[KvmContext]):
     def attach(self, w: KvmContext) -> None:
         """As Parts."""
         w.services, w.guests = KvmServices(w), Guests(w)
+
+    def cpu_of(self, v: int) -> int:
+        """As Parts; of one that was never loaded, the first."""
+        cpu = self.memory.u32(v + self.o.cpu)
+        return cpu if cpu < len(self.cpus) else 0
+
+    def binding_in(self, msi: Msi, domain: int) -> tuple[int, int]:
+        """As Parts."""
+        vcpus = self.layout.domains[domain].vcpus
+        return vcpus[msi.number % len(vcpus)], self.context.services.vector_of(msi)
+
+    def is_paused(self, v: int) -> bool:
+        """As Parts: nobody pauses single vCPUs."""
+        return False
 
     def name_of(self, kind: int, subject: int) -> str:
         """As Parts."""
@@ -269,10 +284,9 @@ class KvmEnvironment(KvmParts):
             self.layout.give_device(sid, vm)
         w.find_producers()
         state.owners[sid] = vm
-        vcpus = self.layout.domains[vm].vcpus
         for msi in self.layout.device(sid).msis:
-            route = ((vcpus[msi.number % len(vcpus)], w.services.vector_of(msi)),)
-            state.bindings[msi_key(sid, msi.number)] = state.routes[msi_key(sid, msi.number)] = route
+            route = (self.binding_in(msi, vm),)
+            state.bindings[msi_key(msi)] = state.routes[msi_key(msi)] = route
             note_message(w, msi, route)
 
     def _disconnect(self, sid: int, number: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from sim_backend.layout.devices import Msi
 from sim_backend.layout.layout import Layout
 from sim_backend.logic.actors import Device, Toolstack, Unit
 from sim_backend.logic.context import DEVICE, DOMAIN, ENTRY, UNIT, VCPU, Context, LogicContext, Offsets, areas
@@ -75,6 +76,14 @@ class Parts(Generic[W]):
         """`guest`, `idle`, or the function that a CPU is about to begin, or is in (`vmx_vcpu_block+3`: 3 steps in)."""
         raise NotImplementedError
 
+    def cpu_of(self, v: int) -> int:
+        """The CPU where a vCPU runs, or was last."""
+        raise NotImplementedError
+
+    def is_paused(self, v: int) -> bool:
+        """Whether a vCPU is paused by itself."""
+        raise NotImplementedError
+
     def happen(self, outside: Outside, name: str) -> bool:
         """Have the outside world do what the workload calls `name`; False if it cannot be now."""
         raise NotImplementedError
@@ -105,6 +114,10 @@ class Parts(Generic[W]):
             if known == pair:
                 return v
         raise SimError(f"there is no vCPU {name}; there are {', '.join(map(self.vcpu_name, self.names))}")
+
+    def binding_in(self, msi: Msi, domain: int) -> tuple[int, int]:
+        """Which vCPU and vector an MSI becomes in a guest."""
+        raise NotImplementedError
 
     def sid(self, device: str | int) -> int:
         """A device's source-id by its name. Raises SimError if there is none."""
@@ -138,6 +151,18 @@ class XenParts(Parts[LogicContext]):
     def attach(self, w: LogicContext) -> None:
         """As Parts."""
         add_services(w)
+
+    def cpu_of(self, v: int) -> int:
+        """As Parts."""
+        return self.memory.u32(v + self.o.processor)
+
+    def binding_in(self, msi: Msi, domain: int) -> tuple[int, int]:
+        """As Parts."""
+        return self.context.passthrough.binding_in(msi, domain)
+
+    def is_paused(self, v: int) -> bool:
+        """As Parts."""
+        return self.memory.u32(v + self.o.pause_count) != 0
 
     def name_of(self, kind: int, subject: int) -> str:
         """As Parts."""

@@ -41,7 +41,7 @@ class Bounds:
     `suspends`: of the host. `rewrites`: a vCPU has an interrupt of its guest go to another one, itself. `unroutes`: a
     guest's interrupt is no MSI of its any more. `loads`: of a domain's context. `timers`: an emulated timer expires.
     `broadcasts`: one expires while the CPU that it is on cannot see it by itself. `disables`: Xen disables an interrupt
-    that it handles itself.
+    that it handles itself. `moves`: the host moves a device's interrupt to another CPU.
 
     Of some it is declared that they are carried out for vCPUs or CPUs one after the other, `by_number`, and of some
     that they `rebind` interrupts: what a device sends goes elsewhere after that.
@@ -74,6 +74,7 @@ class Bounds:
     timers: Bound = 0
     broadcasts: Bound = field(default=0, metadata=BY_NUMBER)
     disables: Bound = field(default=0, metadata=BY_NUMBER)
+    moves: Bound = field(default=0, metadata=BY_NUMBER)
     prelude: tuple[Order, ...] = ()
 
     def __post_init__(self) -> None:

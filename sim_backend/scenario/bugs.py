@@ -17,55 +17,15 @@ from typing import Any, TypeVar
 from sim_backend.logic.kvm.versions import KvmVersion
 from sim_backend.logic.versions import CURRENT, V4_21, VERSIONS, AnyVersion, Version
 from sim_backend.memory.errors import SimError
-from structs.frozen import frozen
+from sim_backend.scenario.change import Bug, Change, by_name
+from sim_backend.scenario.kvm_bugs import KVM_BUGS, KVM_VARIANTS
 
 WITH = " with "
 
 
-@frozen
-class Change:
-    """A named change of a version.
-
-    Attributes:
-        name: by which it is asked for.
-        title: in a few words.
-        what: what is done differently, and what comes of it.
-        apply: the fields of Version that it sets.
-        scenario: the bundled scenario whose exploration tells it from a version without it.
-    """
-
-    name: str
-    title: str
-    what: str
-    apply: Mapping[str, bool]
-    scenario: str
-
-
-@frozen
-class Bug(Change):
-    """A bug.
-
-    Attributes:
-        fixed_in: which commit and first release mended it, in Xen or, a cousin, elsewhere; None: nobody is known to
-            have had it.
-        hidden_by: without these repairs, its scenario breaks the same property with the bug and without it.
-        base: the version whose exploration shows it.
-    """
-
-    fixed_in: str | None = None
-    hidden_by: tuple[str, ...] = ()
-    base: str = "current"
-
-
 A = TypeVar("A", Version, KvmVersion, AnyVersion)
-C = TypeVar("C", bound=Change)
 
-
-def _by_name(*changes: C) -> dict[str, C]:
-    return {change.name: change for change in changes}
-
-
-BUGS: Mapping[str, Bug] = _by_name(
+BUGS: Mapping[str, Bug] = by_name(
     Bug(
         "ZOO-01",
         "the switch-in hook is dropped while a vCPU is preempted",
@@ -393,7 +353,7 @@ BUGS: Mapping[str, Bug] = _by_name(
 )
 """Bugs by name: those that begin with ZOO were in Xen; a "cousin" never was."""
 
-REPAIRS: Mapping[str, Change] = _by_name(
+REPAIRS: Mapping[str, Change] = by_name(
     Change(
         "repair-linux-sn",
         "switching in looks at PIR",
@@ -430,7 +390,7 @@ REPAIRS: Mapping[str, Change] = _by_name(
 )
 """What would mend something: no release of Xen does it."""
 
-VARIANTS: Mapping[str, Change] = _by_name(
+VARIANTS: Mapping[str, Change] = by_name(
     Change(
         "sync-plain-read",
         "moving PIR to IRR begins with a plain read",
@@ -470,15 +430,17 @@ something; exploring finds nothing.
 """
 
 CHANGES: Mapping[str, Change] = {**BUGS, **REPAIRS, **VARIANTS}
-"""All of them."""
+"""All of Xen's."""
+ALL_CHANGES: Mapping[str, Change] = {**CHANGES, **KVM_BUGS, **KVM_VARIANTS}
+"""KVM's too."""
 
 
 def change(name: str) -> Change:
     """The change of that name, whatever case it is written in. Raises SimError if there is none."""
-    for known, found in CHANGES.items():
+    for known, found in ALL_CHANGES.items():
         if known.casefold() == name.casefold():
             return found
-    raise SimError(f"no change {name!r} of the logic; there are {', '.join(CHANGES)}")
+    raise SimError(f"no change {name!r} of the logic; there are {', '.join(ALL_CHANGES)}")
 
 
 def base_of(names: Iterable[str]) -> str:

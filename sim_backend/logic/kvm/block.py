@@ -124,3 +124,6 @@ def look_first(w: KvmContext, a: Actor, f: Frame) -> None:
 @kvm_vcpu_block.step("goes on to sleep, unless something came")
 def decide_first(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     return finish if a.result else say_sleeps
+
+
+kvm_vcpu_block.forget_at(prepare, look_again, finish, look_first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim_backend.logic.context import Context, DescriptorOffsets
+from sim_backend.logic.context import Context, DescriptorOffsets, msi_key
 from sim_backend.logic.lapic import LAPIC_IRR
 from structs.apic import XAPIC_DESTINATION
 
@@ -143,7 +143,7 @@ class KvmContext(Context):
         for device in self.layout.devices.values():
             for msi in device.msis:
                 if msi.pirq and (producer := self.memory.u64(msi.pirq + self.o.producer)):
-                    self.producers[msi_key(msi.sid, msi.number)] = producer
+                    self.producers[msi_key(msi)] = producer
 
     def posts(self, vm: int) -> bool:
         """Whether devices may post to a VM's vCPUs. Source: `vmx_can_use_vtd_pi`."""
@@ -152,8 +152,3 @@ class KvmContext(Context):
 
 CONTROL_NV, CONTROL_NDST = 16, 32
 """Bits of the descriptor's control word below NV and NDST."""
-
-
-def msi_key(sid: int, number: int) -> int:
-    """A number for an MSI."""
-    return sid << 16 | number

@@ -20,7 +20,8 @@ from sim_backend.logic.kvm.schedule import schedule
 from sim_backend.logic.kvm.wake import kvm_make_request
 from sim_backend.logic.program import DONE, FIRST, WAIT, Actor, Frame, Outcome, Procedure
 
-interrupt_return = KvmProcedure("irqentry_exit")
+interrupt_return = KvmProcedure("irqentry_exit", result=NUMBER)
+"""`result`: what the last function returned to whom the interrupt came in between."""
 
 
 @interrupt_return.step("returns from the interrupt")
@@ -32,7 +33,14 @@ def return_from_interrupt(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     preemptible = w.version.preemptible and a.irqs and not w.state.unpreemptible[a.cpu]
     if preemptible and w.state.reschedule[a.cpu] and w.state.scheduled[a.cpu]:
         a.call(schedule, 1)
+        return None
+    a.result = f[FIRST]
     return DONE
+
+
+@interrupt_return.step("goes on where it was preempted")
+def go_on(w: KvmContext, a: Actor, f: Frame) -> None:
+    a.result = f[FIRST]
 
 
 def acknowledged(name: str, action: str) -> KvmProcedure:
@@ -102,3 +110,6 @@ def idle(w: KvmContext, a: Cpu, f: Frame) -> Outcome:
         return WAIT
     a.call(schedule, 0)
     return idle
+
+
+do_idle.forget_at()

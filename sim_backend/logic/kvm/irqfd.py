@@ -8,9 +8,9 @@ from __future__ import annotations
 from sim_backend.layout.devices import Msi
 from sim_backend.layout.interrupts import destination
 from sim_backend.layout.kvm.vms import set_message
-from sim_backend.logic.context import DOMAIN, ENTRY, HOST_CPU
+from sim_backend.logic.context import DOMAIN, ENTRY, HOST_CPU, msi_key
 from sim_backend.logic.kinds import ENTRY_VALUE, NUMBER, PLACE
-from sim_backend.logic.kvm.context import REQ_UNBLOCK, KvmContext, msi_key
+from sim_backend.logic.kvm.context import REQ_UNBLOCK, KvmContext
 from sim_backend.logic.kvm.procedure import KvmProcedure
 from sim_backend.logic.kvm.stores import spin_lock_taken, spin_unlock
 from sim_backend.logic.kvm.wake import kvm_make_request
@@ -50,7 +50,7 @@ def write_entry(w: KvmContext, a: Actor, f: Frame) -> Outcome:
     place = w.layout.irte(msi.unit, msi.index)
     old = int.from_bytes(w.memory.read(place, POSTED.size), "little")
     w.effect = (ENTRY, msi.unit << 16 | msi.index, "posted", int(bool(old & IM)), int(bool(new & IM)))
-    if not w.version.entry_at_once or not (old | new) & IM:
+    if not (old | new) & IM:
         w.memory.set_u64(place, new & U64)
         return write_high
     w.memory.write(place, new.to_bytes(POSTED.size, "little"))
@@ -83,7 +83,7 @@ intel_ir_set_vcpu_affinity = KvmProcedure(
 @intel_ir_set_vcpu_affinity.step("notes whether it posts, and makes the entry")
 def make_entry(w: KvmContext, a: Actor, f: Frame) -> None:
     msi, v = msi_of(w, f), f[FIRST + 2]
-    key, own = msi_key(msi.sid, msi.number), recorded(w, msi)
+    key, own = msi_key(msi), recorded(w, msi)
     w.memory.set_u8(msi.msi_desc + w.o.posted_vcpu, int(v != 0))
     if v:
         values = {name: REMAPPED[name].extract(own) for name in SHARED}
@@ -118,7 +118,7 @@ SET, TARGET, VECTOR = range(FIRST + 2, FIRST + 5)
 
 @vmx_pi_update_irte.step("looks up the guest's route, and whether it can be posted")
 def read_route(w: KvmContext, a: Actor, f: Frame) -> Outcome:
-    route = w.state.bindings.get(msi_key(f[FIRST], f[FIRST + 1]), ())
+    route = w.state.bindings.get(msi_key(msi_of(w, f)), ())
     if not w.posts(w.layout.vm(w.state.owners[f[FIRST]])):
         return DONE
     postable = len(route) == 1 and route[0][1] <= HIGHEST_VECTOR
@@ -173,7 +173,7 @@ def lock_to_add(w: KvmContext, a: Actor, f: Frame) -> Outcome:
 @add_producer.step("connects the irqfd with the device's interrupt")
 def connect(w: KvmContext, a: Actor, f: Frame) -> None:
     msi = msi_of(w, f)
-    w.memory.set_u64(msi.pirq + w.o.producer, w.producers[msi_key(msi.sid, msi.number)])
+    w.memory.set_u64(msi.pirq + w.o.producer, w.producers[msi_key(msi)])
     a.call(vmx_pi_update_irte, msi.sid, msi.number, 1)
 
 
@@ -217,7 +217,7 @@ kvm_set_irq_routing = KvmProcedure("kvm_set_irq_routing", sid=NUMBER, number=NUM
 @kvm_set_irq_routing.step("has the guest's new route be there")
 def install_route(w: KvmContext, a: Actor, f: Frame) -> None:
     msi, vm, to = msi_of(w, f), f[FIRST + 2], f[FIRST + 3]
-    bindings, key = w.state.bindings, msi_key(msi.sid, msi.number)
+    bindings, key = w.state.bindings, msi_key(msi)
     vcpus = w.layout.domains[vm].vcpus
     vector = w.services.vector_of(msi)
     chosen = () if to == UNROUTED else vcpus if to == SEVERAL else (vcpus[to],)
@@ -232,7 +232,7 @@ def lock_to_route(w: KvmContext, a: Actor, f: Frame) -> Outcome:
 @kvm_set_irq_routing.step("has the irqfd note it; if it has changed, the entry follows")
 def note_route(w: KvmContext, a: Actor, f: Frame) -> None:
     msi, state = msi_of(w, f), w.state
-    key = msi_key(msi.sid, msi.number)
+    key = msi_key(msi)
     old, new = state.routes.get(key, ()), state.bindings.get(key, ())
     state.routes[key] = new
     note_message(w, msi, new)

@@ -183,7 +183,11 @@ def restore_interrupts_of_put(w: KvmContext, a: Actor, f: Frame) -> None:
     a.irqs = bool(f[PUT_IRQS])
 
 
-vmx_vcpu_pi_put = KvmProcedure("vmx_vcpu_pi_put", v=PLACE)
+pi_enable_wakeup_handler.forget_at()
+
+vmx_vcpu_pi_put = KvmProcedure("vmx_vcpu_pi_put", v=PLACE, listed=NUMBER)
+
+LISTED = FIRST + 1
 
 
 @vmx_vcpu_pi_put.step("looks whether devices may post to it")
@@ -195,15 +199,19 @@ def look_for_devices(w: KvmContext, a: Actor, f: Frame) -> Outcome:
 def look_for_blocking(w: KvmContext, a: Actor, f: Frame) -> None:
     v = f[V]
     blocks = w.memory.u64(v + w.o.wait) != 0 and v not in w.state.masked
-    if blocks and (w.version.lists_preempted or not w.memory.u8(v + w.o.preempted)):
+    f[LISTED] = int(blocks and (w.version.lists_preempted or not w.memory.u8(v + w.o.preempted)))
+    if f[LISTED]:
         a.call(pi_enable_wakeup_handler, v)
 
 
 @vmx_vcpu_pi_put.step("looks whether it was preempted: suppresses notifications")
 def suppress(w: KvmContext, a: Actor, f: Frame) -> None:
-    if w.memory.u8(f[V] + w.o.preempted) or w.version.put_always_suppresses:
+    if w.memory.u8(f[V] + w.o.preempted) or (w.version.put_always_suppresses and not f[LISTED]):
         set_bit(w, f[V], "sn", SN)
 
+
+vmx_vcpu_pi_load.forget_at()
+vmx_vcpu_pi_put.forget_at()
 
 pi_wakeup_handler = KvmProcedure("pi_wakeup_handler", node=PLACE)
 NODE = FIRST

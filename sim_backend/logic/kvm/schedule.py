@@ -163,3 +163,7 @@ def note_cpu(w: KvmContext, a: Actor, f: Frame) -> None:
     place = f[V] + w.o.cpu
     w.effect = (VCPU, f[V], "cpu", w.memory.u32(place), f[FIRST + 1])
     w.memory.set_u32(place, f[FIRST + 1])
+
+
+for each in (schedule, kvm_sched_out, kvm_sched_in, kvm_arch_vcpu_load):
+    each.forget_at()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sim_backend.layout.devices import Msi
 from sim_backend.logic.apics import Apics
-from sim_backend.logic.context import CPU, LAPIC_IRR_BIT
+from sim_backend.logic.context import CPU, LAPIC_IRR_BIT, msi_key
 from sim_backend.logic.cpu import Cpu
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from sim_backend.logic.kinds import Frame
-from sim_backend.logic.kvm.context import POSTED_INTR_VECTOR, TASK_RUNNING, KvmContext, msi_key
+from sim_backend.logic.kvm.context import POSTED_INTR_VECTOR, TASK_RUNNING, KvmContext
 from sim_backend.logic.kvm.cpu import HANDLERS, device, do_idle, interrupt_return
 from sim_backend.logic.kvm.schedule import OTHER, enqueue
 from sim_backend.logic.kvm.vcpu import TAKEN, enable_interrupts, leave_guest, vcpu_enter_guest
@@ -42,7 +42,7 @@ class KvmServices(Apics):
         """A CPU begins to handle an interrupt, outside of the guest."""
         cpu.irqs = False
         cpu.in_irq += 1
-        cpu.call(interrupt_return)
+        cpu.call(interrupt_return, cpu.result)
         cpu.call(HANDLERS.get(vector, device), vector)
 
     def handles_exit(self, cpu: Actor) -> bool:
@@ -61,7 +61,7 @@ class KvmServices(Apics):
         for each in w.layout.devices.values():
             for msi in each.msis:
                 if msi.vector == vector:
-                    return w.state.routes.get(msi_key(msi.sid, msi.number), ())
+                    return w.state.routes.get(msi_key(msi), ())
         return ()
 
     def vector_of(self, msi: Msi) -> int:

@@ -243,3 +243,9 @@ def leave_guest(cpu: Cpu, vector: int) -> None:
     frame = cpu.stack[-1]
     cpu.guest = cpu.irqs = False
     frame[VECTOR], frame[1] = vector, say_outside.pc
+
+
+vcpu_run.forget_at()
+kvm_arch_vcpu_ioctl_run.forget_at()
+vcpu_block.forget_at(look_for_events, look_for_events_again, become_runnable)
+vcpu_enter_guest.forget_at(*(step for step in vcpu_enter_guest.steps if step is not halt))

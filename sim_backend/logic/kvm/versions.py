@@ -19,12 +19,12 @@ class KvmVersion:
         load_directs: loading a vCPU on another CPU than before has NDST name it.
         load_locks_previous: what guards that list is the lock of the CPU on which the vCPU blocked; else that of the
             one on which it is loaded.
-        load_drops_posted: restoring a vCPU's APIC clears PIR and ON at its end; else at its beginning.
         put_notes_on: who goes onto a wakeup list interrupts itself if ON is set already.
         put_lists_first: who blocks goes onto the wakeup list first, then has NV name the wakeup vector.
         put_keeps_control: the control word is replaced by a compare-and-exchange; else NV is read with the word and
             the whole word is stored.
-        put_always_suppresses: SN is set whenever a vCPU is put, not only when it is preempted.
+        put_always_suppresses: SN is set whenever a vCPU is put that does not go onto a wakeup list, not only when it is
+            preempted.
         lists_preempted: who is preempted on its way to block goes onto the wakeup list too.
         wakeup_wakes_all: the wakeup interrupt goes through all of its list; else it stops after the first with ON set.
         wakes_current: a posted interrupt wakes its vCPU also where that vCPU is the one that runs there.
@@ -41,7 +41,6 @@ class KvmVersion:
         host_spares_posted: moving an interrupt on the host leaves an entry alone that posts to a vCPU.
         restores_current: an entry that is no longer posted becomes what the host has on record now; else what it was
             when it was posted.
-        entry_at_once: an entry is written by one 16-byte operation; else by two of 8 bytes, the low one first.
     """
 
     name: str
@@ -52,7 +51,6 @@ class KvmVersion:
     load_restores_nv: bool = True
     load_directs: bool = True
     load_locks_previous: bool = True
-    load_drops_posted: bool = False
     put_notes_on: bool = True
     put_lists_first: bool = True
     put_keeps_control: bool = True
@@ -71,7 +69,6 @@ class KvmVersion:
     locks_producers: bool = True
     host_spares_posted: bool = True
     restores_current: bool = True
-    entry_at_once: bool = True
 
 
 KVM = KvmVersion(name="kvm")

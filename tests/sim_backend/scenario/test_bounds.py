@@ -29,6 +29,6 @@ def test_events_by_number_rule_symmetry_out():
     by_number = {name for name in Bounds().numbers() if Bounds().but(**{name: 1}).by_number}
     assert by_number == {
         *("attaches", "detaches", "offlines", "onlines", "retargets", "nmis", "swaps", "saves", "suspends"),
-        *("rewrites", "unroutes", "loads", "broadcasts", "disables"),
+        *("rewrites", "unroutes", "loads", "broadcasts", "disables", "moves"),
     }
     assert {name for name in Bounds().numbers() if Bounds().but(**{name: 1}).rebinds} < by_number

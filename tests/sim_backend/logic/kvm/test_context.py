@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim_backend.logic.kvm.context import NO_CPU, msi_key
+from sim_backend.logic.kvm.context import NO_CPU
 from tests.sim_backend.logic.kvm.conftest import SID, made
 
 
@@ -31,7 +31,7 @@ def test_devices_may_post_while_the_vm_has_one(machine):
 
 def test_producers_are_known_though_an_irqfd_forgets_them(machine):
     known = dict(machine.context.producers)
-    assert sorted(known) == [msi_key(SID, 0), msi_key(SID, 1)]
+    assert sorted(known) == [SID << 16, SID << 16 | 1]
     machine.deassign("00:03.0")
     machine.settle()
     machine.context.find_producers()

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from sim_backend.logic.kvm.context import msi_key
 from sim_backend.logic.kvm.versions import KVM
 from sim_backend.logic.vtd_engine import IM, posted_pda, posted_vector
 from sim_backend.memory.errors import SimError
@@ -81,7 +80,7 @@ def test_what_a_guest_has_programmed_is_in_memory(machine):
     machine.unroute(DEVICE, 1)
     machine.settle()
     assert layout.get("kvm_kernel_irqfd", msi.pirq, "irq_entry.type") == 0
-    assert machine.state.routes[msi_key(SID, 1)] == ()
+    assert machine.state.routes[SID << 16 | 1] == ()
 
 
 def test_orders_that_make_no_sense(machine):
