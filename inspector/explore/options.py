@@ -100,7 +100,8 @@ class ExploreOptions:
     )
     list: bool = flag("what bugs, repairs, scenarios and properties there are")
     version: str | None = option(
-        "the logic of Xen 4.7 (seed), 4.20 (current) or 4.21 (default: the one that the bug is of, or current)",
+        "the logic of Xen 4.7 (seed), 4.20 (current) or 4.21, or of KVM (kvm, kvm-preempt); by default that of the "
+        "bug, or current",
         metavar="V",
     )
     bug: tuple[str, ...] = option("with this bug; may be repeated", (), metavar="NAME")
