@@ -119,17 +119,36 @@ class Workers(Generic[T, R]):
             from distributed import as_completed
 
             tried = partial(_tried, self.work)
-            futures = {client.submit(tried, one, retries=RETRIES, pure=False): one for one in inputs}
+
+            def submitted(one: T) -> Future[R | Failure]:
+                future: Future[R | Failure] = client.submit(tried, one, retries=RETRIES, pure=False)
+                return future
+
+            futures = {submitted(one): one for one in inputs}
+            suspects = []
             for future in as_completed(list(futures)):
-                error = future.exception()
-                if error is None:
-                    yield futures[future], future.result()
-                elif type(error).__name__ == "KilledWorker":
-                    yield futures[future], Failure("the workers that were at it died (out of memory?)")
-                elif future.status == "cancelled":
-                    raise TargetError(f"the Dask cluster at {self.dask} went away: run it again, it resumes")
+                if _killed(future):
+                    suspects.append(futures[future])
                 else:
-                    yield futures[future], Failure(f"the worker failed: {type(error).__name__}: {error}")
+                    yield futures[future], self._outcome(future)
+            # The scheduler suspects all that a worker had when it died, also what only waited there.
+            for one in suspects:
+                future = submitted(one)
+                died = Failure("the workers that were at it died (out of memory?)")
+                yield one, died if _killed(future) else self._outcome(future)
+
+    def _outcome(self, future: Future[R | Failure]) -> R | Failure:
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if future.cancelled():
+            raise TargetError(f"the Dask cluster at {self.dask} went away: run it again, it resumes")
+        return Failure(f"the worker failed: {type(error).__name__}: {error}")
+
+
+def _killed(future: Future[R | Failure]) -> bool:
+    """Whether a cluster gave it up since its workers died; waits until that is known."""
+    return type(future.exception()).__name__ == "KilledWorker"
 
 
 def processors() -> int:
