@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim_backend.explore.fields import WORD as WORD_BITS
-from sim_backend.explore.model import Action
 from sim_backend.explore.symmetry import Symmetry
 from sim_backend.explore.threads import spread
-from sim_backend.explore.transitions import Transitions
 
 if TYPE_CHECKING:
     from sim_backend.explore.alike import Memo, Renamings
@@ -27,6 +25,9 @@ if TYPE_CHECKING:
     from sim_backend.explore.kernels import Learnt
     from sim_backend.explore.search import Search
 
+KERNELS = "sim_backend.explore.kernels"
+READY_FROM = 1 << 12
+"""Kernels that are there already are worth it from so many states on."""
 PART = 1 << 15
 """So many states, at most, are given to a thread at once,"""
 LEAST, PARTS = 1 << 12, 8
@@ -45,13 +46,17 @@ class Compiler:
         self.missing = False
         self._process: subprocess.Popen[bytes] | None = None
 
+    def worth(self, states: int) -> int:
+        """From how many states on the kernels are worth it, if those are many enough to make them ready."""
+        return min(states, READY_FROM) if KERNELS in sys.modules else states
+
     @property
     def ready(self) -> bool:
         """Whether the kernels can be used at once; if nobody makes them ready yet, somebody does from now on."""
         self.missing |= not self._there
         if self.missing:
             return False
-        if "sim_backend.explore.kernels" in sys.modules:
+        if KERNELS in sys.modules:
             return True
         if self._process is None:
             words = [
@@ -77,10 +82,12 @@ class Compiled:
 
     def __init__(self, search: Search, states: CompressedStates) -> None:
         from sim_backend.explore import kernels
+        from sim_backend.explore.packed_trees import PackedTrees
 
         self.states = states
         self._kernels = kernels
         self._search = search
+        self._trees = PackedTrees(search.learnt, search.model.actions)
         self._packed: tuple[tuple[int, int], Learnt] | None = None
         self._renaming: tuple[int, Renamings] | None = None
         self._memos: list[Memo] = []
@@ -217,7 +224,7 @@ class Compiled:
         learnt = self._search.learnt
         version = learnt.runs, learnt.fields.layout
         if self._packed is None or self._packed[0] != version:
-            self._packed = version, packed(learnt, self._search.model.actions)
+            self._packed = version, self._trees.now()
         return self._packed[1]
 
     @contextmanager
@@ -251,42 +258,6 @@ def _marked(marks: Any) -> Any:
         bits = np.unpackbits(marks[start : start + PART].view(np.uint8), bitorder="little")
         found.append(np.flatnonzero(bits) + MARKS * start)
     return np.concatenate(found)
-
-
-def packed(learnt: Transitions, actions: Sequence[Action]) -> Learnt:
-    """What was learnt, for the walk; it may be read while more is learnt."""
-    from sim_backend.explore.kernels import CHILDREN, COUNT, LEAF, LEFT, RIGHT, UNKNOWN, WORD, Learnt
-
-    trees, fields = learnt.trees, learnt.fields
-    # Number 0 is no node's, and there may be no field at all.
-    word, shift, width = (
-        np.append(each.astype(np.uint64), np.uint64(0))[trees.field]
-        for each in (fields.word, fields.shift, np.bitwise_count(fields.mask))
-    )
-    size = np.left_shift(1, width.astype(np.int64))
-    size[0] = 0
-    first = np.cumsum(size) - size
-    nodes = first.astype(np.uint64) << CHILDREN | np.uint64(WORD_BITS) - width << RIGHT
-    nodes |= np.uint64(WORD_BITS) - shift - width << LEFT | word << WORD
-    leaves = LEAF | trees.leaf_count.astype(np.uint64) << COUNT | trees.leaf_start.astype(np.uint64)
-    nodes[0] = leaves[0] = UNKNOWN
-
-    def named(places: Any) -> Any:
-        return np.where(places < 0, leaves[np.maximum(-places, 0)], nodes[np.maximum(places, 0)])
-
-    # Numbers that a node has not met are told apart too, as far as its field is wide.
-    of = np.repeat(np.arange(len(size)), size)
-    number = np.arange(len(of)) - first[of]
-    met = number < trees.size[of]
-    child = np.where(met, trees.child[np.where(met, trees.base[of] + number, 0)], 0)
-    return Learnt(
-        named(trees.root),
-        named(child),
-        trees.clear,
-        trees.bits,
-        np.array([action.progress for action in actions], bool),
-        len(actions) * int(trees.leaf_count.max()),
-    )
 
 
 def renamings(symmetry: Symmetry) -> Renamings:

@@ -91,7 +91,10 @@ class Fields:
         return number
 
     def make_room(self) -> None:
-        """Widen the fields in which less than half of the numbers are free, so that they need not move again soon."""
+        """Widen the fields in which less than half of the numbers are free, so that they need not move again soon; not
+        once they are arranged."""
+        if self._groups:
+            return
         widths = [
             max(width, len(values).bit_length() + 1) for width, values in zip(self._widths, self.values, strict=True)
         ]

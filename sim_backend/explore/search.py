@@ -276,7 +276,7 @@ class Search:
 
     def _compile(self) -> None:
         """Go on with compiled code, once it is worth it and ready."""
-        large = self.compile_from is not None and self.states.count >= self.compile_from
+        large = self.compile_from is not None and self.states.count >= self.compiler.worth(self.compile_from)
         if large and self.compiled is None and self.compiler.ready:
             from sim_backend.explore.compressed import compressed
 

@@ -91,6 +91,7 @@ class Transitions:
     Attributes:
         leaf_start, leaf_count: by leaf, its outcomes.
         outcomes: all outcomes.
+        changes: nodes, and the numbers there that lead elsewhere since, in order.
         runs: how often an action was run.
         freeze: whether nothing is to be learnt now; what is not known leads to leaf 0.
     """
@@ -115,6 +116,7 @@ class Transitions:
         self.outcomes: list[Outcome] = []
         self._ways: list[tuple[int, list[tuple[int, int]]]] = [(0, [])]
         """By leaf, the action, and what it read."""
+        self.changes: list[tuple[int, int]] = []
         self._takers: dict[Key, list[int]] = {}
         """The leaves that take a key for constant."""
         self.pack()
@@ -135,13 +137,14 @@ class Transitions:
         for _, number in reads:
             if node <= 0:
                 return
-            places.append((node, int(self._base.array[node]) + number))
-            node = int(self._child.array[places[-1][1]])
+            places.append((node, number))
+            node = int(self._child.array[int(self._base.array[node]) + number])
         if node != -leaf:
             return
-        for node, place in reversed(places):
-            self._child.array[place] = 0
+        for node, number in reversed(places):
             base = int(self._base.array[node])
+            self._child.array[base + number] = 0
+            self.changes.append((node, number))
             if self._child.array[base : base + int(self._size.array[node])].any():
                 return
         self._root[action] = 0
@@ -280,9 +283,11 @@ class Transitions:
             place = self._place(node, number)
             if following is None:
                 self._child.array[place] = -leaf
+                self.changes.append((node, number))
             elif self._child.array[place] == 0:
                 new = self._node(following[0])
                 self._child.array[place] = new
+                self.changes.append((node, number))
             node = int(self._child.array[place])
 
     def _node(self, field: int) -> int:

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from sim_backend.explore.bounded import BoundedMachine
-from sim_backend.explore.compiled import Compiler
+from sim_backend.explore.compiled import READY_FROM, Compiler
 from sim_backend.explore.model import Action, Model, Property
-from sim_backend.explore.search import Limits, Search
+from sim_backend.explore.search import COMPILE_FROM, Limits, Search
 from sim_backend.logic.versions import CURRENT
 from sim_backend.machine.history import started
 from sim_backend.scenario.scenario import load
@@ -91,3 +91,16 @@ def test_another_process_makes_it_ready(kernels, monkeypatch):
     while not compiler.ready:
         assert not compiler.missing
     compiler.close()
+
+
+def test_kernels_that_are_there_are_worth_it_sooner(kernels, monkeypatch):
+    assert [Compiler().worth(states) for states in (0, READY_FROM, COMPILE_FROM)] == [0, READY_FROM, READY_FROM]
+    monkeypatch.delitem(sys.modules, "sim_backend.explore.kernels")
+    assert Compiler().worth(COMPILE_FROM) == COMPILE_FROM
+
+
+def test_a_second_search_has_the_fields_where_the_first_put_them(kernels, monkeypatch):
+    search = Search(counter(100), compile_from=0)
+    first = search.run()
+    monkeypatch.setattr(search, "_arrange", None)
+    assert search.run().states == first.states
