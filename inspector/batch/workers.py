@@ -94,7 +94,8 @@ class Workers(Generic[T, R]):
                         future = pool.submit(_tried, self.work, inputs[begun])
                     under_way[future] = inputs[begun]
                     begun += 1
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                done = wait(under_way, return_when=FIRST_COMPLETED).done
+                for future in [each for each in under_way if each in done]:
                     result = future.result()
                     yield under_way.pop(future), result
         except BrokenProcessPool:

@@ -25,6 +25,10 @@ def test_each_is_answered_once_and_an_error_is_its_own_alone():
     assert list(Workers(double, 2).results([])) == []
 
 
+def test_one_process_answers_in_order():
+    assert [one for one, _ in Workers(double, 1).results(range(300))] == list(range(300))
+
+
 def test_what_a_worker_that_died_was_at_is_done_again(tmp_path):
     names = [str(tmp_path / name) for name in ("a", "b", "bad", "c", "d", "e", "f")]
     assert dict(Workers(dies_once, 2).results(names)) == {name: name.upper() for name in names}
