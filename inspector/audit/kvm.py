@@ -188,7 +188,7 @@ def foreign_wakeup_node(snapshot: Snapshot) -> Iterator[Found]:
             held = " (a suspicion: its lock is held, it may be changing)" if of_cpu.locked else ""
             message = f"node {strangers[0].address:#x} of its wakeup list is no vCPU's{more}: freed memory{held}"
             places = tuple(node.address for node in strangers)
-            yield Found(f"cpu {of_cpu.cpu}", message, not of_cpu.locked, places)
+            yield Found(f"CPU {of_cpu.cpu}", message, not of_cpu.locked, places)
 
 
 @rule(
@@ -210,7 +210,7 @@ def offline_wakeup_list(snapshot: Snapshot) -> Iterator[Found]:
         cpu = snapshot.by_cpu.get(of_cpu.cpu)
         if cpu and not cpu.online and of_cpu.nodes:
             who = ", ".join(node.vcpu or f"{node.address:#x}" for node in of_cpu.nodes)
-            yield Found(f"cpu {cpu.cpu}", f"is offline, and its wakeup list holds {who}: no device wakes them")
+            yield Found(f"CPU {cpu.cpu}", f"is offline, and its wakeup list holds {who}: no device wakes them")
 
 
 @rule(

@@ -74,7 +74,7 @@ def test_d46_a_node_that_is_no_vcpus():
     layout.list_add_tail(layout.percpu(1, "wakeup_vcpus_on_cpu"), stranger)
     OneVcpu(layout).blocked(1)
     severity, subject, message = found(seen(layout))["D46"]
-    assert (severity, subject) == (BUG, "cpu 1")
+    assert (severity, subject) == (BUG, "CPU 1")
     assert f"node {layout.virtual(stranger):#x}" in message
     layout.memory.set_u8(layout.percpu(1, LOCK), 1)
     assert found(seen(layout))["D46"][0] == WARNING
