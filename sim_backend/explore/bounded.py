@@ -18,7 +18,8 @@ from sim_backend.logic.guests import FIRST_GUEST_VECTOR, TIMER_VECTOR
 from sim_backend.logic.program import Actor, procedure_of
 from sim_backend.logic.vtd_engine import posted_interrupt_processing
 from sim_backend.machine.boot import AnyMachine
-from sim_backend.machine.environment import IPI_VECTOR, Move, give
+from sim_backend.machine.environment import Move, give
+from sim_backend.machine.orders import IPI_VECTOR
 from sim_backend.machine.parts import MACHINE, apic_name
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import device_name

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sim_backend.explore.model import ALWAYS, AT_REST, EVENTUALLY
+from sim_backend.explore.model import ALWAYS, EVENTUALLY
 from sim_backend.explore.properties import PROPERTIES, Asked, Test, in_guest_mode, pending
 from sim_backend.logic.context import msi_key
 from sim_backend.logic.kvm.context import IN_GUEST_MODE, POSTED_INTR_VECTOR
@@ -188,18 +189,8 @@ KVM_PROPERTIES = (
         _as_routed,
         "while nobody changes that, an MSI's entry is posted where its route can be, and only then",
     ),
-    Asked(
-        "nobody waits for ever",
-        AT_REST,
-        _nobody_stuck,
-        "at rest, every CPU is idle or in the guest, and everybody else has nothing to do",
-    ),
-    Asked(
-        "delivered at least once",
-        AT_REST,
-        _at_least_once,
-        "at rest, a vector that was posted has been delivered or is still pending",
-    ),
+    replace(_SHARED["nobody waits for ever"], tests=_nobody_stuck),
+    replace(_SHARED["delivered at least once"], tests=_at_least_once),
     *_shared("not delivered more often than posted"),
     Asked(
         "KVM does not crash",

@@ -21,11 +21,13 @@ from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig, 
 from sim_backend.layout.cpus import Cpus
 from sim_backend.layout.devices import Device, Msi
 from sim_backend.layout.domains import Domain, find_vcpu, new_descriptors
+from sim_backend.layout.hardware import Hardware
 from sim_backend.layout.interrupts import Interrupts, irq_count
 from sim_backend.layout.vtd import VtdUnit
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.heap import Heap
 from sim_backend.memory.memory import GIB_4, PAGE, Memory
+from sim_backend.memory.naming import device_name
 from structs.xen.profile import Profile
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ SPARE = 2 * MIB
 __all__ = ["DeviceConfig", "DomainConfig", "Layout", "LayoutConfig", "Msi"]
 
 
-class Layout(LayoutBuilder):
+class Layout(LayoutBuilder, Hardware):
     """The machine that `config` describes. All addresses are physical unless a name says virtual.
 
     Args:
@@ -139,10 +141,6 @@ class Layout(LayoutBuilder):
         """The 4 bytes `irq_stat[cpu].__softirq_pending`."""
         return cpus.softirq_pending(self, cpu)
 
-    def lapic(self, cpu: int) -> int:
-        """A page with the registers of a CPU's local APIC: ISR at 0x100, IRR at 0x200. No CPU can address it."""
-        return interrupts.lapic(cpu)
-
     def is_online(self, cpu: int) -> bool:
         """Whether a CPU's bit in `cpu_online_map` is set."""
         return cpus.is_online(self, cpu)
@@ -162,28 +160,11 @@ class Layout(LayoutBuilder):
 
     # VT-d units, IO-APICs, devices.
 
-    def register(self, unit: int, name: str) -> int:
-        """A register of a VT-d unit, by its mnemonic; `FRCD` is the first fault recording register."""
-        return vtd.register(self.units[unit], name)
-
-    def irte(self, unit: int, index: int) -> int:
-        """An entry of a unit's interrupt-remapping table."""
-        return vtd.irte(self.units[unit], index)
-
-    def rte(self, ioapic: int, pin: int) -> int:
-        """A redirection entry of an IO-APIC, 8 bytes. It lies behind an index register: no CPU can address it."""
-        return interrupts.rte(ioapic, pin)
-
-    def unit_of(self, bdf: int) -> int:
-        """The VT-d unit that serves a device, by the DMAR table."""
-        number = (bdf >> 3) - firmware.FIRST_SCOPED_DEVICE
-        return number if 0 <= number < len(self.units) - 1 and not bdf & 7 else len(self.units) - 1
-
     def add_device(self, bdf: int, vectors: int, unit: int | None = None) -> tuple[Msi, ...]:
         """A new device, owned by nobody, its vectors remapped to CPU 0. `bdf` is bus << 8 | devfn."""
         number = self.unit_of(bdf) if unit is None else unit
         if bdf in self.devices:
-            raise SimError(f"there already is a device {name_of(bdf)}")
+            raise SimError(f"there already is a device {device_name(bdf)}")
         unit_of_device = self.units[number]
         device = devices.add_device(self, self.interrupts, unit_of_device, number, self.config, bdf, vectors)
         self.devices[bdf] = device
@@ -193,13 +174,6 @@ class Layout(LayoutBuilder):
         """Take a device away, and free its entries and irqs."""
         devices.remove_device(self, self.interrupts, self.units, self.device(bdf))
         del self.devices[bdf]
-
-    def device(self, bdf: int) -> Device:
-        """A device that is there."""
-        try:
-            return self.devices[bdf]
-        except KeyError:
-            raise SimError(f"there is no device {name_of(bdf)}") from None
 
     def give_device(self, bdf: int, domain_id: int | None) -> None:
         """Make a domain the owner of a device and its interrupts, or nobody.
@@ -296,11 +270,6 @@ class Layout(LayoutBuilder):
         self.interrupts = Interrupts(0)
         self.interrupts.free_irqs, self.interrupts.first_free = saved.free_irqs, saved.first_free
         self.devices = {bdf: Device(address, msis) for bdf, address, msis in saved.devices}
-
-
-def name_of(bdf: int) -> str:
-    """A device as people write it: `bus:device.function`, in hex."""
-    return f"{bdf >> 8:02x}:{bdf >> 3 & 31:02x}.{bdf & 7}"
 
 
 def _needed(profile: Profile, config: LayoutConfig) -> int:

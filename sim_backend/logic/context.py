@@ -183,6 +183,9 @@ class Ground(Protocol):
     def device(self, bdf: int) -> PciDevice:
         """A device that is there."""
 
+    def unit_of(self, bdf: int) -> int:
+        """The VT-d unit that serves a device."""
+
     def register(self, unit: int, name: str) -> int:
         """A register of a VT-d unit, by its mnemonic."""
 

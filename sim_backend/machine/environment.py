@@ -6,14 +6,15 @@ Beside an actor's turn, an order is a move, of which histories are made.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import signature
+from inspect import isfunction, signature
 from typing import Any
 
 from sim_backend.logic import toolstack
 from sim_backend.logic.actors import is_blocked, mark_events_pending
-from sim_backend.logic.guests import DOWN, HALT, HYPERCALL, REWRITE_MSI, SEND_IPI
+from sim_backend.logic.context import LogicContext
+from sim_backend.logic.guests import HALT, REWRITE_MSI
 from sim_backend.logic.pi import vmx_deliver_posted_intr
-from sim_backend.logic.program import ActorId, ActorKind, Procedure
+from sim_backend.logic.program import ActorId, ActorKind
 from sim_backend.logic.scheduler import (
     LOCAL_TIMER_VECTOR,
     SCHEDULE_SOFTIRQ,
@@ -21,47 +22,28 @@ from sim_backend.logic.scheduler import (
     vcpu_pause,
     vcpu_unpause,
 )
-from sim_backend.logic.vtd_engine import interrupt_request
+from sim_backend.machine.orders import Orders
 from sim_backend.machine.parts import Parts, XenParts
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.naming import VcpuName, device_name
 from structs.xen.pirq import SEVERAL
 
-IPI_VECTOR = 0xFD
 PCIE_ENDPOINT = 1
 
 Argument = str | int
-NOT_ORDERED = frozenset(("environment", "happen", "is_connected", "order", "toolstack_busy", "where"))
+NOT_ORDERED = frozenset(("check_cpu", "happen", "is_connected", "order", "toolstack_busy", "where", "with_vector"))
 """Of what an environment has, what is none."""
 ENVIRONMENT = ActorId(ActorKind.ENVIRONMENT)
 """Who gives orders."""
 
 
-class Environment(XenParts):
-    """Orders to a machine with Xen, as methods. They raise SimError for what there is not, or what cannot be."""
+class Environment(XenParts, Orders[LogicContext]):
+    """Orders to a machine with Xen."""
 
     __slots__ = ()
 
-    def post(self, device: str | int, number: int = 0) -> None:
-        """A device sends the message of its vector `number`."""
-        sid = self.sid(device)
-        self._check_vector(sid, number)
-        self.context.devices[sid].queue.append(number)
-
-    def request(self, device: str | int, address: int, data: int) -> None:
-        """A device sends any message."""
-        sid = self.sid(device)
-        actor = self.context.devices[sid]
-        if actor.stack:
-            raise SimError(f"device {device_name(sid)} is still sending another message")
-        actor.call(interrupt_request, sid, address, data, self.layout.unit_of(sid))
-
-    def deliver(self, vcpu: VcpuName, vector: int) -> None:
-        """Software posts a vector: an emulated device's interrupt."""
-        v = self.vcpu(vcpu)
-        if not 16 <= vector < 256:
-            raise SimError(f"vector {vector:#x}: a guest's interrupts have vectors 0x10 to 0xff")
-        self.order(vmx_deliver_posted_intr, v, vector)
+    delivery = vmx_deliver_posted_intr
+    timer_vector = LOCAL_TIMER_VECTOR
 
     def block(self, vcpu: VcpuName) -> None:
         """The guest halts the vCPU, the next time that it runs there."""
@@ -69,18 +51,6 @@ class Environment(XenParts):
         if is_blocked(self.context, v):
             raise SimError(f"{self.vcpu_name(v)} is blocked already")
         self.context.guests.tell(v, HALT)
-
-    def hypercall(self, vcpu: VcpuName) -> None:
-        """The guest leaves non-root mode on this vCPU once and comes back."""
-        self.context.guests.tell(self.vcpu(vcpu), HYPERCALL)
-
-    def down(self, vcpu: VcpuName) -> None:
-        """The guest stops the vCPU for good: HLT with interrupts off."""
-        self.context.guests.tell(self.vcpu(vcpu), DOWN)
-
-    def ipi(self, source: VcpuName, target: VcpuName, vector: int = IPI_VECTOR) -> None:
-        """The guest sends an interrupt from one vCPU to another one."""
-        self.context.guests.tell(self.vcpu(source), SEND_IPI, self.vcpu(target), vector)
 
     def wake(self, vcpu: VcpuName) -> None:
         """Unpause a vCPU that is paused; otherwise an event channel's upcall, which wakes one that is blocked."""
@@ -93,21 +63,6 @@ class Environment(XenParts):
     def sleep(self, vcpu: VcpuName) -> None:
         """Pause a vCPU: it does not run until it is unpaused."""
         self.order(vcpu_pause, self.vcpu(vcpu))
-
-    def preempt(self, vcpu: VcpuName, by_tasklet: bool = False) -> None:
-        """End the time slice of a vCPU: another one runs if one waits, or idle for a tasklet.
-
-        Raises:
-            SimError: it does not run.
-        """
-        v = self.vcpu(vcpu)
-        if v not in self.state.scheduled:
-            raise SimError(f"{self.vcpu_name(v)} does not run: there is nothing to preempt")
-        cpu = self.state.scheduled.index(v)
-        if by_tasklet:
-            self.tasklet(cpu)
-        else:
-            self.context.services.send_ipi(self.context.outside, cpu, LOCAL_TIMER_VECTOR)
 
     def expire_timer(self, vcpu: VcpuName) -> None:
         """An emulated timer of a vCPU expires, on the CPU where the vCPU is: its interrupt is posted from a softirq."""
@@ -127,18 +82,18 @@ class Environment(XenParts):
 
     def tasklet(self, cpu: int) -> None:
         """A CPU gets a tasklet to run, which it does as idle."""
-        self._check_cpu(cpu)
+        self.check_cpu(cpu)
         self.state.tasklets[cpu] += 1
         self.context.services.cpu_raise_softirq(self.context.outside, cpu, SCHEDULE_SOFTIRQ)
 
     def migrate(self, vcpu: VcpuName, cpu: int) -> None:
         """Move a vCPU to another CPU."""
-        self._check_cpu(cpu)
+        self.check_cpu(cpu)
         self.order(start_migration, self.vcpu(vcpu), cpu)
 
     def offline(self, cpu: int) -> None:
         """Take a CPU offline. CPU 0 stays."""
-        self._check_cpu(cpu)
+        self.check_cpu(cpu)
         if cpu == 0:
             raise SimError("CPU 0 cannot go offline")
         self.order(toolstack.cpu_down, cpu)
@@ -166,9 +121,8 @@ class Environment(XenParts):
 
         Source: `set_msi_affinity`.
         """
-        sid = self.sid(device)
-        self._check_vector(sid, number)
-        self._check_cpu(cpu)
+        sid = self.with_vector(device, number)
+        self.check_cpu(cpu)
         self.order(toolstack.move_interrupt, sid, number, cpu)
 
     def retarget(self, device: str | int, number: int, vcpu: VcpuName) -> None:
@@ -197,16 +151,14 @@ class Environment(XenParts):
         Raises:
             SimError: the device is not its domain's.
         """
-        v, sid, (domain, index) = self.vcpu(vcpu), self.sid(device), self.names[self.vcpu(target)]
-        self._check_vector(sid, number)
+        v, sid, (domain, index) = self.vcpu(vcpu), self.with_vector(device, number), self.names[self.vcpu(target)]
         if not self.context.passthrough.owner(sid) == domain == self.names[v][0]:
             raise SimError(f"device {device_name(sid)} and {self.vcpu_name(v)} are not domain {domain}'s")
         self.context.guests.tell(v, REWRITE_MSI, sid, number, domain, index)
 
     def unroute(self, device: str | int, number: int) -> None:
         """A guest stops using a device's vector `number` as an MSI. Raises SimError: no guest has the device."""
-        sid = self.sid(device)
-        self._check_vector(sid, number)
+        sid = self.with_vector(device, number)
         domain = self.context.passthrough.owner(sid)
         if domain is None:
             raise SimError(f"device {device_name(sid)} is not assigned")
@@ -214,14 +166,12 @@ class Environment(XenParts):
 
     def request_irq(self, device: str | int, number: int) -> None:
         """Xen itself handles the interrupt of a device's vector `number`, which no guest has."""
-        sid = self.sid(device)
-        self._check_vector(sid, number)
+        sid = self.with_vector(device, number)
         self.state.actions.append(self.layout.device(sid).msis[number].irq)
 
     def disable_irq(self, device: str | int, number: int) -> None:
         """Xen disables the interrupt of a device's vector `number`. Raises SimError: Xen does not handle it."""
-        sid = self.sid(device)
-        self._check_vector(sid, number)
+        sid = self.with_vector(device, number)
         irq = self.layout.device(sid).msis[number].irq
         if irq not in self.state.actions:
             raise SimError(f"irq {irq} is not Xen's own")
@@ -232,7 +182,7 @@ class Environment(XenParts):
         self._bind(self.sid(device), number, 0, nmi=True)
 
     def _bind(self, sid: int, number: int, vcpu: int, nmi: bool = False) -> None:
-        self._check_vector(sid, number)
+        self.with_vector(sid, number)
         domain = self.context.passthrough.owner(sid)
         if domain is None:
             raise SimError(f"device {device_name(sid)} is not assigned")
@@ -277,24 +227,6 @@ class Environment(XenParts):
         if domain not in self.context.guests.domain_numbers():
             raise SimError(f"there is no domain {domain} that could be ended")
         self.order(toolstack.destroy_domain, domain)
-
-    def order(self, procedure: Procedure, *arguments: int) -> None:
-        """Have the toolstack run a procedure, after those that it was asked for before."""
-        self.context.toolstack.queue.append(procedure.frame(*arguments))
-        self.state.background = True
-
-    def toolstack_busy(self) -> bool:
-        """Whether the toolstack has something to do."""
-        return bool(self.context.toolstack.stack or self.context.toolstack.queue)
-
-    def _check_vector(self, sid: int, number: int) -> None:
-        count = len(self.layout.device(sid).msis)
-        if not 0 <= number < count:
-            raise SimError(f"device {device_name(sid)} has vectors 0 to {count - 1}, not {number}")
-
-    def _check_cpu(self, cpu: int) -> None:
-        if cpu not in self.state.active:
-            raise SimError(f"CPU {cpu} is not there or not online; there are {', '.join(map(str, self.state.active))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +273,14 @@ _KINDS: dict[object, tuple[type, str]] = {"int": (int, "a whole number"), "bool"
 
 def orders(environment: type[Parts[Any]]) -> tuple[str, ...]:
     """The orders that a move may give to a machine of that environment."""
-    return tuple(name for name in vars(environment) if not name.startswith("_") and name not in NOT_ORDERED)
+    methods = {
+        name: None
+        for each in reversed(environment.__mro__)
+        if issubclass(each, Orders)
+        for name, value in vars(each).items()
+        if isfunction(value)
+    }
+    return tuple(name for name in methods if not name.startswith("_") and name not in NOT_ORDERED)
 
 
 Environment.environment = Environment

@@ -6,7 +6,7 @@ in Xen. And some does not hold in the model of the current one while a CPU goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 
 from sim_backend.logic.cpu import vmx_do_vmentry
 from sim_backend.logic.pi import (
@@ -20,18 +20,15 @@ from sim_backend.logic.pi import (
     vmx_deliver_posted_intr,
     vmx_pi_unblock_vcpu,
 )
-from sim_backend.logic.program import FIRST, PC, PROCEDURE
+from sim_backend.logic.program import FIRST, PROCEDURE
 from sim_backend.logic.versions import Version
-from sim_backend.logic.vtd_engine import DESCRIPTOR_RESERVED, VECTOR, interrupt_request, send
 from sim_backend.logic.workload import Workload
+from sim_backend.machine.checks import interrupt_under_way, listed, under_way, unsound_descriptors, unsound_queues
 from sim_backend.machine.machine import Machine
-from sim_backend.memory.errors import SimError
 from structs.apic import apic_id
 from structs.frozen import frozen
-from structs.pi_desc import PI_DESC
 
 Check = Callable[[Machine], Iterator[str]]
-LIST_LIMIT = 4096
 
 
 @frozen
@@ -54,13 +51,8 @@ def applicable(version: Version, workload: Workload) -> tuple[Invariant, ...]:
 
 
 def _descriptors(m: Machine) -> Iterator[str]:
-    p, w = m.memory.u8(m.context.posted_intr_vector), m.memory.u8(m.context.pi_wakeup_vector)
-    for v in m.names:
-        raw = int.from_bytes(m.memory.read(v + m.o.pi_desc, PI_DESC.size), "little")
-        if raw & DESCRIPTOR_RESERVED:
-            yield f"{m.vcpu_name(v)}: reserved bits {raw & DESCRIPTOR_RESERVED:#x}"
-        if PI_DESC["nv"].extract(raw) not in (p, w):
-            yield f"{m.vcpu_name(v)}: NV is {PI_DESC['nv'].extract(raw):#x}"
+    context = m.context
+    return unsound_descriptors(m, (m.memory.u8(context.posted_intr_vector), m.memory.u8(context.pi_wakeup_vector)))
 
 
 def _locks(m: Machine) -> Iterator[str]:
@@ -91,17 +83,7 @@ def _lists(m: Machine) -> Iterator[str]:
 
 def nodes(m: Machine, cpu: int) -> Iterator[int]:
     """The vCPUs on a CPU's blocking list. Raises SimError if it is not circular."""
-    head = m.context.blocking_list(cpu)
-    node = before = head
-    for _ in range(LIST_LIMIT):
-        node = m.context.physical(m.memory.u64(node + m.o.list_next))
-        if m.context.physical(m.memory.u64(node + m.o.list_prev)) != before:
-            raise SimError(f"CPU {cpu}'s blocking list: prev of {node:#x} is not {before:#x}")
-        if node == head:
-            return
-        yield node - m.o.node
-        before = node
-    raise SimError(f"CPU {cpu}'s blocking list has no end")
+    return listed(m, m.context.blocking_list(cpu), f"CPU {cpu}'s blocking list")
 
 
 def _held(m: Machine, cpu: int) -> bool:
@@ -139,7 +121,7 @@ def _blocked(m: Machine) -> Iterator[str]:
         if _held(m, cpu):
             continue
         for v in nodes(m, cpu):
-            if not settled(m, v) or _running(m, (vmx_pi_unblock_vcpu.number,), v):
+            if not settled(m, v) or under_way(m, (vmx_pi_unblock_vcpu.number,), v):
                 continue
             name = m.vcpu_name(v)
             if m.memory.u8(v + m.o.nv) != wakeup:
@@ -174,20 +156,7 @@ def _notified(m: Machine) -> Iterator[str]:
 
 
 def _wakeup_on_its_way(m: Machine, owner: int) -> bool:
-    wakeup = m.memory.u8(m.context.pi_wakeup_vector)
-    cpu = m.cpus[owner]
-    if (cpu.lapic.irr | cpu.lapic.isr) >> wakeup & 1:
-        return True
-    if any(frame[PROCEDURE] == pi_wakeup_interrupt.number for frame in cpu.stack):
-        return True
-    sending = (interrupt_request.number, send.pc, wakeup)
-    frames = (frame for device in m.context.devices.values() for frame in device.stack)
-    return any((frame[PROCEDURE], frame[PC], frame[VECTOR]) == sending for frame in frames)
-
-
-def _running(m: Machine, procedures: Container[int], v: int) -> bool:
-    """Whether anybody is in one of these procedures for a vCPU."""
-    return any(frame[PROCEDURE] in procedures and frame[FIRST] == v for actor in m.actors for frame in actor.stack)
+    return interrupt_under_way(m, owner, m.memory.u8(m.context.pi_wakeup_vector), pi_wakeup_interrupt)
 
 
 _WAKERS = frozenset(
@@ -196,7 +165,7 @@ _WAKERS = frozenset(
 
 
 def _waking(m: Machine, v: int) -> bool:
-    return _running(m, _WAKERS, v) or any(
+    return under_way(m, _WAKERS, v) or any(
         frame[PROCEDURE] == pi_wakeup_interrupt.number and frame[FIRST] - m.o.node == v
         for cpu in m.cpus
         for frame in cpu.stack
@@ -204,11 +173,7 @@ def _waking(m: Machine, v: int) -> bool:
 
 
 def _scheduler(m: Machine) -> Iterator[str]:
-    queued = [v for queue in m.state.runq for v in queue]
-    if len(queued) != len(set(queued)):
-        yield "a vCPU waits in two queues"
-    if set(queued) & set(m.state.scheduled):
-        yield "a vCPU waits and runs"
+    yield from unsound_queues(m, "vCPU")
     for cpu in m.cpus:
         if m.context.physical(m.memory.u64(m.context.addresses.current[cpu.cpu])) != cpu.current:
             yield f"CPU {cpu.cpu}'s current"

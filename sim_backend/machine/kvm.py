@@ -21,11 +21,8 @@ from sim_backend.layout.kvm.layout import DEFAULT_PROFILE, KvmLayout
 from sim_backend.logic.actors import Beside
 from sim_backend.logic.context import DOMAIN, msi_key
 from sim_backend.logic.guests import (
-    DOWN,
     HALT,
-    HYPERCALL,
     REWRITE_MSI,
-    SEND_IPI,
     Guests,
 )
 from sim_backend.logic.kvm.context import HALTED, LOCAL_TIMER_VECTOR, REQ_NMI, KvmContext, KvmOffsets
@@ -46,11 +43,10 @@ from sim_backend.logic.kvm.state import KvmState
 from sim_backend.logic.kvm.vcpu import kvm_arch_vcpu_ioctl_run
 from sim_backend.logic.kvm.versions import KVM, KvmVersion
 from sim_backend.logic.kvm.wake import kvm_make_request
-from sim_backend.logic.program import BY_NUMBER, Procedure
-from sim_backend.logic.vtd_engine import interrupt_request
+from sim_backend.logic.program import BY_NUMBER
 from sim_backend.logic.workload import U64, Drawn
 from sim_backend.machine.engine import Engine
-from sim_backend.machine.environment import IPI_VECTOR
+from sim_backend.machine.orders import Orders
 from sim_backend.machine.outside import Outside
 from sim_backend.machine.parts import Parts, put_together
 from sim_backend.memory.errors import SimError
@@ -113,30 +109,13 @@ class KvmParts(Parts[KvmContext]):
         return "vm{}v{}".format(*self.names[v]) if v in self.names else f"no vCPU at {v:#x}"
 
 
-class KvmEnvironment(KvmParts):
-    """Orders to a machine with Linux and KVM, as methods. They raise SimError for what there is not, or cannot be."""
+class KvmEnvironment(KvmParts, Orders[KvmContext]):
+    """Orders to a machine with Linux and KVM."""
 
     __slots__ = ()
 
-    def post(self, device: str | int, number: int = 0) -> None:
-        """A device sends the message of its vector `number`."""
-        sid = self._vector(device, number)
-        self.context.devices[sid].queue.append(number)
-
-    def request(self, device: str | int, address: int, data: int) -> None:
-        """A device sends any message."""
-        sid = self.sid(device)
-        actor = self.context.devices[sid]
-        if actor.stack:
-            raise SimError(f"device {device_name(sid)} is still sending another message")
-        actor.call(interrupt_request, sid, address, data, self.layout.unit_of(sid))
-
-    def deliver(self, vcpu: VcpuName, vector: int) -> None:
-        """Software posts a vector: the VMM's interrupt of an emulated device."""
-        v = self.vcpu(vcpu)
-        if not 16 <= vector < 256:
-            raise SimError(f"vector {vector:#x}: a guest's interrupts have vectors 0x10 to 0xff")
-        self.order(vmx_deliver_posted_interrupt, v, vector)
+    delivery = vmx_deliver_posted_interrupt
+    timer_vector = LOCAL_TIMER_VECTOR
 
     def block(self, vcpu: VcpuName) -> None:
         """The guest halts the vCPU, the next time that it runs there."""
@@ -145,36 +124,9 @@ class KvmEnvironment(KvmParts):
             raise SimError(f"{self.vcpu_name(v)} is halted already")
         self.context.guests.tell(v, HALT)
 
-    def hypercall(self, vcpu: VcpuName) -> None:
-        """The guest leaves non-root mode on this vCPU once and comes back."""
-        self.context.guests.tell(self.vcpu(vcpu), HYPERCALL)
-
-    def down(self, vcpu: VcpuName) -> None:
-        """The guest halts the vCPU with interrupts off."""
-        self.context.guests.tell(self.vcpu(vcpu), DOWN)
-
-    def ipi(self, source: VcpuName, target: VcpuName, vector: int = IPI_VECTOR) -> None:
-        """The guest sends an interrupt from one vCPU to another one, which is an exit: IPIs are not virtualised."""
-        self.context.guests.tell(self.vcpu(source), SEND_IPI, self.vcpu(target), vector)
-
     def wake(self, vcpu: VcpuName) -> None:
         """An NMI for a vCPU: it leaves the guest, or wakes, and is no longer masked."""
         self.order(kvm_make_request, self.vcpu(vcpu), REQ_NMI)
-
-    def preempt(self, vcpu: VcpuName, by_tasklet: bool = False) -> None:
-        """End the time slice of a vCPU's thread: another one runs if one waits, or another thread of the host.
-
-        Raises:
-            SimError: it does not run.
-        """
-        v = self.vcpu(vcpu)
-        if v not in self.state.scheduled:
-            raise SimError(f"{self.vcpu_name(v)} does not run: there is nothing to preempt")
-        cpu = self.state.scheduled.index(v)
-        if by_tasklet:
-            self.tasklet(cpu)
-        else:
-            self.context.services.send_ipi(self.context.outside, cpu, LOCAL_TIMER_VECTOR)
 
     def expire_timer(self, vcpu: VcpuName) -> None:
         """An emulated timer of a vCPU expires, on the CPU where the vCPU was loaded last."""
@@ -185,13 +137,13 @@ class KvmEnvironment(KvmParts):
 
     def tasklet(self, cpu: int) -> None:
         """Another thread of the host is to run on a CPU."""
-        self._check_cpu(cpu)
+        self.check_cpu(cpu)
         self.state.tasklets[cpu] += 1
         resched(self.context, self.context.outside, cpu)
 
     def migrate(self, vcpu: VcpuName, cpu: int) -> None:
         """Move a vCPU's thread to another CPU."""
-        self._check_cpu(cpu)
+        self.check_cpu(cpu)
         self.order(set_cpus_allowed, self.vcpu(vcpu), cpu)
 
     def move_interrupt(self, device: str | int, number: int, cpu: int) -> None:
@@ -199,8 +151,8 @@ class KvmEnvironment(KvmParts):
 
         Source: `intel_ir_set_affinity`.
         """
-        sid = self._vector(device, number)
-        self._check_cpu(cpu)
+        sid = self.with_vector(device, number)
+        self.check_cpu(cpu)
         self.order(intel_ir_set_affinity, sid, number, cpu)
 
     def retarget(self, device: str | int, number: int, vcpu: VcpuName) -> None:
@@ -226,7 +178,7 @@ class KvmEnvironment(KvmParts):
         Raises:
             SimError: the device is not its VM's.
         """
-        v, sid, (vm, index) = self.vcpu(vcpu), self._vector(device, number), self.names[self.vcpu(target)]
+        v, sid, (vm, index) = self.vcpu(vcpu), self.with_vector(device, number), self.names[self.vcpu(target)]
         if not self.state.owners.get(sid) == vm == self.names[v][0]:
             raise SimError(f"device {device_name(sid)} and {self.vcpu_name(v)} are not VM {vm}'s")
         self.context.guests.tell(v, REWRITE_MSI, sid, number, vm, index)
@@ -263,15 +215,6 @@ class KvmEnvironment(KvmParts):
         for number in range(len(self.layout.device(sid).msis)):
             self.order(del_producer, sid, number)
 
-    def order(self, procedure: Procedure, *arguments: int) -> None:
-        """Have the VMM's main thread run a procedure, after those that it was asked for before."""
-        self.context.toolstack.queue.append(procedure.frame(*arguments))
-        self.state.background = True
-
-    def toolstack_busy(self) -> bool:
-        """Whether that thread has something to do."""
-        return bool(self.context.toolstack.stack or self.context.toolstack.queue)
-
     def is_connected(self, sid: int) -> bool:
         """Whether a device's interrupts are connected with irqfds of a VM."""
         msis = self.layout.device(sid).msis
@@ -296,26 +239,15 @@ class KvmEnvironment(KvmParts):
         w.memory.add_u32(self.layout.vm(self.state.owners[sid]) + w.o.assigned, 0xFFFF_FFFF)
 
     def _route(self, sid: int, number: int, to: int) -> None:
-        self._vector(sid, number)
+        self.with_vector(sid, number)
         vm = self.state.owners.get(sid)
         if vm is None:
             raise SimError(f"device {device_name(sid)} is not assigned")
         self.order(kvm_set_irq_routing, sid, number, vm, to)
 
-    def _vector(self, device: str | int, number: int) -> int:
-        sid = self.sid(device)
-        count = len(self.layout.device(sid).msis)
-        if not 0 <= number < count:
-            raise SimError(f"device {device_name(sid)} has vectors 0 to {count - 1}, not {number}")
-        return sid
-
     def _last_cpu(self, v: int) -> int:
         cpu = self.memory.u32(v + self.o.cpu)
         return cpu if cpu in self.state.active else self.state.active[0]
-
-    def _check_cpu(self, cpu: int) -> None:
-        if cpu not in self.state.active:
-            raise SimError(f"CPU {cpu} is not there; there are {', '.join(map(str, self.state.active))}")
 
 
 KvmEnvironment.environment = KvmEnvironment

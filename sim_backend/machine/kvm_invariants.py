@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 
-from sim_backend.logic.context import ON
+from sim_backend.logic.context import ON, SN
 from sim_backend.logic.kvm.context import (
     EXITING_GUEST_MODE,
     IN_GUEST_MODE,
@@ -20,17 +20,13 @@ from sim_backend.logic.kvm.posted_intr import (
     vmx_vcpu_pi_put,
 )
 from sim_backend.logic.kvm.wake import kvm_make_request, kvm_vcpu_kick, kvm_vcpu_wake_up
-from sim_backend.logic.program import FIRST, PC, PROCEDURE
-from sim_backend.logic.vtd_engine import DESCRIPTOR_RESERVED, VECTOR, interrupt_request, send
+from sim_backend.machine.checks import interrupt_under_way, listed, under_way, unsound_descriptors, unsound_queues
 from sim_backend.machine.kvm import KvmMachine
-from sim_backend.memory.errors import SimError
 from structs.apic import apic_id
 from structs.frozen import frozen
-from structs.pi_desc import PI_DESC
 
 Check = Callable[[KvmMachine], Iterator[str]]
-LIST_LIMIT = 4096
-SN_MASK = 2
+SN_MASK = 1 << SN
 
 
 @frozen
@@ -47,27 +43,12 @@ def problems(machine: KvmMachine) -> list[str]:
 
 
 def _descriptors(m: KvmMachine) -> Iterator[str]:
-    for v in m.names:
-        raw = int.from_bytes(m.memory.read(v + m.o.pi_desc, PI_DESC.size), "little")
-        if raw & DESCRIPTOR_RESERVED:
-            yield f"{m.vcpu_name(v)}: reserved bits {raw & DESCRIPTOR_RESERVED:#x}"
-        if PI_DESC["nv"].extract(raw) not in (POSTED_INTR_VECTOR, POSTED_INTR_WAKEUP_VECTOR):
-            yield f"{m.vcpu_name(v)}: NV is {PI_DESC['nv'].extract(raw):#x}"
+    return unsound_descriptors(m, (POSTED_INTR_VECTOR, POSTED_INTR_WAKEUP_VECTOR))
 
 
 def nodes(m: KvmMachine, cpu: int) -> Iterator[int]:
     """The vCPUs on a CPU's wakeup list. Raises SimError if it is not circular."""
-    head = m.context.addresses.lists[cpu]
-    node = before = head
-    for _ in range(LIST_LIMIT):
-        node = m.context.physical(m.memory.u64(node + m.o.list_next))
-        if m.context.physical(m.memory.u64(node + m.o.list_prev)) != before:
-            raise SimError(f"CPU {cpu}'s wakeup list: prev of {node:#x} is not {before:#x}")
-        if node == head:
-            return
-        yield node - m.o.node
-        before = node
-    raise SimError(f"CPU {cpu}'s wakeup list has no end")
+    return listed(m, m.context.addresses.lists[cpu], f"CPU {cpu}'s wakeup list")
 
 
 def lists_problems(m: KvmMachine) -> Iterator[str]:
@@ -103,11 +84,7 @@ _CHANGERS = frozenset(each.number for each in (vmx_vcpu_pi_load, vmx_vcpu_pi_put
 
 def _changes(m: KvmMachine, v: int) -> bool:
     """Whether a vCPU is being loaded or put."""
-    return _running(m, _CHANGERS, v)
-
-
-def _running(m: KvmMachine, procedures: Container[int], v: int) -> bool:
-    return any(frame[PROCEDURE] in procedures and frame[FIRST] == v for actor in m.actors for frame in actor.stack)
+    return under_way(m, _CHANGERS, v)
 
 
 def _in_guest(m: KvmMachine) -> Iterator[str]:
@@ -153,7 +130,7 @@ def _blocked(m: KvmMachine) -> Iterator[str]:
         if not m.memory.u64(v + m.o.wait):
             yield f"{name} sleeps on a wakeup list, and nobody is said to wait"
         on = m.memory.u8(v + m.o.control) >> ON & 1
-        if on and not _wakeup_on_its_way(m, v) and not _running(m, _WAKERS, v):
+        if on and not _wakeup_on_its_way(m, v) and not under_way(m, _WAKERS, v):
             yield f"{name} is blocked with ON set, and no wakeup interrupt is on its way"
 
 
@@ -163,24 +140,13 @@ _WAKERS = frozenset(
 
 
 def _wakeup_on_its_way(m: KvmMachine, v: int) -> bool:
-    wakeup = POSTED_INTR_WAKEUP_VECTOR
-    owner = m.context.addresses.by_apic.get(apic_id(m.memory.u32(v + m.o.ndst), m.layout.config.x2apic), -1)
-    cpu = m.cpus[owner]
-    if (cpu.lapic.irr | cpu.lapic.isr) >> wakeup & 1:
-        return True
-    if any(frame[PROCEDURE] == wakeup_interrupt.number for frame in cpu.stack):
-        return True
-    sending = (interrupt_request.number, send.pc, wakeup)
-    frames = (frame for device in m.context.devices.values() for frame in device.stack)
-    return any((frame[PROCEDURE], frame[PC], frame[VECTOR]) == sending for frame in frames)
+    owner = m.context.addresses.by_apic.get(apic_id(m.memory.u32(v + m.o.ndst), m.layout.config.x2apic))
+    return owner is not None and interrupt_under_way(m, owner, POSTED_INTR_WAKEUP_VECTOR, wakeup_interrupt)
 
 
 def _threads(m: KvmMachine) -> Iterator[str]:
     queued = [v for queue in m.state.runq for v in queue]
-    if len(queued) != len(set(queued)):
-        yield "a thread waits in two queues"
-    if set(queued) & set(m.state.scheduled):
-        yield "a thread waits and runs"
+    yield from unsound_queues(m, "thread")
     for cpu in m.cpus:
         task = m.context.addresses.tasks.get(cpu.current, m.context.addresses.idle[cpu.cpu])
         if m.memory.u64(m.context.addresses.current[cpu.cpu]) != m.context.virtual(task):

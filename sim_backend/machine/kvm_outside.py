@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sim_backend.logic.context import CPU
-from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
-from sim_backend.logic.kvm.context import LOCAL_TIMER_VECTOR, REQ_NMI
-from sim_backend.logic.kvm.deliver import vmx_deliver_posted_interrupt
+from sim_backend.logic.kvm.context import REQ_NMI
 from sim_backend.logic.kvm.wake import kvm_make_request
-from sim_backend.machine.outside import Outside
+from sim_backend.machine.outside import Outside, emulated, migrate, timer
 
 if TYPE_CHECKING:
     from sim_backend.machine.kvm import KvmEnvironment
@@ -22,14 +20,6 @@ def happens(m: KvmEnvironment, outside: Outside, name: str) -> bool:
     return happening is not None and happening(m, outside)
 
 
-def _timer(m: KvmEnvironment, outside: Outside) -> bool:
-    w = m.context
-    cpu = w.state.active[w.chance.below(len(w.state.active))]
-    w.services.send_ipi(outside, cpu, LOCAL_TIMER_VECTOR)
-    w.words, w.effect = ("timer", "ends a time slice"), (CPU, cpu, "timer interrupt", 0, 1)
-    return True
-
-
 def _event(m: KvmEnvironment, outside: Outside) -> bool:
     v = m.context.guests.any_vcpu()
     if not v:
@@ -38,30 +28,11 @@ def _event(m: KvmEnvironment, outside: Outside) -> bool:
     return outside.begin(m.context)
 
 
-def _emulated(m: KvmEnvironment, outside: Outside) -> bool:
-    w = m.context
-    v = w.guests.any_vcpu()
-    if not v:
-        return False
-    outside.call(vmx_deliver_posted_interrupt, v, FIRST_GUEST_VECTOR + w.chance.below(GUEST_VECTORS))
-    return outside.begin(w)
-
-
 def _tasklet(m: KvmEnvironment, outside: Outside) -> bool:
     w = m.context
     cpu = w.state.active[w.chance.below(len(w.state.active))]
     m.tasklet(cpu)
     w.words, w.effect = ("host", "has another thread run on a CPU"), (CPU, cpu, "other threads", 0, 1)
-    return True
-
-
-def _migrate(m: KvmEnvironment, outside: Outside) -> bool:
-    w = m.context
-    v = w.guests.any_vcpu()
-    if not v or v in w.state.migrating or m.toolstack_busy():
-        return False
-    m.migrate(v, w.state.active[w.chance.below(len(w.state.active))])
-    w.words = ("operator", "asks for a migration")
     return True
 
 
@@ -82,11 +53,11 @@ def _hotplug(m: KvmEnvironment, outside: Outside) -> bool:
 
 
 _HAPPENINGS: Mapping[str, Callable[[KvmEnvironment, Outside], bool]] = {
-    "timer": _timer,
+    "timer": timer,
     "event": _event,
-    "emulated": _emulated,
+    "emulated": emulated,
     "tasklet": _tasklet,
-    "migrate": _migrate,
+    "migrate": migrate,
     "hotplug": _hotplug,
 }
 """By rate of a workload, what happens so often."""

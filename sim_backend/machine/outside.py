@@ -10,13 +10,13 @@ from sim_backend.logic.actors import Beside, mark_events_pending
 from sim_backend.logic.context import CPU, Context
 from sim_backend.logic.guests import FIRST_GUEST_VECTOR, GUEST_VECTORS
 from sim_backend.logic.kinds import IDENTITY
-from sim_backend.logic.pi import vmx_deliver_posted_intr
 from sim_backend.logic.program import ActorId, ActorKind
-from sim_backend.logic.scheduler import LOCAL_TIMER_VECTOR, SCHEDULE_SOFTIRQ, vcpu_pause, vcpu_unpause
+from sim_backend.logic.scheduler import SCHEDULE_SOFTIRQ, vcpu_pause, vcpu_unpause
 from sim_backend.logic.workload import INCREMENT, MULTIPLIER, OUT_OF, U64
 
 if TYPE_CHECKING:
     from sim_backend.machine.environment import Environment
+    from sim_backend.machine.orders import Orders
     from sim_backend.machine.parts import Parts
 
 
@@ -51,17 +51,39 @@ class Outside(Beside):
         return False
 
 
+def timer(m: Orders[Any], outside: Outside) -> bool:
+    """A CPU's timer ends a time slice."""
+    w = m.context
+    cpu = w.state.active[w.chance.below(len(w.state.active))]
+    w.services.send_ipi(outside, cpu, m.timer_vector)
+    w.words, w.effect = ("timer", "ends a time slice"), (CPU, cpu, "timer interrupt", 0, 1)
+    return True
+
+
+def emulated(m: Orders[Any], outside: Outside) -> bool:
+    """Software posts a vector to a vCPU."""
+    w = m.context
+    v = w.guests.any_vcpu()
+    if not v:
+        return False
+    outside.call(m.delivery, v, FIRST_GUEST_VECTOR + w.chance.below(GUEST_VECTORS))
+    return outside.begin(w)
+
+
+def migrate(m: Orders[Any], outside: Outside) -> bool:
+    """A vCPU is to go to another CPU."""
+    w = m.context
+    v = w.guests.any_vcpu()
+    if not v or v in w.state.migrating or m.toolstack_busy():
+        return False
+    m.migrate(v, w.state.active[w.chance.below(len(w.state.active))])
+    w.words = ("operator", "asks for a migration")
+    return True
+
+
 def xen_happens(m: Environment, outside: Outside, name: str) -> bool:
     """What a workload's rate of that name is about happens to a machine with Xen; False if it cannot be now."""
     return _HAPPENINGS[name](m, outside)
-
-
-def _timer(m: Environment, outside: Outside) -> bool:
-    w = m.context
-    cpu = w.state.active[w.chance.below(len(w.state.active))]
-    w.services.send_ipi(outside, cpu, LOCAL_TIMER_VECTOR)
-    w.words, w.effect = ("timer", "ends a time slice"), (CPU, cpu, "timer interrupt", 0, 1)
-    return True
 
 
 def _event(m: Environment, outside: Outside) -> bool:
@@ -73,31 +95,12 @@ def _event(m: Environment, outside: Outside) -> bool:
     return outside.begin(w)
 
 
-def _emulated(m: Environment, outside: Outside) -> bool:
-    w = m.context
-    v = w.guests.any_vcpu()
-    if not v:
-        return False
-    outside.call(vmx_deliver_posted_intr, v, FIRST_GUEST_VECTOR + w.chance.below(GUEST_VECTORS))
-    return outside.begin(w)
-
-
 def _tasklet(m: Environment, outside: Outside) -> bool:
     w = m.context
     cpu = w.state.active[w.chance.below(len(w.state.active))]
     w.state.tasklets[cpu] += 1
     w.services.cpu_raise_softirq(outside, cpu, SCHEDULE_SOFTIRQ)
     w.words, w.effect = ("tasklet_schedule", "has a CPU run a tasklet"), (CPU, cpu, "tasklets", 0, 1)
-    return True
-
-
-def _migrate(m: Environment, outside: Outside) -> bool:
-    w = m.context
-    v = w.guests.any_vcpu()
-    if not v or v in w.state.migrating or m.toolstack_busy():
-        return False
-    m.migrate(v, w.state.active[w.chance.below(len(w.state.active))])
-    w.words = ("operator", "asks for a migration")
     return True
 
 
@@ -143,11 +146,11 @@ def _offline(m: Environment, outside: Outside) -> bool:
 
 
 _HAPPENINGS: Mapping[str, Callable[[Environment, Outside], bool]] = {
-    "timer": _timer,
+    "timer": timer,
     "event": _event,
-    "emulated": _emulated,
+    "emulated": emulated,
     "tasklet": _tasklet,
-    "migrate": _migrate,
+    "migrate": migrate,
     "pause": _pause,
     "hotplug": _hotplug,
     "offline": _offline,

@@ -23,6 +23,7 @@ from sim_backend.scenario.scenario import Scenario, load, parse
 from structs.pi_desc import PI_DESC, vectors
 
 from .bench import Bench
+from .bounded import SCENARIO
 from .lockstep import Lockstep
 from .machine_code import Outcome
 from .states import blocking
@@ -33,25 +34,8 @@ pytestmark = pytest.mark.live
 REPAIRED = with_bugs(CURRENT, list(REPAIRS))
 VECTOR = 0x30
 POST = "is posted: one read-modify-write of the descriptor"
-SCENARIO = """
-[machine]
-cpus = 1
-
-[[domain]]
-id = 1
-vcpus = {vcpus}
-
-[[device]]
-bdf = "00:03.0"
-vectors = 1
-domain = 1
-
-[explore]
-posts = 1
-{bounds}
-"""
-PREEMPTED = SCENARIO.format(vcpus=2, bounds="preemptions = 2")
-BLOCKS = SCENARIO.format(vcpus=1, bounds="blocks = 1")
+PREEMPTED = SCENARIO.format(cpus=1, vcpus=2, bounds="preemptions = 2")
+BLOCKS = SCENARIO.format(cpus=1, vcpus=1, bounds="blocks = 1")
 IRR, WORD = 0x200, 0x10
 STEPS = 4000
 ONLY_WITHIN = "vmx_pi_unblock_vcpu"

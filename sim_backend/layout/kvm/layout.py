@@ -17,18 +17,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sim_backend.layout import firmware, interrupts, vtd
+from sim_backend.layout import vtd
 from sim_backend.layout.config import DeviceConfig, DomainConfig, LayoutConfig
 from sim_backend.layout.devices import Device, Msi
+from sim_backend.layout.hardware import Hardware
 from sim_backend.layout.interrupts import DEVICE_STATE, IOAPIC_PINS, IOAPIC_STATE
 from sim_backend.layout.kvm import cpus, image, irqs, modules, units, vms
 from sim_backend.layout.kvm.builder import MIB, LinuxBuilder
 from sim_backend.layout.kvm.irqs import Irqs
 from sim_backend.layout.kvm.vms import TASK_RUNNING, Vm
-from sim_backend.layout.layout import name_of
 from sim_backend.memory.errors import SimError
 from sim_backend.memory.heap import Heap
 from sim_backend.memory.memory import PAGE, Memory
+from sim_backend.memory.naming import device_name
 from structs.frozen import frozen
 from structs.linux.named import of_release
 from structs.xen.errors import ProfileError
@@ -63,7 +64,7 @@ class SavedKvmLayout:
     symbols: dict[str, int]
 
 
-class KvmLayout(LinuxBuilder):
+class KvmLayout(LinuxBuilder, Hardware):
     """The machine that `config` describes. All addresses are physical unless a name says virtual.
 
     Args:
@@ -171,28 +172,7 @@ class KvmLayout(LinuxBuilder):
         """Whether a CPU is online: all are."""
         return 0 <= cpu < self.config.cpus
 
-    def lapic(self, cpu: int) -> int:
-        """A page with the registers of a CPU's local APIC: ISR at 0x100, IRR at 0x200. No CPU can address it."""
-        return interrupts.lapic(cpu)
-
     # The VT-d units, devices.
-
-    def register(self, unit: int, name: str) -> int:
-        """A register of a VT-d unit, by its mnemonic; `FRCD` is the first fault recording register."""
-        return vtd.register(self.units[unit], name)
-
-    def irte(self, unit: int, index: int) -> int:
-        """An entry of a unit's interrupt-remapping table."""
-        return vtd.irte(self.units[unit], index)
-
-    def rte(self, ioapic: int, pin: int) -> int:
-        """A redirection entry of an IO-APIC, 8 bytes. It lies behind an index register: no CPU can address it."""
-        return interrupts.rte(ioapic, pin)
-
-    def unit_of(self, bdf: int) -> int:
-        """The VT-d unit that serves a device, by the DMAR table."""
-        number = (bdf >> 3) - firmware.FIRST_SCOPED_DEVICE
-        return number if 0 <= number < len(self.units) - 1 and not bdf & 7 else len(self.units) - 1
 
     def add_device(self, bdf: int, vectors: int) -> tuple[Msi, ...]:
         """A new device that vfio has, and no VM, its vectors remapped to CPU 0. `bdf` is bus << 8 | devfn.
@@ -201,7 +181,7 @@ class KvmLayout(LinuxBuilder):
         `struct kvm_kernel_irqfd`, 0 without one.
         """
         if bdf in self.devices:
-            raise SimError(f"there already is a device {name_of(bdf)}")
+            raise SimError(f"there already is a device {device_name(bdf)}")
         number = self.unit_of(bdf)
         made = tuple(
             irqs.add_msi(self, self.interrupts, self.units[number], number, self.config, bdf, which)
@@ -210,13 +190,6 @@ class KvmLayout(LinuxBuilder):
         irqs.write_tree(self, self.interrupts.descs)
         self.devices[bdf] = Device(0, made)
         return made
-
-    def device(self, bdf: int) -> Device:
-        """A device that is there."""
-        try:
-            return self.devices[bdf]
-        except KeyError:
-            raise SimError(f"there is no device {name_of(bdf)}") from None
 
     def give_device(self, bdf: int, pid: int | None) -> None:
         """Connect a device's interrupts to irqfds of a VM, or to none; what was posted is remapped again."""

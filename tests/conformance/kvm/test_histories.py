@@ -21,6 +21,7 @@ from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import Scenario, load, parse
 from tests.fixtures.kvm import KvmBuild
 
+from ..bounded import SCENARIO
 from ..lockstep import Lockstep
 from .lockstep import ARGUMENTS, followed
 
@@ -29,23 +30,6 @@ pytestmark = pytest.mark.live
 STEPS = 4000
 BY_OTHERS = {"kvm_vcpu_kick", "kvm_vcpu_wake_up"}
 """Run as parts of others, and by the thread of the VMM, which is on no CPU."""
-SCENARIO = """
-[machine]
-cpus = {cpus}
-
-[[domain]]
-id = 1
-vcpus = {vcpus}
-
-[[device]]
-bdf = "00:03.0"
-vectors = 1
-domain = 1
-
-[explore]
-posts = 1
-{bounds}
-"""
 
 
 @dataclass(frozen=True)

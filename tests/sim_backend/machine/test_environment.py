@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sim_backend.machine.environment import IPI_VECTOR, ORDERS, Move, give
+from sim_backend.machine.environment import ORDERS, Move, give
 from sim_backend.machine.machine import Machine
+from sim_backend.machine.orders import IPI_VECTOR
 from sim_backend.memory.errors import SimError
 from sim_backend.scenario.scenario import load
 
